@@ -1,0 +1,38 @@
+# Every find_package of the project: the only file that knows what distributions
+# call things. Each dependency becomes one target mdgan_dep_NAME.
+
+find_package(PkgConfig REQUIRED)
+find_package(Threads REQUIRED)
+find_package(ZLIB REQUIRED)
+find_package(PNG REQUIRED)
+find_package(spdlog REQUIRED)
+find_package(nlohmann_json REQUIRED)
+find_package(Boost REQUIRED COMPONENTS program_options)
+pkg_check_modules(SODIUM REQUIRED IMPORTED_TARGET libsodium)
+pkg_check_modules(TURBOJPEG REQUIRED IMPORTED_TARGET libturbojpeg)
+pkg_check_modules(ZMQ REQUIRED IMPORTED_TARGET libzmq)
+
+# cppzmq is a header; its CMake package differs between distributions.
+find_path(CPPZMQ_INCLUDE_DIR zmq.hpp REQUIRED)
+add_library(mdgan_dep_zmq INTERFACE)
+target_include_directories(mdgan_dep_zmq SYSTEM INTERFACE ${CPPZMQ_INCLUDE_DIR})
+target_link_libraries(mdgan_dep_zmq INTERFACE PkgConfig::ZMQ)
+
+# msgpack-c 4 is the package 'msgpack', 5 'msgpackc-cxx', 6 and later
+# 'msgpack-cxx'; all we need of it is its headers.
+find_path(MSGPACK_INCLUDE_DIR msgpack.hpp REQUIRED)
+add_library(mdgan_dep_msgpack INTERFACE)
+target_include_directories(mdgan_dep_msgpack SYSTEM INTERFACE
+  ${MSGPACK_INCLUDE_DIR})
+target_compile_definitions(mdgan_dep_msgpack INTERFACE MSGPACK_NO_BOOST)
+
+# LibTorch's package sets global flags and include directories; wrap it so that
+# only targets that ask for it see it, and see it as a system library.
+find_package(Torch REQUIRED)
+message(STATUS "LibTorch ${Torch_VERSION}")
+add_library(mdgan_dep_torch INTERFACE)
+target_include_directories(mdgan_dep_torch SYSTEM INTERFACE
+  ${TORCH_INCLUDE_DIRS})
+target_link_libraries(mdgan_dep_torch INTERFACE ${TORCH_LIBRARIES})
+separate_arguments(MDGAN_TORCH_FLAGS UNIX_COMMAND "${TORCH_CXX_FLAGS}")
+target_compile_options(mdgan_dep_torch INTERFACE ${MDGAN_TORCH_FLAGS})

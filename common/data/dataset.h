@@ -1,0 +1,40 @@
+// Images and labels in memory, as they came from the files: no tensors. Loaded
+// once and shared, read-only, by all the peers of a process.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "protocol/result.h"
+#include "protocol/spec.h"
+
+namespace mdgan {
+
+struct Dataset {
+  ImageShape shape;                  // classes = 0: no labels
+  std::vector<std::uint8_t> pixels;  // size() x channels x height x width
+  std::vector<std::int32_t> labels;  // size() values in [0, classes), or empty
+  std::vector<std::string> class_names;  // of an image folder; else "0", "1", ..
+  std::size_t size() const {
+    return pixels.empty() ? 0 : pixels.size() / shape.values();
+  }
+};
+
+// Reads the training part of a data set; the layout is recognised by its files:
+//   MNIST     train-images-idx3-ubyte[.gz], train-labels-idx1-ubyte[.gz]
+//   CIFAR-10  data_batch_1.bin ... data_batch_5.bin (whichever exist)
+//   folder    PNG/JPEG files, either all directly inside (no labels) or in
+//             subfolders, one per class, in the order of their names
+// Pixels are not resized: images of different sizes are an error. On any damage
+// the error (ExitCode::kData) names the file, the byte offset or image index,
+// what was expected and what was found. Never throws.
+Result<Dataset> load_dataset(const std::filesystem::path& directory);
+
+// The i.i.d. part `index` of `count`: the same on every machine, disjoint over
+// index, sizes differing by at most one. REQUIRES: index < count.
+std::vector<std::uint32_t> cut_shard(std::size_t size, std::uint32_t index,
+                                     std::uint32_t count);
+
+}  // namespace mdgan

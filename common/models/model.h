@@ -1,0 +1,40 @@
+// What every generator and discriminator is. Each architecture is one file beside
+// this one; registry.h finds them by name.
+#pragma once
+
+#include <torch/torch.h>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "protocol/spec.h"
+
+namespace mdgan {
+
+class Generator : public torch::nn::Module {
+ public:
+  // latents [n, latent] float32, labels [n] int64 (ignored by an unconditional
+  // model, where it may be undefined) -> images [n, c, h, w] float32 in [-1, 1].
+  virtual torch::Tensor forward(const torch::Tensor& latents,
+                                const torch::Tensor& labels) = 0;
+};
+
+struct DiscriminatorOutput {
+  torch::Tensor logits;        // [n], > 0: taken for real
+  torch::Tensor class_logits;  // [n, classes] with ACGAN; else undefined
+};
+
+// Never contains batch normalisation or any other buffer: running statistics
+// would not survive a swap.
+class Discriminator : public torch::nn::Module {
+ public:
+  // images [n, c, h, w] float32, labels [n] int64 (used by projection only).
+  virtual DiscriminatorOutput forward(const torch::Tensor& images,
+                                      const torch::Tensor& labels) = 0;
+  // Whether a sample's output depends on the others in its batch (minibatch
+  // discrimination), so that real and generated images need passes of their own.
+  virtual bool mixes_samples() const { return false; }
+};
+
+}  // namespace mdgan

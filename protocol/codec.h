@@ -1,0 +1,43 @@
+// Messages to envelope bytes and back. The only code that knows msgpack. Reads
+// bytes from anybody: never throws, never allocates more than limits.h allows.
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "protocol/messages.h"
+#include "protocol/result.h"
+
+namespace mdgan::protocol {
+
+// The envelope frame of a message; at most kMaxEnvelopeBytes.
+// REQUIRES: strings and lists within limits.h (our own senders see to it).
+std::vector<std::byte> encode(const Message& message);
+
+// The reverse. The error names the field that was wrong, what was expected and
+// what was there; a different major version is an error with ExitCode
+// kConfiguration that names both versions, anything else has kBug's place taken
+// by the caller (the message is dropped and counted).
+Result<Message> decode(std::span<const std::byte> envelope);
+
+// The tensors that follow the envelope: the body's list, or empty.
+std::span<const TensorMeta> tensors_of(const Body& body);
+
+// "hello", "welcome", ...: the name in PROTOCOL.md.
+std::string_view type_name(const Body& body);
+
+// The bytes of one tensor, or an error if rank, dims or size exceed limits.h;
+// checks the product for overflow.
+Result<std::uint64_t> byte_size(const TensorMeta& meta);
+
+// Into how many frames of kFrameBytes a tensor of `bytes` is cut; at least 1.
+std::size_t frame_count(std::uint64_t bytes);
+
+// Checks that the frames which follow an envelope are exactly those its tensors
+// announce: count, and each frame's size. `sizes` excludes the envelope.
+Result<void> check_frames(std::span<const TensorMeta> tensors,
+                          std::span<const std::size_t> sizes);
+
+}  // namespace mdgan::protocol

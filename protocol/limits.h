@@ -1,0 +1,33 @@
+// What a receiver accepts at most. Everything is checked before memory is
+// allocated for it. PROTOCOL.md lists these numbers; a test compares the two.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace mdgan::protocol {
+
+inline constexpr std::size_t kMaxEnvelopeBytes = 4096;
+inline constexpr std::uint32_t kMaxArray = 64;
+inline constexpr std::uint32_t kMaxString = 512;
+inline constexpr std::uint32_t kMaxBin = 512;
+inline constexpr std::size_t kMaxDepth = 4;
+
+// Tensors travel in frames of this size; only a tensor's last frame is shorter.
+inline constexpr std::size_t kFrameBytes = std::size_t{1} << 20;
+// Frames of one message, the envelope included: 4 GiB of tensors.
+inline constexpr std::size_t kMaxFrames = 4097;
+inline constexpr std::size_t kMaxTensors = 8;
+inline constexpr std::size_t kMaxRank = 8;
+// Largest tensor: 2 GiB.
+inline constexpr std::uint64_t kMaxTensorBytes = std::uint64_t{1} << 31;
+
+inline constexpr std::uint32_t kMaxBatch = 65'536;
+inline constexpr std::uint32_t kMaxImageSide = 4096;
+inline constexpr std::uint32_t kMaxChannels = 64;
+inline constexpr std::uint32_t kMaxClasses = 65'536;
+inline constexpr std::uint32_t kMaxPeers = 65'536;
+// Checkpointed rounds a peer may offer in its hello.
+inline constexpr std::size_t kMaxOffers = 16;
+
+}  // namespace mdgan::protocol

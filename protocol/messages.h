@@ -1,0 +1,210 @@
+// The messages of MD-GAN as plain values. PROTOCOL.md explains each field, who
+// sends it and when; codec.cc alone knows their bytes.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "protocol/ids.h"
+#include "protocol/spec.h"
+
+namespace mdgan::protocol {
+
+// A receiver refuses another major version; a higher minor version may append
+// fields to a message and add message types, which a receiver ignores.
+inline constexpr std::uint32_t kMajor = 1;
+inline constexpr std::uint32_t kMinor = 0;
+
+// Wire values. Never renumber, never reuse: retire with a comment instead.
+enum class DType : std::uint8_t {
+  kFloat32 = 1,
+  kInt32 = 2,
+  kInt64 = 3,  // in files only: the codec refuses it
+};
+constexpr std::size_t bytes_of(DType dtype) {
+  return dtype == DType::kInt64 ? 8 : 4;
+}
+
+// Describes one tensor whose bytes follow the envelope as raw frames:
+// little-endian, row-major, contiguous.
+struct TensorMeta {
+  DType dtype = DType::kFloat32;
+  std::vector<std::uint64_t> dims;
+  friend bool operator==(const TensorMeta&, const TensorMeta&) = default;
+};
+
+// peer -> server, the first message of a session.
+struct Hello {
+  std::uint32_t session = 0;  // chosen by the sender; echoed by the welcome
+  std::string name;           // unique in the run; the peer's identity
+  std::int64_t index = -1;    // the PeerId it would like; -1: no wish
+  std::uint64_t shard_size = 0;
+  ImageShape image;
+  std::string endpoint;     // where other peers reach it; host '*': "where I am"
+  std::uint64_t nonce = 0;  // drawn once per process: tells restart from retry
+  // The discriminator it still has, of run `held_run`: in memory as of
+  // `held_round` (0: none), and in checkpoints.
+  RunId held_run{};
+  Round held_round;
+  std::vector<std::uint64_t> checkpoints;
+  friend bool operator==(const Hello&, const Hello&) = default;
+};
+
+// Where a welcomed peer's discriminator comes from. Wire values.
+enum class Start : std::uint8_t {
+  kFresh = 1,    // initialise it from the seed
+  kKeep = 2,     // go on with the one in memory
+  kRestore = 3,  // load the checkpoint of `restore`
+  kReceive = 4,  // another peer will send a copy
+};
+
+// server -> peer. The envelope carries the PeerId.
+struct Welcome {
+  std::uint32_t session = 0;
+  DiscriminatorSpec spec;
+  // SHA-256 of the discriminator's schema; see PROTOCOL.md, "Schema".
+  std::array<std::byte, 32> schema{};
+  std::uint64_t parameters = 0;
+  std::uint64_t rounds = 0;  // the run's last round
+  Start start = Start::kFresh;
+  Round restore;
+  friend bool operator==(const Welcome&, const Welcome&) = default;
+};
+
+// server -> peer: the round in the envelope begins. Batch indices in [0, k).
+struct RoundBegin {
+  std::uint32_t generated = 0;      // X^g: compute the feedback on this batch
+  std::uint32_t discriminated = 0;  // X^d: train on this batch
+  friend bool operator==(const RoundBegin&, const RoundBegin&) = default;
+};
+
+// server -> connection: one generated batch of the round, once for all peers of
+// the connection. Tensors: images [b,c,h,w] float32 in [-1,1]; when the model is
+// conditional also labels [b] int32.
+struct Batch {
+  std::uint32_t index = 0;
+  std::vector<TensorMeta> tensors;
+  friend bool operator==(const Batch&, const Batch&) = default;
+};
+
+// peer -> server. Tensors: feedback [b,c,h,w] float32, logits [b] float32.
+struct Feedback {
+  std::uint32_t generated = 0;  // echoes RoundBegin
+  double discriminator_loss = 0;
+  double generator_loss = 0;
+  double seconds = 0;  // what the round's arithmetic took
+  std::vector<TensorMeta> tensors;
+  friend bool operator==(const Feedback&, const Feedback&) = default;
+};
+
+// server -> peer: an exchange of discriminators. A peer with `sends` sends its D
+// to `target` at `endpoint`; a peer with `receives` will get one from `source`.
+struct Swap {
+  SwapId swap;
+  std::uint64_t token = 0;  // both ends of every edge of this swap know it
+  bool sends = false;
+  PeerId target;
+  std::string endpoint;
+  bool receives = false;
+  PeerId source;
+  friend bool operator==(const Swap&, const Swap&) = default;
+};
+
+// peer -> peer: a discriminator. The envelope's peer is the receiver. Tensors:
+// parameters [P]; with the optimiser also Adam's first and second moments [P].
+struct Transfer {
+  SwapId swap;
+  std::uint64_t token = 0;
+  PeerId source;
+  std::uint64_t adam_steps = 0;
+  std::array<std::byte, 32> schema{};
+  std::vector<TensorMeta> tensors;
+  friend bool operator==(const Transfer&, const Transfer&) = default;
+};
+
+// peer -> server: the incoming discriminator is complete and valid (or not, and
+// why); the peer still uses its own.
+struct Staged {
+  SwapId swap;
+  bool ok = false;
+  std::string reason;
+  friend bool operator==(const Staged&, const Staged&) = default;
+};
+
+// server -> peer: install what was staged, or throw it away.
+struct Commit {
+  SwapId swap;
+  friend bool operator==(const Commit&, const Commit&) = default;
+};
+struct Abort {
+  SwapId swap;
+  friend bool operator==(const Abort&, const Abort&) = default;
+};
+
+// server -> peer: save your discriminator as of the round in the envelope.
+struct Checkpoint {
+  friend bool operator==(const Checkpoint&, const Checkpoint&) = default;
+};
+
+// What the server is doing. Wire values.
+enum class Phase : std::uint8_t { kWaiting = 1, kTraining = 2, kPaused = 3 };
+
+// server -> peer, at least every two seconds when nothing else is sent: proof of
+// life, and what a person at the peer wants to see.
+struct Progress {
+  Phase phase = Phase::kWaiting;
+  std::uint64_t rounds = 0;
+  std::uint32_t live = 0;
+  std::uint32_t needed = 0;
+  friend bool operator==(const Progress&, const Progress&) = default;
+};
+
+// Either direction: the sender leaves. Wire values.
+enum class Reason : std::uint8_t {
+  kDone = 1,      // the run is complete
+  kStopped = 2,   // the server was stopped; the run can be resumed
+  kLeaving = 3,   // this peer leaves
+  kFailed = 4,    // the sender cannot go on; the text says why
+};
+struct Goodbye {
+  Reason reason = Reason::kDone;
+  std::string text;
+  friend bool operator==(const Goodbye&, const Goodbye&) = default;
+};
+
+// A refusal. Wire values.
+enum class ErrorCode : std::uint8_t {
+  kMalformed = 1,    // the message could not be read
+  kVersion = 2,      // another major version
+  kMismatch = 3,     // image shape, classes or schema differ
+  kNameInUse = 4,    // a live peer has this name
+  kUnknownPeer = 5,  // no such session here: say hello again
+  kState = 6,        // not allowed now
+  kFull = 7,         // the run takes no more peers
+};
+struct ErrorReply {
+  ErrorCode code = ErrorCode::kMalformed;
+  std::string text;
+  friend bool operator==(const ErrorReply&, const ErrorReply&) = default;
+};
+
+// Wire values are in codec.cc and PROTOCOL.md, not the variant's order.
+using Body = std::variant<Hello, Welcome, RoundBegin, Batch, Feedback, Swap,
+                          Transfer, Staged, Commit, Abort, Checkpoint, Progress,
+                          Goodbye, ErrorReply>;
+
+// The header every message carries. `run` and `incarnation` are zero until the
+// welcome has told them.
+struct Message {
+  RunId run{};
+  std::uint32_t incarnation = 0;  // grows with every start of the run's server
+  Round round;
+  PeerId peer;  // whom the message is about: its sender, or its addressee
+  Body body;
+  friend bool operator==(const Message&, const Message&) = default;
+};
+
+}  // namespace mdgan::protocol

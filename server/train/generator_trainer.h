@@ -1,0 +1,96 @@
+// The server's arithmetic: the generator, its optimiser and its moving average.
+// No sockets. LibTorch stays behind the implementation.
+//
+// Threads: one call at a time; the caller may change threads between calls.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "common/tensor/blob.h"
+#include "protocol/ids.h"
+#include "protocol/result.h"
+#include "protocol/spec.h"
+
+namespace mdgan {
+
+struct GeneratorSpec {
+  std::string model;
+  ImageShape image;
+  Condition condition = Condition::kNone;
+  std::uint32_t latent = 100;
+  AdamSpec adam;
+  double ema = 0.999;  // decay of the moving average; 0: none is kept
+  std::uint32_t batch = 10;  // b
+  std::uint32_t k = 1;
+  std::uint64_t seed = 1;
+};
+
+struct GeneratedBatch {
+  Blob images;  // [b, c, h, w] float32 in [-1, 1]
+  Blob labels;  // [b] int32; empty when unconditional
+};
+
+// One peer's feedback for one of the round's batches.
+struct Contribution {
+  PeerId peer;
+  std::uint32_t batch = 0;
+  Blob feedback;  // [b, c, h, w] float32, finite
+};
+
+class GeneratorTrainer {
+ public:
+  // Fails with kConfiguration: unknown model, no such device.
+  static Result<std::unique_ptr<GeneratorTrainer>> create(
+      const GeneratorSpec& spec, const std::string& device);
+  ~GeneratorTrainer();
+  GeneratorTrainer(const GeneratorTrainer&) = delete;
+  GeneratorTrainer& operator=(const GeneratorTrainer&) = delete;
+
+  // X^(j) = G(Z_j), j in [0, k), in one forward pass whose graph is kept for
+  // step(). Called twice for a round, it draws the same latents.
+  std::vector<GeneratedBatch> generate(Round round);
+
+  // Sums the feedback per batch in the order given (the caller sorts by peer),
+  // divides by the number of contributions, back-propagates once through all k
+  // batches, steps Adam and the moving average. Returns the norm of the merged
+  // feedback. Fails with kDiverged when the generator would become non-finite;
+  // it is then unchanged.
+  // REQUIRES: generate() was called for this round.
+  Result<double> step(Round round, std::span<const Contribution> contributions);
+
+  // Images [count, c, h, w] float32 in [-1, 1] from latents that depend on
+  // (seed, Purpose::kSampleGrid) alone; uses the moving average when there is
+  // one. `classes` gives each image's class and is ignored by an unconditional
+  // model; when empty, classes follow each other (i mod classes).
+  Blob sample(std::uint32_t count, std::span<const std::int32_t> classes,
+              std::uint64_t seed) const;
+
+  // Everything that training needs to go on, copied: "generator.*", "ema.*",
+  // "adam.first_moment", "adam.second_moment" [P], "adam.steps" [1] int64.
+  // The part after "generator." / "ema." is PyTorch's parameter name.
+  std::vector<NamedBlob> snapshot() const;
+  // The reverse. Fails with kCheckpoint naming the tensor that does not fit.
+  Result<void> load(std::span<const NamedBlob> state);
+
+  std::uint64_t parameter_count() const;
+
+ private:
+  struct Impl;
+  explicit GeneratorTrainer(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+// Of the discriminator that belongs to a spec: what the welcome tells peers.
+struct DiscriminatorSummary {
+  std::array<std::byte, 32> schema{};
+  std::uint64_t parameters = 0;
+};
+Result<DiscriminatorSummary> summarise_discriminator(
+    const DiscriminatorSpec& spec);
+
+}  // namespace mdgan
