@@ -1,0 +1,211 @@
+#include "common/net/channel.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <memory>
+#include <utility>
+
+#include "protocol/codec.h"
+#include "protocol/limits.h"
+
+namespace mdgan {
+namespace {
+
+using protocol::kFrameBytes;
+
+// Messages, not bytes: memory is bounded by the protocol, which has one round
+// per peer outstanding. Room for a round of all peers behind one connection.
+constexpr int kHighWaterMark = 4 * static_cast<int>(protocol::kMaxPeers);
+// Frames larger than this cost the sender its connection. CURVE adds 33 bytes.
+constexpr std::int64_t kMaxMessageSize = std::int64_t{kFrameBytes} + 4096;
+
+void set_common_options(zmq::socket_t& socket) {
+  namespace opt = zmq::sockopt;
+  socket.set(opt::linger, 0);  // the default hangs the exit
+  socket.set(opt::maxmsgsize, kMaxMessageSize);
+  socket.set(opt::sndhwm, kHighWaterMark);
+  socket.set(opt::rcvhwm, kHighWaterMark);
+  // A TTL above 65.5 s wraps in libzmq.
+  socket.set(opt::heartbeat_ivl, 5'000);
+  socket.set(opt::heartbeat_timeout, 30'000);
+  socket.set(opt::heartbeat_ttl, 60'000);
+  socket.set(opt::handshake_ivl, 10'000);
+  socket.set(opt::tcp_keepalive, 1);
+  socket.set(opt::ipv6, true);
+}
+
+// Small frames may lie at odd addresses inside libzmq's receive buffer, where
+// reading a float is undefined behaviour.
+bool is_aligned(const void* data) {
+  return reinterpret_cast<std::uintptr_t>(data) % alignof(std::int64_t) == 0;
+}
+
+Blob join_frames(const protocol::TensorMeta& meta, std::uint64_t bytes,
+                 std::span<zmq::message_t> frames) {
+  if (frames.size() == 1 && is_aligned(frames[0].data())) {
+    const auto owner =
+        std::make_shared<zmq::message_t>(std::move(frames[0]));
+    return {meta, {owner->data<std::byte>(), owner->size()}, owner};
+  }
+  struct alignas(64) Line {
+    std::byte bytes[64];
+  };
+  const std::shared_ptr<Line[]> owner(new Line[(bytes + 63) / 64]);
+  auto* out = reinterpret_cast<std::byte*>(owner.get());
+  std::size_t offset = 0;
+  for (zmq::message_t& frame : frames) {
+    std::memcpy(out + offset, frame.data(), frame.size());
+    offset += frame.size();
+    frame.rebuild();  // each frame goes as soon as it is copied
+  }
+  return {meta, {out, bytes}, owner};
+}
+
+void fill(Received& received, std::vector<zmq::message_t>& frames) {
+  const zmq::message_t& envelope = frames.front();
+  received.message =
+      protocol::decode({envelope.data<std::byte>(), envelope.size()});
+  if (!received.message) return;
+  const auto metas = protocol::tensors_of(received.message->body);
+  std::vector<std::size_t> sizes;
+  sizes.reserve(frames.size() - 1);
+  for (std::size_t i = 1; i < frames.size(); ++i)
+    sizes.push_back(frames[i].size());
+  if (const auto checked = protocol::check_frames(metas, sizes); !checked) {
+    received.message = checked.error();
+    return;
+  }
+  std::span<zmq::message_t> rest(frames);
+  rest = rest.subspan(1);
+  for (const auto& meta : metas) {
+    const std::uint64_t bytes = *protocol::byte_size(meta);
+    const std::size_t count = protocol::frame_count(bytes);
+    received.tensors.push_back(join_frames(meta, bytes, rest.first(count)));
+    rest = rest.subspan(count);
+  }
+}
+
+void release_owner(void*, void* hint) {
+  delete static_cast<std::shared_ptr<const void>*>(hint);
+}
+
+}  // namespace
+
+Result<zmq::socket_t> bind_router(zmq::context_t& context,
+                                  std::string& endpoint) {
+  try {
+    zmq::socket_t socket(context, zmq::socket_type::router);
+    set_common_options(socket);
+    socket.set(zmq::sockopt::router_mandatory, true);
+    socket.bind(endpoint);
+    endpoint = socket.get(zmq::sockopt::last_endpoint);
+    return socket;
+  } catch (const zmq::error_t& e) {
+    std::string hint = ": ";
+    if (e.num() == EADDRINUSE)
+      hint = ": another program listens there; choose another port: ";
+    if (e.num() == EADDRNOTAVAIL || e.num() == ENODEV)
+      hint = ": this machine has no such address: ";
+    return Error{"cannot listen on " + endpoint + hint + e.what(),
+                 ExitCode::kUnreachable};
+  }
+}
+
+Result<zmq::socket_t> connect_dealer(zmq::context_t& context,
+                                     const std::string& endpoint,
+                                     bool queue_offline) {
+  try {
+    zmq::socket_t socket(context, zmq::socket_type::dealer);
+    set_common_options(socket);
+    socket.set(zmq::sockopt::connect_timeout, 5'000);
+    socket.set(zmq::sockopt::reconnect_ivl, 200);
+    socket.set(zmq::sockopt::reconnect_ivl_max, 30'000);
+    socket.set(zmq::sockopt::immediate, !queue_offline);
+    socket.connect(endpoint);
+    return socket;
+  } catch (const zmq::error_t& e) {
+    return Error{"cannot connect to " + endpoint + ": " + e.what(),
+                 ExitCode::kUsage};
+  }
+}
+
+TensorFrames::TensorFrames(std::span<const Blob> tensors) {
+  for (const Blob& blob : tensors) {
+    bytes_ += blob.bytes.size();
+    for (std::size_t offset = 0; offset < blob.bytes.size();
+         offset += kFrameBytes) {
+      const auto part = blob.bytes.subspan(
+          offset, std::min(kFrameBytes, blob.bytes.size() - offset));
+      // libzmq's signature takes away const; it only ever reads.
+      frames_.emplace_back(const_cast<std::byte*>(part.data()), part.size(),
+                           release_owner,
+                           new std::shared_ptr<const void>(blob.owner));
+    }
+  }
+}
+
+std::vector<zmq::message_t> TensorFrames::share() {
+  std::vector<zmq::message_t> copies(frames_.size());
+  for (std::size_t i = 0; i < frames_.size(); ++i) copies[i].copy(frames_[i]);
+  return copies;
+}
+
+Sent send(zmq::socket_t& socket, const std::string& routing_id,
+          const protocol::Message& message, TensorFrames* frames) {
+  const std::vector<std::byte> envelope = protocol::encode(message);
+  std::vector<zmq::message_t> parts;
+  if (!routing_id.empty()) parts.emplace_back(routing_id);
+  parts.emplace_back(envelope.data(), envelope.size());
+  if (frames != nullptr)
+    for (zmq::message_t& frame : frames->share())
+      parts.push_back(std::move(frame));
+  for (std::size_t i = 0; i < parts.size(); ++i) {
+    auto flags = zmq::send_flags::dontwait;
+    if (i + 1 < parts.size()) flags = flags | zmq::send_flags::sndmore;
+    try {
+      if (!socket.send(parts[i], flags))
+        return routing_id.empty() ? Sent::kGone : Sent::kFull;
+    } catch (const zmq::error_t&) {  // EHOSTUNREACH; anything else: likewise
+      return Sent::kGone;
+    }
+  }
+  return Sent::kYes;
+}
+
+std::optional<Received> receive(zmq::socket_t& socket) {
+  std::vector<zmq::message_t> frames;
+  std::uint64_t bytes = 0;
+  std::size_t count = 0;
+  while (true) {
+    zmq::message_t frame;
+    if (!socket.recv(frame, zmq::recv_flags::dontwait)) return std::nullopt;
+    const bool more = frame.more();
+    bytes += frame.size();
+    // What is over the limit is read to its end and thrown away.
+    if (++count <= protocol::kMaxFrames + 1) frames.push_back(std::move(frame));
+    if (!more) break;
+  }
+  Received received;
+  received.bytes = bytes;
+  if (socket.get(zmq::sockopt::type) == ZMQ_ROUTER) {
+    received.routing_id = frames.front().to_string();
+    frames.erase(frames.begin());
+  }
+  if (frames.empty() || count > protocol::kMaxFrames + 1) {
+    received.message = Error{"the message has " + std::to_string(count) +
+                             " frames"};
+    return received;
+  }
+  // From a body frame: on the routing id's it is missing in libzmq 4.3.4.
+  try {
+    const char* address = frames.front().gets("Peer-Address");
+    if (address != nullptr) received.address = address;
+  } catch (const zmq::error_t&) {
+    // inproc has no addresses
+  }
+  fill(received, frames);
+  return received;
+}
+
+}  // namespace mdgan

@@ -1,0 +1,71 @@
+// Protocol messages over ZeroMQ sockets: options, frames, tensors without copies.
+//
+// Threads: a socket belongs to the one thread that made it; what is received may
+// go to any thread (a Blob keeps its frame alive).
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+#include <zmq.hpp>
+
+#include "common/tensor/blob.h"
+#include "protocol/messages.h"
+#include "protocol/result.h"
+
+namespace mdgan {
+
+// A ROUTER that peers connect to: the server's, or a peer's for transfers. Binds
+// to `endpoint` (port '*': any free one) and returns the endpoint it got in
+// `endpoint`. Fails with kUnreachable when the port is taken or the address is
+// not this machine's.
+Result<zmq::socket_t> bind_router(zmq::context_t& context,
+                                  std::string& endpoint);
+
+// A DEALER to `endpoint`. With `queue_offline` messages wait for the connection;
+// without, they are refused until there is one. Connecting goes on in the
+// background and never fails here; only a malformed endpoint does (kUsage).
+Result<zmq::socket_t> connect_dealer(zmq::context_t& context,
+                                     const std::string& endpoint,
+                                     bool queue_offline);
+
+// Tensors as frames that are sent without copying the bytes: any number of
+// receivers share them by reference count.
+class TensorFrames {
+ public:
+  explicit TensorFrames(std::span<const Blob> tensors);
+  std::vector<zmq::message_t> share();
+  std::uint64_t bytes() const { return bytes_; }
+
+ private:
+  std::vector<zmq::message_t> frames_;
+  std::uint64_t bytes_ = 0;
+};
+
+enum class Sent {
+  kYes,
+  kGone,  // no such connection (ROUTER), or none at present (DEALER)
+  kFull,  // the connection takes no more: it is slow or stuck
+};
+
+// Sends without ever blocking. `routing_id` is empty for a DEALER. The body's
+// tensor list must describe `frames`.
+Sent send(zmq::socket_t& socket, const std::string& routing_id,
+          const protocol::Message& message, TensorFrames* frames = nullptr);
+
+struct Received {
+  std::string routing_id;  // of a ROUTER's connection; else empty
+  std::string address;     // the sender's IP address where the transport has one
+  std::uint64_t bytes = 0;
+  // Or why it could not be read: from a malformed envelope to tensor frames
+  // that are not what the envelope announces.
+  Result<protocol::Message> message = Error{};
+  std::vector<Blob> tensors;
+};
+
+// The next message, if one is there; never blocks, never throws on content.
+std::optional<Received> receive(zmq::socket_t& socket);
+
+}  // namespace mdgan

@@ -1,0 +1,346 @@
+#include "peer/core/session.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace mdgan {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr Duration kHelloEvery = 2s;
+// How long to insist when the server holds our name for taken: longer than the
+// heartbeat takes to find out that our previous process is dead.
+constexpr Duration kNameInUseFor = 45s;
+
+}  // namespace
+
+void Session::handle(const SessionEvent& event, TimePoint now, Out& out) {
+  if (state_ == State::kOver) return;
+  std::visit([&](const auto& e) { on(e, now, out); }, event);
+}
+
+std::optional<TimePoint> Session::next_deadline() const {
+  if (state_ == State::kGreeting) return hello_due_;
+  return std::nullopt;
+}
+
+std::optional<PeerId> Session::peer() const {
+  if (state_ == State::kGreeting || state_ == State::kOver) return std::nullopt;
+  return peer_;
+}
+
+// --- events -----------------------------------------------------------------
+
+void Session::on(const Connected&, TimePoint now, Out& out) {
+  state_ = State::kGreeting;
+  open_.reset();
+  batches_.clear();
+  drop_transfers(out);
+  greet(now, out);
+}
+
+void Session::on(const ClockTicked&, TimePoint now, Out& out) {
+  if (state_ == State::kGreeting && hello_due_ <= now) greet(now, out);
+}
+
+void Session::greet(TimePoint now, Out& out) {
+  hello_due_ = now + kHelloEvery;
+  out.emplace_back(SayHello{});
+}
+
+void Session::on(const ServerSaid& e, TimePoint now, Out& out) {
+  const protocol::Message& message = e.message;
+  if (std::holds_alternative<protocol::Welcome>(message.body)) {
+    on_welcome(message, out);
+    return;
+  }
+  if (const auto* error = std::get_if<protocol::ErrorReply>(&message.body)) {
+    on_error(*error, now, out);
+    return;
+  }
+  if (const auto* bye = std::get_if<protocol::Goodbye>(&message.body)) {
+    switch (bye->reason) {
+      case protocol::Reason::kDone:
+      case protocol::Reason::kStopped:
+        leave(ExitCode::kOk, "the server says goodbye: " + bye->text, out);
+        break;
+      case protocol::Reason::kLeaving:
+      case protocol::Reason::kFailed:
+        leave(ExitCode::kUnreachable, "the server failed: " + bye->text, out);
+        break;
+    }
+    return;
+  }
+  if (state_ == State::kGreeting || message.run != run_ ||
+      message.incarnation != incarnation_) {
+    ++counters_.refused;
+    return;
+  }
+  if (std::holds_alternative<protocol::RoundBegin>(message.body)) {
+    on_round(message, out);
+  } else if (const auto* swap = std::get_if<protocol::Swap>(&message.body)) {
+    on_swap(*swap, out);
+  } else if (const auto* commit =
+                 std::get_if<protocol::Commit>(&message.body)) {
+    if (!swap_ || swap_->swap != commit->swap || !staged_) {
+      ++counters_.refused;
+      return;
+    }
+    out.emplace_back(Install{*staged_});
+    ++counters_.swaps_installed;
+    swap_.reset();
+    staged_.reset();
+    if (state_ == State::kReceiving) {
+      state_ = State::kReady;
+      held_round_ = message.round;
+    }
+  } else if (const auto* abort = std::get_if<protocol::Abort>(&message.body)) {
+    if (swap_ && swap_->swap == abort->swap) drop_transfers(out);
+  } else if (std::holds_alternative<protocol::Checkpoint>(message.body)) {
+    if (state_ == State::kReady)
+      out.emplace_back(SaveDiscriminator{message.round});
+  } else if (const auto* progress =
+                 std::get_if<protocol::Progress>(&message.body)) {
+    progress_ = *progress;
+  } else {
+    ++counters_.refused;
+  }
+}
+
+void Session::on(const BatchArrived& e, TimePoint, Out& out) {
+  if (!open_ || open_->round != e.round) return;
+  batches_.emplace_back(e.round, e.index);
+  advance_round(out);
+}
+
+void Session::on(const TrainerPrepared& e, TimePoint, Out& out) {
+  if (state_ != State::kPreparing) return;
+  if (!e.defect.empty()) {
+    out.emplace_back(SayToServer{to_server(protocol::Goodbye{
+        protocol::Reason::kFailed, e.defect.substr(0, 200)})});
+    leave(ExitCode::kConfiguration, e.defect, out);
+    return;
+  }
+  state_ = State::kReady;
+  switch (welcome_.start) {
+    case protocol::Start::kFresh:
+      out.emplace_back(InitialiseDiscriminator{});
+      held_round_ = {};
+      break;
+    case protocol::Start::kKeep:
+      break;
+    case protocol::Start::kRestore:
+      out.emplace_back(RestoreDiscriminator{welcome_.restore});
+      held_round_ = welcome_.restore;
+      break;
+    case protocol::Start::kReceive:
+      state_ = State::kReceiving;
+      break;
+  }
+  // Rounds and transfers may have arrived while the trainer was being made.
+  advance_round(out);
+}
+
+void Session::on(const FeedbackComputed& e, TimePoint, Out& out) {
+  if (!open_ || open_->round != e.round) return;  // of an earlier connection
+  protocol::Feedback feedback;
+  feedback.generated = open_->generated;
+  out.emplace_back(SendFeedback{to_server(std::move(feedback))});
+  held_round_ = e.round;
+  ++counters_.rounds;
+  open_.reset();
+  batches_.clear();
+  if (leave_when_done_) {
+    out.emplace_back(SaveDiscriminator{held_round_});
+    out.emplace_back(SayToServer{
+        to_server(protocol::Goodbye{protocol::Reason::kLeaving, "stopped"})});
+    leave(ExitCode::kOk, "left on request", out);
+  }
+}
+
+void Session::on(const RestoreFailed& e, TimePoint now, Out& out) {
+  // Say hello once more; the host no longer offers the bad checkpoint.
+  out.emplace_back(Report{e.reason, true});
+  held_round_ = {};
+  out.emplace_back(SayToServer{
+      to_server(protocol::Goodbye{protocol::Reason::kLeaving,
+                                  "its checkpoint cannot be read"})});
+  on(Connected{}, now, out);
+}
+
+void Session::on(const LeaveRequested&, TimePoint, Out& out) {
+  if (open_ && open_->learning) {
+    leave_when_done_ = true;  // finishes the round first
+    return;
+  }
+  if (state_ == State::kReady && held_round_.value > 0)
+    out.emplace_back(SaveDiscriminator{held_round_});
+  if (state_ != State::kGreeting)
+    out.emplace_back(SayToServer{
+        to_server(protocol::Goodbye{protocol::Reason::kLeaving, "stopped"})});
+  leave(ExitCode::kOk, "left on request", out);
+}
+
+// --- welcome and errors -----------------------------------------------------
+
+void Session::on_welcome(const protocol::Message& message, Out& out) {
+  const auto& welcome = std::get<protocol::Welcome>(message.body);
+  const bool awaited =
+      state_ == State::kGreeting ||
+      // No copy could be had: the server now says to start fresh.
+      (state_ == State::kReceiving && message.run == run_ &&
+       message.incarnation == incarnation_ &&
+       welcome.start != protocol::Start::kReceive);
+  if (!awaited) return;  // the answer to a hello said twice
+  drop_transfers(out);
+  run_ = message.run;
+  incarnation_ = message.incarnation;
+  peer_ = message.peer;
+  welcome_ = welcome;
+  name_in_use_since_.reset();
+  state_ = State::kPreparing;
+  out.emplace_back(PrepareTrainer{peer_, welcome_});
+}
+
+void Session::on_error(const protocol::ErrorReply& error, TimePoint now,
+                       Out& out) {
+  switch (error.code) {
+    case protocol::ErrorCode::kUnknownPeer:
+      if (state_ != State::kGreeting) on(Connected{}, now, out);
+      break;
+    case protocol::ErrorCode::kNameInUse:
+      if (state_ != State::kGreeting) break;
+      if (!name_in_use_since_) {
+        name_in_use_since_ = now;
+        out.emplace_back(Report{"refused for now: " + error.text, true});
+      } else if (now - *name_in_use_since_ > kNameInUseFor) {
+        leave(ExitCode::kConfiguration, error.text, out);
+      }
+      break;
+    case protocol::ErrorCode::kVersion:
+    case protocol::ErrorCode::kMismatch:
+    case protocol::ErrorCode::kFull:
+      leave(ExitCode::kConfiguration, "refused by the server: " + error.text,
+            out);
+      break;
+    case protocol::ErrorCode::kMalformed:
+    case protocol::ErrorCode::kState:
+      out.emplace_back(Report{"the server reports: " + error.text, true});
+      break;
+  }
+}
+
+// --- rounds -----------------------------------------------------------------
+
+void Session::on_round(const protocol::Message& message, Out& out) {
+  if (state_ == State::kReceiving) {  // no discriminator to train yet
+    ++counters_.refused;
+    return;
+  }
+  const auto& begin = std::get<protocol::RoundBegin>(message.body);
+  open_ = OpenRound{message.round, begin.generated, begin.discriminated};
+  batches_.clear();
+  advance_round(out);
+}
+
+// Gives the trainer its work as soon as the batches for it are there.
+void Session::advance_round(Out& out) {
+  if (state_ != State::kReady || !open_) return;
+  const auto arrived = [&](std::uint32_t index) {
+    return std::ranges::find(batches_, std::pair{open_->round, index}) !=
+           batches_.end();
+  };
+  if (!open_->learning && arrived(open_->discriminated)) {
+    open_->learning = true;
+    out.emplace_back(Learn{open_->round, open_->discriminated});
+  }
+  if (open_->learning && !open_->computing && arrived(open_->generated)) {
+    open_->computing = true;
+    out.emplace_back(ComputeFeedback{open_->round, open_->generated});
+  }
+}
+
+// --- exchanges of discriminators --------------------------------------------
+
+void Session::on_swap(const protocol::Swap& swap, Out& out) {
+  if (swap.sends && state_ == State::kReady) {
+    protocol::Transfer transfer;
+    transfer.swap = swap.swap;
+    transfer.token = swap.token;
+    transfer.source = peer_;
+    transfer.schema = welcome_.schema;
+    protocol::Message message = to_server(std::move(transfer));
+    message.peer = swap.target;
+    out.emplace_back(
+        SendTransfer{swap.endpoint, swap.target, std::move(message)});
+    ++counters_.swaps_sent;
+  }
+  if (!swap.receives) return;
+  if (staged_) out.emplace_back(DropTransfer{*staged_});
+  staged_.reset();
+  swap_ = swap;
+  if (transfer_ && transfer_->transfer.swap == swap.swap) {
+    const TransferArrived early = *std::exchange(transfer_, std::nullopt);
+    stage(early, out);
+  }
+}
+
+void Session::on(const TransferArrived& e, TimePoint, Out& out) {
+  if (swap_ && swap_->swap == e.transfer.swap) {
+    stage(e, out);
+  } else if (!swap_ || swap_->swap < e.transfer.swap) {
+    // Faster than the server's own message: keep it until that arrives.
+    if (transfer_) out.emplace_back(DropTransfer{transfer_->arrival});
+    transfer_ = e;
+  } else {
+    out.emplace_back(DropTransfer{e.arrival});
+  }
+}
+
+void Session::stage(const TransferArrived& e, Out& out) {
+  if (staged_ || e.transfer.token != swap_->token ||
+      e.transfer.source != swap_->source) {
+    // Twice, or not from whom the server named: the right one may still come.
+    ++counters_.refused;
+    out.emplace_back(DropTransfer{e.arrival});
+    return;
+  }
+  std::string defect = e.defect;
+  if (defect.empty() && e.transfer.schema != welcome_.schema)
+    defect = "the discriminator has another schema";
+  if (defect.empty())
+    staged_ = e.arrival;
+  else
+    out.emplace_back(DropTransfer{e.arrival});
+  out.emplace_back(SayToServer{to_server(protocol::Staged{
+      swap_->swap, defect.empty(), defect.substr(0, 200)})});
+}
+
+void Session::on(const TransferFailed& e, TimePoint, Out& out) {
+  out.emplace_back(Report{"could not send the discriminator: " + e.reason,
+                          true});
+}
+
+void Session::drop_transfers(Out& out) {
+  if (staged_) out.emplace_back(DropTransfer{*staged_});
+  if (transfer_) out.emplace_back(DropTransfer{transfer_->arrival});
+  swap_.reset();
+  transfer_.reset();
+  staged_.reset();
+}
+
+// --- helpers ----------------------------------------------------------------
+
+protocol::Message Session::to_server(protocol::Body body) const {
+  return {run_, incarnation_, open_ ? open_->round : held_round_, peer_,
+          std::move(body)};
+}
+
+void Session::leave(ExitCode code, const std::string& text, Out& out) {
+  drop_transfers(out);
+  state_ = State::kOver;
+  out.emplace_back(Leave{code, text});
+}
+
+}  // namespace mdgan

@@ -1,0 +1,214 @@
+// One peer's side of a run, and nothing else: no sockets, no threads, no tensors,
+// no clock. Inputs are events plus the current time; outputs are effects for the
+// host (peer/io/peer_host.h), which carries out those that work on the
+// discriminator strictly in the order they were given.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "protocol/ids.h"
+#include "protocol/messages.h"
+#include "protocol/result.h"
+
+namespace mdgan {
+
+using TimePoint = std::chrono::steady_clock::time_point;
+using Duration = std::chrono::steady_clock::duration;
+
+// --- events -----------------------------------------------------------------
+
+// The connection to the server exists anew: nothing said before counts.
+struct Connected {};
+// From the server, for this peer; never a Batch.
+struct ServerSaid {
+  protocol::Message message;
+};
+// A generated batch has arrived whole on this peer's connection.
+struct BatchArrived {
+  Round round;
+  std::uint32_t index = 0;
+};
+// A discriminator from another peer. `defect` says why it cannot be used, empty
+// if it can; the host keeps the tensors under the number `arrival` until Install
+// or DropTransfer. Anybody can send one: the session finds out whose it is.
+struct TransferArrived {
+  protocol::Transfer transfer;
+  std::string defect;
+  std::uint64_t arrival = 0;
+};
+// The answers to the effects of the same names.
+struct TrainerPrepared {
+  std::string defect;  // the data or the model will not do
+};
+struct FeedbackComputed {
+  Round round;
+};
+struct RestoreFailed {
+  std::string reason;
+};
+struct TransferFailed {
+  SwapId swap;
+  std::string reason;
+};
+// A person wants this peer to leave.
+struct LeaveRequested {};
+struct ClockTicked {};
+
+using SessionEvent =
+    std::variant<Connected, ServerSaid, BatchArrived, TransferArrived,
+                 TrainerPrepared, FeedbackComputed, RestoreFailed,
+                 TransferFailed, LeaveRequested, ClockTicked>;
+
+// --- effects ----------------------------------------------------------------
+
+// Say hello: the host fills in what it knows (name, data, held rounds).
+struct SayHello {};
+struct SayToServer {
+  protocol::Message message;  // carries no tensors
+};
+// Send the feedback computed for the round, with its tensors.
+struct SendFeedback {
+  protocol::Message message;  // the host adds losses and tensors
+};
+// Make the trainer for this spec, or check that the one there fits; answer
+// TrainerPrepared. The expected schema and parameter count are the welcome's.
+struct PrepareTrainer {
+  PeerId peer;
+  protocol::Welcome welcome;
+};
+struct InitialiseDiscriminator {};
+struct RestoreDiscriminator {
+  Round round;
+};
+// L discriminator steps on batch `index` of the round.
+struct Learn {
+  Round round;
+  std::uint32_t index = 0;
+};
+// The error feedback on batch `index`; answer FeedbackComputed.
+struct ComputeFeedback {
+  Round round;
+  std::uint32_t index = 0;
+};
+// Copy the discriminator as it is now and send it to `target` at `endpoint`.
+struct SendTransfer {
+  std::string endpoint;
+  PeerId target;
+  protocol::Message message;  // the host adds the tensors
+};
+// Load the transfer that arrived under this number.
+struct Install {
+  std::uint64_t arrival = 0;
+};
+struct DropTransfer {
+  std::uint64_t arrival = 0;
+};
+struct SaveDiscriminator {
+  Round round;
+};
+struct Report {  // for the log and the person at the terminal
+  std::string text;
+  bool warning = false;
+};
+// The session is over.
+struct Leave {
+  ExitCode code = ExitCode::kOk;
+  std::string text;
+};
+
+using SessionEffect =
+    std::variant<SayHello, SayToServer, SendFeedback, PrepareTrainer,
+                 InitialiseDiscriminator, RestoreDiscriminator, Learn,
+                 ComputeFeedback, SendTransfer, Install, DropTransfer,
+                 SaveDiscriminator, Report, Leave>;
+
+struct SessionCounters {
+  std::uint64_t rounds = 0;
+  std::uint64_t swaps_sent = 0;
+  std::uint64_t swaps_installed = 0;
+  std::uint64_t refused = 0;  // messages that the state did not allow
+};
+
+class Session {
+ public:
+  Session() = default;
+
+  // Feeds one event and appends what is to be done. Never throws.
+  void handle(const SessionEvent& event, TimePoint now,
+              std::vector<SessionEffect>& out);
+
+  std::optional<TimePoint> next_deadline() const;
+
+  // The address of this session once welcomed.
+  std::optional<PeerId> peer() const;
+  bool over() const { return state_ == State::kOver; }
+  RunId run() const { return run_; }
+  // What hello says of the discriminator in memory: its run and last round.
+  Round held_round() const { return held_round_; }
+  const SessionCounters& counters() const { return counters_; }
+  // The progress that the server told last.
+  const protocol::Progress& progress() const { return progress_; }
+
+ private:
+  enum class State {
+    kGreeting,   // hello is out, or about to be
+    kPreparing,  // welcomed; the trainer is being made
+    kReceiving,  // waits for another peer's copy
+    kReady,      // has a discriminator; rounds come
+    kOver,
+  };
+  struct OpenRound {
+    Round round;
+    std::uint32_t generated = 0;
+    std::uint32_t discriminated = 0;
+    bool learning = false;
+    bool computing = false;
+  };
+  using Out = std::vector<SessionEffect>;
+
+  void on(const Connected& e, TimePoint now, Out& out);
+  void on(const ServerSaid& e, TimePoint now, Out& out);
+  void on(const BatchArrived& e, TimePoint now, Out& out);
+  void on(const TransferArrived& e, TimePoint now, Out& out);
+  void on(const TrainerPrepared& e, TimePoint now, Out& out);
+  void on(const FeedbackComputed& e, TimePoint now, Out& out);
+  void on(const RestoreFailed& e, TimePoint now, Out& out);
+  void on(const TransferFailed& e, TimePoint now, Out& out);
+  void on(const LeaveRequested& e, TimePoint now, Out& out);
+  void on(const ClockTicked& e, TimePoint now, Out& out);
+
+  void greet(TimePoint now, Out& out);
+  void on_welcome(const protocol::Message& message, Out& out);
+  void on_round(const protocol::Message& message, Out& out);
+  void on_swap(const protocol::Swap& swap, Out& out);
+  void on_error(const protocol::ErrorReply& error, TimePoint now, Out& out);
+  void advance_round(Out& out);
+  void stage(const TransferArrived& e, Out& out);
+  void drop_transfers(Out& out);
+  protocol::Message to_server(protocol::Body body) const;
+  void leave(ExitCode code, const std::string& text, Out& out);
+
+  State state_ = State::kGreeting;
+  RunId run_{};
+  std::uint32_t incarnation_ = 0;
+  PeerId peer_;
+  protocol::Welcome welcome_;
+  Round held_round_;
+  std::optional<OpenRound> open_;
+  std::vector<std::pair<Round, std::uint32_t>> batches_;  // of the open round
+  std::optional<protocol::Swap> swap_;        // announced, not ended
+  std::optional<TransferArrived> transfer_;   // arrived before its swap message
+  std::optional<std::uint64_t> staged_;       // the arrival to install
+  bool leave_when_done_ = false;
+  TimePoint hello_due_{};
+  std::optional<TimePoint> name_in_use_since_;
+  protocol::Progress progress_;
+  SessionCounters counters_;
+};
+
+}  // namespace mdgan

@@ -1,0 +1,411 @@
+#include "server/core/coordinator.h"
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+namespace mdgan {
+namespace {
+
+// Rounds in a row without one valid answer before the run gives up.
+constexpr int kFruitlessRounds = 5;
+
+}  // namespace
+
+Coordinator::Coordinator(CoordinatorConfig config, RunPosition position)
+    : config_(std::move(config)), position_(std::move(position)) {
+  for (const auto& [name, id] : position_.names) {
+    Member& member = members_[id];
+    member.id = id;
+    member.name = name;
+  }
+}
+
+void Coordinator::handle(const ServerEvent& event, TimePoint now, Out& out) {
+  if (state_ == State::kFinished) return;
+  std::visit([&](const auto& e) { on(e, now, out); }, event);
+}
+
+std::optional<TimePoint> Coordinator::next_deadline() const {
+  if (state_ == State::kFinished) return std::nullopt;
+  std::optional<TimePoint> next;
+  const auto consider = [&](TimePoint t) {
+    if (!next || t < *next) next = t;
+  };
+  if (state_ == State::kCollecting) consider(round_deadline_);
+  if (state_ == State::kWaiting && started_) consider(wait_deadline_);
+  for (const auto& [id, exchange] : exchanges_) consider(exchange.deadline);
+  for (const auto& [id, member] : members_)
+    if (member.presence != Presence::kAbsent)
+      consider(member.last_sent + silence_allowed(member));
+  return next;
+}
+
+std::uint32_t Coordinator::live_peers() const {
+  return static_cast<std::uint32_t>(
+      std::ranges::count_if(members_, [](const auto& entry) {
+        return entry.second.presence == Presence::kLive;
+      }));
+}
+
+std::vector<PeerId> Coordinator::available() const {
+  std::vector<PeerId> ids;
+  for (const auto& [id, member] : members_)
+    if (member.presence == Presence::kLive && !member.owes) ids.push_back(id);
+  return ids;
+}
+
+std::uint32_t Coordinator::needed_peers() const {
+  if (!started_) return config_.min_peers;
+  const double quorum = std::ceil(config_.quorum * config_.min_peers);
+  return std::max(1U, static_cast<std::uint32_t>(quorum));
+}
+
+// --- events -----------------------------------------------------------------
+
+void Coordinator::on(const MessageArrived& e, TimePoint now, Out& out) {
+  const protocol::Message& message = e.message;
+  if (const auto* hello = std::get_if<protocol::Hello>(&message.body)) {
+    on_hello(e.connection, *hello, now, out);
+    return;
+  }
+  Member* member = find(e.connection, message.peer);
+  if (member == nullptr || message.run != config_.run ||
+      message.incarnation != config_.incarnation) {
+    ++counters_.unexpected;
+    // A goodbye of a stranger needs no answer; any other wants to be told.
+    if (!std::holds_alternative<protocol::Goodbye>(message.body))
+      refuse(e.connection, message.peer, protocol::ErrorCode::kUnknownPeer,
+             "this server does not know this session: say hello again", out);
+    return;
+  }
+  if (std::holds_alternative<protocol::Feedback>(message.body)) {
+    on_feedback(*member, message, e.defect, now, out);
+  } else if (const auto* staged =
+                 std::get_if<protocol::Staged>(&message.body)) {
+    on_staged(*member, *staged, now, out);
+  } else if (const auto* bye = std::get_if<protocol::Goodbye>(&message.body)) {
+    lose(*member, bye->text.empty() ? "left" : "left: " + bye->text, now, out);
+  } else {
+    ++counters_.unexpected;
+    refuse(e.connection, message.peer, protocol::ErrorCode::kState,
+           "a peer may not send this message", out);
+  }
+}
+
+void Coordinator::on(const ConnectionLost& e, TimePoint now, Out& out) {
+  for (auto& [id, member] : members_)
+    if (member.presence != Presence::kAbsent &&
+        member.connection == e.connection)
+      lose(member, "connection lost", now, out);
+}
+
+void Coordinator::on(const ModelReady& e, TimePoint now, Out& out) {
+  model_ = e;
+  config_.image = e.spec.image;
+  deciding_ = false;
+  for (const auto& [connection, hello] : std::exchange(early_hellos_, {}))
+    on_hello(connection, hello, now, out);
+}
+
+void Coordinator::on(const ModelRefused& e, TimePoint, Out& out) {
+  deciding_ = false;
+  for (const auto& [connection, hello] : std::exchange(early_hellos_, {}))
+    refuse(connection, {}, protocol::ErrorCode::kMismatch, e.reason, out);
+  out.emplace_back(Note{e.reason, true});
+}
+
+void Coordinator::on(const BatchesReady& e, TimePoint now, Out& out) {
+  if (e.round != current()) return;
+  generating_ = false;
+  batches_ready_ = true;
+  if (state_ == State::kGenerating) ask_peers(now, out);
+}
+
+void Coordinator::on(const GeneratorStepped& e, TimePoint now, Out& out) {
+  if (state_ != State::kStepping || e.round != current()) return;
+  position_.completed = e.round;
+  batches_ready_ = false;
+  out.emplace_back(report_);
+  if (swap_is_due() && available().size() >= 2)
+    begin_swap(now, out);
+  else
+    end_round(now, out);
+}
+
+void Coordinator::on(const GeneratorFailed& e, TimePoint, Out& out) {
+  finish(e.error.code, protocol::Reason::kFailed, e.error.message, out);
+}
+
+void Coordinator::on(const StopRequested&, TimePoint now, Out& out) {
+  stopping_ = true;
+  if (state_ == State::kWaiting)
+    end_round(now, out);
+  else
+    out.emplace_back(Note{"stopping: this round is finished first", true});
+}
+
+void Coordinator::on(const TimePassed&, TimePoint now, Out& out) {
+  std::vector<SwapId> expired;
+  for (const auto& [id, exchange] : exchanges_)
+    if (exchange.deadline <= now) expired.push_back(id);
+  for (const SwapId id : expired)
+    end_exchange(id, false, "not complete after swap-timeout", now, out);
+
+  if (state_ == State::kCollecting && round_deadline_ <= now) {
+    if (quorum_reached()) {
+      close_round(now, out);
+    } else if (!quorum_missed_) {
+      quorum_missed_ = true;
+      round_deadline_ = now + config_.quorum_timeout;
+      out.emplace_back(
+          Note{"round " + std::to_string(current().value) +
+                   ": fewer peers than the quorum answered within "
+                   "round-timeout; waiting for more",
+               true});
+    } else {
+      give_up("fewer peers than the quorum answered within quorum-timeout",
+              out);
+      return;
+    }
+  }
+  if (state_ == State::kWaiting && started_ && wait_deadline_ <= now) {
+    give_up("still " + std::to_string(live_peers()) + " of " +
+                std::to_string(needed_peers()) + " peers after quorum-timeout",
+            out);
+    return;
+  }
+  send_progress(now, out);
+}
+
+bool Coordinator::quorum_reached() const {
+  const auto contributed = std::ranges::count_if(asked_, [](const auto& a) {
+    return a.second.answer && a.second.answer->contributed;
+  });
+  const double quorum =
+      std::ceil(config_.quorum * static_cast<double>(asked_.size()));
+  return static_cast<double>(contributed) >= std::max(1.0, quorum);
+}
+
+void Coordinator::give_up(const std::string& why, Out& out) {
+  out.emplace_back(SaveCheckpoint{position_.completed});
+  finish(ExitCode::kBelowQuorum, protocol::Reason::kStopped,
+         why + "; the run goes on with --resume", out);
+}
+
+// --- rounds -----------------------------------------------------------------
+
+// Starts the next round, or waits for enough peers to do so.
+void Coordinator::begin_round(TimePoint now, Out& out) {
+  serve_joiners(now, out);
+  const std::uint32_t live = live_peers();
+  if (live < needed_peers() || (started_ && available().empty())) {
+    if (state_ != State::kWaiting) {
+      state_ = State::kWaiting;
+      wait_deadline_ = now + config_.quorum_timeout;
+      out.emplace_back(Note{"paused: " + std::to_string(live) +
+                                " peers are live, " +
+                                std::to_string(available().size()) +
+                                " of them free, " +
+                                std::to_string(needed_peers()) + " needed",
+                            true});
+    }
+    return;
+  }
+  if (!started_) {
+    started_ = true;
+    out.emplace_back(Note{"training starts with " + std::to_string(live) +
+                          " peers, k = " + std::to_string(config_.k)});
+  }
+  if (batches_ready_) {
+    ask_peers(now, out);
+    return;
+  }
+  state_ = State::kGenerating;
+  if (!std::exchange(generating_, true))
+    out.emplace_back(GenerateBatches{current()});
+}
+
+// Steps 2 of Algorithm 1: X^g_n = X^(n mod k), X^d_n = X^((n+1) mod k), n being
+// the peer's rank among those asked.
+void Coordinator::ask_peers(TimePoint now, Out& out) {
+  const std::vector<PeerId> peers = available();
+  if (peers.empty()) {
+    begin_round(now, out);  // everybody left while the batches were made
+    return;
+  }
+  state_ = State::kCollecting;
+  quorum_missed_ = false;
+  round_deadline_ = now + config_.round_timeout;
+  asked_.clear();
+  // Per connection, the batches its peers need: those to train on first, so
+  // that a peer can begin before the others have arrived.
+  std::map<ConnectionId, std::vector<std::uint32_t>> wanted;
+  const auto want = [&](ConnectionId connection, std::uint32_t batch) {
+    auto& list = wanted[connection];
+    if (std::ranges::find(list, batch) == list.end()) list.push_back(batch);
+  };
+  for (std::size_t n = 0; n < peers.size(); ++n) {
+    Member& member = members_.at(peers[n]);
+    const protocol::RoundBegin begin{
+        static_cast<std::uint32_t>(n % config_.k),
+        static_cast<std::uint32_t>((n + 1) % config_.k)};
+    asked_[member.id].generated = begin.generated;
+    member.owes = current();
+    send(member, begin, now, out);
+    want(member.connection, begin.discriminated);
+  }
+  for (const auto& [id, asked] : asked_)
+    want(members_.at(id).connection, asked.generated);
+  for (const auto& [connection, batches] : wanted)
+    for (const std::uint32_t index : batches)
+      out.emplace_back(SendBatch{connection, current(), index});
+}
+
+bool Coordinator::expects_feedback(ConnectionId connection,
+                                   const protocol::Message& message) const {
+  const auto* feedback = std::get_if<protocol::Feedback>(&message.body);
+  if (feedback == nullptr || state_ != State::kCollecting ||
+      message.run != config_.run ||
+      message.incarnation != config_.incarnation ||
+      message.round != current() || find(connection, message.peer) == nullptr)
+    return false;
+  const auto asked = asked_.find(message.peer);
+  return asked != asked_.end() && !asked->second.answer &&
+         asked->second.generated == feedback->generated;
+}
+
+void Coordinator::on_feedback(Member& member, const protocol::Message& message,
+                              const std::string& defect, TimePoint now,
+                              Out& out) {
+  const auto& feedback = std::get<protocol::Feedback>(message.body);
+  const bool expected = expects_feedback(member.connection, message);
+  if (member.owes == message.round) member.owes.reset();
+  if (!expected) {
+    // Late is not dead: the peer is asked again from the next round on.
+    if (message.round < current()) ++counters_.stale_feedback;
+    else ++counters_.unexpected;
+    if (state_ == State::kWaiting) begin_round(now, out);
+    return;
+  }
+  Answer& answer = asked_.at(member.id).answer.emplace();
+  if (defect.empty()) {
+    answer = {true, feedback.discriminator_loss, feedback.generator_loss};
+  } else {
+    ++counters_.invalid_feedback;
+    out.emplace_back(Note{"round " + std::to_string(current().value) +
+                              ": feedback of peer " + member.name +
+                              " is not used: " + defect,
+                          true});
+  }
+  if (quorum_missed_ && quorum_reached())
+    close_round(now, out);
+  else
+    close_round_if_complete(now, out);
+}
+
+void Coordinator::close_round_if_complete(TimePoint now, Out& out) {
+  if (state_ != State::kCollecting) return;
+  const bool complete = std::ranges::all_of(
+      asked_, [](const auto& entry) { return entry.second.answer.has_value(); });
+  if (complete) close_round(now, out);
+}
+
+void Coordinator::close_round(TimePoint now, Out& out) {
+  StepGenerator step{current(), {}};
+  report_ = {current(), static_cast<std::uint32_t>(asked_.size())};
+  for (const auto& [id, asked] : asked_) {  // by PeerId: the order of the sum
+    if (!asked.answer || !asked.answer->contributed) continue;
+    step.contributors.push_back({id, asked.generated});
+    report_.discriminator_loss += asked.answer->discriminator_loss;
+    report_.generator_loss += asked.answer->generator_loss;
+  }
+  asked_.clear();
+  state_ = State::kStepping;
+  if (step.contributors.empty()) {
+    // Everybody asked has vanished or sent rubbish: the round is asked anew.
+    if (++fruitless_ == kFruitlessRounds)
+      give_up("no peer gave a valid answer in " +
+                  std::to_string(kFruitlessRounds) + " attempts",
+              out);
+    else if (stopping_)
+      end_round(now, out);
+    else
+      begin_round(now, out);
+    return;
+  }
+  fruitless_ = 0;
+  report_.contributed = static_cast<std::uint32_t>(step.contributors.size());
+  report_.discriminator_loss /= report_.contributed;
+  report_.generator_loss /= report_.contributed;
+  out.emplace_back(std::move(step));
+  // The next batches are made while this thread talks to the peers.
+  if (!stopping_ && current().value < config_.rounds) {
+    generating_ = true;
+    out.emplace_back(GenerateBatches{{current().value + 1}});
+  }
+}
+
+// After the round's swap, if it had one: save, stop or go on.
+void Coordinator::end_round(TimePoint now, Out& out) {
+  const Round done = position_.completed;
+  const bool last = done.value >= config_.rounds;
+  const bool periodic = config_.checkpoint_every > 0 && done.value > 0 &&
+                        done.value % config_.checkpoint_every == 0;
+  if (started_ && (last || stopping_ || periodic)) {
+    for (auto& [id, member] : members_)
+      if (member.presence == Presence::kLive)
+        send(member, protocol::Checkpoint{}, now, out);
+    out.emplace_back(SaveCheckpoint{done});
+  }
+  if (last) {
+    finish(ExitCode::kOk, protocol::Reason::kDone, "the run is complete", out);
+  } else if (stopping_) {
+    finish(ExitCode::kOk, protocol::Reason::kStopped,
+           "stopped after round " + std::to_string(done.value), out);
+  } else {
+    begin_round(now, out);
+  }
+}
+
+void Coordinator::finish(ExitCode code, protocol::Reason reason,
+                         const std::string& text, Out& out) {
+  for (auto& [id, member] : members_)
+    if (member.presence != Presence::kAbsent)
+      out.emplace_back(SendMessage{
+          member.connection,
+          {config_.run, config_.incarnation, position_.completed, id,
+           protocol::Goodbye{reason, text}}});
+  state_ = State::kFinished;
+  out.emplace_back(Finish{code, text});
+}
+
+// --- helpers ----------------------------------------------------------------
+
+void Coordinator::send(Member& member, protocol::Body body, TimePoint now,
+                       Out& out) {
+  // While a round is open its number is the current one; between rounds, what
+  // is said concerns the round completed last.
+  const bool open =
+      state_ == State::kCollecting || state_ == State::kGenerating;
+  member.last_sent = now;
+  out.emplace_back(SendMessage{
+      member.connection,
+      {config_.run, config_.incarnation,
+       open ? current() : position_.completed, member.id, std::move(body)}});
+}
+
+const Coordinator::Member* Coordinator::find(ConnectionId connection,
+                                             PeerId peer) const {
+  const auto it = members_.find(peer);
+  if (it == members_.end() || it->second.presence == Presence::kAbsent ||
+      it->second.connection != connection)
+    return nullptr;
+  return &it->second;
+}
+
+Coordinator::Member* Coordinator::find(ConnectionId connection, PeerId peer) {
+  return const_cast<Member*>(std::as_const(*this).find(connection, peer));
+}
+
+}  // namespace mdgan

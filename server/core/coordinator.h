@@ -1,0 +1,203 @@
+// The server's logic, and nothing else: who is in the run, which round is open,
+// who swaps with whom, when to save and when to stop. No sockets, no threads, no
+// tensors, no clock. Every input is an event plus the current time; every output
+// is an effect for the shell (server/io/server_shell.h) to carry out, in order.
+// Equal configuration and event sequence give an equal effect sequence.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "server/core/events.h"
+#include "server/core/swap_cycle.h"
+
+namespace mdgan {
+
+struct CoordinatorConfig {
+  RunId run{};
+  std::uint32_t incarnation = 1;
+  std::uint64_t seed = 1;
+  std::uint64_t token_seed = 0;  // unpredictable: transfers are bound to it
+  std::uint32_t k = 1;           // distinct generated batches per round
+  std::uint32_t batch = 10;
+  double swap_epochs = 1;  // E; 0: never swap
+  std::uint64_t rounds = 0;
+  std::uint32_t min_peers = 1;  // wait for so many before training starts
+  double quorum = 0.5;          // of the peers asked (rounds), of min_peers (run)
+  Duration round_timeout = std::chrono::seconds(60);
+  Duration swap_timeout = std::chrono::seconds(60);
+  Duration quorum_timeout = std::chrono::seconds(300);
+  std::uint64_t checkpoint_every = 0;  // rounds; 0: only at the end
+  // Fixed by configuration or by the server's own data; else the first peer's.
+  std::optional<ImageShape> image;
+};
+
+// What survives in a checkpoint: the position of the run.
+struct RunPosition {
+  Round completed;  // the last round whose step the generator has made
+  Round last_swap;
+  std::map<std::string, PeerId> names;
+  friend bool operator==(const RunPosition&, const RunPosition&) = default;
+};
+
+// What was refused or ignored, for the statistics.
+struct CoordinatorCounters {
+  std::uint64_t stale_feedback = 0;    // of an older round: late, but alive
+  std::uint64_t invalid_feedback = 0;  // wrong shape or not finite
+  std::uint64_t unexpected = 0;        // not allowed in this state
+  std::uint64_t lost_peers = 0;
+  std::uint64_t swaps_committed = 0;
+  std::uint64_t swaps_aborted = 0;
+};
+
+class Coordinator {
+ public:
+  // With a non-zero `position` the run is a resumed one.
+  explicit Coordinator(CoordinatorConfig config, RunPosition position = {});
+
+  // Feeds one event and appends what is to be done to `out`. Never throws on any
+  // message, however late, repeated or unexpected: peers are not trusted.
+  void handle(const ServerEvent& event, TimePoint now,
+              std::vector<ServerEffect>& out);
+
+  // When TimePassed must be fed next; nullopt: no timer is armed.
+  std::optional<TimePoint> next_deadline() const;
+
+  // Whether the shell is to keep the tensors of this feedback message.
+  bool expects_feedback(ConnectionId connection,
+                        const protocol::Message& message) const;
+
+  const RunPosition& position() const { return position_; }
+  const CoordinatorCounters& counters() const { return counters_; }
+  std::uint32_t live_peers() const;
+  std::uint32_t k() const { return config_.k; }
+
+ private:
+  enum class State {
+    kWaiting,     // for min_peers, or (paused) for the quorum to come back
+    kGenerating,  // for BatchesReady
+    kCollecting,  // for feedback
+    kStepping,    // for GeneratorStepped
+    kSwapping,    // for every target of the swap to have staged
+    kFinished,
+  };
+  enum class Presence {
+    kAbsent,  // known by name, not connected
+    kCopying,  // connected, waits for a copy of a live peer's discriminator
+    kLive,
+  };
+  struct Member {
+    PeerId id;
+    std::string name;
+    Presence presence = Presence::kAbsent;
+    ConnectionId connection;
+    std::uint32_t session = 0;
+    std::uint64_t nonce = 0;
+    std::uint64_t shard_size = 0;
+    std::string endpoint;
+    std::optional<Round> owes;  // asked, not answered yet: gets nothing new
+    TimePoint last_sent{};
+    int failed_copies = 0;
+    protocol::Start start = protocol::Start::kFresh;  // as last told
+    Round restore;
+  };
+  struct Answer {
+    bool contributed = false;
+    double discriminator_loss = 0;
+    double generator_loss = 0;
+  };
+  struct Asked {
+    std::uint32_t generated = 0;
+    std::optional<Answer> answer;
+  };
+  // A set of transfers that is committed or aborted as a whole.
+  struct Exchange {
+    SwapId id;
+    bool is_swap = false;  // else a copy for one late joiner
+    std::vector<SwapEdge> edges;
+    std::set<PeerId> staged;
+    TimePoint deadline{};
+  };
+  using Out = std::vector<ServerEffect>;
+
+  void on(const MessageArrived& e, TimePoint now, Out& out);
+  void on(const ConnectionLost& e, TimePoint now, Out& out);
+  void on(const ModelReady& e, TimePoint now, Out& out);
+  void on(const ModelRefused& e, TimePoint now, Out& out);
+  void on(const BatchesReady& e, TimePoint now, Out& out);
+  void on(const GeneratorStepped& e, TimePoint now, Out& out);
+  void on(const GeneratorFailed& e, TimePoint now, Out& out);
+  void on(const StopRequested& e, TimePoint now, Out& out);
+  void on(const TimePassed& e, TimePoint now, Out& out);
+
+  // Membership (coordinator_members.cc).
+  void on_hello(ConnectionId connection, const protocol::Hello& hello,
+                TimePoint now, Out& out);
+  void welcome(Member& member, const protocol::Hello& hello, TimePoint now,
+               Out& out);
+  void send_welcome(Member& member, protocol::Start start, Round restore,
+                    TimePoint now, Out& out);
+  PeerId choose_id(const protocol::Hello& hello) const;
+  void lose(Member& member, const std::string& why, TimePoint now, Out& out);
+  void serve_joiners(TimePoint now, Out& out);
+  void refuse(ConnectionId connection, PeerId peer, protocol::ErrorCode code,
+              std::string text, Out& out) const;
+  void send_progress(TimePoint now, Out& out);
+  static Duration silence_allowed(const Member& member);
+
+  // Exchanges of discriminators (coordinator_swap.cc).
+  bool swap_is_due() const;
+  void begin_swap(TimePoint now, Out& out);
+  void begin_exchange(Exchange exchange, TimePoint now, Out& out);
+  void on_staged(Member& member, const protocol::Staged& staged, TimePoint now,
+                 Out& out);
+  void end_exchange(SwapId id, bool commit, const std::string& why,
+                    TimePoint now, Out& out);
+
+  // Rounds (coordinator.cc).
+  void begin_round(TimePoint now, Out& out);
+  void ask_peers(TimePoint now, Out& out);
+  void on_feedback(Member& member, const protocol::Message& message,
+                   const std::string& defect, TimePoint now, Out& out);
+  void close_round_if_complete(TimePoint now, Out& out);
+  void close_round(TimePoint now, Out& out);
+  bool quorum_reached() const;
+  void give_up(const std::string& why, Out& out);
+  void end_round(TimePoint now, Out& out);
+  void finish(ExitCode code, protocol::Reason reason, const std::string& text,
+              Out& out);
+
+  void send(Member& member, protocol::Body body, TimePoint now, Out& out);
+  Member* find(ConnectionId connection, PeerId peer);
+  const Member* find(ConnectionId connection, PeerId peer) const;
+  std::vector<PeerId> available() const;  // live and owing nothing, by id
+  std::uint32_t needed_peers() const;
+  Round current() const { return {position_.completed.value + 1}; }
+
+  CoordinatorConfig config_;
+  RunPosition position_;
+  CoordinatorCounters counters_;
+  State state_ = State::kWaiting;
+  bool started_ = false;   // min_peers have been there
+  bool stopping_ = false;  // finish the round, save, leave
+  std::optional<ModelReady> model_;
+  bool deciding_ = false;
+  std::vector<std::pair<ConnectionId, protocol::Hello>> early_hellos_;
+  std::map<PeerId, Member> members_;
+  std::map<PeerId, Asked> asked_;
+  std::map<SwapId, Exchange> exchanges_;
+  std::uint64_t next_swap_ = 1;
+  bool generating_ = false;  // GenerateBatches is out, BatchesReady not in
+  bool batches_ready_ = false;
+  TimePoint round_deadline_{};
+  TimePoint wait_deadline_{};
+  bool quorum_missed_ = false;
+  int fruitless_ = 0;  // attempts at this round that nobody answered
+  ReportRound report_;  // of the round that is being stepped
+};
+
+}  // namespace mdgan

@@ -1,0 +1,238 @@
+// Who is in the run: hello, welcome, loss, late joiners.
+
+#include <algorithm>
+#include <utility>
+
+#include "protocol/limits.h"
+#include "server/core/coordinator.h"
+
+namespace mdgan {
+namespace {
+
+using namespace std::chrono_literals;
+
+// A late joiner whose copy failed so often starts with a fresh discriminator.
+constexpr int kCopyAttempts = 2;
+
+std::string describe(const ImageShape& image) {
+  return std::to_string(image.channels) + "x" + std::to_string(image.height) +
+         "x" + std::to_string(image.width) + " with " +
+         std::to_string(image.classes) + " classes";
+}
+
+}  // namespace
+
+void Coordinator::on_hello(ConnectionId connection,
+                           const protocol::Hello& hello, TimePoint now,
+                           Out& out) {
+  if (!model_) {
+    // The first peer's data decides the image shape where nothing else does.
+    if (early_hellos_.size() >= protocol::kMaxPeers) return;
+    std::erase_if(early_hellos_, [&](const auto& early) {
+      return early.first == connection &&
+             early.second.session == hello.session;
+    });
+    early_hellos_.emplace_back(connection, hello);
+    if (!std::exchange(deciding_, true))
+      out.emplace_back(DecideModel{config_.image.value_or(hello.image)});
+    return;
+  }
+  if (hello.image != *config_.image) {
+    refuse(connection, {}, protocol::ErrorCode::kMismatch,
+           "the images of peer " + hello.name + " are " +
+               describe(hello.image) + ", this run's are " +
+               describe(*config_.image),
+           out);
+    return;
+  }
+  const auto known = position_.names.find(hello.name);
+  if (known == position_.names.end()) {
+    if (members_.size() >= protocol::kMaxPeers) {
+      refuse(connection, {}, protocol::ErrorCode::kFull,
+             "this run takes no more peers", out);
+      return;
+    }
+    const PeerId id = choose_id(hello);
+    position_.names.emplace(hello.name, id);
+    Member& member = members_[id];
+    member.id = id;
+    member.name = hello.name;
+    member.connection = connection;
+    welcome(member, hello, now, out);
+    return;
+  }
+  Member& member = members_.at(known->second);
+  if (member.presence == Presence::kAbsent) {
+    member.connection = connection;
+    welcome(member, hello, now, out);
+  } else if (member.nonce == hello.nonce) {
+    if (member.connection == connection) {  // it asks twice: say it again
+      send_welcome(member, member.start, member.restore, now, out);
+    } else {  // the same process on a new connection
+      lose(member, "reconnected", now, out);
+      member.connection = connection;
+      welcome(member, hello, now, out);
+    }
+  } else {
+    // Another process with a live peer's name. If that peer is in truth gone,
+    // this probe finds out and the newcomer's next hello is welcome.
+    send(member, protocol::Progress{protocol::Phase::kTraining, config_.rounds,
+                                    live_peers(), needed_peers()},
+         now, out);
+    refuse(connection, {}, protocol::ErrorCode::kNameInUse,
+           "a live peer is named " + hello.name +
+               ": start this one with another --name",
+           out);
+  }
+}
+
+PeerId Coordinator::choose_id(const protocol::Hello& hello) const {
+  if (hello.index >= 0 && hello.index < std::int64_t{protocol::kMaxPeers}) {
+    const PeerId wish{static_cast<std::uint32_t>(hello.index)};
+    if (!members_.contains(wish)) return wish;
+  }
+  std::uint32_t id = 0;
+  while (members_.contains(PeerId{id})) ++id;
+  return PeerId{id};
+}
+
+// Decides where the peer's discriminator comes from.
+void Coordinator::welcome(Member& member, const protocol::Hello& hello,
+                          TimePoint now, Out& out) {
+  member.session = hello.session;
+  member.nonce = hello.nonce;
+  member.shard_size = hello.shard_size;
+  member.endpoint = hello.endpoint;
+  member.owes.reset();
+  member.failed_copies = 0;
+  member.presence = Presence::kLive;
+
+  const bool ours = hello.held_run == config_.run;
+  const std::uint64_t completed = position_.completed.value;
+  const bool exact =
+      ours && !started_ &&
+      std::ranges::find(hello.checkpoints, completed) !=
+          hello.checkpoints.end();
+  if (completed == 0) {
+    send_welcome(member, protocol::Start::kFresh, {}, now, out);
+  } else if (exact) {
+    send_welcome(member, protocol::Start::kRestore, position_.completed, now,
+                 out);
+  } else if (ours && hello.held_round.value > 0) {
+    send_welcome(member, protocol::Start::kKeep, {}, now, out);
+  } else if (ours && !hello.checkpoints.empty()) {
+    send_welcome(member, protocol::Start::kRestore,
+                 {*std::ranges::max_element(hello.checkpoints)}, now, out);
+  } else {
+    member.presence = Presence::kCopying;
+    send_welcome(member, protocol::Start::kReceive, {}, now, out);
+  }
+  out.emplace_back(Note{"peer " + std::to_string(member.id.value) + " (" +
+                        member.name + ") joined: " +
+                        std::to_string(hello.shard_size) + " samples; " +
+                        std::to_string(live_peers()) + " live, " +
+                        std::to_string(needed_peers()) + " needed"});
+  if (state_ == State::kWaiting) begin_round(now, out);
+  else serve_joiners(now, out);
+}
+
+void Coordinator::send_welcome(Member& member, protocol::Start start,
+                               Round restore, TimePoint now, Out& out) {
+  member.start = start;
+  member.restore = restore;
+  send(member,
+       protocol::Welcome{member.session, model_->spec, model_->schema,
+                         model_->parameters, config_.rounds, start, restore},
+       now, out);
+}
+
+void Coordinator::lose(Member& member, const std::string& why, TimePoint now,
+                       Out& out) {
+  if (member.presence == Presence::kAbsent) return;
+  member.presence = Presence::kAbsent;
+  member.owes.reset();
+  ++counters_.lost_peers;
+  out.emplace_back(Note{"peer " + std::to_string(member.id.value) + " (" +
+                            member.name + ") " + why + "; " +
+                            std::to_string(live_peers()) + " live",
+                        true});
+  std::vector<SwapId> broken;
+  for (const auto& [id, exchange] : exchanges_)
+    for (const SwapEdge& edge : exchange.edges)
+      if (edge.source == member.id || edge.target == member.id) {
+        broken.push_back(id);
+        break;
+      }
+  for (const SwapId id : broken)
+    end_exchange(id, false, "peer " + member.name + " " + why, now, out);
+  // What it has already contributed counts; what it still owed does not.
+  const auto asked = asked_.find(member.id);
+  if (asked != asked_.end() && !asked->second.answer) asked_.erase(asked);
+  close_round_if_complete(now, out);
+}
+
+// Gives every late joiner without a discriminator a copy of some live peer's;
+// where there is none to copy, a fresh one.
+void Coordinator::serve_joiners(TimePoint now, Out& out) {
+  std::vector<PeerId> donors;
+  bool joiners = false;
+  std::uint32_t present = 0;
+  for (const auto& [id, member] : members_) {
+    if (member.presence == Presence::kLive) donors.push_back(id);
+    if (member.presence == Presence::kCopying) joiners = true;
+    if (member.presence != Presence::kAbsent) ++present;
+  }
+  if (!joiners) return;
+  for (auto& [id, member] : members_) {
+    if (member.presence != Presence::kCopying) continue;
+    const bool served = std::ranges::any_of(
+        exchanges_, [&](const auto& entry) {
+          return !entry.second.is_swap &&
+                 entry.second.edges.front().target == member.id;
+        });
+    if (served) continue;
+    if (member.failed_copies >= kCopyAttempts ||
+        (donors.empty() && present >= needed_peers())) {
+      member.presence = Presence::kLive;
+      send_welcome(member, protocol::Start::kFresh, {}, now, out);
+    } else if (!donors.empty()) {
+      Exchange exchange;
+      exchange.id = {next_swap_++};
+      exchange.edges = {{donors[id.value % donors.size()], id}};
+      begin_exchange(std::move(exchange), now, out);
+    }
+  }
+}
+
+void Coordinator::refuse(ConnectionId connection, PeerId peer,
+                         protocol::ErrorCode code, std::string text,
+                         Out& out) const {
+  text.resize(std::min(text.size(), std::size_t{protocol::kMaxString}));
+  out.emplace_back(SendMessage{
+      connection,
+      {config_.run, config_.incarnation, position_.completed, peer,
+       protocol::ErrorReply{code, std::move(text)}}});
+}
+
+// A peer hears from us at least this often; one that owes an answer is probed
+// faster, because a send is what finds a dead connection.
+Duration Coordinator::silence_allowed(const Member& member) {
+  return member.owes ? Duration(500ms) : Duration(2s);
+}
+
+void Coordinator::send_progress(TimePoint now, Out& out) {
+  const protocol::Phase phase =
+      state_ == State::kWaiting
+          ? (started_ ? protocol::Phase::kPaused : protocol::Phase::kWaiting)
+          : protocol::Phase::kTraining;
+  for (auto& [id, member] : members_) {
+    if (member.presence == Presence::kAbsent) continue;
+    if (member.last_sent + silence_allowed(member) <= now)
+      send(member,
+           protocol::Progress{phase, config_.rounds, live_peers(),
+                              needed_peers()},
+           now, out);
+  }
+}
+
+}  // namespace mdgan

@@ -1,0 +1,124 @@
+// Exchanges of discriminators: swaps among all, copies for late joiners. An
+// exchange is committed as a whole or not at all, so that no discriminator is
+// ever lost or half loaded.
+
+#include <algorithm>
+#include <utility>
+
+#include "common/base/random.h"
+#include "server/core/coordinator.h"
+
+namespace mdgan {
+
+// Whether the round completed last is to be followed by a swap.
+bool Coordinator::swap_is_due() const {
+  std::uint64_t smallest = 0;
+  std::uint32_t live = 0;
+  for (const auto& [id, member] : members_) {
+    if (member.presence != Presence::kLive) continue;
+    smallest = live++ == 0 ? member.shard_size
+                           : std::min(smallest, member.shard_size);
+  }
+  const std::uint64_t period =
+      swap_period(smallest, config_.swap_epochs, config_.batch);
+  return period > 0 &&
+         position_.completed.value - position_.last_swap.value >= period;
+}
+
+void Coordinator::begin_swap(TimePoint now, Out& out) {
+  state_ = State::kSwapping;
+  // Also when it fails: the next try comes a full period later.
+  position_.last_swap = position_.completed;
+  Exchange exchange;
+  exchange.id = {next_swap_++};
+  exchange.is_swap = true;
+  exchange.edges =
+      draw_swap_cycle(available(), config_.seed, position_.completed);
+  begin_exchange(std::move(exchange), now, out);
+}
+
+void Coordinator::begin_exchange(Exchange exchange, TimePoint now, Out& out) {
+  exchange.deadline = now + config_.swap_timeout;
+  Random random(config_.token_seed, Purpose::kSwapCycle, 1, exchange.id.value);
+  const std::uint64_t token = random.next64();
+  std::map<PeerId, protocol::Swap> plans;
+  for (const SwapEdge& edge : exchange.edges) {
+    protocol::Swap& source = plans[edge.source];
+    source.sends = true;
+    source.target = edge.target;
+    source.endpoint = members_.at(edge.target).endpoint;
+    protocol::Swap& target = plans[edge.target];
+    target.receives = true;
+    target.source = edge.source;
+  }
+  for (auto& [id, plan] : plans) {
+    plan.swap = exchange.id;
+    plan.token = token;
+    send(members_.at(id), plan, now, out);
+  }
+  exchanges_.emplace(exchange.id, std::move(exchange));
+}
+
+void Coordinator::on_staged(Member& member, const protocol::Staged& staged,
+                            TimePoint now, Out& out) {
+  const auto it = exchanges_.find(staged.swap);
+  const bool is_target =
+      it != exchanges_.end() &&
+      std::ranges::any_of(it->second.edges, [&](const SwapEdge& edge) {
+        return edge.target == member.id;
+      });
+  if (!is_target) {
+    ++counters_.unexpected;
+    return;
+  }
+  if (!staged.ok) {
+    end_exchange(staged.swap, false,
+                 "peer " + member.name + ": " + staged.reason, now, out);
+    return;
+  }
+  it->second.staged.insert(member.id);
+  if (it->second.staged.size() == it->second.edges.size())
+    end_exchange(staged.swap, true, "", now, out);
+}
+
+void Coordinator::end_exchange(SwapId id, bool commit, const std::string& why,
+                               TimePoint now, Out& out) {
+  const auto node = exchanges_.extract(id);
+  if (node.empty()) return;
+  const Exchange& exchange = node.mapped();
+  for (const SwapEdge& edge : exchange.edges) {
+    Member& target = members_.at(edge.target);
+    if (target.presence == Presence::kAbsent) continue;
+    if (commit)
+      send(target, protocol::Commit{id}, now, out);
+    else
+      send(target, protocol::Abort{id}, now, out);
+  }
+  if (exchange.is_swap) {
+    ++(commit ? counters_.swaps_committed : counters_.swaps_aborted);
+    if (!commit)
+      out.emplace_back(Note{"swap after round " +
+                                std::to_string(position_.last_swap.value) +
+                                " aborted, every peer keeps its own: " + why,
+                            true});
+    if (state_ == State::kSwapping) end_round(now, out);
+    return;
+  }
+  Member& joiner = members_.at(exchange.edges.front().target);
+  if (joiner.presence != Presence::kCopying) return;
+  if (commit) {
+    joiner.presence = Presence::kLive;
+    out.emplace_back(Note{"peer " + std::to_string(joiner.id.value) + " (" +
+                          joiner.name + ") has a copy of peer " +
+                          std::to_string(
+                              exchange.edges.front().source.value) +
+                          "'s discriminator; " +
+                          std::to_string(live_peers()) + " live"});
+  } else {
+    ++joiner.failed_copies;
+  }
+  if (state_ == State::kWaiting) begin_round(now, out);
+  else serve_joiners(now, out);
+}
+
+}  // namespace mdgan

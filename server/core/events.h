@@ -1,0 +1,125 @@
+// What goes into the coordinator and what comes out of it: plain values. Events
+// are named in the past tense, effects in the imperative.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "protocol/ids.h"
+#include "protocol/messages.h"
+#include "protocol/result.h"
+
+namespace mdgan {
+
+// Monotonic, never the wall clock: a clock step must not time a peer out.
+using TimePoint = std::chrono::steady_clock::time_point;
+using Duration = std::chrono::steady_clock::duration;
+
+// One transport connection; it may carry several peers (peer/io/peer_host.h).
+using ConnectionId = StrongId<struct ConnectionIdTag, std::uint64_t>;
+
+// --- events -----------------------------------------------------------------
+
+// A well-formed envelope arrived. `defect` says what is wrong with the tensors
+// that came with it (shape, size, a value that is not finite); empty if nothing.
+struct MessageArrived {
+  ConnectionId connection;
+  protocol::Message message;
+  std::string defect;
+};
+// A send found the connection gone.
+struct ConnectionLost {
+  ConnectionId connection;
+};
+// The model for the run's image shape exists; peers can be welcomed.
+struct ModelReady {
+  DiscriminatorSpec spec;
+  std::array<std::byte, 32> schema{};
+  std::uint64_t parameters = 0;
+};
+// No model can be made for the shape that DecideModel asked about.
+struct ModelRefused {
+  ImageShape image;
+  std::string reason;
+};
+struct BatchesReady {
+  Round round;
+};
+struct GeneratorStepped {
+  Round round;
+};
+// The generator's step failed beyond repair (it diverged).
+struct GeneratorFailed {
+  Error error;
+};
+struct StopRequested {};
+struct TimePassed {};
+
+using ServerEvent =
+    std::variant<MessageArrived, ConnectionLost, ModelReady, ModelRefused,
+                 BatchesReady, GeneratorStepped, GeneratorFailed, StopRequested,
+                 TimePassed>;
+
+// --- effects ----------------------------------------------------------------
+
+// Send a message that carries no tensors.
+struct SendMessage {
+  ConnectionId connection;
+  protocol::Message message;
+};
+// Send generated batch `index` of the round, once for all the connection's peers.
+struct SendBatch {
+  ConnectionId connection;
+  Round round;
+  std::uint32_t index = 0;
+};
+// Make the model for images of this shape; answer ModelReady or ModelRefused.
+struct DecideModel {
+  ImageShape image;
+};
+// Answer BatchesReady.
+struct GenerateBatches {
+  Round round;
+};
+struct Contributor {
+  PeerId peer;
+  std::uint32_t batch = 0;
+  friend bool operator==(const Contributor&, const Contributor&) = default;
+};
+// Merge the kept feedback of these peers in this order, step the generator;
+// answer GeneratorStepped or GeneratorFailed.
+struct StepGenerator {
+  Round round;
+  std::vector<Contributor> contributors;
+};
+// A round is complete: for statistics, samples and the progress line.
+struct ReportRound {
+  Round round;
+  std::uint32_t asked = 0;
+  std::uint32_t contributed = 0;
+  double discriminator_loss = 0;
+  double generator_loss = 0;
+};
+// Save the server's own state as of this round.
+struct SaveCheckpoint {
+  Round round;
+};
+// For log.txt and the terminal; `warning` marks what a person should see.
+struct Note {
+  std::string text;
+  bool warning = false;
+};
+// The run ends, after everything above has been carried out.
+struct Finish {
+  ExitCode code = ExitCode::kOk;
+  std::string text;
+};
+
+using ServerEffect =
+    std::variant<SendMessage, SendBatch, DecideModel, GenerateBatches,
+                 StepGenerator, ReportRound, SaveCheckpoint, Note, Finish>;
+
+}  // namespace mdgan
