@@ -1,0 +1,181 @@
+#include "peer/io/hosted_session.h"
+
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <system_error>
+#include <utility>
+
+#include "common/files/hash.h"
+#include "protocol/limits.h"
+
+namespace mdgan {
+namespace {
+
+namespace fs = std::filesystem;
+
+// Peers keep the checkpoints that a server, stopped at any moment, may ask for.
+constexpr std::size_t kKeepLast = 3;
+
+std::optional<RunId> run_of(const fs::path& folder) {
+  const std::string name = folder.filename().string();
+  RunId run{};
+  if (name.size() != 2 * run.size()) return std::nullopt;
+  for (std::size_t i = 0; i < name.size(); ++i) {
+    const auto digit = std::string_view("0123456789abcdef").find(name[i]);
+    if (digit == std::string_view::npos) return std::nullopt;
+    run[i / 2] = std::byte((std::to_integer<unsigned>(run[i / 2]) << 4) |
+                           static_cast<unsigned>(digit));
+  }
+  return run;
+}
+
+// The run that was saved to last below `state`.
+std::optional<RunId> newest_run(const fs::path& state) {
+  std::optional<RunId> newest;
+  fs::file_time_type newest_time;
+  std::error_code failure;
+  for (const auto& entry : fs::directory_iterator(state, failure)) {
+    const auto run = run_of(entry.path());
+    const auto time = entry.last_write_time(failure);
+    if (run && !failure && (!newest || newest_time < time)) {
+      newest = run;
+      newest_time = time;
+    }
+  }
+  return newest;
+}
+
+double seconds_since(std::chrono::steady_clock::time_point start) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() -
+                                       start)
+      .count();
+}
+
+std::uint64_t random_number() {
+  std::array<std::byte, 8> bytes{};
+  fill_random(bytes);
+  std::uint64_t value = 0;
+  for (const std::byte b : bytes)
+    value = (value << 8) | std::to_integer<std::uint64_t>(b);
+  return value;
+}
+
+}  // namespace
+
+HostedSession::HostedSession(WorkerPool& pool, HostedPeer peer,
+                             std::shared_ptr<const Dataset> data,
+                             std::string device)
+    : strand(pool),
+      nonce(random_number()),
+      peer_(std::move(peer)),
+      data_(std::move(data)),
+      device_(std::move(device)) {}
+
+fs::path HostedSession::folder(const RunId& run) const {
+  return peer_.state / to_hex(run);
+}
+
+protocol::Hello HostedSession::hello(std::uint32_t session_number,
+                                     const std::string& endpoint) const {
+  protocol::Hello hello;
+  hello.session = session_number;
+  hello.name = peer_.name;
+  hello.index = peer_.index;
+  hello.shard_size = peer_.shard.size();
+  hello.image = data_->shape;
+  hello.endpoint = endpoint;
+  hello.nonce = nonce;
+  std::optional<RunId> run;
+  if (prepared) run = session.run();
+  if (!run) run = newest_run(peer_.state);
+  if (!run) return hello;
+  hello.held_run = *run;
+  if (prepared) hello.held_round = session.held_round();
+  for (const Round round : CheckpointStore(folder(*run), 1, 0).rounds())
+    if (std::ranges::find(bad_, round) == bad_.end())
+      hello.checkpoints.push_back(round.value);
+  if (hello.checkpoints.size() > protocol::kMaxOffers)
+    hello.checkpoints.erase(
+        hello.checkpoints.begin(),
+        hello.checkpoints.end() - std::ptrdiff_t{protocol::kMaxOffers});
+  return hello;
+}
+
+std::string HostedSession::defect_of(const DiscriminatorState& state) const {
+  const auto valid = trainer_->validate(state);
+  return valid ? "" : valid.error().message;
+}
+
+std::string HostedSession::prepare(PeerId peer,
+                                   const protocol::Welcome& welcome) {
+  if (!trainer_ || spec_ != welcome.spec || trained_as_ != peer) {
+    trainer_.reset();
+    auto made = DiscriminatorTrainer::create(welcome.spec, data_, peer_.shard,
+                                             peer, device_);
+    if (!made) return made.error().message;
+    trainer_ = std::move(*made);
+    spec_ = welcome.spec;
+    trained_as_ = peer;
+  }
+  if (trainer_->schema() != welcome.schema ||
+      trainer_->parameter_count() != welcome.parameters)
+    return "the server's discriminator '" + welcome.spec.model + "' has " +
+           std::to_string(welcome.parameters) + " parameters, ours has " +
+           std::to_string(trainer_->parameter_count()) +
+           " or other names and shapes: server and peer are of different "
+           "versions, install the same";
+  return "";
+}
+
+void HostedSession::learn(Round round, const SharedBatch& batch) {
+  const auto start = std::chrono::steady_clock::now();
+  loss_ = trainer_->learn(round, batch.images, batch.labels);
+  seconds_ = seconds_since(start);
+}
+
+ComputedFeedback HostedSession::compute_feedback(const SharedBatch& batch) {
+  const auto start = std::chrono::steady_clock::now();
+  ComputedFeedback result;
+  result.feedback = trainer_->feedback(batch.images, batch.labels);
+  result.discriminator_loss = loss_;
+  result.seconds = seconds_ + seconds_since(start);
+  return result;
+}
+
+Result<void> HostedSession::save(const RunId& run, Round round) {
+  const DiscriminatorState state = trainer_->snapshot(true);
+  const std::array<NamedBlob, 3> tensors{
+      NamedBlob{"discriminator", state.parameters},
+      NamedBlob{"adam.first_moment", state.first_moment},
+      NamedBlob{"adam.second_moment", state.second_moment}};
+  CheckpointStore store(folder(run), kKeepLast, 0);
+  if (auto opened = store.open_for_writing(); !opened) return opened;
+  const nlohmann::json meta{{"adam_steps", state.adam_steps},
+                            {"peer", trained_as_.value},
+                            {"name", peer_.name}};
+  return store.save(round, tensors, meta.dump());
+}
+
+Result<void> HostedSession::restore(const RunId& run, Round round) {
+  const auto saved = CheckpointStore(folder(run), kKeepLast, 0).load(round);
+  if (!saved) return saved.error();
+  DiscriminatorState state;
+  for (const NamedBlob& tensor : saved->tensors) {
+    if (tensor.name == "discriminator") state.parameters = tensor.blob;
+    if (tensor.name == "adam.first_moment") state.first_moment = tensor.blob;
+    if (tensor.name == "adam.second_moment") state.second_moment = tensor.blob;
+  }
+  const auto meta = nlohmann::json::parse(saved->meta, nullptr, false);
+  if (!meta.is_object() || !meta.contains("adam_steps") ||
+      !meta["adam_steps"].is_number_unsigned())
+    return Error{"the checkpoint of round " + std::to_string(round.value) +
+                     " in " + folder(run).string() + " names no adam_steps",
+                 ExitCode::kCheckpoint};
+  state.adam_steps = meta["adam_steps"].get<std::uint64_t>();
+  return trainer_->load(state);
+}
+
+}  // namespace mdgan

@@ -1,0 +1,86 @@
+// One hosted peer: its session, its trainer and its checkpoints. The loop talks
+// to the session; the trainer is touched by tasks on the strand alone.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/base/worker_pool.h"
+#include "common/files/checkpoint_store.h"
+#include "peer/core/session.h"
+#include "peer/io/peer_host.h"
+#include "peer/train/discriminator_trainer.h"
+
+namespace mdgan {
+
+// A generated batch as it arrived, shared by all peers of the connection.
+struct SharedBatch {
+  Blob images;  // [b, c, h, w] float32
+  Blob labels;  // [b] int32, or empty
+};
+
+// What a round's arithmetic gave, on its way to the server.
+struct ComputedFeedback {
+  PeerFeedback feedback;
+  double discriminator_loss = 0;
+  double seconds = 0;
+};
+
+class HostedSession {
+ public:
+  HostedSession(WorkerPool& pool, HostedPeer peer,
+                std::shared_ptr<const Dataset> data, std::string device);
+
+  // --- on the loop ---
+  Session session;
+  Strand strand;
+  std::uint64_t nonce = 0;  // tells this process from an earlier one
+  std::optional<ComputedFeedback> computed;
+  std::map<std::uint64_t, DiscriminatorState> arrivals;
+  // Transfers that came while the trainer was still being made.
+  std::vector<std::pair<protocol::Transfer, DiscriminatorState>> early;
+  bool prepared = false;  // a trainer is there, and validate() may be called
+
+  const HostedPeer& peer() const { return peer_; }
+  const Dataset& data() const { return *data_; }
+  // What hello says; `session_number` is this peer's place in the process.
+  protocol::Hello hello(std::uint32_t session_number,
+                        const std::string& endpoint) const;
+  // Why a discriminator cannot be used; empty if it can. REQUIRES: prepared.
+  std::string defect_of(const DiscriminatorState& state) const;
+  void forget_checkpoint(Round round) { bad_.push_back(round); }
+
+  // --- on the strand ---
+  // An empty string, or why this peer cannot train what the welcome asks for.
+  std::string prepare(PeerId peer, const protocol::Welcome& welcome);
+  void initialise() { trainer_->initialise(); }
+  void learn(Round round, const SharedBatch& batch);
+  ComputedFeedback compute_feedback(const SharedBatch& batch);
+  DiscriminatorState snapshot(bool with_optimizer) const {
+    return trainer_->snapshot(with_optimizer);
+  }
+  Result<void> load(const DiscriminatorState& s) { return trainer_->load(s); }
+  Result<void> save(const RunId& run, Round round);
+  Result<void> restore(const RunId& run, Round round);
+
+ private:
+  std::filesystem::path folder(const RunId& run) const;
+
+  HostedPeer peer_;
+  std::shared_ptr<const Dataset> data_;
+  std::string device_;
+  std::vector<Round> bad_;  // checkpoints that could not be read
+
+  std::unique_ptr<DiscriminatorTrainer> trainer_;
+  DiscriminatorSpec spec_;
+  PeerId trained_as_;
+  double loss_ = 0;
+  double seconds_ = 0;
+};
+
+}  // namespace mdgan

@@ -1,0 +1,70 @@
+// Hosts one peer or many in a process: one connection to the server, one listener
+// for discriminators from other peers, a session (peer/core/session.h) and a
+// trainer per peer, and as many worker threads as there is use for. The same code
+// runs in mdgan-peer and, for `--local-peers`, inside mdgan-server.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+#include <zmq.hpp>
+
+#include "common/data/dataset.h"
+#include "protocol/result.h"
+
+namespace mdgan {
+
+struct HostedPeer {
+  std::string name;
+  std::int64_t index = -1;  // the PeerId it would like; -1: no wish
+  std::vector<std::uint32_t> shard;
+  std::filesystem::path state;  // its checkpoints go below; made when needed
+};
+
+struct PeerHostOptions {
+  std::string server;     // tcp://HOST:PORT, or inproc://NAME of this process
+  std::string listen;     // tcp://HOST:PORT, port '*': any free one
+  std::string advertise;  // what others are told; empty: where I am seen
+  std::string device = "cpu";
+  unsigned workers = 1;
+  unsigned threads = 1;  // LibTorch threads per worker
+  std::chrono::seconds connect_timeout{300};
+  bool verbose = true;  // log joining, swaps and rounds; off for local peers
+  std::vector<HostedPeer> peers;
+};
+
+// What the hosted peers have done, summed over them.
+struct PeerHostReport {
+  ExitCode code = ExitCode::kOk;  // the first that was not kOk
+  std::string text;
+  std::uint64_t rounds = 0;
+  std::uint64_t swaps = 0;
+};
+
+class PeerHost {
+ public:
+  // `context` and `data` are shared with others and outlive the host.
+  PeerHost(zmq::context_t& context, PeerHostOptions options,
+           std::shared_ptr<const Dataset> data);
+  ~PeerHost();
+  PeerHost(const PeerHost&) = delete;
+  PeerHost& operator=(const PeerHost&) = delete;
+
+  // Takes part until every session is over. Fails with kUsage or kUnreachable
+  // when the endpoints cannot be used at all. Call once.
+  Result<PeerHostReport> run();
+
+  // From any thread: every peer finishes its round, saves and leaves.
+  void request_leave();
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace mdgan
