@@ -1,4 +1,5 @@
-// Messages to envelope bytes and back. The only code that knows msgpack. Reads
+// Messages to envelope bytes and back. Only its implementation (codec.cc with
+// reader.h and writer.h beside it) knows msgpack. Reads
 // bytes from anybody: never throws, never allocates more than limits.h allows.
 #pragma once
 
@@ -13,7 +14,9 @@
 namespace mdgan::protocol {
 
 // The envelope frame of a message; at most kMaxEnvelopeBytes.
-// REQUIRES: strings and lists within limits.h (our own senders see to it).
+// Texts for people (goodbye, error, staged) are cut and cleaned to what a
+// receiver takes, so that any library's error text can be sent.
+// REQUIRES: other strings and lists within limits.h (our senders see to it).
 std::vector<std::byte> encode(const Message& message);
 
 // The reverse. The error names the field that was wrong, what was expected and
@@ -28,8 +31,8 @@ std::span<const TensorMeta> tensors_of(const Body& body);
 // "hello", "welcome", ...: the name in PROTOCOL.md.
 std::string_view type_name(const Body& body);
 
-// The bytes of one tensor, or an error if rank, dims or size exceed limits.h;
-// checks the product for overflow.
+// The bytes of one tensor, or an error if rank, dims or size exceed limits.h or
+// a dimension is 0; checks the product for overflow.
 Result<std::uint64_t> byte_size(const TensorMeta& meta);
 
 // Into how many frames of kFrameBytes a tensor of `bytes` is cut; at least 1.

@@ -11,7 +11,7 @@ inline constexpr std::size_t kMaxEnvelopeBytes = 4096;
 inline constexpr std::uint32_t kMaxArray = 64;
 inline constexpr std::uint32_t kMaxString = 512;
 inline constexpr std::uint32_t kMaxBin = 512;
-inline constexpr std::size_t kMaxDepth = 4;
+inline constexpr std::size_t kMaxDepth = 5;
 
 // Tensors travel in frames of this size; only a tensor's last frame is shorter.
 inline constexpr std::size_t kFrameBytes = std::size_t{1} << 20;

@@ -16,7 +16,8 @@ struct Dataset {
   ImageShape shape;                  // classes = 0: no labels
   std::vector<std::uint8_t> pixels;  // size() x channels x height x width
   std::vector<std::int32_t> labels;  // size() values in [0, classes), or empty
-  std::vector<std::string> class_names;  // of an image folder; else "0", "1", ..
+  std::vector<std::string>
+      class_names;  // of an image folder; else "0", "1", ..
   std::size_t size() const {
     return pixels.empty() ? 0 : pixels.size() / shape.values();
   }

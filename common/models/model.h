@@ -1,5 +1,5 @@
-// What every generator and discriminator is. Each architecture is one file beside
-// this one; registry.h finds them by name.
+// What every generator and discriminator is. Each architecture is one file
+// beside this one; registry.h finds them by name.
 #pragma once
 
 #include <torch/torch.h>
@@ -12,10 +12,24 @@
 
 namespace mdgan {
 
-class Generator : public torch::nn::Module {
+// By which law initialise() draws a model's first weights.
+enum class InitialLaw {
+  kPyTorch,  // U(-1/sqrt(fan_in), 1/sqrt(fan_in)), weights and biases
+  kDcgan,    // weights N(0, 0.02), biases 0 (Radford et al. 2015)
+};
+
+class Model : public torch::nn::Module {
+ public:
+  virtual InitialLaw initial_law() const { return InitialLaw::kPyTorch; }
+};
+
+// May have buffers (batch normalisation's running statistics), which belong to
+// its state like its parameters, and then differs between train() and eval().
+class Generator : public Model {
  public:
   // latents [n, latent] float32, labels [n] int64 (ignored by an unconditional
-  // model, where it may be undefined) -> images [n, c, h, w] float32 in [-1, 1].
+  // model, where it may be undefined)
+  // -> images [n, c, h, w] float32 in [-1, 1].
   virtual torch::Tensor forward(const torch::Tensor& latents,
                                 const torch::Tensor& labels) = 0;
 };
@@ -27,13 +41,14 @@ struct DiscriminatorOutput {
 
 // Never contains batch normalisation or any other buffer: running statistics
 // would not survive a swap.
-class Discriminator : public torch::nn::Module {
+class Discriminator : public Model {
  public:
   // images [n, c, h, w] float32, labels [n] int64 (used by projection only).
   virtual DiscriminatorOutput forward(const torch::Tensor& images,
                                       const torch::Tensor& labels) = 0;
   // Whether a sample's output depends on the others in its batch (minibatch
-  // discrimination), so that real and generated images need passes of their own.
+  // discrimination), so that real and generated images need passes of their
+  // own.
   virtual bool mixes_samples() const { return false; }
 };
 

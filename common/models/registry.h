@@ -15,14 +15,21 @@ namespace mdgan {
 // "mlp", "mnist-cnn", "cifar10-cnn", "dcgan", "resnet".
 std::vector<std::string_view> model_names();
 
-// Fails with ExitCode::kConfiguration when the name is unknown or the model
-// does not exist for this image size, saying which sizes it is for. Parameters
-// are left uninitialised-by-contract: call initialise() (initialise.h).
+// Fails with ExitCode::kConfiguration when the name is unknown, when the model
+// does not exist for this image size, saying which sizes it is for and which
+// models would fit, and when a conditional model is asked for without classes.
+// Parameters are left uninitialised-by-contract: call initialise()
+// (initialise.h). Models are made on the CPU.
 Result<std::shared_ptr<Generator>> make_generator(std::string_view model,
                                                   const ImageShape& image,
                                                   Condition condition,
                                                   std::uint32_t latent);
 Result<std::shared_ptr<Discriminator>> make_discriminator(
     std::string_view model, const ImageShape& image, Condition condition);
+
+// What two programs must agree on before weights may travel between them: one
+// line "NAME float32 D0xD1x...\n" per parameter, in the order of
+// named_parameters(), which is also the order of a flat [P] state.
+std::string discriminator_schema_text(const torch::nn::Module& discriminator);
 
 }  // namespace mdgan

@@ -152,7 +152,8 @@ std::vector<zmq::message_t> TensorFrames::share() {
 }
 
 Sent send(zmq::socket_t& socket, const std::string& routing_id,
-          const protocol::Message& message, TensorFrames* frames) {
+          const protocol::Message& message, TensorFrames* frames,
+          std::uint64_t* bytes) {
   const std::vector<std::byte> envelope = protocol::encode(message);
   std::vector<zmq::message_t> parts;
   if (!routing_id.empty()) parts.emplace_back(routing_id);
@@ -170,7 +171,18 @@ Sent send(zmq::socket_t& socket, const std::string& routing_id,
       return Sent::kGone;
     }
   }
+  if (bytes != nullptr)
+    *bytes += envelope.size() + (frames != nullptr ? frames->bytes() : 0);
   return Sent::kYes;
+}
+
+void wait_readable(std::span<zmq::pollitem_t> items,
+                   std::chrono::milliseconds timeout) {
+  try {
+    zmq::poll(items.data(), items.size(), timeout);
+  } catch (const zmq::error_t& e) {
+    if (e.num() != EINTR) throw;
+  }
 }
 
 std::optional<Received> receive(zmq::socket_t& socket) {
@@ -179,7 +191,12 @@ std::optional<Received> receive(zmq::socket_t& socket) {
   std::size_t count = 0;
   while (true) {
     zmq::message_t frame;
-    if (!socket.recv(frame, zmq::recv_flags::dontwait)) return std::nullopt;
+    try {
+      if (!socket.recv(frame, zmq::recv_flags::dontwait)) return std::nullopt;
+    } catch (const zmq::error_t& e) {
+      if (e.num() == EINTR && frames.empty()) return std::nullopt;
+      throw;
+    }
     const bool more = frame.more();
     bytes += frame.size();
     // What is over the limit is read to its end and thrown away.
@@ -201,6 +218,9 @@ std::optional<Received> receive(zmq::socket_t& socket) {
   try {
     const char* address = frames.front().gets("Peer-Address");
     if (address != nullptr) received.address = address;
+    // An IPv4 address as a socket for both families shows it.
+    if (received.address.starts_with("::ffff:"))
+      received.address.erase(0, std::string_view("::ffff:").size());
   } catch (const zmq::error_t&) {
     // inproc has no addresses
   }

@@ -4,6 +4,7 @@
 // go to any thread (a Blob keeps its frame alive).
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -51,9 +52,10 @@ enum class Sent {
 };
 
 // Sends without ever blocking. `routing_id` is empty for a DEALER. The body's
-// tensor list must describe `frames`.
+// tensor list must describe `frames`. Adds what was sent to `bytes`, if given.
 Sent send(zmq::socket_t& socket, const std::string& routing_id,
-          const protocol::Message& message, TensorFrames* frames = nullptr);
+          const protocol::Message& message, TensorFrames* frames = nullptr,
+          std::uint64_t* bytes = nullptr);
 
 struct Received {
   std::string routing_id;  // of a ROUTER's connection; else empty
@@ -64,6 +66,11 @@ struct Received {
   Result<protocol::Message> message = Error{};
   std::vector<Blob> tensors;
 };
+
+// Waits until an item is readable or the time is over; a signal ends the wait
+// early, as if the time were over.
+void wait_readable(std::span<zmq::pollitem_t> items,
+                   std::chrono::milliseconds timeout);
 
 // The next message, if one is there; never blocks, never throws on content.
 std::optional<Received> receive(zmq::socket_t& socket);

@@ -170,7 +170,7 @@ void PeerHost::Impl::poll() {
       {listener->handle(), 0, ZMQ_POLLIN, 0},
       {nullptr, mailbox.fd(), ZMQ_POLLIN, 0},
   };
-  zmq::poll(items, 3, wait);
+  wait_readable(items, wait);
   mailbox.drain();
   for (int i = 0; i < kBurst; ++i) {
     auto received = receive(*server);

@@ -111,8 +111,14 @@ void Coordinator::on(const ModelReady& e, TimePoint now, Out& out) {
 void Coordinator::on(const ModelRefused& e, TimePoint, Out& out) {
   deciding_ = false;
   for (const auto& [connection, hello] : std::exchange(early_hellos_, {}))
-    refuse(connection, {}, protocol::ErrorCode::kMismatch, e.reason, out);
-  out.emplace_back(Note{e.reason, true});
+    refuse(connection, {}, protocol::ErrorCode::kMismatch, e.error.message,
+           out);
+  // A shape that came from a peer may be that peer's mistake; one that is
+  // fixed cannot be cured by waiting.
+  if (config_.image)
+    finish(e.error.code, protocol::Reason::kFailed, e.error.message, out);
+  else
+    out.emplace_back(Note{e.error.message, true});
 }
 
 void Coordinator::on(const BatchesReady& e, TimePoint now, Out& out) {
@@ -175,6 +181,7 @@ void Coordinator::on(const TimePassed&, TimePoint now, Out& out) {
             out);
     return;
   }
+  call_back_debtors(now, out);
   send_progress(now, out);
 }
 
@@ -252,6 +259,7 @@ void Coordinator::ask_peers(TimePoint now, Out& out) {
         static_cast<std::uint32_t>((n + 1) % config_.k)};
     asked_[member.id].generated = begin.generated;
     member.owes = current();
+    member.owes_since = now;
     send(member, begin, now, out);
     want(member.connection, begin.discriminated);
   }

@@ -100,6 +100,7 @@ class Coordinator {
     std::uint64_t shard_size = 0;
     std::string endpoint;
     std::optional<Round> owes;  // asked, not answered yet: gets nothing new
+    TimePoint owes_since{};
     TimePoint last_sent{};
     int failed_copies = 0;
     protocol::Start start = protocol::Start::kFresh;  // as last told
@@ -146,6 +147,7 @@ class Coordinator {
   void serve_joiners(TimePoint now, Out& out);
   void refuse(ConnectionId connection, PeerId peer, protocol::ErrorCode code,
               std::string text, Out& out) const;
+  void call_back_debtors(TimePoint now, Out& out);
   void send_progress(TimePoint now, Out& out);
   static Duration silence_allowed(const Member& member);
 

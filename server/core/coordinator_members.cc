@@ -37,7 +37,11 @@ void Coordinator::on_hello(ConnectionId connection,
       out.emplace_back(DecideModel{config_.image.value_or(hello.image)});
     return;
   }
-  if (hello.image != *config_.image) {
+  ImageShape image = hello.image;
+  // Who does not use labels need not have them.
+  if (model_->spec.condition == Condition::kNone)
+    image.classes = config_.image->classes;
+  if (image != *config_.image) {
     refuse(connection, {}, protocol::ErrorCode::kMismatch,
            "the images of peer " + hello.name + " are " +
                describe(hello.image) + ", this run's are " +
@@ -212,6 +216,18 @@ void Coordinator::refuse(ConnectionId connection, PeerId peer,
       connection,
       {config_.run, config_.incarnation, position_.completed, peer,
        protocol::ErrorReply{code, std::move(text)}}});
+}
+
+// A peer that has owed its answer for three round-timeouts may never have got
+// the question: it is asked to say hello again, and keeps its discriminator.
+void Coordinator::call_back_debtors(TimePoint now, Out& out) {
+  for (auto& [id, member] : members_) {
+    if (!member.owes || now - member.owes_since < 3 * config_.round_timeout)
+      continue;
+    refuse(member.connection, id, protocol::ErrorCode::kUnknownPeer,
+           "no answer for too long: say hello again", out);
+    lose(member, "has not answered for three round-timeouts", now, out);
+  }
 }
 
 // A peer hears from us at least this often; one that owes an answer is probed

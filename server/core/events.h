@@ -42,8 +42,7 @@ struct ModelReady {
 };
 // No model can be made for the shape that DecideModel asked about.
 struct ModelRefused {
-  ImageShape image;
-  std::string reason;
+  Error error;
 };
 struct BatchesReady {
   Round round;

@@ -24,7 +24,7 @@ struct GeneratorSpec {
   Condition condition = Condition::kNone;
   std::uint32_t latent = 100;
   AdamSpec adam;
-  double ema = 0.999;  // decay of the moving average; 0: none is kept
+  double ema = 0.999;        // decay of the moving average; 0: none is kept
   std::uint32_t batch = 10;  // b
   std::uint32_t k = 1;
   std::uint64_t seed = 1;
@@ -42,6 +42,13 @@ struct Contribution {
   Blob feedback;  // [b, c, h, w] float32, finite
 };
 
+// What one step did, and where its time went.
+struct StepReport {
+  double feedback_norm = 0;  // Euclidean, of the merged feedback of all batches
+  double merge_seconds = 0;  // adding the feedback up
+  double step_seconds = 0;   // backward pass, Adam, moving average
+};
+
 class GeneratorTrainer {
  public:
   // Fails with kConfiguration: unknown model, no such device.
@@ -57,22 +64,30 @@ class GeneratorTrainer {
 
   // Sums the feedback per batch in the order given (the caller sorts by peer),
   // divides by the number of contributions, back-propagates once through all k
-  // batches, steps Adam and the moving average. Returns the norm of the merged
-  // feedback. Fails with kDiverged when the generator would become non-finite;
-  // it is then unchanged.
-  // REQUIRES: generate() was called for this round.
-  Result<double> step(Round round, std::span<const Contribution> contributions);
+  // batches, steps Adam and the moving average. Fails with kDiverged when the
+  // generator would become non-finite, or a norm on the way overflows float32;
+  // it is then unchanged, and generate() must come before another step().
+  // REQUIRES: generate() was called for this round; at least one contribution.
+  Result<StepReport> step(Round round,
+                          std::span<const Contribution> contributions);
 
   // Images [count, c, h, w] float32 in [-1, 1] from latents that depend on
   // (seed, Purpose::kSampleGrid) alone; uses the moving average when there is
   // one. `classes` gives each image's class and is ignored by an unconditional
-  // model; when empty, classes follow each other (i mod classes).
+  // model; when empty, classes follow each other (i mod classes). Throws
+  // std::runtime_error for a class that does not exist.
+  // REQUIRES: classes is empty or has `count` values.
   Blob sample(std::uint32_t count, std::span<const std::int32_t> classes,
               std::uint64_t seed) const;
 
   // Everything that training needs to go on, copied: "generator.*", "ema.*",
   // "adam.first_moment", "adam.second_moment" [P], "adam.steps" [1] int64.
-  // The part after "generator." / "ema." is PyTorch's parameter name.
+  // Always the state after the last step(): when the next round's batches have
+  // been generated already, buffers (batch normalisation's running statistics)
+  // are given as they were before that forward pass, so that a resumed run,
+  // which generates them again, equals an uninterrupted one bit for bit. For
+  // the same reason generate() of the same round twice starts from those
+  // buffers. The part after "generator." / "ema." is PyTorch's parameter name.
   std::vector<NamedBlob> snapshot() const;
   // The reverse. Fails with kCheckpoint naming the tensor that does not fit.
   Result<void> load(std::span<const NamedBlob> state);

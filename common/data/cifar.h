@@ -1,0 +1,18 @@
+// The binary version of CIFAR-10 (cs.toronto.edu/~kriz/cifar.html): records of
+// one label byte and 32x32 red, green and blue bytes.
+#pragma once
+
+#include <filesystem>
+
+#include "common/data/dataset.h"
+#include "protocol/result.h"
+
+namespace mdgan {
+
+// Whether the directory holds one of the five training files.
+bool has_cifar_files(const std::filesystem::path& directory);
+
+// Fails with kData like load_dataset().
+Result<Dataset> load_cifar(const std::filesystem::path& directory);
+
+}  // namespace mdgan

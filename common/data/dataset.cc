@@ -1,0 +1,70 @@
+#include "common/data/dataset.h"
+
+#include <spdlog/fmt/fmt.h>
+
+#include <algorithm>
+#include <exception>
+#include <limits>
+
+#include "common/base/random.h"
+#include "common/data/cifar.h"
+#include "common/data/idx.h"
+#include "common/data/image_folder.h"
+
+namespace mdgan {
+namespace {
+
+namespace fs = std::filesystem;
+
+Result<Dataset> load(const fs::path& directory) {
+  std::error_code code;
+  const fs::file_status status = fs::status(directory, code);
+  const auto bad = [&directory](std::string_view what) {
+    return Error{fmt::format("{}: {}", directory.string(), what),
+                 ExitCode::kData};
+  };
+  if (status.type() == fs::file_type::not_found)
+    return bad("there is no such directory; give the data set's");
+  if (code) return bad(code.message());
+  if (!fs::is_directory(status))
+    return bad("is not a directory; give the one that holds the data set");
+  if (has_idx_files(directory)) return load_idx(directory);
+  if (has_cifar_files(directory)) return load_cifar(directory);
+  return load_image_folder(directory);
+}
+
+}  // namespace
+
+Result<Dataset> load_dataset(const fs::path& directory) {
+  try {
+    Result<Dataset> data = load(directory);
+    // Shards name their images by 32-bit numbers.
+    if (data && data->size() > std::numeric_limits<std::uint32_t>::max())
+      return Error{fmt::format("{}: has {} images, more than 2^32 - 1",
+                               directory.string(), data->size()),
+                   ExitCode::kData};
+    return data;
+  } catch (const std::exception& e) {  // no memory
+    return Error{
+        fmt::format("{}: cannot be loaded: {}", directory.string(), e.what()),
+        ExitCode::kData};
+  }
+}
+
+std::vector<std::uint32_t> cut_shard(std::size_t size, std::uint32_t index,
+                                     std::uint32_t count) {
+  MDGAN_CHECK(index < count);
+  MDGAN_CHECK(size <= std::numeric_limits<std::uint32_t>::max());
+  Random random(0, Purpose::kShardCut);
+  const std::vector<std::uint32_t> order =
+      permutation(static_cast<std::uint32_t>(size), random);
+  // The first size % count shards have one more.
+  const std::size_t each = size / count;
+  const std::size_t begin =
+      index * each + std::min<std::size_t>(index, size % count);
+  const std::size_t length = each + (index < size % count ? 1 : 0);
+  const auto first = order.begin() + static_cast<std::ptrdiff_t>(begin);
+  return {first, first + static_cast<std::ptrdiff_t>(length)};
+}
+
+}  // namespace mdgan

@@ -1,0 +1,18 @@
+// MNIST's IDX files (yann.lecun.com/exdb/mnist), plain or gzipped; also those
+// of its replacements with ten classes (Fashion-MNIST, KMNIST).
+#pragma once
+
+#include <filesystem>
+
+#include "common/data/dataset.h"
+#include "protocol/result.h"
+
+namespace mdgan {
+
+// Whether the directory holds one of the two training files.
+bool has_idx_files(const std::filesystem::path& directory);
+
+// Fails with kData like load_dataset().
+Result<Dataset> load_idx(const std::filesystem::path& directory);
+
+}  // namespace mdgan

@@ -1,0 +1,137 @@
+#include "common/data/image_file.h"
+
+#include <png.h>
+#include <spdlog/fmt/fmt.h>
+#include <turbojpeg.h>
+
+#include <algorithm>
+#include <memory>
+#include <span>
+#include <string>
+
+#include "common/files/read_file.h"
+#include "protocol/limits.h"
+
+namespace mdgan {
+namespace {
+
+Error bad(std::string_view name, std::string_view what) {
+  return {fmt::format("{}: {}; remove or replace it", name, what),
+          ExitCode::kData};
+}
+
+std::string extension(const std::filesystem::path& path) {
+  std::string text = path.extension().string();
+  std::ranges::transform(text, text.begin(), [](char c) {
+    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  });
+  return text;
+}
+
+bool is_side(std::uint64_t side) {
+  return side >= 1 && side <= protocol::kMaxImageSide;
+}
+
+Error bad_size(const std::string& name, std::uint64_t width,
+               std::uint64_t height) {
+  return bad(name, fmt::format("is {}x{}, but both sides must be in [1, {}]",
+                               width, height, protocol::kMaxImageSide));
+}
+
+// Room for the image's pixels.
+Image make_image(std::uint32_t channels, std::uint32_t height,
+                 std::uint32_t width) {
+  return {channels, height, width,
+          std::vector<std::uint8_t>(std::size_t{channels} * height * width)};
+}
+
+// From pixel after pixel to plane after plane.
+void separate_planes(Image& image) {
+  if (image.channels == 1) return;
+  const std::size_t area = std::size_t{image.height} * image.width;
+  std::vector<std::uint8_t> planes(image.pixels.size());
+  for (std::size_t i = 0; i < area; ++i)
+    for (std::size_t c = 0; c < image.channels; ++c)
+      planes[c * area + i] = image.pixels[i * image.channels + c];
+  image.pixels = std::move(planes);
+}
+
+// libpng's simplified interface: it keeps its long jumps to itself.
+Result<Image> decode_png(std::span<const std::byte> bytes,
+                         const std::string& name) {
+  struct PngImage : png_image {
+    PngImage() : png_image{} { version = PNG_IMAGE_VERSION; }
+    ~PngImage() { png_image_free(this); }
+    PngImage(const PngImage&) = delete;
+    PngImage& operator=(const PngImage&) = delete;
+  } png;
+  const auto damaged = [&] {
+    return bad(name,
+               fmt::format("damaged PNG file of {} bytes ({})", bytes.size(),
+                           static_cast<const char*>(png.message)));
+  };
+  if (png_image_begin_read_from_memory(&png, bytes.data(), bytes.size()) == 0)
+    return damaged();
+  if (!is_side(png.width) || !is_side(png.height))
+    return bad_size(name, png.width, png.height);
+  const bool colour = (png.format & PNG_FORMAT_FLAG_COLOR) != 0;
+  png.format = colour ? PNG_FORMAT_RGB : PNG_FORMAT_GRAY;
+  // Otherwise libpng takes 16-bit values for linear light.
+  png.flags |= PNG_IMAGE_FLAG_16BIT_sRGB;
+  Image image = make_image(colour ? 3 : 1, png.height, png.width);
+  const png_color white{255, 255, 255};
+  if (png_image_finish_read(&png, &white, image.pixels.data(), 0, nullptr) == 0)
+    return damaged();
+  separate_planes(image);
+  return image;
+}
+
+Result<Image> decode_jpeg(std::span<const std::byte> bytes,
+                          const std::string& name) {
+  const std::unique_ptr<void, int (*)(tjhandle)> decoder(tjInitDecompress(),
+                                                         &tjDestroy);
+  const auto damaged = [&] {
+    return bad(name, fmt::format("damaged JPEG file of {} bytes ({})",
+                                 bytes.size(), tjGetErrorStr2(decoder.get())));
+  };
+  if (!decoder) return damaged();
+  const auto* data = reinterpret_cast<const unsigned char*>(bytes.data());
+  int width = 0;
+  int height = 0;
+  int subsampling = 0;
+  int colours = 0;
+  if (tjDecompressHeader3(decoder.get(), data, bytes.size(), &width, &height,
+                          &subsampling, &colours) != 0)
+    return damaged();
+  const auto unsigned_width = static_cast<std::uint32_t>(width);
+  const auto unsigned_height = static_cast<std::uint32_t>(height);
+  if (!is_side(unsigned_width) || !is_side(unsigned_height))
+    return bad_size(name, unsigned_width, unsigned_height);
+  const bool grey = colours == TJCS_GRAY;
+  Image image = make_image(grey ? 1 : 3, unsigned_height, unsigned_width);
+  // A truncated file is a mere warning to the library.
+  constexpr int kFlags =
+      TJFLAG_ACCURATEDCT | TJFLAG_STOPONWARNING | TJFLAG_LIMITSCANS;
+  if (tjDecompress2(decoder.get(), data, bytes.size(), image.pixels.data(),
+                    width, /*pitch=*/0, height, grey ? TJPF_GRAY : TJPF_RGB,
+                    kFlags) != 0)
+    return damaged();
+  separate_planes(image);
+  return image;
+}
+
+}  // namespace
+
+bool has_image_name(const std::filesystem::path& path) {
+  const std::string text = extension(path);
+  return text == ".png" || text == ".jpg" || text == ".jpeg";
+}
+
+Result<Image> read_image(const std::filesystem::path& path) {
+  const Result<std::vector<std::byte>> bytes = read_file(path, ExitCode::kData);
+  if (!bytes) return bytes.error();
+  return extension(path) == ".png" ? decode_png(*bytes, path.string())
+                                   : decode_jpeg(*bytes, path.string());
+}
+
+}  // namespace mdgan

@@ -1,0 +1,161 @@
+#include "common/data/image_folder.h"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "common/data/image_file.h"
+#include "protocol/limits.h"
+
+namespace mdgan {
+namespace {
+
+namespace fs = std::filesystem;
+
+Error bad(const fs::path& path, std::string_view what) {
+  return {fmt::format("{}: {}", path.string(), what), ExitCode::kData};
+}
+
+// What a folder holds, sorted.
+struct Listing {
+  std::vector<fs::path> folders;
+  std::vector<fs::path> images;
+  std::size_t others = 0;
+};
+
+Result<Listing> list(const fs::path& directory) {
+  Listing listing;
+  std::error_code code;
+  for (fs::directory_iterator it(directory, code), end; !code && it != end;
+       it.increment(code)) {
+    const fs::path& path = it->path();
+    std::error_code ignored;
+    if (path.filename().string().starts_with('.')) continue;
+    if (it->is_directory(ignored))
+      listing.folders.push_back(path);
+    else if (has_image_name(path))
+      listing.images.push_back(path);
+    else
+      ++listing.others;
+  }
+  if (code)
+    return bad(directory, fmt::format("cannot be read: {}", code.message()));
+  std::ranges::sort(listing.folders);
+  std::ranges::sort(listing.images);
+  return listing;
+}
+
+// The files to read, and what is known before that.
+struct Plan {
+  std::vector<fs::path> images;
+  std::vector<std::int32_t> labels;  // empty, or one for each image
+  std::vector<std::string> class_names;
+  std::size_t others = 0;
+};
+
+Result<void> add_class(const fs::path& folder, Plan& plan) {
+  Result<Listing> listing = list(folder);
+  if (!listing) return listing.error();
+  if (listing->images.empty())
+    return bad(folder,
+               "this class has no PNG or JPEG files; add some or remove the "
+               "folder");
+  plan.others += listing->others + listing->folders.size();
+  const auto label = static_cast<std::int32_t>(plan.class_names.size());
+  plan.class_names.push_back(folder.filename().string());
+  for (fs::path& image : listing->images) {
+    plan.images.push_back(std::move(image));
+    plan.labels.push_back(label);
+  }
+  return {};
+}
+
+Result<Plan> make_plan(const fs::path& directory) {
+  Result<Listing> top = list(directory);
+  if (!top) return top.error();
+  if (top->folders.empty() && top->images.empty())
+    return bad(directory,
+               "holds no MNIST or CIFAR-10 training files and no PNG or JPEG "
+               "images");
+  if (!top->folders.empty() && !top->images.empty())
+    return bad(directory,
+               fmt::format("holds images ({}) beside folders ({}); have either "
+                           "images alone or one folder for each class",
+                           top->images.front().filename().string(),
+                           top->folders.front().filename().string()));
+  if (top->folders.size() > protocol::kMaxClasses)
+    return bad(directory,
+               fmt::format("has {} class folders, more than {}",
+                           top->folders.size(), protocol::kMaxClasses));
+  Plan plan;
+  plan.others = top->others;
+  plan.images = std::move(top->images);
+  for (const fs::path& folder : top->folders) {
+    const Result<void> added = add_class(folder, plan);
+    if (!added) return added.error();
+  }
+  return plan;
+}
+
+// Each channel becomes three equal ones.
+std::vector<std::uint8_t> grey_to_rgb(const std::vector<std::uint8_t>& grey,
+                                      std::size_t area) {
+  std::vector<std::uint8_t> rgb;
+  rgb.reserve(3 * grey.size());
+  for (std::size_t at = 0; at < grey.size(); at += area)
+    for (int c = 0; c < 3; ++c) {
+      const auto* first = grey.data() + at;
+      rgb.insert(rgb.end(), first, first + area);
+    }
+  return rgb;
+}
+
+Result<void> append(const Plan& plan, std::size_t index, Dataset& data) {
+  Result<Image> image = read_image(plan.images[index]);
+  if (!image) return image.error();
+  ImageShape& shape = data.shape;
+  if (index == 0) {
+    shape.channels = image->channels;
+    shape.height = image->height;
+    shape.width = image->width;
+    data.pixels.reserve(plan.images.size() * shape.values());
+  }
+  if (image->height != shape.height || image->width != shape.width)
+    return bad(plan.images[index],
+               fmt::format("is {}x{} but {} is {}x{}; bring all images to one "
+                           "size",
+                           image->width, image->height, plan.images[0].string(),
+                           shape.width, shape.height));
+  const std::size_t area = std::size_t{shape.height} * shape.width;
+  if (image->channels > shape.channels) {
+    data.pixels = grey_to_rgb(data.pixels, area);
+    shape.channels = image->channels;
+  } else if (image->channels < shape.channels) {
+    image->pixels = grey_to_rgb(image->pixels, area);
+  }
+  data.pixels.insert(data.pixels.end(), image->pixels.begin(),
+                     image->pixels.end());
+  return {};
+}
+
+}  // namespace
+
+Result<Dataset> load_image_folder(const fs::path& directory) {
+  Result<Plan> plan = make_plan(directory);
+  if (!plan) return plan.error();
+  if (plan->others > 0)
+    spdlog::info("{}: {} files that are not PNG or JPEG left out",
+                 directory.string(), plan->others);
+  Dataset data;
+  for (std::size_t i = 0; i < plan->images.size(); ++i) {
+    const Result<void> appended = append(*plan, i, data);
+    if (!appended) return appended.error();
+  }
+  data.shape.classes = static_cast<std::uint32_t>(plan->class_names.size());
+  data.labels = std::move(plan->labels);
+  data.class_names = std::move(plan->class_names);
+  return data;
+}
+
+}  // namespace mdgan

@@ -1,0 +1,87 @@
+#include "common/files/atomic_write.h"
+
+#include <fcntl.h>
+#include <spdlog/fmt/fmt.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstdio>
+
+#include "common/files/file_descriptor.h"
+#include "common/files/hash.h"
+
+namespace mdgan {
+namespace {
+
+namespace fs = std::filesystem;
+
+Error cannot(std::string_view what, const fs::path& path) {
+  return {fmt::format("cannot {} {}: {}", what, path.string(), errno_text()),
+          ExitCode::kCheckpoint};
+}
+
+bool write_all(int fd, std::span<const std::byte> bytes) {
+  // Linux writes at most 2 GiB a call.
+  constexpr std::size_t kMost = std::size_t{1} << 30;
+  while (!bytes.empty()) {
+    const ssize_t n = ::write(fd, bytes.data(), std::min(bytes.size(), kMost));
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return false;
+    bytes = bytes.subspan(static_cast<std::size_t>(n));
+  }
+  return true;
+}
+
+Result<void> write_synced(const fs::path& path,
+                          std::span<const std::span<const std::byte>> parts) {
+  FileDescriptor file(
+      ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
+  if (!file) return cannot("create", path);
+  for (const auto part : parts)
+    if (!write_all(file.get(), part)) return cannot("write", path);
+  if (::fsync(file.get()) != 0) return cannot("sync", path);
+  if (!file.close()) return cannot("close", path);
+  return {};
+}
+
+}  // namespace
+
+Result<void> atomic_write(const fs::path& path,
+                          std::span<const std::span<const std::byte>> parts) {
+  const fs::path directory =
+      path.has_parent_path() ? path.parent_path() : fs::path(".");
+  const fs::path temporary =
+      directory / temporary_name(path.filename().string());
+  Result<void> written = write_synced(temporary, parts);
+  if (written && ::rename(temporary.c_str(), path.c_str()) != 0)
+    written = cannot("replace", path);
+  if (!written) {
+    ::unlink(temporary.c_str());
+    return written;
+  }
+  return sync_directory(directory);
+}
+
+Result<void> atomic_write(const fs::path& path, std::string_view text) {
+  const std::array parts{std::as_bytes(std::span(text))};
+  return atomic_write(path, parts);
+}
+
+Result<void> sync_directory(const fs::path& directory) {
+  const FileDescriptor handle(
+      ::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  // Some file systems cannot sync a directory and say EINVAL.
+  if (!handle || (::fsync(handle.get()) != 0 && errno != EINVAL))
+    return cannot("sync", directory);
+  return {};
+}
+
+std::string temporary_name(std::string_view name) {
+  std::array<std::byte, 6> random{};
+  fill_random(random);
+  return fmt::format("{}{}-{}", kTemporaryPrefix, name, to_hex(random));
+}
+
+}  // namespace mdgan

@@ -1,0 +1,34 @@
+// Files that are either the old or the new one, whenever the process or the
+// machine dies: written under a temporary name in the same directory, synced,
+// renamed, and the directory synced.
+//
+// Errors have ExitCode::kCheckpoint and name the file and the system's reason
+// (no space, read-only, ...); the old file is then untouched and the temporary
+// one removed. A killed process leaves a temporary file behind, whose name
+// begins with kTemporaryPrefix.
+#pragma once
+
+#include <cstddef>
+#include <filesystem>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "protocol/result.h"
+
+namespace mdgan {
+
+inline constexpr std::string_view kTemporaryPrefix = ".tmp-";
+
+Result<void> atomic_write(const std::filesystem::path& path,
+                          std::span<const std::span<const std::byte>> parts);
+Result<void> atomic_write(const std::filesystem::path& path,
+                          std::string_view text);
+
+// Makes a rename or removal inside the directory survive a power cut.
+Result<void> sync_directory(const std::filesystem::path& directory);
+
+// kTemporaryPrefix, `name` and random digits.
+std::string temporary_name(std::string_view name);
+
+}  // namespace mdgan

@@ -1,0 +1,28 @@
+// SHA-256 and random bytes, from libsodium.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <filesystem>
+#include <span>
+#include <string>
+
+#include "protocol/result.h"
+
+namespace mdgan {
+
+using Sha256 = std::array<std::byte, 32>;
+
+Sha256 sha256(std::span<const std::byte> bytes);
+
+// Of a file's content, read in pieces. Fails with kCheckpoint.
+Result<Sha256> sha256_of_file(const std::filesystem::path& path);
+
+// Lower-case, two digits a byte.
+std::string to_hex(std::span<const std::byte> bytes);
+
+// Bytes nobody can predict: run identifiers, tokens. Not for training: see
+// common/base/random.h.
+void fill_random(std::span<std::byte> out);
+
+}  // namespace mdgan

@@ -1,0 +1,86 @@
+#include "common/files/png.h"
+
+#include <png.h>
+#include <spdlog/fmt/fmt.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstddef>
+#include <cstring>
+#include <vector>
+
+#include "common/files/atomic_write.h"
+
+namespace mdgan {
+namespace {
+
+constexpr std::size_t kGutter = 2;
+constexpr std::uint8_t kWhite = 255;
+
+// From [-1, 1]; not-a-number becomes black.
+std::uint8_t to_pixel(float value) {
+  const float scaled = (value + 1.0F) * 127.5F;
+  if (!(scaled > 0.0F)) return 0;
+  return static_cast<std::uint8_t>(std::lround(std::min(scaled, 255.0F)));
+}
+
+}  // namespace
+
+Result<void> write_png(const std::filesystem::path& path, std::uint32_t width,
+                       std::uint32_t height, std::uint32_t channels,
+                       std::span<const std::uint8_t> pixels) {
+  MDGAN_CHECK(channels == 1 || channels == 3);
+  MDGAN_CHECK(pixels.size() == std::size_t{width} * height * channels);
+  png_image image{};
+  image.version = PNG_IMAGE_VERSION;
+  image.width = width;
+  image.height = height;
+  image.format = channels == 1 ? PNG_FORMAT_GRAY : PNG_FORMAT_RGB;
+  png_alloc_size_t size = PNG_IMAGE_PNG_SIZE_MAX(image);
+  std::vector<std::byte> bytes(size);
+  // Row stride 0: the rows follow each other.
+  if (png_image_write_to_memory(&image, bytes.data(), &size, 0, pixels.data(),
+                                0, nullptr) == 0)
+    return Error{fmt::format("cannot encode {}: {}", path.string(),
+                             static_cast<const char*>(image.message)),
+                 ExitCode::kCheckpoint};
+  const std::array parts{std::span<const std::byte>(bytes).first(size)};
+  return atomic_write(path, parts);
+}
+
+Result<void> write_image_grid(const std::filesystem::path& path,
+                              const Blob& images, std::uint32_t columns) {
+  const auto& dims = images.meta.dims;
+  MDGAN_CHECK(images.meta.dtype == protocol::DType::kFloat32);
+  MDGAN_CHECK(dims.size() == 4 && dims[0] > 0 && columns > 0);
+  const std::size_t count = dims[0];
+  const std::size_t channels = dims[1];
+  const std::size_t height = dims[2];
+  const std::size_t width = dims[3];
+  const std::size_t across = std::min<std::size_t>(columns, count);
+  const std::size_t down = (count + across - 1) / across;
+  const std::size_t grid_width = across * (width + kGutter) + kGutter;
+  const std::size_t grid_height = down * (height + kGutter) + kGutter;
+
+  std::vector<std::uint8_t> pixels(grid_width * grid_height * channels, kWhite);
+  const std::byte* source = images.bytes.data();
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::size_t top = kGutter + i / across * (height + kGutter);
+    const std::size_t left = kGutter + i % across * (width + kGutter);
+    for (std::size_t c = 0; c < channels; ++c)
+      for (std::size_t y = 0; y < height; ++y)
+        for (std::size_t x = 0; x < width; ++x) {
+          float value = 0;
+          std::memcpy(&value, source, sizeof(value));
+          source += sizeof(value);
+          pixels[((top + y) * grid_width + left + x) * channels + c] =
+              to_pixel(value);
+        }
+  }
+  return write_png(path, static_cast<std::uint32_t>(grid_width),
+                   static_cast<std::uint32_t>(grid_height),
+                   static_cast<std::uint32_t>(channels), pixels);
+}
+
+}  // namespace mdgan

@@ -1,0 +1,26 @@
+// PNG files, written atomically; errors as in atomic_write.h.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <span>
+
+#include "common/tensor/blob.h"
+#include "protocol/result.h"
+
+namespace mdgan {
+
+// `pixels`: rows from the top, channels (1: grey, 3: RGB) together.
+// REQUIRES: channels is 1 or 3; pixels.size() == width * height * channels.
+Result<void> write_png(const std::filesystem::path& path, std::uint32_t width,
+                       std::uint32_t height, std::uint32_t channels,
+                       std::span<const std::uint8_t> pixels);
+
+// Images side by side, `columns` in a row, from the top left, on white with two
+// pixels between and around them. `images`: [n, c, h, w] float32; -1 becomes
+// black and 1 full; what lies outside is clamped.
+// REQUIRES: c is 1 or 3; n and columns at least 1.
+Result<void> write_image_grid(const std::filesystem::path& path,
+                              const Blob& images, std::uint32_t columns);
+
+}  // namespace mdgan

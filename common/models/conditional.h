@@ -1,0 +1,64 @@
+// How labels enter a network, the same for every architecture: an architecture
+// derives from these and supplies the layers in between.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "common/models/model.h"
+
+namespace mdgan {
+
+// Multiplies the latent by its class's learned vector, Keras-ACGAN's way,
+// before the layers see it. The vectors start as N(0, 1), on purpose: the
+// latent is symmetric about 0, so a class shows only in which coordinates its
+// vector makes large and which small. Vectors near 1 would make all classes
+// look alike (with 1 + N(0, 0.02) and 100 coordinates two classes are 0.08 nats
+// apart) until training has told them apart; these differ from the first round,
+// and leave the latent's variance at 1 on average.
+class ConditionalGenerator : public Generator {
+ public:
+  torch::Tensor forward(const torch::Tensor& latents,
+                        const torch::Tensor& labels) final;
+
+ protected:
+  // Registers `embedding` [classes, latent] if the model is conditional. Last
+  // in a constructor: the paper's layers come first.
+  void register_embedding(const ImageShape& image, Condition condition,
+                          std::uint32_t latent);
+
+ private:
+  // [n, latent] -> images [n, c, h, w].
+  virtual torch::Tensor draw(const torch::Tensor& latents) = 0;
+
+  torch::nn::Embedding embedding_{nullptr};
+};
+
+// Ends in one linear layer: the real/fake logit and, for ACGAN, the class
+// logits beside it. Projection (Miyato and Koyama 2018) adds <embedding[y],
+// features> to the logit.
+class ConditionalDiscriminator : public Discriminator {
+ public:
+  DiscriminatorOutput forward(const torch::Tensor& images,
+                              const torch::Tensor& labels) final;
+
+ protected:
+  // Registers the last layer as `name`, then, for projection, `embedding`
+  // [classes, features]. Last in a constructor.
+  void register_head(const std::string& name, std::int64_t features,
+                     const ImageShape& image, Condition condition);
+
+ private:
+  // images [n, c, h, w] -> what the last layer sees, [n, features].
+  virtual torch::Tensor features(const torch::Tensor& images) = 0;
+
+  torch::nn::Linear last_{nullptr};
+  // A linear layer of which each sample uses its class's row, and initialised
+  // as one: N(0, 1) over thousands of features would drown the logit.
+  torch::nn::Linear embedding_{nullptr};
+};
+
+// The activation of the paper's networks: slope 0.2 below zero.
+torch::Tensor leaky(const torch::Tensor& x);
+
+}  // namespace mdgan

@@ -1,0 +1,69 @@
+#include "common/models/mlp.h"
+
+#include "common/models/conditional.h"
+
+namespace mdgan {
+namespace {
+
+constexpr std::int64_t kHidden = 512;
+
+std::int64_t value_count(const ImageShape& image) {
+  return static_cast<std::int64_t>(image.values());
+}
+
+class MlpGenerator final : public ConditionalGenerator {
+ public:
+  MlpGenerator(const ImageShape& image, Condition condition,
+               std::uint32_t latent)
+      : image_(image) {
+    fc1_ = register_module("fc1", torch::nn::Linear(latent, kHidden));
+    fc2_ = register_module("fc2", torch::nn::Linear(kHidden, kHidden));
+    fc3_ =
+        register_module("fc3", torch::nn::Linear(kHidden, value_count(image)));
+    register_embedding(image, condition, latent);
+  }
+
+ private:
+  torch::Tensor draw(const torch::Tensor& latents) override {
+    torch::Tensor x = leaky(fc1_->forward(latents));
+    x = leaky(fc2_->forward(x));
+    x = torch::tanh(fc3_->forward(x));
+    return x.view({-1, image_.channels, image_.height, image_.width});
+  }
+
+  ImageShape image_;
+  torch::nn::Linear fc1_{nullptr}, fc2_{nullptr}, fc3_{nullptr};
+};
+
+class MlpDiscriminator final : public ConditionalDiscriminator {
+ public:
+  MlpDiscriminator(const ImageShape& image, Condition condition) {
+    fc1_ =
+        register_module("fc1", torch::nn::Linear(value_count(image), kHidden));
+    fc2_ = register_module("fc2", torch::nn::Linear(kHidden, kHidden));
+    register_head("fc3", kHidden, image, condition);
+  }
+
+ private:
+  torch::Tensor features(const torch::Tensor& images) override {
+    const torch::Tensor x = leaky(fc1_->forward(images.flatten(1)));
+    return leaky(fc2_->forward(x));
+  }
+
+  torch::nn::Linear fc1_{nullptr}, fc2_{nullptr};
+};
+
+}  // namespace
+
+std::shared_ptr<Generator> make_mlp_generator(const ImageShape& image,
+                                              Condition condition,
+                                              std::uint32_t latent) {
+  return std::make_shared<MlpGenerator>(image, condition, latent);
+}
+
+std::shared_ptr<Discriminator> make_mlp_discriminator(const ImageShape& image,
+                                                      Condition condition) {
+  return std::make_shared<MlpDiscriminator>(image, condition);
+}
+
+}  // namespace mdgan

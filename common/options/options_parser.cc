@@ -1,0 +1,353 @@
+#include "common/options/options_parser.h"
+
+#include <spdlog/fmt/fmt.h>
+
+#include <algorithm>
+#include <boost/program_options.hpp>
+#include <cerrno>
+#include <charconv>
+#include <fstream>
+#include <set>
+#include <system_error>
+#include <type_traits>
+
+#include "common/options/text.h"
+
+namespace mdgan {
+namespace {
+
+namespace po = boost::program_options;
+
+Error usage(std::string message) {
+  return {std::move(message), ExitCode::kUsage};
+}
+
+template <typename... Visitors>
+struct Overloaded : Visitors... {
+  using Visitors::operator()...;
+};
+template <typename... Visitors>
+Overloaded(Visitors...) -> Overloaded<Visitors...>;
+
+// The shortest decimal that reads back to the same number; never an exponent.
+std::string number(double value) {
+  std::array<char, 400> buffer{};
+  const auto end = std::to_chars(buffer.data(), buffer.data() + buffer.size(),
+                                 value, std::chars_format::fixed);
+  return {buffer.data(), end.ptr};
+}
+
+std::string text_of(const OptionValue& value) {
+  return std::visit(
+      Overloaded{
+          [](const bool* v) { return std::string(*v ? "true" : "false"); },
+          [](const double* v) { return number(*v); },
+          [](const Seconds* v) { return number(v->count()); },
+          [](const std::string* v) { return *v; },
+          [](const CustomValue& v) { return v.get(); },
+          [](const auto* v) { return std::to_string(*v); },
+      },
+      value);
+}
+
+// A line of a configuration file.
+std::string line(std::string_view key, const std::string& value) {
+  return fmt::format("{} ={}{}\n", key, value.empty() ? "" : " ", value);
+}
+
+template <typename T>
+std::optional<T> parse_number(std::string_view text) {
+  T value{};
+  const char* const end = text.data() + text.size();
+  const auto result = std::from_chars(text.data(), end, value);
+  if (result.ec != std::errc{} || result.ptr != end) return std::nullopt;
+  return value;
+}
+
+std::optional<bool> parse_bool(std::string_view text) {
+  for (const auto* yes : {"true", "yes", "on", "1"})
+    if (text == yes) return true;
+  for (const auto* no : {"false", "no", "off", "0"})
+    if (text == no) return false;
+  return std::nullopt;
+}
+
+// Parses `text` as a T within the option's range, or says what is wrong.
+template <typename T>
+std::string set_number(const Option& option, std::string_view text, T* target) {
+  constexpr bool kWhole = std::is_integral_v<T>;
+  const auto value =
+      parse_number<std::conditional_t<kWhole, std::int64_t, double>>(text);
+  if (!value)
+    return fmt::format("{} must be a {}, is '{}'", option.name,
+                       kWhole ? "whole number" : "number", text);
+  const double real = static_cast<double>(*value);
+  if (!(real >= option.range.low && real <= option.range.high))
+    return fmt::format("{} must be in [{}, {}], is {}", option.name,
+                       number(option.range.low), number(option.range.high),
+                       text);
+  *target = static_cast<T>(*value);
+  return {};
+}
+
+std::string set_string(const Option& option, std::string_view text,
+                       std::string* target) {
+  // The value must survive being written to a file and read again.
+  if (text.find_first_of("#\n\r") != text.npos)
+    return fmt::format(
+        "{} must not contain '#' or a line break: a configuration file cannot "
+        "hold them",
+        option.name);
+  *target = text;
+  return {};
+}
+
+// What is wrong with `text`, or nothing.
+std::string set_value(const Option& option, std::string_view text) {
+  return std::visit(
+      Overloaded{
+          [&](bool* target) -> std::string {
+            const std::optional<bool> value = parse_bool(text);
+            if (!value)
+              return fmt::format("{} must be true or false, is '{}'",
+                                 option.name, text);
+            *target = *value;
+            return {};
+          },
+          [&](Seconds* target) {
+            double seconds = 0;
+            std::string wrong = set_number(option, text, &seconds);
+            if (wrong.empty()) *target = Seconds(seconds);
+            return wrong;
+          },
+          [&](std::string* target) { return set_string(option, text, target); },
+          [&](const CustomValue& target) -> std::string {
+            if (target.set(text)) return {};
+            return fmt::format("{} must be {}, is '{}'", option.name,
+                               target.expected, text);
+          },
+          [&](auto* target) { return set_number(option, text, target); },
+      },
+      option.value);
+}
+
+// Boost takes "--flag false" of an option without a required value for a flag
+// and a stray word; write it as "--flag=false".
+std::vector<std::string> join_booleans(
+    std::span<const char* const> arguments,
+    const std::set<std::string, std::less<>>& booleans) {
+  std::vector<std::string> joined;
+  for (const std::string_view argument : arguments) {
+    if (!joined.empty() && parse_bool(argument) &&
+        booleans.contains(joined.back()))
+      joined.back() += "=" + std::string(argument);
+    else
+      joined.emplace_back(argument);
+  }
+  return joined;
+}
+
+}  // namespace
+
+OptionTable::OptionTable(std::vector<OptionGroup> groups)
+    : groups_(std::move(groups)) {
+  for (const OptionGroup& group : groups_)
+    for (const Option& option : group.options)
+      defaults_.emplace_back(option.name, text_of(option.value));
+}
+
+Result<void> OptionTable::parse(
+    std::span<const char* const> arguments,
+    const std::function<std::vector<std::filesystem::path>()>& files) {
+  const auto flags = read_flags(arguments);
+  if (!flags) return flags.error();
+  // Once to learn which files there are, and again to overrule them.
+  if (auto done = assign(*flags, ""); !done) return done;
+  for (const std::filesystem::path& file : files()) {
+    const auto keys = read_file(file);
+    if (!keys) return keys.error();
+    if (auto done = assign(*keys, file.string() + ": "); !done) return done;
+  }
+  return assign(*flags, "");
+}
+
+Result<std::vector<OptionTable::Assignment>> OptionTable::read_flags(
+    std::span<const char* const> arguments) const {
+  po::options_description description;
+  std::set<std::string, std::less<>> booleans;
+  std::vector<std::string_view> names;
+  for (const OptionGroup& group : groups_)
+    for (const Option& option : group.options) {
+      const std::string name(option.name);
+      auto* semantic = po::value<std::string>();
+      if (std::holds_alternative<bool*>(option.value)) {
+        semantic->implicit_value("true");
+        booleans.insert("--" + name);
+      }
+      description.add_options()(name.c_str(), semantic);
+      names.push_back(option.name);
+    }
+  std::vector<Assignment> assignments;
+  try {
+    namespace style = po::command_line_style;
+    const auto parsed =
+        po::command_line_parser(join_booleans(arguments, booleans))
+            .options(description)
+            .style(style::allow_long | style::long_allow_adjacent |
+                   style::long_allow_next)
+            .run();
+    for (const po::option& option : parsed.options) {
+      if (option.string_key.empty())
+        return usage(fmt::format(
+            "unexpected argument '{}': options are given as --key value",
+            option.original_tokens.empty() ? ""
+                                           : option.original_tokens.front()));
+      assignments.push_back({option.string_key, option.value.empty()
+                                                    ? "true"
+                                                    : option.value.front()});
+    }
+  } catch (const po::unknown_option& error) {
+    std::string name = error.get_option_name();
+    name.erase(0, name.find_first_not_of('-'));
+    name.erase(std::min(name.find('='), name.size()));
+    return usage(
+        fmt::format("unknown option --{}{}", name, suggestion(name, names)));
+  } catch (const po::error_with_option_name& error) {
+    return usage(fmt::format("{} needs a value", error.get_option_name()));
+  } catch (const std::exception& error) {
+    return usage(fmt::format("the command line: {}", error.what()));
+  }
+  return assignments;
+}
+
+Result<std::vector<OptionTable::Assignment>> OptionTable::read_file(
+    const std::filesystem::path& file) const {
+  std::ifstream stream(file);
+  if (!stream || std::filesystem::is_directory(file))
+    return usage(fmt::format(
+        "{}: cannot be read: {}", file.string(),
+        stream ? "it is a directory" : std::generic_category().message(errno)));
+  std::vector<std::string_view> names;
+  for (const auto& [name, text] : defaults_) names.push_back(name);
+  std::vector<Assignment> assignments;
+  std::set<std::string> seen;
+  try {
+    const auto parsed =
+        po::parse_config_file(stream, po::options_description(), true);
+    for (const po::option& option : parsed.options) {
+      const std::string& key = option.string_key;
+      if (const std::size_t dot = key.find('.'); dot != key.npos)
+        return usage(fmt::format(
+            "{}: a section like [{}] does not belong here: remove that line",
+            file.string(), key.substr(0, dot)));
+      const Option* const known = find(key);
+      if (known == nullptr)
+        return usage(fmt::format("{}: unknown key '{}'{}", file.string(), key,
+                                 suggestion(key, names)));
+      if (known->where == Where::kFlagOnly)
+        return usage(
+            fmt::format("{}: '{}' is for the command line only: remove it",
+                        file.string(), key));
+      if (!seen.insert(key).second)
+        return usage(fmt::format("{}: key '{}' stands there twice: keep one",
+                                 file.string(), key));
+      assignments.push_back(
+          {key, option.value.empty() ? "" : option.value.front()});
+    }
+  } catch (const std::exception& error) {
+    return usage(fmt::format("{}: {}; a line is 'key = value' or '# comment'",
+                             file.string(), error.what()));
+  }
+  return assignments;
+}
+
+Result<void> OptionTable::assign(const std::vector<Assignment>& assignments,
+                                 const std::string& origin) {
+  for (const Assignment& assignment : assignments) {
+    const Option* const option = find(assignment.name);
+    MDGAN_CHECK(option != nullptr);
+    const std::string wrong = set_value(*option, assignment.value);
+    if (!wrong.empty()) return usage(origin + wrong);
+  }
+  return {};
+}
+
+const Option* OptionTable::find(std::string_view name) const {
+  for (const OptionGroup& group : groups_)
+    for (const Option& option : group.options)
+      if (option.name == name) return &option;
+  return nullptr;
+}
+
+std::string OptionTable::limits_and_default(const Option& option) const {
+  std::string text;
+  if (const auto* custom = std::get_if<CustomValue>(&option.value))
+    text = custom->expected;
+  else if (option.range.high < std::numeric_limits<double>::infinity())
+    text = number(option.range.low) + " to " + number(option.range.high);
+  for (const auto& [name, value] : defaults_)
+    if (name == option.name && !value.empty() &&
+        option.where == Where::kFlagAndFile)
+      text += (text.empty() ? "default " : "; default ") + value;
+  return text.empty() ? text : " [" + text + "]";
+}
+
+std::string OptionTable::help() const {
+  constexpr std::size_t kIndent = 26;
+  std::string out;
+  for (const OptionGroup& group : groups_) {
+    out += fmt::format("{}{}\n", out.empty() ? "" : "\n", group.title);
+    for (const Option& option : group.options) {
+      std::string flag = fmt::format("  --{}{}{}", option.name,
+                                     option.placeholder.empty() ? "" : " ",
+                                     option.placeholder);
+      if (flag.size() + 2 > kIndent)
+        flag += "\n" + std::string(kIndent, ' ');
+      else
+        flag.resize(kIndent, ' ');
+      out += flag +
+             wrap(std::string(option.help) + limits_and_default(option),
+                  80 - kIndent, kIndent) +
+             "\n";
+    }
+  }
+  return out;
+}
+
+std::string OptionTable::effective() const {
+  std::string out;
+  for (const OptionGroup& group : groups_) {
+    std::string lines;
+    for (const Option& option : group.options)
+      if (option.where == Where::kFlagAndFile)
+        lines += line(option.name, text_of(option.value));
+    if (!lines.empty())
+      out += fmt::format("{}# {}\n{}", out.empty() ? "" : "\n", group.title,
+                         lines);
+  }
+  return out;
+}
+
+std::string OptionTable::template_file() const {
+  std::string out;
+  for (const OptionGroup& group : groups_) {
+    std::string lines;
+    for (const Option& option : group.options) {
+      if (option.where == Where::kFlagOnly) continue;
+      std::string help =
+          wrap(std::string(option.help) + limits_and_default(option), 78, 0);
+      for (std::size_t at = 0; (at = help.find('\n', at)) != help.npos; at += 3)
+        help.replace(at, 1, "\n# ");
+      const auto preset =
+          std::find_if(defaults_.begin(), defaults_.end(),
+                       [&](const auto& d) { return d.first == option.name; });
+      lines += "\n# " + help + "\n#" + line(option.name, preset->second);
+    }
+    if (!lines.empty())
+      out += fmt::format("\n## {} {}\n{}", group.title,
+                         std::string(76 - group.title.size(), '#'), lines);
+  }
+  return out;
+}
+
+}  // namespace mdgan

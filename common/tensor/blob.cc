@@ -1,0 +1,44 @@
+#include "common/tensor/blob.h"
+
+#include <cstdint>
+#include <cstring>
+#include <new>
+#include <utility>
+
+#include "protocol/result.h"
+
+namespace mdgan {
+namespace {
+
+// A cache line, and enough for every vector instruction.
+constexpr std::align_val_t kAlignment{64};
+
+}  // namespace
+
+Blob copy_blob(protocol::TensorMeta meta, std::span<const std::byte> bytes) {
+  const std::shared_ptr<std::byte> storage(
+      static_cast<std::byte*>(::operator new(bytes.size(), kAlignment)),
+      [](std::byte* p) { ::operator delete(p, kAlignment); });
+  if (!bytes.empty()) std::memcpy(storage.get(), bytes.data(), bytes.size());
+  return {std::move(meta), {storage.get(), bytes.size()}, storage};
+}
+
+bool is_finite(const Blob& blob) {
+  MDGAN_CHECK(blob.meta.dtype == protocol::DType::kFloat32);
+  // Infinity and NaN are the numbers whose exponent bits are all ones: adding
+  // one to the exponent then carries into the sign's place. No branch and no
+  // floating point, so that the compiler can vectorise it.
+  constexpr std::uint32_t kExponent = 0x7F800000U;
+  constexpr std::uint32_t kOne = 0x00800000U;
+  const std::byte* p = blob.bytes.data();
+  const std::size_t count = blob.bytes.size() / sizeof(float);
+  std::uint32_t carried = 0;
+  for (std::size_t i = 0; i < count; ++i) {
+    std::uint32_t bits = 0;
+    std::memcpy(&bits, p + i * sizeof(float), sizeof(float));
+    carried |= (bits & kExponent) + kOne;
+  }
+  return (carried & 0x80000000U) == 0;
+}
+
+}  // namespace mdgan

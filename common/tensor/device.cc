@@ -1,0 +1,92 @@
+#include "common/tensor/device.h"
+
+#include <dlfcn.h>
+#include <spdlog/fmt/fmt.h>
+#include <torch/torch.h>
+
+#include <charconv>
+#include <string_view>
+
+namespace mdgan {
+namespace {
+
+constexpr std::string_view kCudaPrefix = "cuda:";
+
+// A function of the BLAS that is loaded, or null if it is another BLAS: Debian
+// lets the administrator choose (update-alternatives).
+template <typename Function>
+Function* loaded_function(const char* name) {
+  return reinterpret_cast<Function*>(dlsym(RTLD_DEFAULT, name));
+}
+
+Error bad_device(std::string message) {
+  return {std::move(message), ExitCode::kConfiguration};
+}
+
+Result<c10::Device> cuda_device(int index) {
+  if (!torch::cuda::is_available())
+    return bad_device(
+        "device 'cuda' is not available: this LibTorch was built without CUDA "
+        "or finds no GPU; use device 'cpu', or install a LibTorch with CUDA");
+  const auto count = static_cast<int>(torch::cuda::device_count());
+  if (index >= count)
+    return bad_device(
+        fmt::format("device 'cuda:{}' does not exist: this machine has {} GPU "
+                    "device{}, counted from cuda:0",
+                    index, count, count == 1 ? "" : "s"));
+  return c10::Device(c10::DeviceType::CUDA,
+                     static_cast<c10::DeviceIndex>(index));
+}
+
+std::string blas_description() {
+  if (auto* config = loaded_function<char*()>("openblas_get_config")) {
+    auto* core = loaded_function<char*()>("openblas_get_corename");
+    return fmt::format("{}, kernels for {}", config(),
+                       core == nullptr ? "unknown" : core());
+  }
+  if (auto* version =
+          loaded_function<const char*()>("bli_info_get_version_str"))
+    return fmt::format("BLIS {}", version());
+  return "unknown (slow if it is the reference BLAS: install OpenBLAS)";
+}
+
+}  // namespace
+
+Result<c10::Device> parse_device(const std::string& name) {
+  if (name == "cpu") return c10::Device(c10::DeviceType::CPU);
+  if (name == "cuda") return cuda_device(0);
+  const std::string_view view = name;
+  if (view.substr(0, kCudaPrefix.size()) == kCudaPrefix) {
+    const std::string_view digits = view.substr(kCudaPrefix.size());
+    int index = 0;
+    const auto [end, error] =
+        std::from_chars(digits.data(), digits.data() + digits.size(), index);
+    if (error == std::errc() && end == digits.data() + digits.size() &&
+        index >= 0)
+      return cuda_device(index);
+  }
+  return bad_device(fmt::format(
+      "there is no device '{}': use 'cpu', 'cuda' or 'cuda:0', 'cuda:1', ...",
+      name));
+}
+
+void set_compute_threads(int threads) {
+  MDGAN_CHECK(threads > 0);
+  at::set_num_threads(threads);
+  if (auto* set = loaded_function<void(int)>("openblas_set_num_threads"))
+    set(threads);
+}
+
+std::vector<std::string> backend_versions() {
+  return {fmt::format("LibTorch {}", TORCH_VERSION),
+          fmt::format("CUDA: {}", torch::cuda::is_available()
+                                      ? fmt::format("{} device(s)",
+                                                    torch::cuda::device_count())
+                                      : "not available"),
+          fmt::format("oneDNN: {}", at::globalContext().hasMKLDNN()
+                                        ? "available"
+                                        : "not available"),
+          fmt::format("BLAS: {}", blas_description())};
+}
+
+}  // namespace mdgan

@@ -1,0 +1,19 @@
+// All the parameters of a module in one contiguous buffer, in the order of
+// named_parameters(), each row-major: the order of the schema. So a swap, an
+// optimiser step or zeroing the gradients is one pass over one array.
+#pragma once
+
+#include <torch/torch.h>
+
+namespace mdgan {
+
+// Makes every parameter a view into one new buffer [P], which is returned; the
+// values stay. Call it after module.to(device), which would undo it.
+// REQUIRES: all parameters are float32 and on one device; there is one.
+torch::Tensor flatten_parameters(torch::nn::Module& module);
+
+// The same for the gradients, which become zero. Do not call the module's
+// zero_grad(): it may drop the views; zero the buffer instead.
+torch::Tensor flatten_gradients(torch::nn::Module& module);
+
+}  // namespace mdgan

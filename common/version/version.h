@@ -1,0 +1,11 @@
+// What --version prints: ours, and the libraries' that do the work.
+#pragma once
+
+#include <string>
+
+namespace mdgan {
+
+// "mdgan-server 0.1.0", then a line each for LibTorch, BLAS, ZeroMQ, crypto.
+std::string version_text(const std::string& program);
+
+}  // namespace mdgan

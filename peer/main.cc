@@ -1,0 +1,116 @@
+#include <spdlog/spdlog.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <exception>
+#include <memory>
+#include <thread>
+#include <variant>
+
+#include "common/base/stop_signal.h"
+#include "common/data/dataset.h"
+#include "common/net/channel.h"
+#include "common/net/endpoint.h"
+#include "common/version/version.h"
+#include "peer/io/peer_host.h"
+#include "peer/options.h"
+
+namespace {
+
+using namespace mdgan;  // NOLINT: the program's own names
+
+ExitCode report(const Error& error) {
+  spdlog::error("{}", error.message);
+  return error.code;
+}
+
+std::string host_name() {
+  char name[256] = {};
+  if (gethostname(name, sizeof name - 1) != 0) return "peer";
+  return name;
+}
+
+// Waits for the first stop signal; ends when the write end of `quit` closes.
+void watch_for_stop(int stop, int quit, PeerHost& host) {
+  zmq::pollitem_t items[] = {{nullptr, stop, ZMQ_POLLIN, 0},
+                             {nullptr, quit, ZMQ_POLLIN | ZMQ_POLLERR, 0}};
+  while (items[0].revents == 0 && items[1].revents == 0)
+    wait_readable(items, std::chrono::hours(1));
+  if (items[1].revents != 0) return;
+  spdlog::info("finishing the round; once more ends at once");
+  host.request_leave();
+}
+
+ExitCode run(const PeerOptions& options) {
+  spdlog::set_pattern("%Y-%m-%d %H:%M:%S %^%l%$ %v");
+  if (options.quiet) spdlog::set_level(spdlog::level::warn);
+  const int stop = install_stop_signals();
+  const auto server = parse_endpoint(options.server, "server");
+  if (!server) return report(server.error());
+  auto loaded = load_dataset(options.data);
+  if (!loaded) return report(loaded.error());
+  const auto data = std::make_shared<const Dataset>(std::move(*loaded));
+
+  PeerHostOptions host;
+  host.server = options.server;
+  host.listen = options.listen;
+  // On one machine nothing need listen to the outside.
+  if (is_loopback(*server) && host.listen == PeerOptions{}.listen)
+    host.listen = "tcp://127.0.0.1:*";
+  host.advertise = options.advertise;
+  host.device = options.device;
+  host.threads = options.threads;
+  host.workers = std::clamp(std::thread::hardware_concurrency(), 1U,
+                            options.sessions);
+  host.connect_timeout = std::chrono::ceil<std::chrono::seconds>(
+      options.connect_timeout);
+  for (const PeerSessionOptions& session : sessions_of(options, host_name()))
+    host.peers.push_back(
+        {session.name, session.index,
+         cut_shard(data->size(), session.shard, session.shards),
+         session.state});
+  spdlog::info("{} images of {}x{}x{} in {}; connecting to {}", data->size(),
+               data->shape.channels, data->shape.height, data->shape.width,
+               options.data, options.server);
+
+  zmq::context_t context;
+  PeerHost peers(context, std::move(host), data);
+  int quit[2] = {-1, -1};
+  if (pipe(quit) != 0) return report({"out of file descriptors"});
+  std::thread watcher([&] { watch_for_stop(stop, quit[0], peers); });
+  const auto done = peers.run();
+  close(quit[1]);
+  watcher.join();
+  close(quit[0]);
+  if (!done) return report(done.error());
+  if (done->code != ExitCode::kOk) return report({done->text, done->code});
+  return ExitCode::kOk;
+}
+
+ExitCode run(const PeerVersionRequest&) {
+  std::fputs(version_text("mdgan-peer").c_str(), stdout);
+  return ExitCode::kOk;
+}
+
+ExitCode run(const PeerHelpRequest& request) {
+  std::fputs(request.text.c_str(), stdout);
+  return ExitCode::kOk;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    const auto command = parse_peer_options(argc, argv);
+    if (!command) {
+      std::fprintf(stderr, "mdgan-peer: %s\n", command.error().message.c_str());
+      return static_cast<int>(command.error().code);
+    }
+    return static_cast<int>(
+        std::visit([](const auto& c) { return run(c); }, *command));
+  } catch (const std::exception& e) {
+    std::fprintf(stderr, "mdgan-peer: a fault of this program: %s\n", e.what());
+    return static_cast<int>(ExitCode::kBug);
+  }
+}

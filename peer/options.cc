@@ -1,0 +1,199 @@
+#include "peer/options.h"
+
+#include <spdlog/fmt/fmt.h>
+
+#include <algorithm>
+#include <charconv>
+
+#include "common/options/text.h"
+#include "protocol/limits.h"
+
+namespace mdgan {
+namespace {
+
+constexpr std::string_view kIntro =
+    R"(Takes part in a training: keeps a discriminator and the real images, and tells
+the server how its generated ones should change. No image leaves this machine.
+The server says what to train; a peer needs its address and the data.
+
+Usage: mdgan-peer --server tcp://HOST:PORT --data DIR [--KEY VALUE ...]
+
+A flag beats the configuration file, the file beats the default. In the file
+a line is KEY = VALUE, with the flags' names as keys; '#' begins a comment.
+
+)";
+
+constexpr std::string_view kExamples = R"(
+Examples
+  A folder of pictures that is this peer's own:
+    mdgan-peer --server tcp://10.0.0.1:5555 --data /data/scans
+  The second of four peers that share out MNIST, for a simulation:
+    mdgan-peer --server tcp://127.0.0.1:5555 --data mnist --shard 1/4
+  All four in one process:
+    mdgan-peer --server tcp://127.0.0.1:5555 --data mnist --sessions 4
+)";
+
+CustomValue shard_of(ShardOption* shard) {
+  return {
+      "I/N with I counted from 0, so from 0/4 to 3/4 for four parts",
+      [=] {
+        if (shard->count == 0) return std::string();
+        return fmt::format("{}/{}", shard->index, shard->count);
+      },
+      [=](std::string_view text) {
+        if (text.empty()) return *shard = {}, true;
+        ShardOption parsed;
+        const char* const end = text.data() + text.size();
+        auto result = std::from_chars(text.data(), end, parsed.index);
+        if (result.ec != std::errc{} || result.ptr == end || *result.ptr != '/')
+          return false;
+        result = std::from_chars(result.ptr + 1, end, parsed.count);
+        if (result.ec != std::errc{} || result.ptr != end ||
+            parsed.index >= parsed.count || parsed.count > protocol::kMaxPeers)
+          return false;
+        *shard = parsed;
+        return true;
+      }};
+}
+
+OptionTable peer_table(PeerOptions& o) {
+  return OptionTable(
+      {{"The training",
+        {{"config", &o.config, "FILE",
+          "A configuration file; see configs/peer.ini.", OptionRange{},
+          Where::kFlagOnly},
+         {"server", &o.server, "tcp://HOST:PORT",
+          "The server's address. Required."},
+         {"name", &o.name, "NAME",
+          "What the peer is called; must be unique in the run. It keeps its "
+          "place across restarts by it. Empty: the host's name. \"-I\" is "
+          "appended for shard I."},
+         {"connect-timeout",
+          &o.connect_timeout,
+          "SECONDS",
+          "End with exit code 5 after this long without a server.",
+          {1, 86400 * 365}}}},
+       {"The data",
+        {{"data", &o.data, "DIR",
+          "MNIST files (IDX, plain or gzip), CIFAR-10 binary files, or "
+          "pictures in a folder, with a subfolder for each class. Required."},
+         {"shard", shard_of(&o.shard), "I/N",
+          "Train on the random I-th of N equal parts of the data, for "
+          "simulations. Without it: on all."},
+         {"sessions",
+          &o.sessions,
+          "M",
+          "Host M peers in this process: with shards I to I+M-1 of N, or, "
+          "without --shard, each with an M-th of the data.",
+          {1, protocol::kMaxPeers}}}},
+       {"The network",
+        {{"listen", &o.listen, "tcp://ADDR:PORT",
+          "Where other peers bring discriminators at a swap. Port 0: any that "
+          "is free; *: all of this machine's addresses."},
+         {"advertise", &o.advertise, "tcp://HOST:PORT",
+          "How other peers reach that, when it is behind a translation of "
+          "addresses. Empty: where the server sees this peer."}}},
+       {"Machine",
+        {{"device", &o.device, "DEVICE",
+          "Where the discriminator is: cpu, cuda or cuda:N."},
+         {"threads",
+          &o.threads,
+          "N",
+          "Processor threads of each session's arithmetic.",
+          {1, 256}},
+         {"state-dir", &o.state_dir, "DIR",
+          "Checkpoints are kept in DIR/NAME."},
+         {"quiet", &o.quiet, "", "Only warnings on the terminal."}}}});
+}
+
+Error usage(std::string message) {
+  return {std::move(message), ExitCode::kUsage};
+}
+
+bool is_endpoint(std::string_view text) {
+  constexpr std::string_view kScheme = "tcp://";
+  const std::size_t colon = text.rfind(':');
+  return text.starts_with(kScheme) && colon != text.npos &&
+         colon > kScheme.size() && colon + 1 < text.size();
+}
+
+Result<void> check(const PeerOptions& o) {
+  if (o.server.empty())
+    return usage("which server? Give its address: --server tcp://HOST:PORT");
+  if (o.data.empty()) return usage("which data? Give its folder: --data DIR");
+  for (const auto& [key, value] :
+       {std::pair("server", &o.server), std::pair("listen", &o.listen),
+        std::pair("advertise", &o.advertise)})
+    if (!value->empty() && !is_endpoint(*value))
+      return usage(
+          fmt::format("{} must be like tcp://HOST:PORT, is '{}'", key, *value));
+  if (o.listen.empty()) return usage("listen must be like tcp://*:0, is empty");
+  if (o.name.find('/') != o.name.npos || o.name.starts_with('.') ||
+      o.name.size() > 200)
+    return usage(fmt::format(
+        "name must do for a folder: at most 200 bytes, without '/' and a '.' "
+        "in front, is '{}'",
+        o.name));
+  if (o.shard.count > 0 && o.shard.count - o.shard.index < o.sessions)
+    return usage(fmt::format(
+        "{} sessions from shard {}/{} on would need {} shards: give fewer "
+        "--sessions or a lower --shard",
+        o.sessions, o.shard.index, o.shard.count,
+        std::uint64_t{o.shard.index} + o.sessions));
+  return {};
+}
+
+}  // namespace
+
+Result<ParsedPeer> parse_peer_options(int argc, const char* const* argv) {
+  const std::span<const char* const> all(
+      argv, static_cast<std::size_t>(std::max(argc, 0)));
+  const auto arguments = all.subspan(std::min<std::size_t>(1, all.size()));
+  PeerOptions options;
+  OptionTable table = peer_table(options);
+  if (asks_for_help(arguments))
+    return ParsedPeer(PeerHelpRequest{std::string(kIntro) + table.help() +
+                                      std::string(kExamples)});
+  if (!arguments.empty() && std::string_view(arguments[0]) == "--version")
+    return ParsedPeer(PeerVersionRequest{});
+  auto done = table.parse(arguments, [&] {
+    std::vector<std::filesystem::path> files;
+    if (!options.config.empty()) files.emplace_back(options.config);
+    return files;
+  });
+  if (done) done = check(options);
+  if (!done) return done.error();
+  return ParsedPeer(std::move(options));
+}
+
+std::vector<PeerSessionOptions> sessions_of(const PeerOptions& options,
+                                            const std::string& hostname) {
+  const ShardOption shard = options.shard.count > 0
+                                ? options.shard
+                                : ShardOption{0, options.sessions};
+  const bool cut = shard.count > 1;
+  const bool exact = options.sessions == 1 && !options.name.empty();
+  const std::string base = options.name.empty() ? hostname : options.name;
+  std::vector<PeerSessionOptions> sessions;
+  for (std::uint32_t i = 0; i < options.sessions; ++i) {
+    PeerSessionOptions session;
+    session.shard = shard.index + i;
+    session.shards = shard.count;
+    session.name =
+        cut && !exact ? fmt::format("{}-{}", base, session.shard) : base;
+    if (cut) session.index = session.shard;
+    session.state = std::filesystem::path(options.state_dir) / session.name;
+    sessions.push_back(std::move(session));
+  }
+  return sessions;
+}
+
+std::string peer_configuration_template() {
+  PeerOptions options;
+  return "# Every key of `mdgan-peer --config FILE`, with its default.\n"
+         "# Remove the # in front of a key to set it; a flag --KEY VALUE beats "
+         "the file.\n" +
+         peer_table(options).template_file();
+}
+
+}  // namespace mdgan

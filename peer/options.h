@@ -1,0 +1,67 @@
+// What a user can ask of mdgan-peer. configs/peer.ini documents the keys.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "common/options/options_parser.h"
+#include "protocol/result.h"
+
+namespace mdgan {
+
+// Part `index` of `count` equal parts; {0, 0}: none was asked for.
+struct ShardOption {
+  std::uint32_t index = 0;
+  std::uint32_t count = 0;
+};
+
+// The members' values are the defaults; what each is for is said once, in the
+// help texts of options.cc.
+struct PeerOptions {
+  std::string config;
+  std::string server;
+  std::string data;
+  ShardOption shard;
+  std::uint32_t sessions = 1;
+  std::string name;  // empty: the host's, see sessions_of()
+  std::string listen = "tcp://*:0";
+  std::string advertise;  // empty: where the server sees this peer
+  std::string device = "cpu";
+  std::uint32_t threads = 1;
+  std::string state_dir = "state";
+  Seconds connect_timeout{300};
+  bool quiet = false;
+};
+
+// One peer of this process.
+struct PeerSessionOptions {
+  std::string name;             // unique in the run
+  std::uint32_t shard = 0;      // the part of the data it trains on ...
+  std::uint32_t shards = 1;     // ... of this many
+  std::int64_t index = -1;      // the PeerId it wishes for: its shard; -1: none
+  std::filesystem::path state;  // the folder of its checkpoints
+};
+
+struct PeerVersionRequest {};
+struct PeerHelpRequest {
+  std::string text;
+};
+using ParsedPeer =
+    std::variant<PeerOptions, PeerVersionRequest, PeerHelpRequest>;
+
+// Reads the command line and the file it names. Errors have ExitCode::kUsage.
+Result<ParsedPeer> parse_peer_options(int argc, const char* const* argv);
+
+// The peers to host. One session with a name given is called exactly that;
+// otherwise names are the name (or `hostname`) with "-SHARD" appended wherever
+// the data is cut. A session that has all of the data wishes for no PeerId.
+std::vector<PeerSessionOptions> sessions_of(const PeerOptions& options,
+                                            const std::string& hostname);
+
+// The text of configs/peer.ini.
+std::string peer_configuration_template();
+
+}  // namespace mdgan

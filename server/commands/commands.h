@@ -1,0 +1,17 @@
+// The commands of mdgan-server, one file each. All return an exit code and report
+// their own errors on the terminal.
+#pragma once
+
+#include "protocol/result.h"
+#include "server/options.h"
+
+namespace mdgan {
+
+ExitCode run_train(const ServerOptions& options);
+ExitCode run_sample(const SampleOptions& options);
+ExitCode run_export(const ExportOptions& options);
+
+// Prints "mdgan-server: MESSAGE" and returns the error's code.
+ExitCode report(const Error& error);
+
+}  // namespace mdgan

@@ -1,0 +1,25 @@
+#include "server/commands/saved_generator.h"
+
+namespace mdgan {
+
+Result<SavedGenerator> load_generator(const std::filesystem::path& run) {
+  const std::string config = (run / "config.ini").string();
+  if (!std::filesystem::exists(config))
+    return Error{run.string() + " is not the folder of a run: it has no "
+                     "config.ini; give one like runs/00001-mnist-mlp",
+                 ExitCode::kCheckpoint};
+  const char* const arguments[] = {"mdgan-server", "train", "--config",
+                                   config.c_str()};
+  const auto parsed = parse_server_options(4, arguments);
+  if (!parsed) return parsed.error();
+  SavedGenerator saved;
+  saved.options = std::get<ServerOptions>(*parsed);
+  auto state = load_run(run / "checkpoints");
+  if (!state) return state.error();
+  saved.state = std::move(*state);
+  saved.spec =
+      generator_spec(saved.options, *saved.state.image, saved.state.k);
+  return saved;
+}
+
+}  // namespace mdgan

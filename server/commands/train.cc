@@ -1,0 +1,166 @@
+#include <spdlog/spdlog.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <memory>
+#include <thread>
+
+#include "common/base/stop_signal.h"
+#include "common/data/dataset.h"
+#include "common/files/hash.h"
+#include "common/files/jsonl.h"
+#include "common/net/endpoint.h"
+#include "peer/io/peer_host.h"
+#include "server/commands/commands.h"
+#include "server/io/server_shell.h"
+
+namespace mdgan {
+namespace {
+
+Result<RunDirectory> open_directory(const ServerOptions& options) {
+  if (!options.resume.empty()) return RunDirectory::reopen(options.resume);
+  if (!options.run_dir.empty()) return RunDirectory::create(options.run_dir);
+  return RunDirectory::create_numbered("runs", options.name);
+}
+
+// The image shape as far as it is known before any peer has spoken.
+Result<std::optional<ImageShape>> known_image(const ServerOptions& options,
+                                              const Dataset* data,
+                                              const RunState& state) {
+  std::optional<ImageShape> image = state.image;
+  if (data != nullptr) image = data->shape;
+  if (!image && options.image.values() > 0 && options.classes >= 0)
+    image = options.image;
+  if (!image) return image;
+  if (options.image.values() > 0 &&
+      (options.image.channels != image->channels ||
+       options.image.height != image->height ||
+       options.image.width != image->width))
+    return Error{
+        "the configuration's image size is not that of the data set in " +
+            options.data + ": leave out image, or give other data",
+        ExitCode::kConfiguration};
+  if (options.classes >= 0)
+    image->classes = static_cast<std::uint32_t>(options.classes);
+  return image;
+}
+
+PeerHostOptions local_host(const ServerOptions& options,
+                           const RunDirectory& directory,
+                           const Dataset& data) {
+  PeerHostOptions host;
+  host.server = kLocalEndpoint;
+  const bool others_join =
+      options.bind && !is_loopback(*parse_endpoint(*options.bind, "bind"));
+  host.listen = others_join ? "tcp://*:*" : "tcp://127.0.0.1:*";
+  host.device = options.device;
+  host.threads = options.threads;
+  host.workers = std::clamp(std::thread::hardware_concurrency(), 1U,
+                            options.local_peers);
+  host.verbose = false;
+  for (std::uint32_t i = 0; i < options.local_peers; ++i) {
+    const std::string name = "local-" + std::to_string(i);
+    host.peers.push_back(
+        {name, i,
+         cut_shard(data.size(), i, options.local_peers),
+         directory.peers() / name});
+  }
+  return host;
+}
+
+ExitCode train_in(const ServerOptions& options, const RunDirectory& directory,
+                  const std::shared_ptr<const Dataset>& data, RunState state,
+                  ProgressLine& progress, int stop) {
+  const auto image = known_image(options, data.get(), state);
+  if (!image) return report(image.error());
+  zmq::context_t context;
+  ServerShell shell(context, options, directory, std::move(state), *image,
+                    stop);
+  if (const auto opened = shell.open(); !opened) return report(opened.error());
+  if (!shell.endpoint().empty())
+    spdlog::info("peers connect to {}", shell.endpoint());
+
+  std::unique_ptr<PeerHost> host;
+  std::thread host_thread;
+  if (options.local_peers > 0) {
+    host = std::make_unique<PeerHost>(
+        context, local_host(options, directory, *data), data);
+    host_thread = std::thread([&] {
+      const auto done = host->run();
+      if (!done)
+        shell.request_stop(done.error().code, done.error().message);
+      else if (done->code != ExitCode::kOk)
+        shell.request_stop(done->code, "a local peer failed: " + done->text);
+    });
+  }
+  const Finish finish = shell.run(progress);
+  if (host_thread.joinable()) {
+    host->request_leave();  // whoever has not heard the goodbye
+    host_thread.join();
+  }
+  if (finish.code != ExitCode::kOk) return report({finish.text, finish.code});
+  spdlog::info("{}", finish.text);
+  return ExitCode::kOk;
+}
+
+}  // namespace
+
+ExitCode report(const Error& error) {
+  spdlog::error("{}", error.message);
+  return error.code;
+}
+
+ExitCode run_train(const ServerOptions& options) {
+  if (options.dry_run) {
+    std::fputs(effective_configuration(options).c_str(), stdout);
+    return ExitCode::kOk;
+  }
+  std::shared_ptr<const Dataset> data;
+  if (!options.data.empty()) {
+    auto loaded = load_dataset(options.data);
+    if (!loaded) return report(loaded.error());
+    data = std::make_shared<const Dataset>(std::move(*loaded));
+  }
+  auto directory = open_directory(options);
+  if (!directory) return report(directory.error());
+
+  ProgressLine::Options terminal;
+  terminal.log_file = directory->log();
+  terminal.rounds = options.rounds;
+  terminal.quiet = options.quiet;
+  terminal.rewrite = isatty(STDERR_FILENO) != 0;
+  auto progress = ProgressLine::open(terminal);
+  if (!progress) return report(progress.error());
+
+  RunState state;
+  if (options.resume.empty()) {
+    fill_random(state.run);
+    state.k = batches_per_round(options, options.min_peers);
+  } else {
+    auto loaded = load_run(directory->checkpoints());
+    if (!loaded) return report(loaded.error());
+    state = std::move(*loaded);
+    spdlog::info("goes on after round {}", state.position.completed.value);
+    if (const auto cut = truncate_after_round(directory->stats(),
+                                              state.position.completed);
+        !cut)
+      return report(cut.error());
+  }
+  const auto incarnation = directory->next_incarnation();
+  if (!incarnation) return report(incarnation.error());
+  state.incarnation = *incarnation;
+  if (const auto written =
+          directory->write_configuration(effective_configuration(options));
+      !written)
+    return report(written.error());
+
+  const int stop = install_stop_signals();
+  spdlog::info("run directory {}", directory->path().string());
+  const ExitCode code = train_in(options, *directory, data, std::move(state),
+                                 **progress, stop);
+  spdlog::info("pictures are in {}", directory->samples().string());
+  return code;
+}
+
+}  // namespace mdgan

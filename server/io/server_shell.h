@@ -1,0 +1,69 @@
+// The server at work: carries messages, tensors and time to the coordinator
+// (server/core/coordinator.h) and carries out what it decides, with ZeroMQ,
+// files, and the generator on a thread of its own.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <zmq.hpp>
+
+#include "common/base/mailbox.h"
+#include "common/files/checkpoint_store.h"
+#include "protocol/result.h"
+#include "server/core/coordinator.h"
+#include "server/io/progress_line.h"
+#include "server/io/run_directory.h"
+#include "server/options.h"
+
+namespace mdgan {
+
+// Where hosts of local peers connect to, within the process.
+inline constexpr const char* kLocalEndpoint = "inproc://mdgan-server";
+
+// A run as a checkpoint brings it back; for a new run, its beginning.
+struct RunState {
+  RunId run{};
+  std::uint32_t incarnation = 1;
+  RunPosition position;
+  std::vector<NamedBlob> generator;  // empty: to be initialised
+  std::optional<ImageShape> image;
+  std::uint32_t k = 0;  // 0: not decided yet
+};
+
+// Reads the newest valid checkpoint of a run. An error when there is none.
+Result<RunState> load_run(const std::filesystem::path& checkpoints);
+
+class ServerShell {
+ public:
+  // `image` as known before any peer speaks: from the configuration or the
+  // server's own data. `stop_descriptor` becomes readable when a person wants
+  // the run to stop; -1: nobody ever does.
+  ServerShell(zmq::context_t& context, const ServerOptions& options,
+              const RunDirectory& directory, RunState state,
+              std::optional<ImageShape> image, int stop_descriptor);
+  ~ServerShell();
+  ServerShell(const ServerShell&) = delete;
+  ServerShell& operator=(const ServerShell&) = delete;
+
+  // Binds the endpoints; local peers may connect from then on. Fails with
+  // kUnreachable when the port is taken.
+  Result<void> open();
+
+  // The endpoint that peers connect to; empty when only local peers can.
+  const std::string& endpoint() const;
+
+  // Trains until the run ends; returns why. REQUIRES: open() succeeded.
+  Finish run(ProgressLine& progress);
+
+  // From any thread: the same as the stop descriptor, with the exit code and
+  // reason that run() is to return in the end (a local peer failed).
+  void request_stop(ExitCode code, const std::string& why);
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace mdgan

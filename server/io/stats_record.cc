@@ -1,0 +1,29 @@
+#include "server/io/stats_record.h"
+
+#include <nlohmann/json.hpp>
+
+namespace mdgan {
+
+std::string to_json(const StatsRecord& record) {
+  const PhaseSeconds& seconds = record.seconds;
+  const nlohmann::ordered_json json{
+      {"round", record.round},
+      {"d_loss", record.d_loss},
+      {"g_loss", record.g_loss},
+      {"feedback_norm", record.feedback_norm},
+      {"seconds_per_round", record.seconds_per_round},
+      {"seconds",
+       {{"generate", seconds.generate},
+        {"send", seconds.send},
+        {"wait", seconds.wait},
+        {"merge", seconds.merge},
+        {"step", seconds.step}}},
+      {"rounds_per_second", record.rounds_per_second},
+      {"bytes_sent", record.bytes_sent},
+      {"bytes_received", record.bytes_received},
+      {"peers", record.peers},
+  };
+  return json.dump();
+}
+
+}  // namespace mdgan

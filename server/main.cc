@@ -1,0 +1,41 @@
+#include <cstdio>
+#include <exception>
+#include <variant>
+
+#include "common/version/version.h"
+#include "server/commands/commands.h"
+
+namespace {
+
+using namespace mdgan;  // NOLINT: the program's own names
+
+ExitCode run(const ServerOptions& options) { return run_train(options); }
+ExitCode run(const SampleOptions& options) { return run_sample(options); }
+ExitCode run(const ExportOptions& options) { return run_export(options); }
+ExitCode run(const VersionRequest&) {
+  std::fputs(version_text("mdgan-server").c_str(), stdout);
+  return ExitCode::kOk;
+}
+ExitCode run(const HelpRequest& request) {
+  std::fputs(request.text.c_str(), stdout);
+  return ExitCode::kOk;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    const auto command = parse_server_options(argc, argv);
+    if (!command) {
+      std::fprintf(stderr, "mdgan-server: %s\n",
+                   command.error().message.c_str());
+      return static_cast<int>(command.error().code);
+    }
+    return static_cast<int>(
+        std::visit([](const auto& c) { return run(c); }, *command));
+  } catch (const std::exception& e) {
+    std::fprintf(stderr, "mdgan-server: a fault of this program: %s\n",
+                 e.what());
+    return static_cast<int>(ExitCode::kBug);
+  }
+}

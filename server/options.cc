@@ -1,0 +1,188 @@
+#include "server/options.h"
+
+#include <spdlog/fmt/fmt.h>
+
+#include <algorithm>
+#include <bit>
+
+#include "common/options/text.h"
+#include "server/tool_options.h"
+#include "server/train_options.h"
+
+namespace mdgan {
+namespace {
+
+constexpr std::string_view kCommands =
+    R"(mdgan-server trains a generator against discriminators that live with their
+data: MD-GAN (Hardy, Le Merrer, Sericola 2019). The peers are mdgan-peer
+processes, here or on other machines.
+
+Usage: mdgan-server COMMAND [--KEY VALUE ...]
+
+  train      train a generator with peers
+  sample     make a grid of pictures from a run
+  export     write a run's generator as safetensors
+  --version  the version, and the libraries in use
+  --help     this text; after a command, what that command can do
+
+Try:
+  mdgan-server train --config configs/fashion-mlp.ini --local-peers 4 \
+      --data /usr/share/datasets/fashion-mnist
+)";
+
+constexpr std::string_view kTrainIntro =
+    R"(Trains a generator with the discriminators of its peers. What the run leaves
+(pictures, losses, checkpoints) is in a folder under runs/.
+
+Usage: mdgan-server train [--config FILE] [--KEY VALUE ...]
+
+A flag beats the configuration file, the file beats the default. In the file
+a line is KEY = VALUE, with the flags' names as keys; '#' begins a comment.
+
+)";
+
+constexpr std::string_view kTrainExamples = R"(
+Examples
+  All in one process, four peers, each with a quarter of the data:
+    mdgan-server train --config configs/mnist-mlp.ini --data mnist \
+        --local-peers 4
+  For three peers on other machines:
+    mdgan-server train --config configs/mnist-mlp.ini \
+        --bind tcp://0.0.0.0:5555 --min-peers 3
+  Go on where a run stopped, and train longer:
+    mdgan-server train --resume runs/00001-mnist-mlp --rounds 20000
+
+Ctrl-C finishes the round, saves, tells the peers and ends; twice ends at once.
+)";
+
+Error usage(std::string message) {
+  return {std::move(message), ExitCode::kUsage};
+}
+
+// Fills in what depends on other options, and refuses what cannot go together.
+Result<ServerOptions> resolve(ServerOptions o) {
+  if (!o.resume.empty() && !o.run_dir.empty())
+    return usage(
+        "--resume goes on in the run's own folder: leave out --run-dir");
+  if (o.local_peers > 0 && o.data.empty())
+    return usage("local-peers needs data: give the folder with --data DIR");
+  if (!o.bind && o.local_peers == 0) o.bind = "tcp://127.0.0.1:5555";
+  if (o.min_peers == 0) o.min_peers = std::max(1U, o.local_peers);
+  if (!o.bind && o.min_peers > o.local_peers)
+    return usage(fmt::format(
+        "min-peers is {} but there are only the {} local peers: give --bind "
+        "tcp://ADDRESS:PORT so that others can join, or a smaller --min-peers",
+        o.min_peers, o.local_peers));
+  if (o.name.empty())
+    o.name = o.config.empty() ? o.model
+                              : std::filesystem::path(o.config).stem().string();
+  if (o.name.find('/') != o.name.npos || o.name.front() == '.')
+    return usage(fmt::format(
+        "name must do for a folder, without '/' and a '.' in front, is '{}'",
+        o.name));
+  if (!o.data.empty()) {
+    std::error_code ignored;  // then the path stays as it was given
+    const auto absolute = std::filesystem::absolute(o.data, ignored);
+    if (!ignored) o.data = absolute.lexically_normal().string();
+  }
+  return o;
+}
+
+Result<ParsedCommand> parse_train(std::span<const char* const> arguments) {
+  ServerOptions options;
+  OptionTable table = train_table(options);
+  if (asks_for_help(arguments))
+    return ParsedCommand(HelpRequest{std::string(kTrainIntro) + table.help() +
+                                     std::string(kTrainExamples)});
+  const auto done = table.parse(arguments, [&] {
+    std::vector<std::filesystem::path> files;
+    if (!options.resume.empty())
+      files.push_back(std::filesystem::path(options.resume) / "config.ini");
+    if (!options.config.empty()) files.emplace_back(options.config);
+    return files;
+  });
+  if (!done) return done.error();
+  auto resolved = resolve(std::move(options));
+  if (!resolved) return resolved.error();
+  return ParsedCommand(std::move(*resolved));
+}
+
+}  // namespace
+
+Result<ParsedCommand> parse_server_options(int argc, const char* const* argv) {
+  const std::span<const char* const> arguments(
+      argv, static_cast<std::size_t>(std::max(argc, 0)));
+  if (arguments.size() < 2)
+    return usage(
+        "no command: mdgan-server train|sample|export; see mdgan-server "
+        "--help");
+  const std::string_view command = arguments[1];
+  const auto rest = arguments.subspan(2);
+  if (command == "train") return parse_train(rest);
+  if (command == "sample") return parse_sample(rest);
+  if (command == "export") return parse_export(rest);
+  if (command == "--version") return ParsedCommand(VersionRequest{});
+  if (asks_for_help(arguments.subspan(1, 1)))
+    return ParsedCommand(HelpRequest{std::string(kCommands)});
+  constexpr std::array<std::string_view, 3> kNames{"train", "sample", "export"};
+  return usage(
+      fmt::format("unknown command '{}'{}", command,
+                  nearest(command, kNames)
+                      ? suggestion(command, kNames)
+                      : ": it is one of train, sample, export, --help"));
+}
+
+std::string effective_configuration(const ServerOptions& options) {
+  ServerOptions copy = options;
+  return "# The configuration in force. mdgan-server train --config takes it.\n"
+         "\n" +
+         train_table(copy).effective();
+}
+
+std::string server_configuration_template() {
+  ServerOptions options;
+  return "# Every key of `mdgan-server train --config FILE`, with its "
+         "default.\n"
+         "# Remove the # in front of a key to set it; a flag --KEY VALUE beats "
+         "the file.\n" +
+         train_table(options).template_file();
+}
+
+std::uint32_t batches_per_round(const ServerOptions& options,
+                                std::uint32_t peers) {
+  const auto floor_log2 =
+      static_cast<std::uint32_t>(std::bit_width(std::max(peers, 1U)) - 1);
+  const std::uint32_t k = options.k ? options.k : std::max(2U, floor_log2);
+  return std::clamp(k, 1U, std::max(peers, 1U));
+}
+
+DiscriminatorSpec discriminator_spec(const ServerOptions& options,
+                                     const ImageShape& image) {
+  return {.model = options.model,
+          .image = image,
+          .condition = options.condition,
+          .loss = options.loss,
+          .r1_gamma = options.r1,
+          .r2_gamma = options.r2,
+          .gradient_penalty = options.gradient_penalty,
+          .adam = options.adam_d,
+          .batch = options.batch,
+          .local_steps = options.local_steps,
+          .seed = options.seed,
+          .swap_optimizer = options.swap_optimizer};
+}
+
+GeneratorSpec generator_spec(const ServerOptions& options,
+                             const ImageShape& image, std::uint32_t k) {
+  return {.model = options.model,
+          .image = image,
+          .condition = options.condition,
+          .latent = options.latent,
+          .adam = options.adam_g,
+          .ema = options.ema,
+          .batch = options.batch,
+          .k = k,
+          .seed = options.seed};
+}
+
+}  // namespace mdgan

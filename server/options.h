@@ -1,0 +1,119 @@
+// What a user can ask of mdgan-server: `train`, `sample` and `export`, with
+// their options. configs/server.ini documents the keys of `train`.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "common/options/options_parser.h"
+#include "protocol/result.h"
+#include "protocol/spec.h"
+#include "server/train/generator_trainer.h"
+
+namespace mdgan {
+
+// `mdgan-server train`. The members' values are the defaults; what each is for
+// is said once, in the help texts of train_options.cc. After parsing everything
+// is resolved but `k`, `image` and `classes`, which depend on the peers.
+struct ServerOptions {
+  std::string config;
+  std::string name;  // parsed: never empty
+  std::string data;  // parsed: absolute, or empty
+  std::uint32_t local_peers = 0;
+
+  std::optional<std::string> bind;  // parsed: nothing means local peers only
+  std::uint32_t min_peers = 0;      // parsed: at least 1
+
+  std::uint64_t rounds = 10'000;
+  std::uint64_t seed = 1;
+  std::uint32_t k = 0;  // 0: automatic, see batches_per_round()
+  std::uint32_t batch = 10;
+  std::uint32_t local_steps = 1;
+  double swap_epochs = 1;
+  bool swap_optimizer = true;
+
+  std::string model = "mlp";
+  Condition condition = Condition::kNone;
+  std::uint32_t latent = 100;
+  ImageShape image;           // without classes; all 0: from the data
+  std::int32_t classes = -1;  // -1: from the data
+
+  Loss loss = Loss::kNonSaturating;
+  double r1 = 0;
+  double r2 = 0;
+  double gradient_penalty = 10;
+  AdamSpec adam_g;
+  AdamSpec adam_d;
+  double ema = 0.999;
+
+  Seconds round_timeout{60};
+  double quorum = 0.5;
+  Seconds quorum_timeout{300};
+  Seconds swap_timeout{60};
+
+  std::string device = "cpu";
+  std::uint32_t threads = 1;
+
+  std::string run_dir;  // empty: the next number under runs/
+  std::string resume;   // empty: a new run
+  std::uint64_t stats_every = 50;
+  std::uint64_t samples_every = 500;
+  std::uint64_t checkpoint_every = 1000;
+  std::uint32_t keep_last = 3;
+  std::uint64_t keep_every = 10'000;
+  bool dry_run = false;
+  bool quiet = false;
+};
+
+// `mdgan-server sample`: a grid of pictures from a run's newest checkpoint.
+struct SampleOptions {
+  std::string run;
+  std::uint32_t count = 64;
+  std::string out = "grid.png";
+  std::vector<std::int32_t> classes;  // empty: all, in turn
+  std::optional<std::uint64_t> seed;  // nothing: the run's own
+};
+
+// `mdgan-server export`: the generator's weights alone.
+struct ExportOptions {
+  std::string run;
+  std::string out = "generator.safetensors";
+  bool ema = true;  // the moving average rather than the weights under training
+};
+
+struct VersionRequest {};
+struct HelpRequest {
+  std::string text;
+};
+
+using ParsedCommand = std::variant<ServerOptions, SampleOptions, ExportOptions,
+                                   VersionRequest, HelpRequest>;
+
+// Reads the command line and the files it names. Errors have ExitCode::kUsage.
+Result<ParsedCommand> parse_server_options(int argc, const char* const* argv);
+
+// What --dry-run prints and a run keeps as config.ini: parsing it gives the
+// same options again, but for those that belong to the command line alone
+// (config, run-dir, resume, dry-run).
+std::string effective_configuration(const ServerOptions& options);
+
+// The text of configs/server.ini.
+std::string server_configuration_template();
+
+// k for a run of `peers`: the option, or when that is 0 max(2, floor(log2 N));
+// at most N.
+std::uint32_t batches_per_round(const ServerOptions& options,
+                                std::uint32_t peers);
+
+// The specifications of both networks, for images of `image`.
+DiscriminatorSpec discriminator_spec(const ServerOptions& options,
+                                     const ImageShape& image);
+GeneratorSpec generator_spec(const ServerOptions& options,
+                             const ImageShape& image, std::uint32_t k);
+
+}  // namespace mdgan

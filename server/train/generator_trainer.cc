@@ -1,0 +1,417 @@
+#include "server/train/generator_trainer.h"
+
+#include <spdlog/fmt/fmt.h>
+#include <torch/torch.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <map>
+#include <optional>
+#include <stdexcept>
+#include <string_view>
+#include <utility>
+
+#include "common/base/random.h"
+#include "common/files/hash.h"
+#include "common/models/initialise.h"
+#include "common/models/registry.h"
+#include "common/tensor/device.h"
+#include "common/tensor/flat_adam.h"
+#include "common/tensor/flat_parameters.h"
+#include "common/tensor/guard.h"
+#include "common/tensor/tensor_blob.h"
+
+namespace mdgan {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using NamedTensors = std::vector<std::pair<std::string, torch::Tensor>>;
+
+constexpr std::int64_t kSampleBatch = 64;  // bounds the memory of sample()
+constexpr std::string_view kStepsName = "adam.steps";
+constexpr std::string_view kSecondMomentName = "adam.second_moment";
+
+double seconds(Clock::duration duration) {
+  return std::chrono::duration<double>(duration).count();
+}
+
+std::span<float> floats_of(torch::Tensor& tensor) {
+  return {tensor.data_ptr<float>(), static_cast<std::size_t>(tensor.numel())};
+}
+
+// A copy in CPU memory.
+torch::Tensor host_copy(const torch::Tensor& tensor) {
+  return tensor.is_cpu() ? tensor.detach().clone() : to_tensor(to_blob(tensor));
+}
+
+std::vector<torch::Tensor> copies_of(const std::vector<torch::Tensor>& from) {
+  std::vector<torch::Tensor> copies;
+  for (const auto& tensor : from) copies.push_back(tensor.clone());
+  return copies;
+}
+
+// Past autograd's watch, which would take it for a change to a value that a
+// pending backward pass needs; batch normalisation uses its batch's own there.
+void assign(const std::vector<torch::Tensor>& to,
+            const std::vector<torch::Tensor>& from) {
+  for (std::size_t i = 0; i < to.size(); ++i)
+    to[i].variable_data().copy_(from[i]);
+}
+
+// What a checkpoint stores of a model, in PyTorch's names.
+void append_state(const std::string& prefix, const Generator& model,
+                  NamedTensors& state) {
+  for (const auto& item : model.named_parameters())
+    state.emplace_back(prefix + item.key(), item.value());
+  for (const auto& item : model.named_buffers())
+    state.emplace_back(prefix + item.key(), item.value());
+}
+
+Error does_not_fit(const std::string& name, std::string_view problem) {
+  return {fmt::format("the checkpoint's tensor '{}' {}: it does not belong to "
+                      "this run's model; resume with the configuration the "
+                      "run was started with, or use another checkpoint",
+                      name, problem),
+          ExitCode::kCheckpoint};
+}
+
+Result<void> check_fit(const std::string& name, const Blob& blob,
+                       const torch::Tensor& place) {
+  const bool floats = place.scalar_type() == torch::kFloat32;
+  const auto dtype =
+      floats ? protocol::DType::kFloat32 : protocol::DType::kInt64;
+  if (blob.meta.dtype != dtype ||
+      !std::equal(blob.meta.dims.begin(), blob.meta.dims.end(),
+                  place.sizes().begin(), place.sizes().end(),
+                  [](std::uint64_t have, std::int64_t want) {
+                    return have == static_cast<std::uint64_t>(want);
+                  }) ||
+      blob.bytes.size() != place.nbytes())
+    return does_not_fit(
+        name, fmt::format("is {} bytes of shape [{}], and should be {} of [{}]",
+                          blob.bytes.size(), fmt::join(blob.meta.dims, ", "),
+                          place.nbytes(), fmt::join(place.sizes(), ", ")));
+  if (floats && !is_finite(blob))
+    return does_not_fit(name, "holds NaN or infinity");
+  if (name == kSecondMomentName && to_tensor(blob).min().item<float>() < 0)
+    return does_not_fit(name, "holds a negative value");
+  return {};
+}
+
+Error diverged(Round round, std::string_view what) {
+  return {fmt::format("round {}: {} is not finite or too large to square, so "
+                      "the generator was left as it was; go on from an "
+                      "earlier checkpoint with a lower learning rate",
+                      round.value, what),
+          ExitCode::kDiverged};
+}
+
+}  // namespace
+
+struct GeneratorTrainer::Impl {
+  // generate()'s forward pass, which step() goes back through.
+  struct Pending {
+    Round round;
+    torch::Tensor images;                // [k*b, c, h, w] with its graph
+    std::vector<torch::Tensor> buffers;  // the model's, once it has stepped
+  };
+
+  Impl(const GeneratorSpec& the_spec, torch::Device where,
+       std::shared_ptr<Generator> generator,
+       std::shared_ptr<Generator> moving_average);
+
+  std::int64_t rows() const { return std::int64_t{spec.k} * spec.batch; }
+  bool conditional() const { return spec.condition != Condition::kNone; }
+  torch::Tensor batch_of(const torch::Tensor& all, std::uint32_t j) const {
+    return all.narrow(0, std::int64_t{j} * spec.batch, spec.batch);
+  }
+  void draw_inputs(Round round);
+  void forward(Round round);
+  void merge(std::span<const Contribution> contributions);
+  Result<StepReport> step(Round round,
+                          std::span<const Contribution> contributions);
+  torch::Tensor sample_labels(std::uint32_t count,
+                              std::span<const std::int32_t> classes) const;
+  NamedTensors named_state() const;
+  Result<void> load(std::span<const NamedBlob> state);
+
+  const GeneratorSpec spec;
+  const torch::Device device;
+  const std::shared_ptr<Generator> model;
+  const std::shared_ptr<Generator> average;  // null: none is kept
+  torch::Tensor values, gradients;           // [P], what `model` views
+  torch::Tensor average_values;              // [P], what `average` views
+  FlatAdam adam;
+  // Reused every round.
+  torch::Tensor latents;  // [k*b, latent], on the CPU
+  torch::Tensor labels;   // [k*b] int64, on the CPU; undefined: unconditional
+  torch::Tensor merged;   // [k*b, c, h, w], the summed feedback
+  std::optional<Pending> pending;
+};
+
+GeneratorTrainer::Impl::Impl(const GeneratorSpec& the_spec, torch::Device where,
+                             std::shared_ptr<Generator> generator,
+                             std::shared_ptr<Generator> moving_average)
+    : spec(the_spec),
+      device(where),
+      model(std::move(generator)),
+      average(std::move(moving_average)),
+      values(flatten_parameters(*model)),
+      gradients(flatten_gradients(*model)),
+      adam(spec.adam, values) {
+  Random random(spec.seed, Purpose::kGeneratorInit);
+  initialise(*model, random);
+  if (average != nullptr) {
+    average_values = flatten_parameters(*average);
+    average_values.copy_(values);
+    assign(average->buffers(), model->buffers());
+    average->eval();
+  }
+  const auto pinned = torch::TensorOptions().pinned_memory(device.is_cuda());
+  latents = torch::empty({rows(), spec.latent}, pinned.dtype(torch::kFloat32));
+  if (conditional())
+    labels = torch::empty({rows()}, pinned.dtype(torch::kInt64));
+  merged = torch::empty(
+      {rows(), spec.image.channels, spec.image.height, spec.image.width},
+      torch::TensorOptions(device));
+}
+
+void GeneratorTrainer::Impl::draw_inputs(Round round) {
+  for (std::uint32_t j = 0; j < spec.k; ++j) {
+    torch::Tensor z = batch_of(latents, j);
+    Random(spec.seed, Purpose::kLatents, j, round.value)
+        .fill_normal(floats_of(z));
+    if (!conditional()) continue;
+    Random random(spec.seed, Purpose::kLabels, j, round.value);
+    torch::Tensor y = batch_of(labels, j);
+    for (std::int64_t i = 0; i < y.numel(); ++i)
+      y.data_ptr<std::int64_t>()[i] =
+          static_cast<std::int64_t>(random.below(spec.image.classes));
+  }
+}
+
+void GeneratorTrainer::Impl::forward(Round round) {
+  pending.reset();  // frees the old graph first
+  model->train();   // after sample()
+  draw_inputs(round);
+  // The running statistics advance with step(), like everything else: a round
+  // generated twice, or saved between generate() and step(), counts once.
+  const auto live = model->buffers();
+  const auto before = copies_of(live);
+  const torch::Tensor images =
+      model->forward(latents.to(device, /*non_blocking=*/true),
+                     labels.defined() ? labels.to(device, true) : labels);
+  pending = Pending{round, images, copies_of(live)};
+  assign(live, before);
+}
+
+void GeneratorTrainer::Impl::merge(
+    std::span<const Contribution> contributions) {
+  merged.zero_();
+  for (const Contribution& part : contributions) {
+    MDGAN_CHECK(part.batch < spec.k);
+    batch_of(merged, part.batch)
+        .add_(to_tensor(part.feedback).to(device, /*non_blocking=*/true));
+  }
+  merged.div_(static_cast<double>(contributions.size()));
+}
+
+Result<StepReport> GeneratorTrainer::Impl::step(
+    Round round, std::span<const Contribution> contributions) {
+  MDGAN_CHECK(pending.has_value() && pending->round == round);
+  MDGAN_CHECK(!contributions.empty());
+  StepReport report;
+  const auto start = Clock::now();
+  merge(contributions);
+  // In float32 on purpose: a norm that overflows there would overflow Adam's
+  // second moment too, and stop its parameters for good.
+  report.feedback_norm = merged.norm().item<double>();
+  if (!std::isfinite(report.feedback_norm))
+    return diverged(round, "the feedback");
+  const auto merged_at = Clock::now();
+
+  const Pending passed = std::move(*pending);
+  pending.reset();
+  gradients.zero_();
+  torch::autograd::backward({passed.images}, {merged});
+  if (!std::isfinite(gradients.norm().item<double>()))
+    return diverged(round, "the generator's gradient");
+
+  if (average == nullptr) {
+    adam.step(values, gradients);
+  } else {
+    adam.step(values, gradients, average_values, spec.ema);
+    assign(average->buffers(), passed.buffers);
+  }
+  assign(model->buffers(), passed.buffers);
+  report.merge_seconds = seconds(merged_at - start);
+  report.step_seconds = seconds(Clock::now() - merged_at);
+  return report;
+}
+
+torch::Tensor GeneratorTrainer::Impl::sample_labels(
+    std::uint32_t count, std::span<const std::int32_t> classes) const {
+  if (!conditional()) return {};
+  MDGAN_CHECK(classes.empty() || classes.size() == count);
+  torch::Tensor result = torch::empty({count}, torch::kInt64);
+  auto* out = result.data_ptr<std::int64_t>();
+  for (std::uint32_t i = 0; i < count; ++i) {
+    out[i] = classes.empty() ? std::int64_t{i % spec.image.classes}
+                             : std::int64_t{classes[i]};
+    if (out[i] < 0 || out[i] >= std::int64_t{spec.image.classes})
+      throw std::runtime_error(
+          fmt::format("class {} does not exist: the run has classes 0 to {}",
+                      out[i], spec.image.classes - 1));
+  }
+  return result;
+}
+
+NamedTensors GeneratorTrainer::Impl::named_state() const {
+  NamedTensors state;
+  append_state("generator.", *model, state);
+  if (average != nullptr) append_state("ema.", *average, state);
+  state.emplace_back("adam.first_moment", adam.first_moment());
+  state.emplace_back(kSecondMomentName, adam.second_moment());
+  state.emplace_back(kStepsName,
+                     torch::tensor({static_cast<std::int64_t>(adam.steps())}));
+  return state;
+}
+
+Result<void> GeneratorTrainer::Impl::load(std::span<const NamedBlob> state) {
+  std::map<std::string_view, const Blob*> found;
+  for (const NamedBlob& item : state) found[item.name] = &item.blob;
+  NamedTensors places = named_state();
+  for (const auto& [name, place] : places) {
+    const auto blob = found.find(name);
+    if (blob == found.end()) return does_not_fit(name, "is missing");
+    if (auto fits = check_fit(name, *blob->second, place); !fits) return fits;
+  }
+  for (const NamedBlob& item : state)
+    if (std::none_of(places.begin(), places.end(), [&](const auto& place) {
+          return place.first == item.name;
+        }))
+      return does_not_fit(item.name, "is unknown");
+  const auto steps = to_tensor(*found[kStepsName]).item<std::int64_t>();
+  if (steps < 0) return does_not_fit(std::string(kStepsName), "is negative");
+
+  for (auto& [name, place] : places)
+    place.variable_data().copy_(to_tensor(*found[name]));
+  adam.set_steps(static_cast<std::uint64_t>(steps));
+  pending.reset();
+  return {};
+}
+
+GeneratorTrainer::GeneratorTrainer(std::unique_ptr<Impl> impl)
+    : impl_(std::move(impl)) {}
+GeneratorTrainer::~GeneratorTrainer() = default;
+
+Result<std::unique_ptr<GeneratorTrainer>> GeneratorTrainer::create(
+    const GeneratorSpec& spec, const std::string& device) {
+  using Made = Result<std::unique_ptr<GeneratorTrainer>>;
+  if (spec.batch == 0 || spec.k == 0)
+    return Error{"the batch size and k must be at least 1",
+                 ExitCode::kConfiguration};
+  const auto where = parse_device(device);
+  if (!where) return where.error();
+  return guarded(
+      "cannot make the generator", ExitCode::kConfiguration, [&]() -> Made {
+        std::shared_ptr<Generator> models[2];
+        for (int i = 0; i < (spec.ema > 0 ? 2 : 1); ++i) {
+          auto made = make_generator(spec.model, spec.image, spec.condition,
+                                     spec.latent);
+          if (!made) return made.error();
+          (*made)->to(*where);
+          models[i] = std::move(*made);
+        }
+        auto impl = std::make_unique<Impl>(spec, *where, std::move(models[0]),
+                                           std::move(models[1]));
+        return std::unique_ptr<GeneratorTrainer>(
+            new GeneratorTrainer(std::move(impl)));
+      });
+}
+
+std::vector<GeneratedBatch> GeneratorTrainer::generate(Round round) {
+  return plain_exceptions([&] {
+    Impl& g = *impl_;
+    g.forward(round);
+    // On the CPU the batches are views of the images themselves.
+    const torch::Tensor images = to_tensor(to_blob(g.pending->images));
+    torch::Tensor labels;
+    // A copy of its own: it may still be on its way when the next round draws.
+    if (g.conditional()) labels = g.labels.to(torch::kInt32);
+    std::vector<GeneratedBatch> batches(g.spec.k);
+    for (std::uint32_t j = 0; j < g.spec.k; ++j) {
+      batches[j].images = to_blob(g.batch_of(images, j));
+      if (g.conditional()) batches[j].labels = to_blob(g.batch_of(labels, j));
+    }
+    return batches;
+  });
+}
+
+Result<StepReport> GeneratorTrainer::step(
+    Round round, std::span<const Contribution> contributions) {
+  return guarded("cannot step the generator", ExitCode::kBug,
+                 [&] { return impl_->step(round, contributions); });
+}
+
+Blob GeneratorTrainer::sample(std::uint32_t count,
+                              std::span<const std::int32_t> classes,
+                              std::uint64_t seed) const {
+  return plain_exceptions([&] {
+    const Impl& g = *impl_;
+    const torch::NoGradGuard no_grad;
+    Generator& model = g.average != nullptr ? *g.average : *g.model;
+    torch::Tensor z = torch::empty({count, g.spec.latent});
+    Random(seed, Purpose::kSampleGrid).fill_normal(floats_of(z));
+    const torch::Tensor y = g.sample_labels(count, classes);
+    torch::Tensor images =
+        torch::empty({count, g.spec.image.channels, g.spec.image.height,
+                      g.spec.image.width});
+    model.eval();
+    for (std::int64_t i = 0; i < count; i += kSampleBatch) {
+      const std::int64_t n = std::min(kSampleBatch, count - i);
+      images.narrow(0, i, n).copy_(
+          model.forward(z.narrow(0, i, n).to(g.device),
+                        y.defined() ? y.narrow(0, i, n).to(g.device) : y));
+    }
+    return to_blob(images);
+  });
+}
+
+std::vector<NamedBlob> GeneratorTrainer::snapshot() const {
+  return plain_exceptions([&] {
+    std::vector<NamedBlob> state;
+    for (const auto& [name, tensor] : impl_->named_state())
+      state.push_back({name, to_blob(host_copy(tensor))});
+    return state;
+  });
+}
+
+Result<void> GeneratorTrainer::load(std::span<const NamedBlob> state) {
+  return guarded("cannot load the generator", ExitCode::kCheckpoint,
+                 [&] { return impl_->load(state); });
+}
+
+std::uint64_t GeneratorTrainer::parameter_count() const {
+  return static_cast<std::uint64_t>(impl_->values.numel());
+}
+
+Result<DiscriminatorSummary> summarise_discriminator(
+    const DiscriminatorSpec& spec) {
+  return guarded("cannot make the discriminator", ExitCode::kConfiguration,
+                 [&]() -> Result<DiscriminatorSummary> {
+                   const auto model = make_discriminator(spec.model, spec.image,
+                                                         spec.condition);
+                   if (!model) return model.error();
+                   DiscriminatorSummary summary;
+                   const std::string text = discriminator_schema_text(**model);
+                   summary.schema = sha256(std::as_bytes(std::span(text)));
+                   for (const auto& parameter : (*model)->parameters())
+                     summary.parameters +=
+                         static_cast<std::uint64_t>(parameter.numel());
+                   return summary;
+                 });
+}
+
+}  // namespace mdgan

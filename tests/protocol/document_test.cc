@@ -1,0 +1,141 @@
+// PROTOCOL.md is what strangers write their peers from: its worked bytes, its
+// numbers and its names are compared with the code.
+#include <cstdio>
+#include <fstream>
+#include <iterator>
+#include <map>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "protocol/codec.h"
+#include "protocol/limits.h"
+#include "tests/protocol/examples.h"
+#include "tests/support/catch.h"
+
+namespace mdgan::protocol {
+namespace {
+
+const std::vector<std::string>& document() {
+  static const std::vector<std::string> kLines = [] {
+    std::ifstream file(MDGAN_SOURCE_DIR "/protocol/PROTOCOL.md");
+    std::vector<std::string> lines;
+    for (std::string line; std::getline(file, line);) lines.push_back(line);
+    return lines;
+  }();
+  REQUIRE_FALSE(kLines.empty());
+  return kLines;
+}
+
+bool has_line_starting(const std::string& start) {
+  for (const std::string& line : document())
+    if (line.rfind(start, 0) == 0) return true;
+  return false;
+}
+
+// The bytes of the block fenced by "```hex NAME"; each line is hex, then
+// optionally "#" and an explanation.
+std::string hex_block(const std::string& name) {
+  std::string hex;
+  bool inside = false;
+  for (const std::string& line : document()) {
+    if (line == "```hex " + name) {
+      inside = true;
+    } else if (inside && line == "```") {
+      return hex;
+    } else if (inside) {
+      for (const char c : line.substr(0, line.find('#')))
+        if (c != ' ') hex += c;
+    }
+  }
+  return hex;
+}
+
+std::string hex_of(const std::vector<std::byte>& bytes) {
+  std::string hex;
+  for (const std::byte b : bytes) {
+    char digits[3];
+    std::snprintf(digits, sizeof digits, "%02x", std::to_integer<unsigned>(b));
+    hex += digits;
+  }
+  return hex;
+}
+
+}  // namespace
+
+TEST_CASE("the bytes of version 1 are those that PROTOCOL.md shows") {
+  const RunId run = counting_bytes<16>(0);
+  const TensorMeta images{DType::kFloat32, {10, 1, 28, 28}};
+  const TensorMeta logits{DType::kFloat32, {10}};
+  const std::map<std::string, Message> worked{
+      {"hello",
+       {{},
+        0,
+        Round{0},
+        PeerId{0},
+        Hello{1,
+              "ann",
+              -1,
+              60'000,
+              {1, 28, 28, 10},
+              "tcp://*:40001",
+              0x0123456789abcdef,
+              {},
+              Round{0},
+              {}}}},
+      {"round", {run, 1, Round{300}, PeerId{2}, RoundBegin{0, 1}}},
+      {"feedback",
+       {run, 1, Round{300}, PeerId{2},
+        Feedback{0, 1.25, 0.5, 0.015625, {images, logits}}}},
+  };
+  for (const auto& [name, message] : worked) {
+    INFO(name);
+    CHECK(hex_of(encode(message)) == hex_block(name));
+  }
+}
+
+TEST_CASE("PROTOCOL.md numbers the messages as the code does") {
+  for (const Message& message : one_of_each()) {
+    const std::vector<std::byte> bytes = encode(message);
+    const int number = std::to_integer<int>(bytes[3]);
+    const std::string row = "| " + std::to_string(number) + " | `" +
+                            std::string(type_name(message.body)) + "` |";
+    INFO(row);
+    CHECK(has_line_starting(row));
+  }
+}
+
+TEST_CASE("PROTOCOL.md lists the limits of the code") {
+  const std::map<std::string, std::uint64_t> limits{
+      {"bytes of an envelope", kMaxEnvelopeBytes},
+      {"elements of a msgpack array", kMaxArray},
+      {"bytes of a string", kMaxString},
+      {"bytes of a binary", kMaxBin},
+      {"depth of nested arrays", kMaxDepth},
+      {"bytes of a tensor frame", kFrameBytes},
+      {"frames of a message", kMaxFrames},
+      {"tensors of a message", kMaxTensors},
+      {"rank of a tensor", kMaxRank},
+      {"bytes of a tensor", kMaxTensorBytes},
+      {"images of a batch", kMaxBatch},
+      {"image height and width", kMaxImageSide},
+      {"image channels", kMaxChannels},
+      {"classes", kMaxClasses},
+      {"peers", kMaxPeers},
+      {"checkpoints offered in a hello", kMaxOffers},
+  };
+  for (const auto& [what, limit] : limits) {
+    const std::string row = "| " + what + " | " + std::to_string(limit) + " |";
+    INFO(row);
+    CHECK(has_line_starting(row));
+  }
+}
+
+TEST_CASE("PROTOCOL.md names every loss and every condition") {
+  for (const auto& [loss, name] : kLossNames)
+    CHECK(has_line_starting("| `" + std::string(name) + "` |"));
+  for (const auto& [condition, name] : kConditionNames)
+    CHECK(has_line_starting("| `" + std::string(name) + "` |"));
+}
+
+}  // namespace mdgan::protocol

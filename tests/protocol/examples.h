@@ -1,0 +1,125 @@
+// Messages to test with: one of each kind, and random ones.
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <vector>
+
+#include "common/base/random.h"
+#include "protocol/codec.h"
+
+namespace mdgan::protocol {
+
+template <std::size_t N>
+std::array<std::byte, N> counting_bytes(unsigned first) {
+  std::array<std::byte, N> bytes{};
+  for (std::size_t i = 0; i < N; ++i)
+    bytes[i] = static_cast<std::byte>((first + i) & 0xffU);
+  return bytes;
+}
+
+inline DiscriminatorSpec example_spec() {
+  DiscriminatorSpec spec;
+  spec.model = "mlp";
+  spec.image = {1, 28, 28, 10};
+  spec.condition = Condition::kAcgan;
+  spec.loss = Loss::kHinge;
+  spec.r1_gamma = 0.1;
+  spec.seed = ~std::uint64_t{0};
+  return spec;
+}
+
+// Every alternative of Body once, in its order, each field with a value of its
+// own.
+inline std::vector<Message> one_of_each() {
+  const TensorMeta images{DType::kFloat32, {10, 1, 28, 28}};
+  const TensorMeta labels{DType::kInt32, {10}};
+  const TensorMeta logits{DType::kFloat32, {10}};
+  const TensorMeta flat{DType::kFloat32, {670'219}};
+  std::vector<Message> messages;
+  const auto add = [&](Body body) {
+    messages.push_back({counting_bytes<16>(0xa0), 3, Round{70'000}, PeerId{12},
+                        std::move(body)});
+  };
+  add(Hello{7,
+            "Zoë",
+            12,
+            60'000,
+            {1, 28, 28, 10},
+            "tcp://*:5556",
+            std::uint64_t{1} << 63,
+            counting_bytes<16>(1),
+            Round{69'999},
+            {100, 200}});
+  add(Welcome{7, example_spec(), counting_bytes<32>(9), 670'219, 50'000,
+              Start::kRestore, Round{200}});
+  add(RoundBegin{2, 3});
+  add(Batch{1, {images, labels}});
+  add(Feedback{2, 0.5, -1.25, 0.015, {images, logits}});
+  add(Swap{SwapId{5}, 0xfeed'face'cafe'beef, true, PeerId{4},
+           "tcp://10.0.0.4:5556", true, PeerId{9}});
+  add(Transfer{SwapId{5},
+               77,
+               PeerId{9},
+               1234,
+               counting_bytes<32>(2),
+               {flat, flat, flat}});
+  add(Staged{SwapId{5}, false, "the schema differs"});
+  add(Commit{SwapId{5}});
+  add(Abort{SwapId{6}});
+  add(Checkpoint{});
+  add(Progress{Phase::kPaused, 50'000, 3, 4});
+  add(Goodbye{Reason::kFailed, "out of memory"});
+  add(ErrorReply{ErrorCode::kUnknownPeer, "say hello again"});
+  return messages;
+}
+
+inline std::vector<TensorMeta> random_tensors(Random& random) {
+  std::vector<TensorMeta> tensors(random.below(kMaxTensors + 1));
+  for (TensorMeta& meta : tensors) {
+    meta.dtype = random.below(2) == 0 ? DType::kFloat32 : DType::kInt32;
+    meta.dims.resize(random.below(kMaxRank + 1));
+    for (std::uint64_t& dim : meta.dims) dim = 1 + random.below(14);
+  }
+  return tensors;
+}
+
+inline std::string random_text(Random& random) {
+  static const std::vector<std::string> kPieces{"a", " ", "é", "漢", "𝄞", "%"};
+  std::string text = "x";
+  for (std::uint64_t n = random.below(60); n > 0; --n)
+    text += kPieces[random.below(kPieces.size())];
+  return text;
+}
+
+// One of each with random contents where the size on the wire varies.
+inline std::vector<Message> random_messages(Random& random) {
+  std::vector<Message> messages = one_of_each();
+  for (Message& message : messages) {
+    message.incarnation = random.next();
+    message.round.value = random.next64() >> random.below(64);
+    message.peer.value = static_cast<std::uint32_t>(random.below(kMaxPeers));
+    if (auto* hello = std::get_if<Hello>(&message.body)) {
+      hello->name = random_text(random);
+      hello->index = static_cast<std::int64_t>(random.below(100)) - 1;
+      hello->checkpoints.resize(random.below(kMaxOffers + 1));
+      for (std::uint64_t& c : hello->checkpoints) c = random.next64();
+    } else if (auto* welcome = std::get_if<Welcome>(&message.body)) {
+      welcome->spec.model = random_text(random);
+      welcome->spec.adam.learning_rate = random.uniform();
+      welcome->spec.condition = kConditionNames[random.below(3)].first;
+      welcome->spec.loss = kLossNames[random.below(4)].first;
+      welcome->spec.swap_optimizer = random.below(2) == 0;
+    } else if (auto* batch = std::get_if<Batch>(&message.body)) {
+      batch->tensors = random_tensors(random);
+    } else if (auto* feedback = std::get_if<Feedback>(&message.body)) {
+      feedback->tensors = random_tensors(random);
+      feedback->generator_loss = (random.uniform() - 0.5) * 1e300;
+    } else if (auto* error = std::get_if<ErrorReply>(&message.body)) {
+      error->text = random_text(random);
+    }
+  }
+  return messages;
+}
+
+}  // namespace mdgan::protocol

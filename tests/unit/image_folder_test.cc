@@ -1,0 +1,165 @@
+#include <turbojpeg.h>
+
+#include <cstdint>
+#include <cstdlib>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "common/data/dataset.h"
+#include "common/files/png.h"
+#include "tests/support/catch.h"
+#include "tests/support/dataset_fails.h"
+#include "tests/support/temporary_directory.h"
+#include "tests/support/text_file.h"
+
+namespace mdgan {
+namespace {
+
+namespace fs = std::filesystem;
+using test::check_fails;
+using test::read_text;
+using test::write_text;
+using Bytes = std::vector<std::uint8_t>;
+
+void write_grey(const fs::path& path, std::uint32_t width, std::uint32_t height,
+                std::uint8_t value) {
+  fs::create_directories(path.parent_path());
+  REQUIRE(write_png(path, width, height, 1, Bytes(width * height, value)));
+}
+
+std::string jpeg_of(const Bytes& pixels, int width, int height, bool grey) {
+  const std::unique_ptr<void, int (*)(tjhandle)> coder(tjInitCompress(),
+                                                       &tjDestroy);
+  unsigned char* bytes = nullptr;
+  unsigned long size = 0;
+  REQUIRE(tjCompress2(coder.get(), pixels.data(), width, 0, height,
+                      grey ? TJPF_GRAY : TJPF_RGB, &bytes, &size,
+                      grey ? TJSAMP_GRAY : TJSAMP_444, 95, 0) == 0);
+  std::string text(reinterpret_cast<const char*>(bytes), size);
+  tjFree(bytes);
+  return text;
+}
+
+TEST_CASE("images alone are a data set without labels", "[dataset][folder]") {
+  const TemporaryDirectory dir;
+  write_grey(dir / "b.png", 3, 2, 20);
+  write_grey(dir / "a.PNG", 3, 2, 10);
+  write_text(dir / "notes.txt", "not an image");
+  write_text(dir / ".hidden.png", "not an image");
+  const auto data = load_dataset(dir.path());
+  REQUIRE(data);
+  CHECK((data->shape == ImageShape{1, 2, 3, 0}));
+  CHECK(data->pixels == Bytes{10, 10, 10, 10, 10, 10, 20, 20, 20, 20, 20, 20});
+  CHECK(data->labels.empty());
+  CHECK(data->class_names.empty());
+}
+
+TEST_CASE("folders are classes in the order of their names",
+          "[dataset][folder]") {
+  const TemporaryDirectory dir;
+  write_grey(dir / "dog" / "1.png", 1, 1, 3);
+  write_grey(dir / "cat" / "2.png", 1, 1, 2);
+  write_grey(dir / "cat" / "10.png", 1, 1, 1);
+  const auto data = load_dataset(dir.path());
+  REQUIRE(data);
+  CHECK((data->shape == ImageShape{1, 1, 1, 2}));
+  CHECK(data->class_names == std::vector<std::string>{"cat", "dog"});
+  CHECK(data->pixels == Bytes{1, 2, 3});
+  CHECK(data->labels == std::vector<std::int32_t>{0, 0, 1});
+}
+
+TEST_CASE("one coloured image makes all images coloured", "[dataset][folder]") {
+  const TemporaryDirectory dir;
+  write_grey(dir / "a.png", 2, 1, 7);
+  REQUIRE(write_png(dir / "b.png", 2, 1, 3, Bytes{1, 2, 3, 4, 5, 6}));
+  write_grey(dir / "c.png", 2, 1, 9);
+  const auto data = load_dataset(dir.path());
+  REQUIRE(data);
+  CHECK((data->shape == ImageShape{3, 1, 2, 0}));
+  CHECK(data->pixels == Bytes{7, 7, 7, 7, 7, 7,  //
+                              1, 4, 2, 5, 3, 6,  //
+                              9, 9, 9, 9, 9, 9});
+}
+
+TEST_CASE("JPEG files are read, grey and coloured", "[dataset][folder]") {
+  const TemporaryDirectory dir;
+  write_text(dir / "a.jpg", jpeg_of(Bytes(64, 100), 8, 8, true));
+  auto data = load_dataset(dir.path());
+  REQUIRE(data);
+  CHECK(data->shape.channels == 1);
+  CHECK(std::abs(data->pixels[0] - 100) <= 2);
+
+  Bytes red(3 * 64);
+  for (std::size_t i = 0; i < red.size(); i += 3) red[i] = 200;
+  write_text(dir / "b.JPEG", jpeg_of(red, 8, 8, false));
+  data = load_dataset(dir.path());
+  REQUIRE(data);
+  REQUIRE(data->shape.channels == 3);
+  CHECK(std::abs(data->pixels[3 * 64] - 200) <= 4);
+  CHECK(data->pixels[4 * 64] <= 4);
+}
+
+TEST_CASE("images of different sizes are refused with both names",
+          "[dataset][folder]") {
+  const TemporaryDirectory dir;
+  write_grey(dir / "a.png", 2, 1, 0);
+  write_grey(dir / "b.png", 2, 1, 0);
+  write_grey(dir / "c.png", 1, 2, 0);
+  check_fails(dir.path(), "c.png: is 1x2");
+  check_fails(dir.path(), "a.png is 2x1");
+}
+
+TEST_CASE("damaged images are refused by name", "[dataset][folder]") {
+  const TemporaryDirectory dir;
+  write_grey(dir / "a.png", 16, 16, 5);
+  const std::string png = read_text(dir / "a.png");
+  Bytes noise(3 * 16 * 16);
+  std::uint32_t value = 1;
+  for (auto& byte : noise)
+    byte =
+        static_cast<std::uint8_t>((value = value * 1664525 + 1013904223) >> 24);
+  const std::string jpeg = jpeg_of(noise, 16, 16, false);
+  SECTION("empty") {
+    write_text(dir / "b.png", "");
+    check_fails(dir.path(), "b.png");
+  }
+  SECTION("truncated PNG, up to the end of its pixels") {
+    for (std::size_t n = 0; n + 12 < png.size(); ++n) {
+      write_text(dir / "b.png", png.substr(0, n));
+      check_fails(dir.path(), "b.png");
+    }
+  }
+  SECTION("truncated JPEG") {
+    for (std::size_t n = 0; n < jpeg.size(); n += 7) {
+      write_text(dir / "b.jpg", jpeg.substr(0, n));
+      check_fails(dir.path(), "b.jpg");
+    }
+  }
+  SECTION("a PNG by the name of a JPEG") {
+    write_text(dir / "b.jpg", png);
+    check_fails(dir.path(), "b.jpg");
+  }
+  SECTION("a PNG that is too large") {
+    write_grey(dir / "a.png", 4097, 1, 0);
+    check_fails(dir.path(), "4097x1");
+  }
+}
+
+TEST_CASE("folders that are ambiguous are refused", "[dataset][folder]") {
+  const TemporaryDirectory dir;
+  write_grey(dir / "cat" / "1.png", 1, 1, 3);
+  SECTION("a class without images") {
+    fs::create_directory(dir / "dog");
+    write_text(dir / "dog" / "notes.txt", "");
+    check_fails(dir.path(), "dog");
+  }
+  SECTION("images beside classes") {
+    write_grey(dir / "1.png", 1, 1, 3);
+    check_fails(dir.path(), "beside folders");
+  }
+}
+
+}  // namespace
+}  // namespace mdgan

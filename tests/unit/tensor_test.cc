@@ -1,0 +1,113 @@
+#include <torch/torch.h>
+
+#include <cstring>
+#include <vector>
+
+#include "common/tensor/device.h"
+#include "common/tensor/flat_parameters.h"
+#include "common/tensor/tensor_blob.h"
+#include "tests/support/catch.h"
+
+namespace mdgan {
+
+TEST_CASE("a tensor becomes a blob and a tensor again without a copy") {
+  const auto type = GENERATE(torch::kFloat32, torch::kInt32, torch::kInt64);
+  const torch::Tensor tensor = torch::arange(6).to(type).reshape({2, 3});
+  const Blob blob = to_blob(tensor);
+  CHECK((blob.meta.dims == std::vector<std::uint64_t>{2, 3}));
+  CHECK(blob.bytes.size() == tensor.nbytes());
+  CHECK(blob.bytes.data() == static_cast<const std::byte*>(tensor.data_ptr()));
+  const torch::Tensor again = to_tensor(blob);
+  CHECK(again.data_ptr() == tensor.data_ptr());
+  CHECK(again.scalar_type() == type);
+  CHECK(again.equal(tensor));
+}
+
+TEST_CASE("a blob keeps its tensor alive, and a tensor its blob") {
+  torch::Tensor tensor = torch::ones({1000});
+  const c10::weak_intrusive_ptr<c10::StorageImpl> storage(
+      tensor.storage().getWeakStorageImpl());
+  Blob blob = to_blob(tensor);
+  tensor.reset();
+  CHECK_FALSE(storage.expired());
+  torch::Tensor again = to_tensor(blob);
+  blob = {};
+  CHECK_FALSE(storage.expired());
+  CHECK(again.sum().item<float>() == 1000.0F);
+  again.reset();
+  CHECK(storage.expired());
+}
+
+TEST_CASE("bytes at an odd address are copied to an aligned tensor") {
+  const std::vector<float> values{1.5F, -2.0F};
+  const auto storage = std::make_shared<std::vector<std::byte>>(9);
+  std::memcpy(storage->data() + 1, values.data(), 8);
+  Blob blob;
+  blob.meta.dims = {2};
+  blob.bytes = std::span<const std::byte>(*storage).subspan(1);
+  blob.owner = storage;
+  const torch::Tensor tensor = to_tensor(blob);
+  CHECK(reinterpret_cast<std::uintptr_t>(tensor.data_ptr()) % alignof(float) ==
+        0);
+  CHECK(tensor[0].item<float>() == 1.5F);
+  CHECK(tensor[1].item<float>() == -2.0F);
+}
+
+TEST_CASE("a tensor that is not contiguous becomes a row-major blob") {
+  const torch::Tensor transposed =
+      torch::arange(6, torch::kFloat32).reshape({2, 3}).t();
+  const Blob blob = to_blob(transposed);
+  CHECK((blob.meta.dims == std::vector<std::uint64_t>{3, 2}));
+  CHECK(to_tensor(blob).equal(transposed));
+}
+
+TEST_CASE("flat parameters are the module's own, in their order") {
+  torch::nn::Sequential module(torch::nn::Linear(3, 4),
+                               torch::nn::Linear(4, 2));
+  const auto before = module->parameters();
+  std::vector<torch::Tensor> copies;
+  for (const auto& p : before) copies.push_back(p.detach().clone().flatten());
+  torch::Tensor values = flatten_parameters(*module);
+  torch::Tensor gradients = flatten_gradients(*module);
+  CHECK(values.equal(torch::cat(copies)));
+  CHECK(values.numel() == 3 * 4 + 4 + 4 * 2 + 2);
+
+  const torch::Tensor x = torch::ones({5, 3});
+  const auto loss = [&] { return module->forward(x).square().mean(); };
+  const auto expected = torch::autograd::grad({loss()}, {module->parameters()});
+  std::vector<torch::Tensor> flat;
+  for (const auto& g : expected) flat.push_back(g.flatten());
+  loss().backward();
+  CHECK(gradients.equal(torch::cat(flat)));
+  loss().backward();  // adds in place, into the same buffer
+  CHECK(gradients.allclose(torch::cat(flat) * 2));
+
+  values.zero_();
+  CHECK(loss().item<float>() == 0.0F);
+}
+
+TEST_CASE("devices are told apart by name, and mistakes explained") {
+  CHECK(parse_device("cpu").ok());
+  for (const char* name : {"", "tpu", "cuda:", "cuda:x", "cuda:-1", "cuda:1x",
+                           "cpu:0", "cuda:99999999999"}) {
+    const auto device = parse_device(name);
+    REQUIRE_FALSE(device.ok());
+    CHECK(device.error().code == ExitCode::kConfiguration);
+    CHECK(device.error().message.find("'" + std::string(name) + "'") !=
+          std::string::npos);
+  }
+  const auto absent = parse_device("cuda:99");
+  REQUIRE_FALSE(absent.ok());
+  CHECK(absent.error().code == ExitCode::kConfiguration);
+}
+
+TEST_CASE("the back ends' versions are told, LibTorch first") {
+  const auto lines = backend_versions();
+  REQUIRE(lines.size() == 4);
+  CHECK(lines[0].find(TORCH_VERSION) != std::string::npos);
+  CHECK(lines[3].substr(0, 5) == "BLAS:");
+  set_compute_threads(1);
+  CHECK(at::get_num_threads() == 1);
+}
+
+}  // namespace mdgan

@@ -1,0 +1,341 @@
+// The identities of MD-GAN: what its distributed arithmetic must equal.
+#include <torch/torch.h>
+
+#include <cmath>
+
+#include "common/losses/adversarial.h"
+#include "common/models/initialise.h"
+#include "common/models/registry.h"
+#include "common/tensor/flat_adam.h"
+#include "common/tensor/flat_parameters.h"
+#include "common/tensor/tensor_blob.h"
+#include "tests/support/tiny_run.h"
+
+namespace mdgan {
+namespace {
+
+using namespace tests;  // NOLINT: the tests' own helpers
+using torch::softplus;
+using torch::nn::functional::cross_entropy;
+
+// A batch of real images and labels.
+struct Sample {
+  torch::Tensor images, labels;
+};
+
+// What peer `id` draws in `round`, written plainly.
+Sample draw_real(const TinyRun& run, std::uint32_t id, Round round) {
+  const auto data = random_images(run.image, 20);
+  Random random(run.seed, Purpose::kRealSamples, id, round.value);
+  const auto size = run.image.values();
+  const std::int64_t b = run.batch;
+  Sample sample{torch::empty({b, std::int64_t(size)}),
+                torch::empty({b}, torch::kInt64)};
+  for (std::int64_t i = 0; i < b; ++i) {
+    const auto index = random.below(20);
+    for (std::uint64_t j = 0; j < size; ++j)
+      sample.images[i][static_cast<std::int64_t>(j)] =
+          static_cast<float>(data->pixels[index * size + j]) / 127.5F - 1.0F;
+    sample.labels[i] = data->labels[index];
+  }
+  sample.images = sample.images.view(
+      {b, run.image.channels, run.image.height, run.image.width});
+  return sample;
+}
+
+// A GAN in one process, on one graph, with the non-saturating loss: what N = 1,
+// k = 1 must equal.
+class PlainGan {
+ public:
+  explicit PlainGan(const TinyRun& run)
+      : run_(run),
+        g_(*make_generator(run.model, run.image, run.condition, 6)),
+        d_(*make_discriminator(run.model, run.image, run.condition)) {
+    Random g_random(run.seed, Purpose::kGeneratorInit);
+    Random d_random(run.seed, Purpose::kDiscriminatorInit, 0);
+    initialise(*g_, g_random);
+    initialise(*d_, d_random);
+    g_values = flatten_parameters(*g_);
+    d_values = flatten_parameters(*d_);
+    g_gradients_ = flatten_gradients(*g_);
+    d_gradients_ = flatten_gradients(*d_);
+    g_adam_ = std::make_unique<FlatAdam>(run.adam, g_values);
+    d_adam_ = std::make_unique<FlatAdam>(run.adam, d_values);
+  }
+
+  void train(Round round, std::uint32_t local_steps) {
+    torch::Tensor z = torch::empty({run_.batch, 6});
+    Random(run_.seed, Purpose::kLatents, 0, round.value)
+        .fill_normal({z.data_ptr<float>(), run_.batch * std::size_t{6}});
+    torch::Tensor y = torch::empty({run_.batch}, torch::kInt64);
+    Random random(run_.seed, Purpose::kLabels, 0, round.value);
+    for (std::int64_t i = 0; i < y.numel(); ++i)
+      y[i] = static_cast<std::int64_t>(random.below(run_.image.classes));
+    const torch::Tensor generated = g_->forward(z, y);
+    const Sample real = draw_real(run_, 0, round);
+
+    for (std::uint32_t step = 0; step < local_steps; ++step) {
+      d_gradients_.zero_();
+      discriminator_loss(real, generated.detach(), y).backward();
+      d_adam_->step(d_values, d_gradients_);
+    }
+    d_gradients_.zero_();
+    g_gradients_.zero_();
+    const DiscriminatorOutput out = d_->forward(generated, y);
+    torch::Tensor loss = softplus(-out.logits).mean();
+    if (run_.condition == Condition::kAcgan)
+      loss = loss + cross_entropy(out.class_logits, y);
+    loss.backward();
+    g_adam_->step(g_values, g_gradients_);
+  }
+
+  torch::Tensor g_values, d_values;
+
+ private:
+  torch::Tensor discriminator_loss(const Sample& real,
+                                   const torch::Tensor& generated,
+                                   const torch::Tensor& y) {
+    const std::int64_t b = run_.batch;
+    const DiscriminatorOutput out = d_->forward(
+        torch::cat({real.images, generated}), torch::cat({real.labels, y}));
+    torch::Tensor loss = softplus(-out.logits.slice(0, 0, b)).mean() +
+                         softplus(out.logits.slice(0, b)).mean();
+    if (run_.condition == Condition::kAcgan)
+      loss = loss +
+             cross_entropy(out.class_logits.slice(0, 0, b), real.labels) +
+             cross_entropy(out.class_logits.slice(0, b), y);
+    return loss;
+  }
+
+  TinyRun run_;
+  std::shared_ptr<Generator> g_;
+  std::shared_ptr<Discriminator> d_;
+  torch::Tensor g_gradients_, d_gradients_;
+  std::unique_ptr<FlatAdam> g_adam_, d_adam_;
+};
+
+// "generator.*" in the order of the snapshot, which is that of the parameters.
+torch::Tensor generator_weights(const GeneratorTrainer& server) {
+  std::vector<torch::Tensor> parts;
+  for (const NamedBlob& item : server.snapshot())
+    if (item.name.rfind("generator.", 0) == 0)
+      parts.push_back(to_tensor(item.blob).flatten());
+  return torch::cat(parts);
+}
+
+double relative_error(const torch::Tensor& have, const torch::Tensor& want) {
+  return ((have - want).norm() / want.norm()).item<double>();
+}
+
+std::shared_ptr<Discriminator> copy_of(const DiscriminatorTrainer& peer,
+                                       const TinyRun& run) {
+  auto model = *make_discriminator(run.model, run.image, run.condition);
+  flatten_parameters(*model).copy_(to_tensor(peer.snapshot(false).parameters));
+  return model;
+}
+
+}  // namespace
+
+TEST_CASE("one peer and one batch are a single-process GAN, bit for bit") {
+  TinyRun run;
+  run.condition =
+      GENERATE(Condition::kNone, Condition::kAcgan, Condition::kProjection);
+  const std::uint32_t local_steps = GENERATE(1U, 2U);
+  INFO("seed " << run.seed << ", " << name_of(kConditionNames, run.condition)
+               << ", " << local_steps << " local steps");
+  torch::set_num_threads(1);
+  PlainGan plain(run);
+  const auto server = make_server(run.generator());
+  DiscriminatorSpec spec = run.discriminator();
+  spec.local_steps = local_steps;
+  const auto peer = make_peer(spec, 0);
+  REQUIRE(generator_weights(*server).equal(plain.g_values));
+  for (std::uint64_t i = 1; i <= 20; ++i) {
+    plain.train(Round{i}, local_steps);
+    train_round(*server, {peer.get()}, 1, Round{i});
+  }
+  CHECK(to_tensor(peer->snapshot(false).parameters).equal(plain.d_values));
+  CHECK(generator_weights(*server).equal(plain.g_values));
+}
+
+TEST_CASE("the merged update is the gradient of the peers' mean loss") {
+  // Loss = 1/N sum_n Loss_G(D_n, G(Z_(n mod k))), on one graph.
+  TinyRun run;
+  run.condition = Condition::kAcgan;
+  run.loss = GENERATE(Loss::kNonSaturating, Loss::kSaturating, Loss::kHinge);
+  run.k = 2;
+  constexpr int kPeers = 3;
+  INFO("seed " << run.seed << ", " << name_of(kLossNames, run.loss));
+  const auto server = make_server(run.generator());
+  auto g = *make_generator(run.model, run.image, run.condition, 6);
+  Random random(run.seed, Purpose::kGeneratorInit);
+  initialise(*g, random);
+
+  std::vector<std::unique_ptr<DiscriminatorTrainer>> peers;
+  std::vector<DiscriminatorTrainer*> all;
+  for (std::uint32_t n = 0; n < std::uint32_t{kPeers}; ++n) {
+    peers.push_back(make_peer(run.discriminator(), n));
+    all.push_back(peers.back().get());
+  }
+  const auto labels_of = [](const GeneratedBatch& batch) {
+    return to_tensor(batch.labels).to(torch::kInt64);
+  };
+  const auto batches = server->generate(Round{1});
+  train_round(*server, all, run.k, Round{1});
+
+  torch::Tensor loss = torch::zeros({});
+  for (std::uint32_t n = 0; n < std::uint32_t{kPeers}; ++n) {
+    torch::Tensor z = torch::empty({run.batch, 6});
+    Random(run.seed, Purpose::kLatents, n % 2, 1)
+        .fill_normal({z.data_ptr<float>(), run.batch * std::size_t{6}});
+    const torch::Tensor y = labels_of(batches[n % 2]);
+    const auto d = copy_of(*peers[n], run);  // as it was for the feedback
+    const DiscriminatorOutput out = d->forward(g->forward(z, y), y);
+    loss = loss + (generator_loss(run.loss, out.logits) +
+                   cross_entropy(out.class_logits, y)) /
+                      kPeers;
+  }
+  std::vector<torch::Tensor> expected;
+  for (const auto& gradient : torch::autograd::grad({loss}, g->parameters()))
+    expected.push_back(gradient.flatten());
+  // After one step from zero the first moment is (1 - beta1) * gradient.
+  const auto state = server->snapshot();
+  const torch::Tensor gradient =
+      to_tensor(find(state, "adam.first_moment")) / (1 - run.adam.beta1);
+  CHECK(relative_error(gradient, torch::cat(expected)) < 1e-5);
+}
+
+TEST_CASE("identical peers teach the generator what one of them does") {
+  TinyRun run;
+  INFO("seed " << run.seed);
+  const auto gradient_of = [&](std::uint32_t count) {
+    const auto server = make_server(run.generator());
+    std::vector<std::unique_ptr<DiscriminatorTrainer>> peers;
+    std::vector<DiscriminatorTrainer*> all;
+    for (std::uint32_t n = 0; n < count; ++n) {
+      peers.push_back(make_peer(run.discriminator(), 0));
+      all.push_back(peers.back().get());
+    }
+    for (std::uint64_t i = 1; i <= 3; ++i)
+      train_round(*server, all, 1, Round{i});
+    return to_tensor(find(server->snapshot(), "adam.first_moment")).clone();
+  };
+  const torch::Tensor one = gradient_of(1);
+  CHECK(gradient_of(2).equal(one));  // (F + F) / 2 rounds nothing
+  CHECK(relative_error(gradient_of(5), one) < 1e-4);
+}
+
+TEST_CASE("a batch that no peer answered for moves nothing") {
+  TinyRun run;
+  run.k = 2;
+  INFO("seed " << run.seed);
+  TinyRun single = run;
+  single.k = 1;  // its one batch has the same latents as the first of two
+  const auto two = make_server(run.generator());
+  const auto one = make_server(single.generator());
+  const auto peer = make_peer(run.discriminator(), 0);
+  const auto batch = two->generate(Round{1}).front();
+  REQUIRE(same(batch.images, one->generate(Round{1}).front().images));
+  const Contribution contribution{
+      PeerId{0}, 0, peer->feedback(batch.images, batch.labels).feedback};
+  const auto report = two->step(Round{1}, {&contribution, 1});
+  REQUIRE(report.ok());
+  CHECK(report->feedback_norm ==
+        Approx(to_tensor(contribution.feedback).norm().item<float>()));
+  REQUIRE(one->step(Round{1}, {&contribution, 1}).ok());
+  const auto gradient = [](const GeneratorTrainer& server) {
+    return to_tensor(find(server.snapshot(), "adam.first_moment")).clone();
+  };
+  CHECK(relative_error(gradient(*two), gradient(*one)) < 1e-5);
+}
+
+TEST_CASE("swapping identical discriminators changes nothing") {
+  TinyRun run;
+  INFO("seed " << run.seed);
+  const auto server = make_server(run.generator());
+  const auto a = make_peer(run.discriminator(), 0);
+  const auto b = make_peer(run.discriminator(), 1);
+  train_round(*server, {a.get(), b.get()}, 1, Round{1});
+  REQUIRE(b->load(a->snapshot(true)).ok());
+  const auto before = a->snapshot(true);
+  const auto from_a = a->snapshot(true), from_b = b->snapshot(true);
+  REQUIRE(a->load(from_b).ok());
+  REQUIRE(b->load(from_a).ok());
+  CHECK(same(a->snapshot(true), before));
+  CHECK(same(b->snapshot(true), before));
+}
+
+TEST_CASE("N swaps along one cycle bring every discriminator home") {
+  TinyRun run;
+  INFO("seed " << run.seed);
+  const auto server = make_server(run.generator());
+  std::vector<std::unique_ptr<DiscriminatorTrainer>> peers;
+  std::vector<DiscriminatorTrainer*> all;
+  for (std::uint32_t n = 0; n < 3; ++n) {
+    peers.push_back(make_peer(run.discriminator(), n));
+    all.push_back(peers.back().get());
+  }
+  train_round(*server, all, 1, Round{1});
+  const auto snapshots = [&] {
+    std::vector<DiscriminatorState> states;
+    for (const auto& peer : peers) states.push_back(peer->snapshot(true));
+    return states;
+  };
+  const auto home = snapshots();
+  for (std::size_t swap = 1; swap <= 3; ++swap) {
+    const auto leaving = snapshots();
+    for (std::size_t n = 0; n < 3; ++n)
+      REQUIRE(peers[(n + 1) % 3]->load(leaving[n]).ok());
+    for (std::size_t n = 0; n < 3; ++n)
+      CHECK(same(peers[n]->snapshot(true), home[(n + 3 - swap) % 3]));
+  }
+}
+
+TEST_CASE("a discriminator learns from its loss and its penalties") {
+  TinyRun run;
+  run.model = GENERATE("mlp", "mnist-cnn");  // the second mixes its samples
+  run.image = {1, 8, 8, 3};
+  DiscriminatorSpec spec = run.discriminator();
+  spec.loss = GENERATE(Loss::kHinge, Loss::kWassersteinGp);
+  spec.r1_gamma = GENERATE(0.0, 2.0);
+  spec.r2_gamma = 3.0;
+  constexpr std::uint32_t kPeer = 2;
+  INFO("seed " << run.seed << ", " << run.model << ", "
+               << name_of(kLossNames, spec.loss) << ", R1 " << spec.r1_gamma);
+  const auto server = make_server(run.generator());
+  const auto peer = make_peer(spec, kPeer);
+  const auto d = copy_of(*peer, run);  // as it is before the step
+  const GeneratedBatch batch = server->generate(Round{4}).front();
+
+  const torch::Tensor real =
+      draw_real(run, kPeer, Round{4}).images.requires_grad_(true);
+  const torch::Tensor generated =
+      to_tensor(batch.images).clone().requires_grad_(true);
+  const torch::Tensor y_real = d->forward(real, {}).logits;
+  const torch::Tensor y_generated = d->forward(generated, {}).logits;
+  torch::Tensor expected =
+      discriminator_loss(spec.loss, y_real, y_generated) +
+      zero_centred_penalty(y_generated, generated, spec.r2_gamma);
+  if (spec.r1_gamma > 0)
+    expected = expected + zero_centred_penalty(y_real, real, spec.r1_gamma);
+  Random random(run.seed, Purpose::kPenalty, kPeer, 4);
+  const Critic critic = [&](const torch::Tensor& x) {
+    return d->forward(x, {}).logits;
+  };
+  if (spec.loss == Loss::kWassersteinGp)
+    expected = expected + wasserstein_penalty(critic, real, generated,
+                                              spec.gradient_penalty, random);
+
+  CHECK(peer->learn(Round{4}, batch.images, batch.labels) ==
+        Approx(expected.item<double>()).epsilon(1e-4));
+  // Adam's first moment shows the gradient of all of it.
+  std::vector<torch::Tensor> gradients;
+  for (const auto& gradient :
+       torch::autograd::grad({expected}, d->parameters(), {}, {}, false, true))
+    gradients.push_back(gradient.flatten());
+  const torch::Tensor moment = to_tensor(peer->snapshot(true).first_moment);
+  CHECK(relative_error(moment / (1 - run.adam.beta1), torch::cat(gradients)) <
+        1e-4);
+}
+
+}  // namespace mdgan
