@@ -61,10 +61,10 @@ ExitCode run(const PeerOptions& options) {
   host.advertise = options.advertise;
   host.device = options.device;
   host.threads = options.threads;
-  host.workers = std::clamp(std::thread::hardware_concurrency(), 1U,
-                            options.sessions);
-  host.connect_timeout = std::chrono::ceil<std::chrono::seconds>(
-      options.connect_timeout);
+  host.workers =
+      std::clamp(std::thread::hardware_concurrency(), 1U, options.sessions);
+  host.connect_timeout =
+      std::chrono::ceil<std::chrono::seconds>(options.connect_timeout);
   for (const PeerSessionOptions& session : sessions_of(options, host_name()))
     host.peers.push_back(
         {session.name, session.index,

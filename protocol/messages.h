@@ -43,7 +43,7 @@ struct Hello {
   std::int64_t index = -1;    // the PeerId it would like; -1: no wish
   std::uint64_t shard_size = 0;
   ImageShape image;
-  std::string endpoint;     // where other peers reach it; host '*': "where I am"
+  std::string endpoint;  // where other peers reach it; host '*': "where I am"
   std::uint64_t nonce = 0;  // drawn once per process: tells restart from retry
   // The discriminator it still has, of run `held_run`: in memory as of
   // `held_round` (0: none), and in checkpoints.
@@ -82,8 +82,8 @@ struct RoundBegin {
 };
 
 // server -> connection: one generated batch of the round, once for all peers of
-// the connection. Tensors: images [b,c,h,w] float32 in [-1,1]; when the model is
-// conditional also labels [b] int32.
+// the connection. Tensors: images [b,c,h,w] float32 in [-1,1]; when the model
+// is conditional also labels [b] int32.
 struct Batch {
   std::uint32_t index = 0;
   std::vector<TensorMeta> tensors;
@@ -100,8 +100,9 @@ struct Feedback {
   friend bool operator==(const Feedback&, const Feedback&) = default;
 };
 
-// server -> peer: an exchange of discriminators. A peer with `sends` sends its D
-// to `target` at `endpoint`; a peer with `receives` will get one from `source`.
+// server -> peer: an exchange of discriminators. A peer with `sends` sends its
+// D to `target` at `endpoint`; a peer with `receives` will get one from
+// `source`.
 struct Swap {
   SwapId swap;
   std::uint64_t token = 0;  // both ends of every edge of this swap know it
@@ -152,8 +153,8 @@ struct Checkpoint {
 // What the server is doing. Wire values.
 enum class Phase : std::uint8_t { kWaiting = 1, kTraining = 2, kPaused = 3 };
 
-// server -> peer, at least every two seconds when nothing else is sent: proof of
-// life, and what a person at the peer wants to see.
+// server -> peer, at least every two seconds when nothing else is sent: proof
+// of life, and what a person at the peer wants to see.
 struct Progress {
   Phase phase = Phase::kWaiting;
   std::uint64_t rounds = 0;
@@ -164,10 +165,10 @@ struct Progress {
 
 // Either direction: the sender leaves. Wire values.
 enum class Reason : std::uint8_t {
-  kDone = 1,      // the run is complete
-  kStopped = 2,   // the server was stopped; the run can be resumed
-  kLeaving = 3,   // this peer leaves
-  kFailed = 4,    // the sender cannot go on; the text says why
+  kDone = 1,     // the run is complete
+  kStopped = 2,  // the server was stopped; the run can be resumed
+  kLeaving = 3,  // this peer leaves
+  kFailed = 4,   // the sender cannot go on; the text says why
 };
 struct Goodbye {
   Reason reason = Reason::kDone;

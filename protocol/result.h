@@ -1,5 +1,6 @@
-// Result<T>: a value, or an Error that a user can read. For every failure that a
-// peer, a file or a user can cause; a broken invariant of our own is MDGAN_CHECK's.
+// Result<T>: a value, or an Error that a user can read. For every failure that
+// a peer, a file or a user can cause; a broken invariant of our own is
+// MDGAN_CHECK's.
 #pragma once
 
 #include <cstdio>
@@ -24,8 +25,9 @@ enum class ExitCode : int {
   kDiverged = 9,
 };
 
-// What happened, to which file, peer or key, and what to do next, in one sentence
-// for the user, with the exit code the program ends with if nobody recovers.
+// What happened, to which file, peer or key, and what to do next, in one
+// sentence for the user, with the exit code the program ends with if nobody
+// recovers.
 struct Error {
   std::string message;
   ExitCode code = ExitCode::kBug;
@@ -34,8 +36,9 @@ struct Error {
 template <typename T>
 class [[nodiscard]] Result {
  public:
-  Result(T value) : state_(std::move(value)) {}      // NOLINT: implicit by design
-  Result(Error error) : state_(std::move(error)) {}  // NOLINT: implicit by design
+  Result(T value) : state_(std::move(value)) {}  // NOLINT: implicit by design
+  Result(Error error)
+      : state_(std::move(error)) {}  // NOLINT: implicit by design
 
   bool ok() const { return std::holds_alternative<T>(state_); }
   explicit operator bool() const { return ok(); }
@@ -71,13 +74,13 @@ class [[nodiscard]] Result<void> {
 
 // For what only our own bug can break: prints the place and aborts, in release
 // too. Never use it on anything that came from a socket or a file.
-#define MDGAN_CHECK(condition)                                            \
-  do {                                                                    \
-    if (!(condition)) {                                                   \
-      std::fprintf(stderr, "%s:%d: broken invariant: %s\n", __FILE__,     \
-                   __LINE__, #condition);                                 \
-      std::abort();                                                       \
-    }                                                                     \
+#define MDGAN_CHECK(condition)                                        \
+  do {                                                                \
+    if (!(condition)) {                                               \
+      std::fprintf(stderr, "%s:%d: broken invariant: %s\n", __FILE__, \
+                   __LINE__, #condition);                             \
+      std::abort();                                                   \
+    }                                                                 \
   } while (false)
 
 }  // namespace mdgan

@@ -33,8 +33,7 @@ inline constexpr std::array<std::pair<Condition, std::string_view>, 3>
 
 template <typename Enum, std::size_t N>
 constexpr std::string_view name_of(
-    const std::array<std::pair<Enum, std::string_view>, N>& names,
-    Enum value) {
+    const std::array<std::pair<Enum, std::string_view>, N>& names, Enum value) {
   for (const auto& [candidate, name] : names)
     if (candidate == value) return name;
   return "?";
@@ -76,8 +75,8 @@ struct DiscriminatorSpec {
   ImageShape image;
   Condition condition = Condition::kNone;
   Loss loss = Loss::kNonSaturating;
-  double r1_gamma = 0;  // R1 = gamma/2 * E|grad_x D(x_real)|^2; 0: off
-  double r2_gamma = 0;  // the same on generated images
+  double r1_gamma = 0;           // R1 = gamma/2 * E|grad_x D(x_real)|^2; 0: off
+  double r2_gamma = 0;           // the same on generated images
   double gradient_penalty = 10;  // weight of WGAN-GP's penalty
   AdamSpec adam;
   std::uint32_t batch = 10;       // b

@@ -1,5 +1,5 @@
-// How other threads hand work to an event loop: a list under a mutex, and a file
-// descriptor that wakes the loop's poll.
+// How other threads hand work to an event loop: a list under a mutex, and a
+// file descriptor that wakes the loop's poll.
 //
 // Threads: post() from any; fd() and drain() belong to the loop.
 #pragma once

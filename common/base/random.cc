@@ -42,10 +42,11 @@ std::uint64_t mix(std::uint64_t x) {
 
 Random::Random(std::uint64_t seed, Purpose purpose, std::uint32_t owner,
                std::uint64_t round) {
-  const std::uint64_t key =
-      mix(mix(seed ^ (std::uint64_t{static_cast<std::uint32_t>(purpose)} << 48)) ^
-          round);
-  key_ = {static_cast<std::uint32_t>(key), static_cast<std::uint32_t>(key >> 32)};
+  const std::uint64_t key = mix(
+      mix(seed ^ (std::uint64_t{static_cast<std::uint32_t>(purpose)} << 48)) ^
+      round);
+  key_ = {static_cast<std::uint32_t>(key),
+          static_cast<std::uint32_t>(key >> 32)};
   // The two low words count blocks; owner and purpose separate streams whose
   // mixed keys might ever collide.
   counter_ = {0, 0, owner, static_cast<std::uint32_t>(purpose)};

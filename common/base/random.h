@@ -13,8 +13,8 @@ namespace mdgan {
 
 // What a stream is for. Numbers are part of reproducibility: never renumber.
 enum class Purpose : std::uint32_t {
-  kLatents = 1,            // owner: batch index
-  kLabels = 2,             // owner: batch index
+  kLatents = 1,  // owner: batch index
+  kLabels = 2,   // owner: batch index
   kGeneratorInit = 3,
   kDiscriminatorInit = 4,  // owner: PeerId
   kRealSamples = 5,        // owner: PeerId
@@ -22,7 +22,7 @@ enum class Purpose : std::uint32_t {
   kSwapCycle = 7,
   kShardCut = 8,
   kSampleGrid = 9,
-  kSimulation = 10,        // tests
+  kSimulation = 10,  // tests
 };
 
 class Random {
@@ -34,7 +34,7 @@ class Random {
   std::uint64_t next64();
   // Uniform on [0, n) without bias. REQUIRES: n > 0.
   std::uint64_t below(std::uint64_t n);
-  double uniform();                      // [0, 1)
+  double uniform();                        // [0, 1)
   void fill_normal(std::span<float> out);  // N(0, 1), Box-Muller
   void fill_uniform(std::span<float> out, float low, float high);
 

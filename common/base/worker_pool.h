@@ -1,6 +1,6 @@
 // Threads that compute, and strands: queues whose tasks run one at a time, in
-// order, on whichever thread of the pool is free. A thousand peers share as many
-// threads as there are cores, each peer with a strand of its own.
+// order, on whichever thread of the pool is free. A thousand peers share as
+// many threads as there are cores, each peer with a strand of its own.
 #pragma once
 
 #include <condition_variable>

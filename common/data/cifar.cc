@@ -13,7 +13,7 @@ namespace fs = std::filesystem;
 
 constexpr int kFiles = 5;
 constexpr ImageShape kShape{3, 32, 32, 10};
-constexpr std::size_t kImageBytes = 3 * 32 * 32;
+constexpr std::size_t kImageBytes = std::size_t{3} * 32 * 32;
 constexpr std::size_t kRecordBytes = 1 + kImageBytes;
 
 fs::path file_path(const fs::path& directory, int number) {

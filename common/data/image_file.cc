@@ -15,6 +15,10 @@
 namespace mdgan {
 namespace {
 
+// A truncated file is a mere warning to the JPEG library.
+constexpr int kJpegFlags =
+    TJFLAG_ACCURATEDCT | TJFLAG_STOPONWARNING | TJFLAG_LIMITSCANS;
+
 Error bad(std::string_view name, std::string_view what) {
   return {fmt::format("{}: {}; remove or replace it", name, what),
           ExitCode::kData};
@@ -109,12 +113,9 @@ Result<Image> decode_jpeg(std::span<const std::byte> bytes,
     return bad_size(name, unsigned_width, unsigned_height);
   const bool grey = colours == TJCS_GRAY;
   Image image = make_image(grey ? 1 : 3, unsigned_height, unsigned_width);
-  // A truncated file is a mere warning to the library.
-  constexpr int kFlags =
-      TJFLAG_ACCURATEDCT | TJFLAG_STOPONWARNING | TJFLAG_LIMITSCANS;
   if (tjDecompress2(decoder.get(), data, bytes.size(), image.pixels.data(),
                     width, /*pitch=*/0, height, grey ? TJPF_GRAY : TJPF_RGB,
-                    kFlags) != 0)
+                    kJpegFlags) != 0)
     return damaged();
   separate_planes(image);
   return image;

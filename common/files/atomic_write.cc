@@ -17,14 +17,15 @@ namespace {
 
 namespace fs = std::filesystem;
 
+// Linux writes at most 2 GiB a call.
+constexpr std::size_t kMost = std::size_t{1} << 30;
+
 Error cannot(std::string_view what, const fs::path& path) {
   return {fmt::format("cannot {} {}: {}", what, path.string(), errno_text()),
           ExitCode::kCheckpoint};
 }
 
 bool write_all(int fd, std::span<const std::byte> bytes) {
-  // Linux writes at most 2 GiB a call.
-  constexpr std::size_t kMost = std::size_t{1} << 30;
   while (!bytes.empty()) {
     const ssize_t n = ::write(fd, bytes.data(), std::min(bytes.size(), kMost));
     if (n < 0 && errno == EINTR) continue;

@@ -219,8 +219,8 @@ Result<void> write_safetensors(
     const std::map<std::string, std::string>& metadata) {
   std::vector<const NamedBlob*> order;
   for (const NamedBlob& tensor : tensors) order.push_back(&tensor);
-  std::ranges::stable_partition(order, [](const NamedBlob* tensor) {
-    return tensor->blob.meta.dtype == DType::kInt64;
+  std::stable_partition(order.begin(), order.end(), [](const NamedBlob* t) {
+    return t->blob.meta.dtype == DType::kInt64;
   });
 
   json header = json::object();

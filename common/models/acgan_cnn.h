@@ -23,8 +23,8 @@
 //   mnist-cnn, 1x28x28    G   736,705   D 1,662,603 + 524,464 for minibatch
 //   cifar10-cnn, 3x32x32  G 2,932,035   D 1,662,891 + 524,464 for minibatch
 // The 524,464 are 8192 x 64 kernel weights and 16 x 11 weights of fc. The paper
-// prints other numbers (628,058 and 286,048 for MNIST), which do not follow from
-// the layers that it lists; these do.
+// prints other numbers (628,058 and 286,048 for MNIST), which do not follow
+// from the layers that it lists; these do.
 #pragma once
 
 #include <memory>

@@ -44,8 +44,7 @@ bool is_aligned(const void* data) {
 Blob join_frames(const protocol::TensorMeta& meta, std::uint64_t bytes,
                  std::span<zmq::message_t> frames) {
   if (frames.size() == 1 && is_aligned(frames[0].data())) {
-    const auto owner =
-        std::make_shared<zmq::message_t>(std::move(frames[0]));
+    const auto owner = std::make_shared<zmq::message_t>(std::move(frames[0]));
     return {meta, {owner->data<std::byte>(), owner->size()}, owner};
   }
   struct alignas(64) Line {
@@ -210,8 +209,8 @@ std::optional<Received> receive(zmq::socket_t& socket) {
     frames.erase(frames.begin());
   }
   if (frames.empty() || count > protocol::kMaxFrames + 1) {
-    received.message = Error{"the message has " + std::to_string(count) +
-                             " frames"};
+    received.message =
+        Error{"the message has " + std::to_string(count) + " frames"};
     return received;
   }
   // From a body frame: on the routing id's it is missing in libzmq 4.3.4.

@@ -1,7 +1,8 @@
-// Protocol messages over ZeroMQ sockets: options, frames, tensors without copies.
+// Protocol messages over ZeroMQ sockets: options, frames, tensors without
+// copies.
 //
-// Threads: a socket belongs to the one thread that made it; what is received may
-// go to any thread (a Blob keeps its frame alive).
+// Threads: a socket belongs to the one thread that made it; what is received
+// may go to any thread (a Blob keeps its frame alive).
 #pragma once
 
 #include <chrono>
@@ -18,16 +19,17 @@
 
 namespace mdgan {
 
-// A ROUTER that peers connect to: the server's, or a peer's for transfers. Binds
-// to `endpoint` (port '*': any free one) and returns the endpoint it got in
-// `endpoint`. Fails with kUnreachable when the port is taken or the address is
-// not this machine's.
+// A ROUTER that peers connect to: the server's, or a peer's for transfers.
+// Binds to `endpoint` (port '*': any free one) and returns the endpoint it got
+// in `endpoint`. Fails with kUnreachable when the port is taken or the address
+// is not this machine's.
 Result<zmq::socket_t> bind_router(zmq::context_t& context,
                                   std::string& endpoint);
 
-// A DEALER to `endpoint`. With `queue_offline` messages wait for the connection;
-// without, they are refused until there is one. Connecting goes on in the
-// background and never fails here; only a malformed endpoint does (kUsage).
+// A DEALER to `endpoint`. With `queue_offline` messages wait for the
+// connection; without, they are refused until there is one. Connecting goes on
+// in the background and never fails here; only a malformed endpoint does
+// (kUsage).
 Result<zmq::socket_t> connect_dealer(zmq::context_t& context,
                                      const std::string& endpoint,
                                      bool queue_offline);
@@ -59,7 +61,7 @@ Sent send(zmq::socket_t& socket, const std::string& routing_id,
 
 struct Received {
   std::string routing_id;  // of a ROUTER's connection; else empty
-  std::string address;     // the sender's IP address where the transport has one
+  std::string address;  // the sender's IP address where the transport has one
   std::uint64_t bytes = 0;
   // Or why it could not be read: from a malformed envelope to tensor frames
   // that are not what the envelope announces.

@@ -23,8 +23,7 @@ Result<Endpoint> parse_endpoint(std::string_view text, std::string_view what) {
   if (endpoint.port == "*") return endpoint;
   unsigned port = 0;
   const char* end = endpoint.port.data() + endpoint.port.size();
-  const auto [stop, failure] =
-      std::from_chars(endpoint.port.data(), end, port);
+  const auto [stop, failure] = std::from_chars(endpoint.port.data(), end, port);
   if (failure != std::errc{} || stop != end || port < 1 || port > 65535)
     return wrong("has no port in [1, 65535]");
   return endpoint;

@@ -13,6 +13,11 @@ namespace {
 // A cache line, and enough for every vector instruction.
 constexpr std::align_val_t kAlignment{64};
 
+// Of a float32's bits.
+constexpr std::uint32_t kExponent = 0x7F800000U;
+constexpr std::uint32_t kExponentOne = 0x00800000U;
+constexpr std::uint32_t kSign = 0x80000000U;
+
 }  // namespace
 
 Blob copy_blob(protocol::TensorMeta meta, std::span<const std::byte> bytes) {
@@ -28,17 +33,15 @@ bool is_finite(const Blob& blob) {
   // Infinity and NaN are the numbers whose exponent bits are all ones: adding
   // one to the exponent then carries into the sign's place. No branch and no
   // floating point, so that the compiler can vectorise it.
-  constexpr std::uint32_t kExponent = 0x7F800000U;
-  constexpr std::uint32_t kOne = 0x00800000U;
   const std::byte* p = blob.bytes.data();
   const std::size_t count = blob.bytes.size() / sizeof(float);
   std::uint32_t carried = 0;
   for (std::size_t i = 0; i < count; ++i) {
     std::uint32_t bits = 0;
     std::memcpy(&bits, p + i * sizeof(float), sizeof(float));
-    carried |= (bits & kExponent) + kOne;
+    carried |= (bits & kExponent) + kExponentOne;
   }
-  return (carried & 0x80000000U) == 0;
+  return (carried & kSign) == 0;
 }
 
 }  // namespace mdgan

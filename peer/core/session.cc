@@ -163,9 +163,8 @@ void Session::on(const RestoreFailed& e, TimePoint now, Out& out) {
   // Say hello once more; the host no longer offers the bad checkpoint.
   out.emplace_back(Report{e.reason, true});
   held_round_ = {};
-  out.emplace_back(SayToServer{
-      to_server(protocol::Goodbye{protocol::Reason::kLeaving,
-                                  "its checkpoint cannot be read"})});
+  out.emplace_back(SayToServer{to_server(protocol::Goodbye{
+      protocol::Reason::kLeaving, "its checkpoint cannot be read"})});
   on(Connected{}, now, out);
 }
 
@@ -313,13 +312,13 @@ void Session::stage(const TransferArrived& e, Out& out) {
     staged_ = e.arrival;
   else
     out.emplace_back(DropTransfer{e.arrival});
-  out.emplace_back(SayToServer{to_server(protocol::Staged{
-      swap_->swap, defect.empty(), defect.substr(0, 200)})});
+  out.emplace_back(SayToServer{to_server(
+      protocol::Staged{swap_->swap, defect.empty(), defect.substr(0, 200)})});
 }
 
 void Session::on(const TransferFailed& e, TimePoint, Out& out) {
-  out.emplace_back(Report{"could not send the discriminator: " + e.reason,
-                          true});
+  out.emplace_back(
+      Report{"could not send the discriminator: " + e.reason, true});
 }
 
 void Session::drop_transfers(Out& out) {

@@ -1,7 +1,7 @@
-// One peer's side of a run, and nothing else: no sockets, no threads, no tensors,
-// no clock. Inputs are events plus the current time; outputs are effects for the
-// host (peer/io/peer_host.h), which carries out those that work on the
-// discriminator strictly in the order they were given.
+// One peer's side of a run, and nothing else: no sockets, no threads, no
+// tensors, no clock. Inputs are events plus the current time; outputs are
+// effects for the host (peer/io/peer_host.h), which carries out those that work
+// on the discriminator strictly in the order they were given.
 #pragma once
 
 #include <chrono>
@@ -34,8 +34,9 @@ struct BatchArrived {
   std::uint32_t index = 0;
 };
 // A discriminator from another peer. `defect` says why it cannot be used, empty
-// if it can; the host keeps the tensors under the number `arrival` until Install
-// or DropTransfer. Anybody can send one: the session finds out whose it is.
+// if it can; the host keeps the tensors under the number `arrival` until
+// Install or DropTransfer. Anybody can send one: the session finds out whose it
+// is.
 struct TransferArrived {
   protocol::Transfer transfer;
   std::string defect;
@@ -201,9 +202,9 @@ class Session {
   Round held_round_;
   std::optional<OpenRound> open_;
   std::vector<std::pair<Round, std::uint32_t>> batches_;  // of the open round
-  std::optional<protocol::Swap> swap_;        // announced, not ended
-  std::optional<TransferArrived> transfer_;   // arrived before its swap message
-  std::optional<std::uint64_t> staged_;       // the arrival to install
+  std::optional<protocol::Swap> swap_;       // announced, not ended
+  std::optional<TransferArrived> transfer_;  // arrived before its swap message
+  std::optional<std::uint64_t> staged_;      // the arrival to install
   bool leave_when_done_ = false;
   TimePoint hello_due_{};
   std::optional<TimePoint> name_in_use_since_;

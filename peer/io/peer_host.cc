@@ -142,8 +142,8 @@ Result<void> PeerHost::Impl::open() {
   const int threads = static_cast<int>(options.threads);
   pool.emplace(options.workers, [threads] { set_compute_threads(threads); });
   for (HostedPeer& peer : options.peers)
-    sessions.push_back(std::make_unique<HostedSession>(
-        *pool, std::move(peer), data, options.device));
+    sessions.push_back(std::make_unique<HostedSession>(*pool, std::move(peer),
+                                                       data, options.device));
   last_heard = connected = last_report = Clock::now();
   return connect();
 }
@@ -197,7 +197,8 @@ void PeerHost::Impl::poll() {
 TimePoint PeerHost::Impl::next_deadline() const {
   TimePoint next = Clock::now() + 1s;
   for (const auto& s : sessions)
-    if (const auto due = s->session.next_deadline()) next = std::min(next, *due);
+    if (const auto due = s->session.next_deadline())
+      next = std::min(next, *due);
   return next;
 }
 
@@ -206,9 +207,9 @@ void PeerHost::Impl::watch_server(TimePoint now) {
   const Duration silent = now - last_heard;
   if (silent > kFirstWarning && !warned) {
     warned = true;
-    spdlog::warn("no word from {} for {} s; still trying", options.server,
-                 std::chrono::duration_cast<std::chrono::seconds>(silent)
-                     .count());
+    spdlog::warn(
+        "no word from {} for {} s; still trying", options.server,
+        std::chrono::duration_cast<std::chrono::seconds>(silent).count());
   }
   if (silent > options.connect_timeout) {
     for (const auto& s : sessions) {
@@ -283,10 +284,9 @@ std::string PeerHost::Impl::defect_of_batch(
   const bool conditional = spec->condition != Condition::kNone;
   if (tensors.size() != (conditional ? 2U : 1U))
     return std::to_string(tensors.size()) + " tensors";
-  const protocol::TensorMeta images{
-      protocol::DType::kFloat32,
-      {spec->batch, spec->image.channels, spec->image.height,
-       spec->image.width}};
+  const protocol::TensorMeta images{protocol::DType::kFloat32,
+                                    {spec->batch, spec->image.channels,
+                                     spec->image.height, spec->image.width}};
   if (tensors[0].meta != images) return "images of another shape or type";
   if (!is_finite(tensors[0])) return "images that are not finite";
   if (!conditional) return "";
@@ -315,7 +315,8 @@ void PeerHost::Impl::on_batch(const protocol::Message& message,
     return entry.first.first.value + kRoundsKept <= message.round.value;
   });
   batches[{message.round, index}] = {
-      std::move(tensors[0]), tensors.size() > 1 ? std::move(tensors[1]) : Blob{}};
+      std::move(tensors[0]),
+      tensors.size() > 1 ? std::move(tensors[1]) : Blob{}};
   feed_all(BatchArrived{message.round, index});
 }
 
@@ -323,8 +324,7 @@ void PeerHost::Impl::on_transfer(const protocol::Message& message,
                                  const std::vector<Blob>& tensors) {
   const auto* transfer = std::get_if<protocol::Transfer>(&message.body);
   HostedSession* s = by_peer(message.peer);
-  if (transfer == nullptr || s == nullptr ||
-      message.run != s->session.run() ||
+  if (transfer == nullptr || s == nullptr || message.run != s->session.run() ||
       (tensors.size() != 1 && tensors.size() != 3))
     return;  // from a stranger, or of a run that is over: nobody waits for it
   DiscriminatorState state;
@@ -369,8 +369,8 @@ void PeerHost::Impl::feed_all(const SessionEvent& event) {
   for (const auto& s : sessions) feed(*s, event);
 }
 
-void PeerHost::Impl::compute_then(
-    HostedSession& s, std::function<std::function<void()>()> work) {
+void PeerHost::Impl::compute_then(HostedSession& s,
+                                  std::function<std::function<void()>()> work) {
   ++computing;
   s.strand.post([this, &s, work = std::move(work)] {
     std::function<void()> then;
@@ -393,11 +393,12 @@ void PeerHost::Impl::compute_then(
 
 void PeerHost::Impl::compute(
     HostedSession& s, std::function<std::optional<SessionEvent>()> work) {
-  compute_then(s, [this, &s, work = std::move(work)]() -> std::function<void()> {
-    auto event = work();
-    if (!event) return {};
-    return [this, &s, event = std::move(*event)] { feed(s, event); };
-  });
+  compute_then(
+      s, [this, &s, work = std::move(work)]() -> std::function<void()> {
+        auto event = work();
+        if (!event) return {};
+        return [this, &s, event = std::move(*event)] { feed(s, event); };
+      });
 }
 
 // --- effects: talk ----------------------------------------------------------
@@ -413,7 +414,8 @@ void PeerHost::Impl::apply(HostedSession& s, const SayHello&) {
 }
 
 void PeerHost::Impl::apply(HostedSession&, const SayToServer& e) {
-  (void)send(*server, "", e.message);  // lost with the connection: it says hello
+  (void)send(*server, "",
+             e.message);  // lost with the connection: it says hello
 }
 
 void PeerHost::Impl::apply(HostedSession& s, const SendFeedback& e) {
@@ -500,8 +502,8 @@ void PeerHost::Impl::apply(HostedSession& s, const PrepareTrainer& e) {
   s.prepared = false;
   if (options.verbose)
     spdlog::info("peer {} is welcome as peer {}: {}, {} parameters, {} loss",
-                 s.peer().name, e.peer.value, spec->model,
-                 e.welcome.parameters, name_of(kLossNames, spec->loss));
+                 s.peer().name, e.peer.value, spec->model, e.welcome.parameters,
+                 name_of(kLossNames, spec->loss));
   compute_then(s, [this, &s, e] {
     const std::string defect = s.prepare(e.peer, e.welcome);
     return [this, &s, defect] {
@@ -559,14 +561,15 @@ void PeerHost::Impl::apply(HostedSession& s, const ComputeFeedback& e) {
 void PeerHost::Impl::apply(HostedSession& s, const Install& e) {
   auto node = s.arrivals.extract(e.arrival);
   if (node.empty()) return;
-  compute_then(s, [this, &s, state = std::move(node.mapped())]()
-                      -> std::function<void()> {
-    const auto loaded = s.load(state);
-    if (loaded) return {};
-    return [this, &s, why = loaded.error().message] {
-      apply(s, Report{"keeps its discriminator: " + why, true});
-    };
-  });
+  compute_then(
+      s,
+      [this, &s, state = std::move(node.mapped())]() -> std::function<void()> {
+        const auto loaded = s.load(state);
+        if (loaded) return {};
+        return [this, &s, why = loaded.error().message] {
+          apply(s, Report{"keeps its discriminator: " + why, true});
+        };
+      });
 }
 
 void PeerHost::Impl::apply(HostedSession& s, const DropTransfer& e) {

@@ -1,7 +1,7 @@
-// Hosts one peer or many in a process: one connection to the server, one listener
-// for discriminators from other peers, a session (peer/core/session.h) and a
-// trainer per peer, and as many worker threads as there is use for. The same code
-// runs in mdgan-peer and, for `--local-peers`, inside mdgan-server.
+// Hosts one peer or many in a process: one connection to the server, one
+// listener for discriminators from other peers, a session (peer/core/session.h)
+// and a trainer per peer, and as many worker threads as there is use for. The
+// same code runs in mdgan-peer and, for `--local-peers`, inside mdgan-server.
 #pragma once
 
 #include <atomic>

@@ -1,5 +1,6 @@
-// A peer's arithmetic: its discriminator, the optimiser, and the private shard it
-// draws real images from. No sockets. LibTorch stays behind the implementation.
+// A peer's arithmetic: its discriminator, the optimiser, and the private shard
+// it draws real images from. No sockets. LibTorch stays behind the
+// implementation.
 //
 // Threads: one call at a time; the caller may change threads between calls.
 #pragma once

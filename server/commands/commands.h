@@ -1,5 +1,5 @@
-// The commands of mdgan-server, one file each. All return an exit code and report
-// their own errors on the terminal.
+// The commands of mdgan-server, one file each. All return an exit code and
+// report their own errors on the terminal.
 #pragma once
 
 #include "protocol/result.h"

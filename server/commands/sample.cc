@@ -19,9 +19,10 @@ ExitCode run_sample(const SampleOptions& options) {
                          std::to_string(saved->spec.image.classes),
                      ExitCode::kUsage});
   if (!options.classes.empty() && saved->spec.condition == Condition::kNone)
-    return report({"classes: this run's generator is unconditional and cannot "
-                   "be asked for a class; leave out --classes",
-                   ExitCode::kUsage});
+    return report(
+        {"classes: this run's generator is unconditional and cannot "
+         "be asked for a class; leave out --classes",
+         ExitCode::kUsage});
   auto trainer = GeneratorTrainer::create(saved->spec, saved->options.device);
   if (!trainer) return report(trainer.error());
   if (const auto loaded = (*trainer)->load(saved->state.generator); !loaded)
@@ -37,10 +38,9 @@ ExitCode run_sample(const SampleOptions& options) {
   if (const auto written = write_image_grid(options.out, images, columns);
       !written)
     return report(written.error());
-  std::printf("%s: %u images of round %llu\n", options.out.c_str(),
-              options.count,
-              static_cast<unsigned long long>(
-                  saved->state.position.completed.value));
+  std::printf(
+      "%s: %u images of round %llu\n", options.out.c_str(), options.count,
+      static_cast<unsigned long long>(saved->state.position.completed.value));
   return ExitCode::kOk;
 }
 

@@ -5,7 +5,8 @@ namespace mdgan {
 Result<SavedGenerator> load_generator(const std::filesystem::path& run) {
   const std::string config = (run / "config.ini").string();
   if (!std::filesystem::exists(config))
-    return Error{run.string() + " is not the folder of a run: it has no "
+    return Error{run.string() +
+                     " is not the folder of a run: it has no "
                      "config.ini; give one like runs/00001-mnist-mlp",
                  ExitCode::kCheckpoint};
   const char* const arguments[] = {"mdgan-server", "train", "--config",
@@ -17,8 +18,7 @@ Result<SavedGenerator> load_generator(const std::filesystem::path& run) {
   auto state = load_run(run / "checkpoints");
   if (!state) return state.error();
   saved.state = std::move(*state);
-  saved.spec =
-      generator_spec(saved.options, *saved.state.image, saved.state.k);
+  saved.spec = generator_spec(saved.options, *saved.state.image, saved.state.k);
   return saved;
 }
 

@@ -15,7 +15,8 @@ struct SavedGenerator {
   RunState state;
 };
 
-// Fails with kCheckpoint when the folder is no run or holds no valid checkpoint.
+// Fails with kCheckpoint when the folder is no run or holds no valid
+// checkpoint.
 Result<SavedGenerator> load_generator(const std::filesystem::path& run);
 
 }  // namespace mdgan

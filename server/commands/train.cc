@@ -47,8 +47,7 @@ Result<std::optional<ImageShape>> known_image(const ServerOptions& options,
 }
 
 PeerHostOptions local_host(const ServerOptions& options,
-                           const RunDirectory& directory,
-                           const Dataset& data) {
+                           const RunDirectory& directory, const Dataset& data) {
   PeerHostOptions host;
   host.server = kLocalEndpoint;
   const bool others_join =
@@ -56,15 +55,14 @@ PeerHostOptions local_host(const ServerOptions& options,
   host.listen = others_join ? "tcp://*:*" : "tcp://127.0.0.1:*";
   host.device = options.device;
   host.threads = options.threads;
-  host.workers = std::clamp(std::thread::hardware_concurrency(), 1U,
-                            options.local_peers);
+  host.workers =
+      std::clamp(std::thread::hardware_concurrency(), 1U, options.local_peers);
   host.verbose = false;
   for (std::uint32_t i = 0; i < options.local_peers; ++i) {
     const std::string name = "local-" + std::to_string(i);
-    host.peers.push_back(
-        {name, i,
-         cut_shard(data.size(), i, options.local_peers),
-         directory.peers() / name});
+    host.peers.push_back({name, i,
+                          cut_shard(data.size(), i, options.local_peers),
+                          directory.peers() / name});
   }
   return host;
 }
@@ -142,8 +140,8 @@ ExitCode run_train(const ServerOptions& options) {
     if (!loaded) return report(loaded.error());
     state = std::move(*loaded);
     spdlog::info("goes on after round {}", state.position.completed.value);
-    if (const auto cut = truncate_after_round(directory->stats(),
-                                              state.position.completed);
+    if (const auto cut =
+            truncate_after_round(directory->stats(), state.position.completed);
         !cut)
       return report(cut.error());
   }
@@ -157,8 +155,8 @@ ExitCode run_train(const ServerOptions& options) {
 
   const int stop = install_stop_signals();
   spdlog::info("run directory {}", directory->path().string());
-  const ExitCode code = train_in(options, *directory, data, std::move(state),
-                                 **progress, stop);
+  const ExitCode code =
+      train_in(options, *directory, data, std::move(state), **progress, stop);
   spdlog::info("pictures are in {}", directory->samples().string());
   return code;
 }

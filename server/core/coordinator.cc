@@ -63,6 +63,12 @@ std::uint32_t Coordinator::needed_peers() const {
 
 // --- events -----------------------------------------------------------------
 
+void Coordinator::on(const Started&, TimePoint, Out& out) {
+  // Where the image shape is known, the model need not wait for a peer.
+  if (config_.image && !model_ && !std::exchange(deciding_, true))
+    out.emplace_back(DecideModel{*config_.image});
+}
+
 void Coordinator::on(const MessageArrived& e, TimePoint now, Out& out) {
   const protocol::Message& message = e.message;
   if (const auto* hello = std::get_if<protocol::Hello>(&message.body)) {
@@ -164,11 +170,10 @@ void Coordinator::on(const TimePassed&, TimePoint now, Out& out) {
     } else if (!quorum_missed_) {
       quorum_missed_ = true;
       round_deadline_ = now + config_.quorum_timeout;
-      out.emplace_back(
-          Note{"round " + std::to_string(current().value) +
-                   ": fewer peers than the quorum answered within "
-                   "round-timeout; waiting for more",
-               true});
+      out.emplace_back(Note{"round " + std::to_string(current().value) +
+                                ": fewer peers than the quorum answered within "
+                                "round-timeout; waiting for more",
+                            true});
     } else {
       give_up("fewer peers than the quorum answered within quorum-timeout",
               out);
@@ -210,12 +215,11 @@ void Coordinator::begin_round(TimePoint now, Out& out) {
     if (state_ != State::kWaiting) {
       state_ = State::kWaiting;
       wait_deadline_ = now + config_.quorum_timeout;
-      out.emplace_back(Note{"paused: " + std::to_string(live) +
-                                " peers are live, " +
-                                std::to_string(available().size()) +
-                                " of them free, " +
-                                std::to_string(needed_peers()) + " needed",
-                            true});
+      out.emplace_back(
+          Note{"paused: " + std::to_string(live) + " peers are live, " +
+                   std::to_string(available().size()) + " of them free, " +
+                   std::to_string(needed_peers()) + " needed",
+               true});
     }
     return;
   }
@@ -291,8 +295,10 @@ void Coordinator::on_feedback(Member& member, const protocol::Message& message,
   if (member.owes == message.round) member.owes.reset();
   if (!expected) {
     // Late is not dead: the peer is asked again from the next round on.
-    if (message.round < current()) ++counters_.stale_feedback;
-    else ++counters_.unexpected;
+    if (message.round < current())
+      ++counters_.stale_feedback;
+    else
+      ++counters_.unexpected;
     if (state_ == State::kWaiting) begin_round(now, out);
     return;
   }
@@ -314,8 +320,9 @@ void Coordinator::on_feedback(Member& member, const protocol::Message& message,
 
 void Coordinator::close_round_if_complete(TimePoint now, Out& out) {
   if (state_ != State::kCollecting) return;
-  const bool complete = std::ranges::all_of(
-      asked_, [](const auto& entry) { return entry.second.answer.has_value(); });
+  const bool complete = std::ranges::all_of(asked_, [](const auto& entry) {
+    return entry.second.answer.has_value();
+  });
   if (complete) close_round(now, out);
 }
 
@@ -380,10 +387,10 @@ void Coordinator::finish(ExitCode code, protocol::Reason reason,
                          const std::string& text, Out& out) {
   for (auto& [id, member] : members_)
     if (member.presence != Presence::kAbsent)
-      out.emplace_back(SendMessage{
-          member.connection,
-          {config_.run, config_.incarnation, position_.completed, id,
-           protocol::Goodbye{reason, text}}});
+      out.emplace_back(
+          SendMessage{member.connection,
+                      {config_.run, config_.incarnation, position_.completed,
+                       id, protocol::Goodbye{reason, text}}});
   state_ = State::kFinished;
   out.emplace_back(Finish{code, text});
 }
@@ -399,8 +406,8 @@ void Coordinator::send(Member& member, protocol::Body body, TimePoint now,
   member.last_sent = now;
   out.emplace_back(SendMessage{
       member.connection,
-      {config_.run, config_.incarnation,
-       open ? current() : position_.completed, member.id, std::move(body)}});
+      {config_.run, config_.incarnation, open ? current() : position_.completed,
+       member.id, std::move(body)}});
 }
 
 const Coordinator::Member* Coordinator::find(ConnectionId connection,

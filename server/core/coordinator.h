@@ -1,8 +1,8 @@
 // The server's logic, and nothing else: who is in the run, which round is open,
-// who swaps with whom, when to save and when to stop. No sockets, no threads, no
-// tensors, no clock. Every input is an event plus the current time; every output
-// is an effect for the shell (server/io/server_shell.h) to carry out, in order.
-// Equal configuration and event sequence give an equal effect sequence.
+// who swaps with whom, when to save and when to stop. No sockets, no threads,
+// no tensors, no clock. Every input is an event plus the current time; every
+// output is an effect for the shell (server/io/server_shell.h) to carry out, in
+// order. Equal configuration and event sequence give an equal effect sequence.
 #pragma once
 
 #include <cstdint>
@@ -27,7 +27,7 @@ struct CoordinatorConfig {
   double swap_epochs = 1;  // E; 0: never swap
   std::uint64_t rounds = 0;
   std::uint32_t min_peers = 1;  // wait for so many before training starts
-  double quorum = 0.5;          // of the peers asked (rounds), of min_peers (run)
+  double quorum = 0.5;  // of the peers asked (rounds), of min_peers (run)
   Duration round_timeout = std::chrono::seconds(60);
   Duration swap_timeout = std::chrono::seconds(60);
   Duration quorum_timeout = std::chrono::seconds(300);
@@ -59,8 +59,8 @@ class Coordinator {
   // With a non-zero `position` the run is a resumed one.
   explicit Coordinator(CoordinatorConfig config, RunPosition position = {});
 
-  // Feeds one event and appends what is to be done to `out`. Never throws on any
-  // message, however late, repeated or unexpected: peers are not trusted.
+  // Feeds one event and appends what is to be done to `out`. Never throws on
+  // any message, however late, repeated or unexpected: peers are not trusted.
   void handle(const ServerEvent& event, TimePoint now,
               std::vector<ServerEffect>& out);
 
@@ -86,7 +86,7 @@ class Coordinator {
     kFinished,
   };
   enum class Presence {
-    kAbsent,  // known by name, not connected
+    kAbsent,   // known by name, not connected
     kCopying,  // connected, waits for a copy of a live peer's discriminator
     kLive,
   };
@@ -125,6 +125,7 @@ class Coordinator {
   };
   using Out = std::vector<ServerEffect>;
 
+  void on(const Started& e, TimePoint now, Out& out);
   void on(const MessageArrived& e, TimePoint now, Out& out);
   void on(const ConnectionLost& e, TimePoint now, Out& out);
   void on(const ModelReady& e, TimePoint now, Out& out);
@@ -198,7 +199,7 @@ class Coordinator {
   TimePoint round_deadline_{};
   TimePoint wait_deadline_{};
   bool quorum_missed_ = false;
-  int fruitless_ = 0;  // attempts at this round that nobody answered
+  int fruitless_ = 0;   // attempts at this round that nobody answered
   ReportRound report_;  // of the round that is being stepped
 };
 

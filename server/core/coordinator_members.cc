@@ -29,8 +29,7 @@ void Coordinator::on_hello(ConnectionId connection,
     // The first peer's data decides the image shape where nothing else does.
     if (early_hellos_.size() >= protocol::kMaxPeers) return;
     std::erase_if(early_hellos_, [&](const auto& early) {
-      return early.first == connection &&
-             early.second.session == hello.session;
+      return early.first == connection && early.second.session == hello.session;
     });
     early_hellos_.emplace_back(connection, hello);
     if (!std::exchange(deciding_, true))
@@ -80,8 +79,9 @@ void Coordinator::on_hello(ConnectionId connection,
   } else {
     // Another process with a live peer's name. If that peer is in truth gone,
     // this probe finds out and the newcomer's next hello is welcome.
-    send(member, protocol::Progress{protocol::Phase::kTraining, config_.rounds,
-                                    live_peers(), needed_peers()},
+    send(member,
+         protocol::Progress{protocol::Phase::kTraining, config_.rounds,
+                            live_peers(), needed_peers()},
          now, out);
     refuse(connection, {}, protocol::ErrorCode::kNameInUse,
            "a live peer is named " + hello.name +
@@ -113,10 +113,9 @@ void Coordinator::welcome(Member& member, const protocol::Hello& hello,
 
   const bool ours = hello.held_run == config_.run;
   const std::uint64_t completed = position_.completed.value;
-  const bool exact =
-      ours && !started_ &&
-      std::ranges::find(hello.checkpoints, completed) !=
-          hello.checkpoints.end();
+  const bool exact = ours && !started_ &&
+                     std::ranges::find(hello.checkpoints, completed) !=
+                         hello.checkpoints.end();
   if (completed == 0) {
     send_welcome(member, protocol::Start::kFresh, {}, now, out);
   } else if (exact) {
@@ -131,13 +130,15 @@ void Coordinator::welcome(Member& member, const protocol::Hello& hello,
     member.presence = Presence::kCopying;
     send_welcome(member, protocol::Start::kReceive, {}, now, out);
   }
-  out.emplace_back(Note{"peer " + std::to_string(member.id.value) + " (" +
-                        member.name + ") joined: " +
-                        std::to_string(hello.shard_size) + " samples; " +
-                        std::to_string(live_peers()) + " live, " +
-                        std::to_string(needed_peers()) + " needed"});
-  if (state_ == State::kWaiting) begin_round(now, out);
-  else serve_joiners(now, out);
+  out.emplace_back(
+      Note{"peer " + std::to_string(member.id.value) + " (" + member.name +
+           ") joined: " + std::to_string(hello.shard_size) + " samples; " +
+           std::to_string(live_peers()) + " live, " +
+           std::to_string(needed_peers()) + " needed"});
+  if (state_ == State::kWaiting)
+    begin_round(now, out);
+  else
+    serve_joiners(now, out);
 }
 
 void Coordinator::send_welcome(Member& member, protocol::Start start,
@@ -189,11 +190,10 @@ void Coordinator::serve_joiners(TimePoint now, Out& out) {
   if (!joiners) return;
   for (auto& [id, member] : members_) {
     if (member.presence != Presence::kCopying) continue;
-    const bool served = std::ranges::any_of(
-        exchanges_, [&](const auto& entry) {
-          return !entry.second.is_swap &&
-                 entry.second.edges.front().target == member.id;
-        });
+    const bool served = std::ranges::any_of(exchanges_, [&](const auto& entry) {
+      return !entry.second.is_swap &&
+             entry.second.edges.front().target == member.id;
+    });
     if (served) continue;
     if (member.failed_copies >= kCopyAttempts ||
         (donors.empty() && present >= needed_peers())) {
@@ -212,10 +212,10 @@ void Coordinator::refuse(ConnectionId connection, PeerId peer,
                          protocol::ErrorCode code, std::string text,
                          Out& out) const {
   text.resize(std::min(text.size(), std::size_t{protocol::kMaxString}));
-  out.emplace_back(SendMessage{
-      connection,
-      {config_.run, config_.incarnation, position_.completed, peer,
-       protocol::ErrorReply{code, std::move(text)}}});
+  out.emplace_back(
+      SendMessage{connection,
+                  {config_.run, config_.incarnation, position_.completed, peer,
+                   protocol::ErrorReply{code, std::move(text)}}});
 }
 
 // A peer that has owed its answer for three round-timeouts may never have got

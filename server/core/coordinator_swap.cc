@@ -16,8 +16,8 @@ bool Coordinator::swap_is_due() const {
   std::uint32_t live = 0;
   for (const auto& [id, member] : members_) {
     if (member.presence != Presence::kLive) continue;
-    smallest = live++ == 0 ? member.shard_size
-                           : std::min(smallest, member.shard_size);
+    smallest =
+        live++ == 0 ? member.shard_size : std::min(smallest, member.shard_size);
   }
   const std::uint64_t period =
       swap_period(smallest, config_.swap_epochs, config_.batch);
@@ -96,11 +96,14 @@ void Coordinator::end_exchange(SwapId id, bool commit, const std::string& why,
   }
   if (exchange.is_swap) {
     ++(commit ? counters_.swaps_committed : counters_.swaps_aborted);
-    if (!commit)
-      out.emplace_back(Note{"swap after round " +
-                                std::to_string(position_.last_swap.value) +
-                                " aborted, every peer keeps its own: " + why,
-                            true});
+    const std::string what =
+        "swap after round " + std::to_string(position_.last_swap.value);
+    if (commit)
+      out.emplace_back(Note{what + " among " +
+                            std::to_string(exchange.edges.size()) + " peers"});
+    else
+      out.emplace_back(
+          Note{what + " aborted, every peer keeps its own: " + why, true});
     if (state_ == State::kSwapping) end_round(now, out);
     return;
   }
@@ -110,15 +113,16 @@ void Coordinator::end_exchange(SwapId id, bool commit, const std::string& why,
     joiner.presence = Presence::kLive;
     out.emplace_back(Note{"peer " + std::to_string(joiner.id.value) + " (" +
                           joiner.name + ") has a copy of peer " +
-                          std::to_string(
-                              exchange.edges.front().source.value) +
-                          "'s discriminator; " +
-                          std::to_string(live_peers()) + " live"});
+                          std::to_string(exchange.edges.front().source.value) +
+                          "'s discriminator; " + std::to_string(live_peers()) +
+                          " live"});
   } else {
     ++joiner.failed_copies;
   }
-  if (state_ == State::kWaiting) begin_round(now, out);
-  else serve_joiners(now, out);
+  if (state_ == State::kWaiting)
+    begin_round(now, out);
+  else
+    serve_joiners(now, out);
 }
 
 }  // namespace mdgan

@@ -23,8 +23,11 @@ using ConnectionId = StrongId<struct ConnectionIdTag, std::uint64_t>;
 
 // --- events -----------------------------------------------------------------
 
+// The shell is ready: the first event.
+struct Started {};
 // A well-formed envelope arrived. `defect` says what is wrong with the tensors
-// that came with it (shape, size, a value that is not finite); empty if nothing.
+// that came with it (shape, size, a value that is not finite); empty if
+// nothing.
 struct MessageArrived {
   ConnectionId connection;
   protocol::Message message;
@@ -58,9 +61,9 @@ struct StopRequested {};
 struct TimePassed {};
 
 using ServerEvent =
-    std::variant<MessageArrived, ConnectionLost, ModelReady, ModelRefused,
-                 BatchesReady, GeneratorStepped, GeneratorFailed, StopRequested,
-                 TimePassed>;
+    std::variant<Started, MessageArrived, ConnectionLost, ModelReady,
+                 ModelRefused, BatchesReady, GeneratorStepped, GeneratorFailed,
+                 StopRequested, TimePassed>;
 
 // --- effects ----------------------------------------------------------------
 
@@ -69,7 +72,8 @@ struct SendMessage {
   ConnectionId connection;
   protocol::Message message;
 };
-// Send generated batch `index` of the round, once for all the connection's peers.
+// Send generated batch `index` of the round, once for all the connection's
+// peers.
 struct SendBatch {
   ConnectionId connection;
   Round round;

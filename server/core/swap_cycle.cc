@@ -17,8 +17,7 @@ std::vector<SwapEdge> draw_swap_cycle(std::span<const PeerId> peers,
       permutation(static_cast<std::uint32_t>(peers.size()), random);
   std::vector<SwapEdge> edges(peers.size());
   for (std::size_t j = 0; j < order.size(); ++j)
-    edges[order[j]] = {peers[order[j]],
-                       peers[order[(j + 1) % order.size()]]};
+    edges[order[j]] = {peers[order[j]], peers[order[(j + 1) % order.size()]]};
   return edges;
 }
 

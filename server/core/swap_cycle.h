@@ -17,8 +17,9 @@ struct SwapEdge {
 
 // Draws the cycle of a round's swap from (seed, round): every peer sends to one
 // other and receives from one other, for any number of peers >= 2, odd too.
-// Algorithm 1 of Hardy et al. 2019, procedure SWAP, made a cycle so that nobody sends to itself.
-// REQUIRES: at least two distinct peers. Edges come in the order of `peers`.
+// Algorithm 1 of Hardy et al. 2019, procedure SWAP, made a cycle so that nobody
+// sends to itself. REQUIRES: at least two distinct peers. Edges come in the
+// order of `peers`.
 std::vector<SwapEdge> draw_swap_cycle(std::span<const PeerId> peers,
                                       std::uint64_t seed, Round round);
 

@@ -87,7 +87,6 @@ struct ServerShell::Impl {
   const ServerOptions& options;
   const RunDirectory& directory;
   RunState state;  // as it was loaded; the generator's part is moved out
-  std::optional<ImageShape> image;  // as known before any peer speaks
   int stop_descriptor;
   Coordinator coordinator;
   CheckpointStore store;
@@ -103,12 +102,12 @@ struct ServerShell::Impl {
   std::uint64_t next_connection = 1;
 
   std::deque<ServerEvent> events;
-  std::map<PeerId, Blob> feedback;           // of the open round
+  std::map<PeerId, Blob> feedback;  // of the open round
   std::map<Round, std::vector<ReadyBatch>> batches;
-  std::optional<DiscriminatorSpec> spec;     // once the model is decided
+  std::optional<DiscriminatorSpec> spec;  // once the model is decided
   std::optional<Finish> finished;
-  std::optional<Finish> outcome;             // what request_stop() asks for
-  std::size_t training = 0;  // tasks on the strand that have not come back
+  std::optional<Finish> outcome;  // what request_stop() asks for
+  std::size_t training = 0;       // tasks on the strand that have not come back
 
   // Statistics of the tick under way.
   StatsRecord tick;
@@ -125,18 +124,16 @@ struct ServerShell::Impl {
   Strand strand;
 
   Impl(zmq::context_t& c, const ServerOptions& o, const RunDirectory& d,
-       RunState s, std::optional<ImageShape> known, int stop)
+       RunState s, const std::optional<ImageShape>& image, int stop)
       : context(c),
         options(o),
         directory(d),
         state(std::move(s)),
-        image(known),
         stop_descriptor(stop),
         coordinator(coordinator_config(o, state, image), state.position),
         store(d.checkpoints(), o.keep_last, o.keep_every),
-        pool(1, [threads = static_cast<int>(o.threads)] {
-          set_compute_threads(threads);
-        }),
+        pool(1, [threads = static_cast<int>(
+                     o.threads)] { set_compute_threads(threads); }),
         strand(pool) {}
 
   Result<void> open();
@@ -188,12 +185,11 @@ Result<void> ServerShell::Impl::open() {
 Finish ServerShell::Impl::run(ProgressLine& line) {
   progress = &line;
   if (coordinator.position().completed.value >= options.rounds)
-    return {ExitCode::kOk, "the run has its " +
-                               std::to_string(options.rounds) +
+    return {ExitCode::kOk, "the run has its " + std::to_string(options.rounds) +
                                " rounds already; ask for more with --rounds"};
   tick_start = Clock::now();
-  // Where the image shape is known, the model need not wait for a peer.
-  if (image) apply(DecideModel{*image});
+  events.emplace_back(Started{});
+  handle_events();
   while (!finished || training > 0) poll();
   end_tick();
   router->set(zmq::sockopt::linger, 2000);  // the goodbyes get their moment
@@ -292,11 +288,10 @@ void ServerShell::Impl::on_received(Received received) {
     protocol::Message reply;
     reply.run = state.run;
     reply.incarnation = state.incarnation;
-    reply.body = protocol::ErrorReply{
-        error.code == ExitCode::kConfiguration
-            ? protocol::ErrorCode::kVersion
-            : protocol::ErrorCode::kMalformed,
-        error.message};
+    reply.body = protocol::ErrorReply{error.code == ExitCode::kConfiguration
+                                          ? protocol::ErrorCode::kVersion
+                                          : protocol::ErrorCode::kMalformed,
+                                      error.message};
     deliver(id, reply, nullptr);
     return;
   }
@@ -323,10 +318,9 @@ std::string ServerShell::Impl::defect_of(
     const protocol::Message& message, const std::vector<Blob>& tensors) const {
   if (!std::holds_alternative<protocol::Feedback>(message.body) || !spec)
     return "";
-  const protocol::TensorMeta images{
-      protocol::DType::kFloat32,
-      {spec->batch, spec->image.channels, spec->image.height,
-       spec->image.width}};
+  const protocol::TensorMeta images{protocol::DType::kFloat32,
+                                    {spec->batch, spec->image.channels,
+                                     spec->image.height, spec->image.width}};
   const protocol::TensorMeta logits{protocol::DType::kFloat32, {spec->batch}};
   if (tensors.size() != 2 || tensors[0].meta != images ||
       tensors[1].meta != logits)
@@ -343,9 +337,8 @@ void ServerShell::Impl::deliver(ConnectionId id,
                                 TensorFrames* frames) {
   const auto connection = connections.find(id);
   if (connection == connections.end()) return;
-  const Sent sent =
-      send(*router, connection->second.routing_id, message, frames,
-           &bytes_sent);
+  const Sent sent = send(*router, connection->second.routing_id, message,
+                         frames, &bytes_sent);
   if (sent == Sent::kYes) return;
   if (sent == Sent::kFull)
     spdlog::warn("{} takes no more messages; dropping the connection",
@@ -436,8 +429,8 @@ void ServerShell::Impl::apply(const StepGenerator& e) {
   }
   feedback.clear();
   batches.erase(e.round);
-  train([this, round = e.round, contributions = std::move(contributions)]()
-            -> std::function<void()> {
+  train([this, round = e.round,
+         contributions = std::move(contributions)]() -> std::function<void()> {
     const auto stepped = trainer->step(round, contributions);
     if (!stepped)
       return [this, error = stepped.error()] {
@@ -475,9 +468,9 @@ void ServerShell::Impl::end_tick() {
   tick.d_loss /= n;
   tick.g_loss /= n;
   tick.feedback_norm /= n;
-  for (double* phase : {&tick.seconds.generate, &tick.seconds.send,
-                        &tick.seconds.wait, &tick.seconds.merge,
-                        &tick.seconds.step})
+  for (double* phase :
+       {&tick.seconds.generate, &tick.seconds.send, &tick.seconds.wait,
+        &tick.seconds.merge, &tick.seconds.step})
     *phase /= n;
   tick.seconds_per_round = elapsed / n;
   tick.rounds_per_second = elapsed > 0 ? n / elapsed : 0;
@@ -498,8 +491,8 @@ void ServerShell::Impl::draw_samples(Round round) {
     char name[32];
     std::snprintf(name, sizeof name, "%06llu.png",
                   static_cast<unsigned long long>(round.value));
-    const auto written = write_image_grid(directory.samples() / name, images,
-                                          kGridColumns);
+    const auto written =
+        write_image_grid(directory.samples() / name, images, kGridColumns);
     if (written) return {};
     return [why = written.error().message] { spdlog::warn("{}", why); };
   });
@@ -547,8 +540,7 @@ ServerShell::ServerShell(zmq::context_t& context, const ServerOptions& options,
                          const RunDirectory& directory, RunState state,
                          std::optional<ImageShape> image, int stop_descriptor)
     : impl_(std::make_unique<Impl>(context, options, directory,
-                                   std::move(state), image,
-                                   stop_descriptor)) {}
+                                   std::move(state), image, stop_descriptor)) {}
 
 ServerShell::~ServerShell() = default;
 
@@ -593,8 +585,8 @@ Result<RunState> load_run(const std::filesystem::path& checkpoints) {
   } catch (const std::exception& e) {
     return Error{"the checkpoint of round " +
                      std::to_string((*saved)->round.value) + " in " +
-                     checkpoints.string() + " lacks what a run needs: " +
-                     e.what(),
+                     checkpoints.string() +
+                     " lacks what a run needs: " + e.what(),
                  ExitCode::kCheckpoint};
   }
 }

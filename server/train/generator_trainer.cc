@@ -13,7 +13,6 @@
 #include <utility>
 
 #include "common/base/random.h"
-#include "common/files/hash.h"
 #include "common/models/initialise.h"
 #include "common/models/registry.h"
 #include "common/tensor/device.h"
@@ -395,23 +394,6 @@ Result<void> GeneratorTrainer::load(std::span<const NamedBlob> state) {
 
 std::uint64_t GeneratorTrainer::parameter_count() const {
   return static_cast<std::uint64_t>(impl_->values.numel());
-}
-
-Result<DiscriminatorSummary> summarise_discriminator(
-    const DiscriminatorSpec& spec) {
-  return guarded("cannot make the discriminator", ExitCode::kConfiguration,
-                 [&]() -> Result<DiscriminatorSummary> {
-                   const auto model = make_discriminator(spec.model, spec.image,
-                                                         spec.condition);
-                   if (!model) return model.error();
-                   DiscriminatorSummary summary;
-                   const std::string text = discriminator_schema_text(**model);
-                   summary.schema = sha256(std::as_bytes(std::span(text)));
-                   for (const auto& parameter : (*model)->parameters())
-                     summary.parameters +=
-                         static_cast<std::uint64_t>(parameter.numel());
-                   return summary;
-                 });
 }
 
 }  // namespace mdgan

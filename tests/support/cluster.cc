@@ -111,6 +111,7 @@ void Cluster::start_server(RunPosition position) {
   coordinator_ = std::make_unique<Coordinator>(config_, position);
   stepped_ = position.completed;
   kept_.clear();
+  feed_server(Started{});
   tick_server();
 }
 

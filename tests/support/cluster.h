@@ -1,7 +1,7 @@
-// A whole run in virtual time: the coordinator, N sessions, and a network between
-// them that is slow, breaks connections, loses messages and kills processes as a
-// seed says. A discriminator is a number. Invariants are checked after every
-// event; the first that fails ends the run with a sentence.
+// A whole run in virtual time: the coordinator, N sessions, and a network
+// between them that is slow, breaks connections, loses messages and kills
+// processes as a seed says. A discriminator is a number. Invariants are checked
+// after every event; the first that fails ends the run with a sentence.
 #pragma once
 
 #include <cstdint>

@@ -195,7 +195,9 @@ TEST_CASE("the Dirac-GAN circles without a penalty and converges with one") {
       GENERATE(Loss::kNonSaturating, Loss::kSaturating, Loss::kWassersteinGp);
   INFO(name_of(kLossNames, loss));
   const Distances plain = dirac_gan(loss, 0.0, 0.0, 500);
-  CHECK(plain.end > plain.start);
+  // Simultaneous steps spiral outwards; the non-saturating G damps far from the
+  // equilibrium only, and both balance on a circle of radius sqrt(2 * rate).
+  CHECK(plain.end > (loss == Loss::kNonSaturating ? 0.4 : plain.start));
   CHECK(dirac_gan(loss, 1.0, 0.0, 500).end < 1e-3);  // R1
   CHECK(dirac_gan(loss, 0.0, 1.0, 500).end < 1e-3);  // R2
 }

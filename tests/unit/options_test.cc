@@ -354,7 +354,7 @@ TEST_CASE("server.ini and peer.ini list exactly the keys and their defaults") {
   }
 }
 
-TEST_CASE("--help names every key and keeps to 80 columns") {
+TEST_CASE("the help names every key and keeps to 80 columns") {
   const std::string train_help = help_of({"train", "--help"});
   for (const std::string& key : keys_of(server_configuration_template()))
     CHECK(train_help.find("--" + key) != std::string::npos);

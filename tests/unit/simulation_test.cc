@@ -26,7 +26,8 @@ CoordinatorConfig config(std::uint32_t peers, std::uint64_t rounds) {
 
 }  // namespace
 
-TEST_CASE("without faults every round has all peers and swaps permute", "[sim]") {
+TEST_CASE("without faults every round has all peers and swaps permute",
+          "[sim]") {
   const auto peers = GENERATE(1U, 2U, 3U, 10U, 33U);
   INFO(peers << " peers");
   Cluster cluster(peers, config(peers, 200), {}, 1);
@@ -53,7 +54,8 @@ TEST_CASE("equal seeds give equal runs", "[sim]") {
   CHECK(a.discriminators() == b.discriminators());
 }
 
-TEST_CASE("training ends despite broken connections and killed peers", "[sim]") {
+TEST_CASE("training ends despite broken connections and killed peers",
+          "[sim]") {
   const auto seed = GENERATE(range(1, 41));
   INFO("seed " << seed);
   Cluster cluster(10, config(10, 150),

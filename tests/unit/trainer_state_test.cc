@@ -109,8 +109,8 @@ TEST_CASE("the running statistics advance once a round, and with it") {
 
 TEST_CASE("a feedback that is not finite is refused and changes nothing") {
   TinyRun run;
-  const float value =
-      GENERATE(kNan, std::numeric_limits<float>::infinity(), 1e30F);
+  const float value = GENERATE(as<float>{}, kNan,
+                               std::numeric_limits<float>::infinity(), 1e30F);
   INFO("seed " << run.seed << ", feedback " << value);
   const auto server = make_server(run.generator());
   const auto untouched = make_server(run.generator());
