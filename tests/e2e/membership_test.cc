@@ -1,0 +1,139 @@
+// Peers and servers that come, die and come back, as real processes.
+#include <signal.h>
+
+#include <vector>
+
+#include "tests/support/catch.h"
+#include "tests/support/small_run.h"
+
+using namespace mdgan::test;
+
+namespace {
+
+const std::vector<std::string> kEndless{
+    "--bind", "tcp://127.0.0.1:*", "--rounds", "10000000", "--checkpoint-every",
+    "5",      "--round-timeout",   "20"};
+
+std::vector<std::string> endless(std::uint32_t min_peers) {
+  auto arguments = kEndless;
+  arguments.insert(arguments.end(), {"--min-peers", std::to_string(min_peers)});
+  return arguments;
+}
+
+bool says(const SmallRun& t, const std::string& run, const std::string& text) {
+  return t.log(run).find(text) != std::string::npos;
+}
+
+}  // namespace
+
+TEST_CASE("a killed peer does not stop the run, and comes back by its name") {
+  const SmallRun t;
+  auto server = t.server("run", endless(3));
+  auto a = t.peer("run", 0, 3);
+  auto b = t.peer("run", 1, 3);
+  auto c = t.peer("run", 2, 3);
+  REQUIRE(eventually([&] { return t.round("run") > 10; }));
+  b.signal(SIGKILL);
+  REQUIRE(b.wait() == 128 + SIGKILL);
+  REQUIRE(eventually([&] { return t.peers("run") == 2; }));
+  const auto without = t.round("run");
+  REQUIRE(eventually([&] { return t.round("run") > without + 10; }));
+
+  auto again = t.peer("run", 1, 3);
+  REQUIRE(eventually([&] { return t.peers("run") == 3; }));
+  const auto with = t.round("run");
+  REQUIRE(eventually([&] { return t.round("run") > with + 10; }));
+  server.signal(SIGINT);
+  CHECK(server.wait() == 0);
+  CHECK(a.wait() == 0);
+  CHECK(c.wait() == 0);
+  CHECK(again.wait() == 0);
+}
+
+TEST_CASE("a late joiner gets a copy of a live peer's discriminator") {
+  const SmallRun t;
+  auto server = t.server("run", endless(2));
+  auto a = t.peer("run", 0, 3);
+  auto b = t.peer("run", 1, 3);
+  REQUIRE(eventually([&] { return t.round("run") > 10; }));
+  auto late = t.peer("run", 2, 3);
+  REQUIRE(eventually([&] { return t.peers("run") == 3; }));
+  CHECK(says(t, "run", "peer 2 (peer-2) has a copy of peer "));
+  const auto round = t.round("run");
+  REQUIRE(eventually([&] { return t.round("run") > round + 10; }));
+  server.signal(SIGTERM);
+  CHECK(server.wait() == 0);
+  CHECK(late.wait() == 0);
+  CHECK(late.output().find("leaves after 0 rounds") == std::string::npos);
+}
+
+TEST_CASE("peers find a killed server again when it resumes") {
+  const SmallRun t;
+  auto first = t.server("run", endless(2));
+  const std::string endpoint = t.endpoint("run");
+  auto a = t.peer("run", 0, 2);
+  auto b = t.peer("run", 1, 2);
+  REQUIRE(eventually([&] { return t.round("run") > 12; }));
+  first.signal(SIGKILL);
+  REQUIRE(first.wait() == 128 + SIGKILL);
+  auto second =
+      t.server("run", {"--resume", (t / "run").string(), "--bind", endpoint});
+  REQUIRE(eventually([&] { return says(t, "run", "goes on after round"); }));
+  const auto resumed = t.round("run");
+  REQUIRE(eventually([&] { return t.round("run") > resumed + 10; }));
+  second.signal(SIGINT);
+  CHECK(second.wait() == 0);
+  CHECK(a.wait() == 0);
+  CHECK(b.wait() == 0);
+}
+
+TEST_CASE(
+    "the second of two peers with one name is refused, the first goes on") {
+  const SmallRun t;
+  auto server = t.server("run", endless(1));
+  auto first = t.peer("run", 0, 2);
+  REQUIRE(eventually([&] { return t.round("run") > 2; }));
+  auto second = t.peer("run", 0, 2);
+  REQUIRE(eventually([&] {
+    return second.output().find("a live peer is named peer-0") !=
+           std::string::npos;
+  }));
+  const auto round = t.round("run");
+  REQUIRE(eventually([&] { return t.round("run") > round + 10; }));
+  CHECK(first.running());
+  server.signal(SIGINT);
+  CHECK(server.wait() == 0);
+}
+
+TEST_CASE("what cannot work ends with its exit code and says what to do") {
+  const SmallRun t;
+  const auto code_of = [&](std::vector<std::string> arguments,
+                           const std::string& says_this) {
+    auto process = t.tool(arguments, "tool.out");
+    const auto code = process.wait();
+    INFO(process.output());
+    CHECK(process.output().find(says_this) != std::string::npos);
+    return code;
+  };
+  const std::string data = (t / "data").string();
+  CHECK(code_of({MDGAN_SERVER, "train", "--ruonds", "3"}, "rounds") == 2);
+  CHECK(code_of({MDGAN_PEER, "--server", "tcp://127.0.0.1:1", "--data", data,
+                 "--connect-timeout", "1"},
+                "is the server running") == 5);
+  CHECK(code_of({MDGAN_PEER, "--server", "tcp://127.0.0.1:1", "--data",
+                 (t / "nothing").string()},
+                "nothing") == 6);
+  CHECK(code_of({MDGAN_SERVER, "train", "--local-peers", "2", "--data", data,
+                 "--model", "mnist-cnn", "--image", "1x9x9", "--run-dir",
+                 (t / "bad").string()},
+                "image") == 3);
+  CHECK(code_of({MDGAN_SERVER, "sample", "--run", data}, "config.ini") == 7);
+
+  auto server = t.server("run", endless(2));
+  auto good = t.peer("run", 0, 2);
+  REQUIRE(eventually([&] { return says(t, "run", "joined"); }));
+  write_bars(t / "larger", 100, 12);
+  auto other = t.peer("run", 1, 2, {"--data", (t / "larger").string()});
+  CHECK(other.wait() == 3);
+  CHECK(other.output().find("1x12x12") != std::string::npos);
+}

@@ -1,0 +1,184 @@
+// Real processes over loopback: training, swaps, equal results however it is
+// run, resuming.
+#include <signal.h>
+
+#include <filesystem>
+#include <vector>
+
+#include "tests/support/catch.h"
+#include "tests/support/small_run.h"
+#include "tests/support/text_file.h"
+
+using namespace mdgan::test;
+namespace fs = std::filesystem;
+
+namespace {
+
+const std::vector<std::string> kListen{"--bind", "tcp://127.0.0.1:*"};
+
+std::vector<std::string> operator+(std::vector<std::string> a,
+                                   const std::vector<std::string>& b) {
+  a.insert(a.end(), b.begin(), b.end());
+  return a;
+}
+
+std::vector<ChildProcess> start_peers(const SmallRun& t, const std::string& run,
+                                      std::uint32_t count) {
+  std::vector<ChildProcess> peers;
+  for (std::uint32_t i = 0; i < count; ++i)
+    peers.push_back(t.peer(run, i, count));
+  return peers;
+}
+
+}  // namespace
+
+TEST_CASE("peers in processes of their own train what local peers train") {
+  const SmallRun t;
+  const std::vector<std::string> rounds{"--rounds", "25"};
+  const std::string data = (t / "data").string();
+  auto local = t.server(
+      "local",
+      rounds + std::vector<std::string>{"--local-peers", "3", "--data", data});
+  INFO(local.output());
+  REQUIRE(local.wait() == 0);
+
+  auto server = t.server(
+      "tcp", rounds + kListen + std::vector<std::string>{"--min-peers", "3"});
+  auto peers = start_peers(t, "tcp", 3);
+  REQUIRE(server.wait() == 0);
+  INFO(server.output());
+  for (ChildProcess& peer : peers) {
+    INFO(peer.output());
+    CHECK(peer.wait() == 0);
+  }
+  CHECK(t.round("tcp") == 25);
+  CHECK(t.peers("tcp") == 3);
+  // 133 samples a peer, batches of 10, E = 0.5: a swap every 6 rounds.
+  CHECK(t.log("tcp").find("swap after round 6 among 3 peers") !=
+        std::string::npos);
+  CHECK((t.weights("tcp") == t.weights("local")));
+
+  // Several sessions in one process, and the data cut the same way.
+  auto hosted =
+      t.server("hosted",
+               rounds + kListen + std::vector<std::string>{"--min-peers", "3"});
+  auto host =
+      t.peer("hosted", 0, 3,
+             {"--sessions", "3", "--state-dir", (t / "hosted-state").string()});
+  REQUIRE(hosted.wait() == 0);
+  CHECK(host.wait() == 0);
+  CHECK((t.weights("hosted") == t.weights("local")));
+}
+
+TEST_CASE("a resumed run equals an uninterrupted one bit for bit") {
+  const SmallRun t;
+  const std::string model = GENERATE("mlp", "dcgan");  // dcgan: batch norm
+  INFO(model);
+  if (model == "dcgan") write_bars(t / "data", 200, 32);
+  const std::vector<std::string> common{
+      "--local-peers",       "2",       "--data",
+      (t / "data").string(), "--model", model,
+      "--checkpoint-every",  "4"};
+  auto whole =
+      t.server("whole", common + std::vector<std::string>{"--rounds", "14"});
+  REQUIRE(whole.wait() == 0);
+
+  auto first =
+      t.server("parts", common + std::vector<std::string>{"--rounds", "7"});
+  REQUIRE(first.wait() == 0);
+  auto second =
+      t.server("parts", {"--resume", (t / "parts").string(), "--rounds", "14"});
+  REQUIRE(second.wait() == 0);
+  INFO(second.output());
+  CHECK(t.log("parts").find("goes on after round 7") != std::string::npos);
+  CHECK((t.weights("parts") == t.weights("whole")));
+  CHECK(t.round("parts") == 14);
+}
+
+TEST_CASE(
+    "Ctrl-C finishes the round, saves, and the run goes on to the same end") {
+  const SmallRun t;
+  const std::vector<std::string> common =
+      kListen + std::vector<std::string>{"--min-peers", "2"};
+  const std::vector<std::string> local{"--local-peers", "2", "--data",
+                                       (t / "data").string()};
+  auto server =
+      t.server("run", common + std::vector<std::string>{"--rounds", "100000"});
+  auto peers = start_peers(t, "run", 2);
+  REQUIRE(eventually([&] { return t.round("run") > 8; }));
+  server.signal(SIGINT);
+  REQUIRE(server.wait() == 0);
+  for (ChildProcess& peer : peers) CHECK(peer.wait() == 0);
+  const auto stopped = t.round("run");
+
+  const std::string end = std::to_string(stopped + 5);
+  auto resumed = t.server("run", {"--resume", (t / "run").string(), "--rounds",
+                                  end, "--bind", "tcp://127.0.0.1:*"});
+  REQUIRE(eventually([&] {
+    return t.log("run").find("goes on after") != std::string::npos &&
+           t.log("run").rfind("peers connect to") >
+               t.log("run").find("goes on after");
+  }));
+  auto again = start_peers(t, "run", 2);
+  REQUIRE(resumed.wait() == 0);
+  for (ChildProcess& peer : again) CHECK(peer.wait() == 0);
+
+  auto whole =
+      t.server("whole", local + std::vector<std::string>{"--rounds", end});
+  REQUIRE(whole.wait() == 0);
+  CHECK((t.weights("run") == t.weights("whole")));
+}
+
+TEST_CASE("a run leaves pictures, statistics, a configuration and weights") {
+  const SmallRun t;
+  auto server =
+      t.server("run", {"--rounds", "20", "--local-peers", "2", "--data",
+                       (t / "data").string(), "--condition", "acgan",
+                       "--samples-every", "10", "--checkpoint-every", "10"});
+  REQUIRE(server.wait() == 0);
+  const fs::path run = t / "run";
+  CHECK(read_text(run / "samples" / "000010.png").starts_with("\x89PNG"));
+  CHECK(read_text(run / "samples" / "000020.png").starts_with("\x89PNG"));
+  CHECK(read_text(run / "config.ini").find("condition = acgan") !=
+        std::string::npos);
+  CHECK(fs::exists(run / "checkpoints" / "00000010" / "manifest.json"));
+
+  auto sample =
+      t.tool({MDGAN_SERVER, "sample", "--run", run.string(), "--count", "9",
+              "--classes", "0,1,2", "--out", (t / "grid.png").string()},
+             "sample.out");
+  CHECK(sample.wait() == 0);
+  CHECK(read_text(t / "grid.png").starts_with("\x89PNG"));
+
+  auto exported = t.tool({MDGAN_SERVER, "export", "--run", run.string(),
+                          "--out", (t / "g.safetensors").string()},
+                         "export.out");
+  CHECK(exported.wait() == 0);
+  // A Python twin of the model takes the weights by PyTorch's names and shapes.
+  write_text(t / "latents.raw", std::string(4 * 100 * 4, '\0'));
+  auto twin = t.tool({"/usr/bin/python3",
+                      MDGAN_SOURCE_DIR "/tests/interop/twin.py",
+                      "--weights",
+                      (t / "g.safetensors").string(),
+                      "--model",
+                      "mlp",
+                      "--channels",
+                      "1",
+                      "--height",
+                      "8",
+                      "--width",
+                      "8",
+                      "--classes",
+                      "10",
+                      "--condition",
+                      "acgan",
+                      "--latents",
+                      (t / "latents.raw").string(),
+                      "--out",
+                      (t / "images.raw").string()},
+                     "twin.out");
+  const auto code = twin.wait();
+  INFO(twin.output());
+  REQUIRE(code == 0);
+  CHECK(fs::file_size(t / "images.raw") == 4 * 64 * 4);
+}
