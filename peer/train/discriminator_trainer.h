@@ -3,6 +3,8 @@
 // implementation.
 //
 // Threads: one call at a time; the caller may change threads between calls.
+// Where there is no Result, a failure of LibTorch, such as no memory, throws a
+// standard exception.
 #pragma once
 
 #include <array>
@@ -62,8 +64,9 @@ class DiscriminatorTrainer {
   // A copy, so that training may go on while it travels.
   DiscriminatorState snapshot(bool with_optimizer) const;
 
-  // Whether load() would take it: sizes, finite values. Reads immutable members
-  // only, so any thread may call it at any time.
+  // Whether load() would take it: sizes, finite values, second moments not
+  // negative. Reads immutable members only, so any thread may call it at any
+  // time.
   Result<void> validate(const DiscriminatorState& state) const;
 
   // Replaces D. When the state carries no moments, this peer's own stay.

@@ -2,6 +2,8 @@
 // No sockets. LibTorch stays behind the implementation.
 //
 // Threads: one call at a time; the caller may change threads between calls.
+// Where there is no Result, a failure of LibTorch, such as no memory, throws a
+// standard exception.
 #pragma once
 
 #include <array>

@@ -39,7 +39,6 @@ TEST_CASE("peers in processes of their own train what local peers train") {
   auto local = t.server(
       "local",
       rounds + std::vector<std::string>{"--local-peers", "3", "--data", data});
-  INFO(local.output());
   REQUIRE(local.wait() == 0);
 
   auto server = t.server(
@@ -156,6 +155,7 @@ TEST_CASE("a run leaves pictures, statistics, a configuration and weights") {
   CHECK(exported.wait() == 0);
   // A Python twin of the model takes the weights by PyTorch's names and shapes.
   write_text(t / "latents.raw", std::string(4 * 100 * 4, '\0'));
+  write_text(t / "labels.raw", std::string(4 * 4, '\0'));
   auto twin = t.tool({"/usr/bin/python3",
                       MDGAN_SOURCE_DIR "/tests/interop/twin.py",
                       "--weights",
