@@ -17,6 +17,8 @@ target_compile_options(mdgan_compile_options INTERFACE
   -Wimplicit-fallthrough
   # g++ 12 warns falsely about std::variant at -O1 (GCC bugs 105616, 111944).
   $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized>
+  # and about concatenated strings at -O2 and above (GCC bugs 105329, 105651).
+  $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict>
   $<$<BOOL:${MDGAN_WERROR}>:-Werror>)
 target_include_directories(mdgan_compile_options INTERFACE
   ${PROJECT_SOURCE_DIR})

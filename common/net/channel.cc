@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <cstring>
 #include <memory>
+#include <string_view>
 #include <utility>
 
 #include "protocol/codec.h"
@@ -33,6 +34,17 @@ void set_common_options(zmq::socket_t& socket) {
   socket.set(opt::handshake_ivl, 10'000);
   socket.set(opt::tcp_keepalive, 1);
   socket.set(opt::ipv6, true);
+}
+
+// A socket for both families shows an IPv4 address as an IPv6 one; people, and
+// machines without IPv6, want it as it is. Takes an address or an endpoint.
+std::string plain_ipv4(std::string text) {
+  constexpr std::string_view kPrefix = "::ffff:";
+  const auto at = text.find(kPrefix);
+  if (at == std::string::npos) return text;
+  text.erase(at, kPrefix.size());
+  std::erase_if(text, [](char c) { return c == '[' || c == ']'; });
+  return text;
 }
 
 // Small frames may lie at odd addresses inside libzmq's receive buffer, where
@@ -98,7 +110,7 @@ Result<zmq::socket_t> bind_router(zmq::context_t& context,
     set_common_options(socket);
     socket.set(zmq::sockopt::router_mandatory, true);
     socket.bind(endpoint);
-    endpoint = socket.get(zmq::sockopt::last_endpoint);
+    endpoint = plain_ipv4(socket.get(zmq::sockopt::last_endpoint));
     return socket;
   } catch (const zmq::error_t& e) {
     std::string hint = ": ";
@@ -216,10 +228,7 @@ std::optional<Received> receive(zmq::socket_t& socket) {
   // From a body frame: on the routing id's it is missing in libzmq 4.3.4.
   try {
     const char* address = frames.front().gets("Peer-Address");
-    if (address != nullptr) received.address = address;
-    // An IPv4 address as a socket for both families shows it.
-    if (received.address.starts_with("::ffff:"))
-      received.address.erase(0, std::string_view("::ffff:").size());
+    if (address != nullptr) received.address = plain_ipv4(address);
   } catch (const zmq::error_t&) {
     // inproc has no addresses
   }

@@ -174,6 +174,8 @@ TEST_CASE("a run leaves pictures, statistics, a configuration and weights") {
                       "acgan",
                       "--latents",
                       (t / "latents.raw").string(),
+                      "--labels",
+                      (t / "labels.raw").string(),
                       "--out",
                       (t / "images.raw").string()},
                      "twin.out");

@@ -1,0 +1,54 @@
+#include "common/net/endpoint.h"
+
+#include "tests/support/catch.h"
+
+using namespace mdgan;
+
+TEST_CASE("An endpoint is read and written back", "[integration]") {
+  for (const std::string text :
+       {"tcp://127.0.0.1:5555", "tcp://*:*", "tcp://*:1", "tcp://[::1]:65535",
+        "tcp://peer-3.example.org:5556"}) {
+    INFO(text);
+    const auto endpoint = parse_endpoint(text, "bind");
+    REQUIRE(endpoint.ok());
+    CHECK(endpoint->text() == text);
+  }
+  const auto endpoint = parse_endpoint("tcp://[fe80::1]:5555", "bind");
+  REQUIRE(endpoint.ok());
+  CHECK(endpoint->host == "[fe80::1]");
+  CHECK(endpoint->port == "5555");
+}
+
+TEST_CASE("What is no endpoint is refused, and the flag is named",
+          "[integration]") {
+  for (const std::string text :
+       {"", "127.0.0.1:5555", "ipc:///tmp/socket", "tcp://", "tcp://:5555",
+        "tcp://host", "tcp://host:", "tcp://host:0", "tcp://host:65536",
+        "tcp://host:-1", "tcp://host:55x", "tcp://host:5555/", "tcp://a b:1",
+        "tcp://user@host:1", "tcp://eth0;host:1",
+        "tcp://host:99999999999999999999"}) {
+    INFO(text);
+    const auto endpoint = parse_endpoint(text, "--listen");
+    REQUIRE_FALSE(endpoint.ok());
+    CHECK(endpoint.error().code == ExitCode::kUsage);
+    CHECK(endpoint.error().message.starts_with("--listen"));
+    CHECK(endpoint.error().message.find("tcp://HOST:PORT") !=
+          std::string::npos);
+  }
+}
+
+TEST_CASE("Only this machine reaches a loopback endpoint", "[integration]") {
+  const auto loopback = [](const std::string& host) {
+    return is_loopback(Endpoint{host, "5555"});
+  };
+  CHECK(loopback("127.0.0.1"));
+  CHECK(loopback("127.1.2.3"));
+  CHECK(loopback("localhost"));
+  CHECK(loopback("[::1]"));
+  CHECK_FALSE(loopback("*"));
+  CHECK_FALSE(loopback("0.0.0.0"));
+  CHECK_FALSE(loopback("[::]"));
+  CHECK_FALSE(loopback("10.0.0.1"));
+  CHECK_FALSE(loopback("localhost.example.org"));
+  CHECK_FALSE(loopback("1270.0.0.1"));
+}

@@ -1,0 +1,80 @@
+// Bytes on the port that are not ZeroMQ, as any open port gets them.
+#include <memory>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "common/base/random.h"
+#include "tests/support/catch.h"
+#include "tests/support/link.h"
+#include "tests/support/tcp_client.h"
+
+using namespace mdgan;
+using namespace mdgan::test;
+
+namespace {
+
+std::string random_bytes(Random& random) {
+  std::string bytes(1 + random.below(100'000), '\0');
+  for (char& byte : bytes) byte = static_cast<char>(random.below(256));
+  return bytes;
+}
+
+// ZMTP 3.0's greeting with the mechanism NULL: what follows is taken for
+// ZeroMQ's own frames.
+std::string zmtp_greeting() {
+  std::string bytes = std::string("\xff") + std::string(8, '\0') + "\x7f";
+  bytes += std::string("\x03\x00NULL", 6) + std::string(16, '\0');
+  return bytes + std::string(32, '\0');
+}
+
+// A READY command that says this is a DEALER.
+std::string zmtp_ready() {
+  const std::string body = std::string("\x05READY") + "\x0bSocket-Type" +
+                           std::string("\x00\x00\x00\x06", 4) + "DEALER";
+  return std::string("\x04") + static_cast<char>(body.size()) + body;
+}
+
+}  // namespace
+
+TEST_CASE("Garbage on the port does not disturb those who speak the protocol",
+          "[integration]") {
+  Hub hub;
+  auto peer = hub.join();
+  const auto seed = std::uint64_t{std::random_device{}()};
+  INFO("seed " << seed);
+  Random random(seed, Purpose::kSimulation);
+
+  std::vector<std::string> rubbish{
+      "",
+      "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n",
+      std::string("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 11),  // TLS
+      zmtp_greeting(),
+      zmtp_greeting() + random_bytes(random),
+      zmtp_greeting() + zmtp_ready() + random_bytes(random),
+      // A frame that claims 2^62 bytes.
+      zmtp_greeting() + zmtp_ready() +
+          std::string("\x02\x40\0\0\0\0\0\0\0hello", 14),
+  };
+  for (int i = 0; i < 30; ++i) rubbish.push_back(random_bytes(random));
+
+  std::vector<std::unique_ptr<TcpClient>> clients;  // stay till the end
+  std::uint64_t number = 0;
+  for (const std::string& bytes : rubbish) {
+    clients.push_back(std::make_unique<TcpClient>(hub.endpoint()));
+    clients.back()->send(bytes);
+    TcpClient(hub.endpoint()).send(bytes);  // and one that hangs up at once
+
+    REQUIRE(send(peer.socket, "", greeting(++number)) == Sent::kYes);
+    // Rubbish that happens to be a frame comes out as an unreadable message.
+    Received received = next_message(hub.router);
+    while (received.routing_id != peer.routing_id) {
+      CHECK_FALSE(received.message.ok());
+      received = next_message(hub.router);
+    }
+    REQUIRE(received.message.ok());
+    CHECK(received.message->round.value == number);
+    REQUIRE(send(hub.router, peer.routing_id, greeting(number)) == Sent::kYes);
+    CHECK(next_message(peer.socket).message.ok());
+  }
+}

@@ -1,0 +1,397 @@
+// Server and peers in one process over real sockets, left alone and disturbed.
+#include <cmath>
+#include <functional>
+#include <limits>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "common/net/channel.h"
+#include "tests/support/catch.h"
+#include "tests/support/child_process.h"
+#include "tests/support/in_process_run.h"
+#include "tests/support/link.h"
+#include "tests/support/temporary_directory.h"
+
+using namespace mdgan;
+using namespace mdgan::test;
+using protocol::ErrorCode;
+using protocol::Message;
+
+namespace {
+
+constexpr std::uint64_t kSwaps = 4;  // of small_options()
+
+// What a run gives when nobody disturbs it.
+std::string undisturbed_weights(const ServerOptions& options) {
+  const TemporaryDirectory directory;
+  InProcessServer server(directory / "run", options);
+  InProcessPeers peers(server.context(), kLocalEndpoint, directory.path(), 0, 1,
+                       2);
+  REQUIRE(server.wait().code == ExitCode::kOk);
+  REQUIRE(peers.wait().code == ExitCode::kOk);
+  return server.weights();
+}
+
+std::size_t count_of(const std::string& text, const std::string& part) {
+  std::size_t count = 0;
+  for (auto at = text.find(part); at != text.npos; at = text.find(part, at + 1))
+    ++count;
+  return count;
+}
+
+Blob constant_floats(std::vector<std::uint64_t> dims, float value) {
+  std::size_t count = 1;
+  for (const auto dim : dims) count *= dim;
+  const std::vector<float> values(count, value);
+  return copy_blob({protocol::DType::kFloat32, std::move(dims)},
+                   std::as_bytes(std::span(values)));
+}
+
+}  // namespace
+
+TEST_CASE("A run within a process ends well", "[integration]") {
+  const TemporaryDirectory directory;
+  InProcessServer server(directory / "run", small_options());
+  CHECK(server.endpoint().empty());
+  InProcessPeers peers(server.context(), kLocalEndpoint, directory.path(), 0, 1,
+                       2);
+  const Finish finish = server.wait();
+  CHECK(finish.code == ExitCode::kOk);
+  const PeerHostReport report = peers.wait();
+  CHECK(report.code == ExitCode::kOk);
+  CHECK(report.rounds == 2 * small_options().rounds);
+  CHECK(report.swaps == 2 * kSwaps);
+  INFO(server.log());
+  CHECK(count_of(server.log(), "among 2 peers") == kSwaps);
+  CHECK_FALSE(server.weights().empty());
+}
+
+TEST_CASE("Over tcp the same run gives the same generator", "[integration]") {
+  const TemporaryDirectory directory;
+  ServerOptions options = small_options();
+  options.bind = kAnyPort;
+  InProcessServer server(directory / "run", options);
+  CHECK(server.endpoint().starts_with("tcp://127.0.0.1:"));
+  zmq::context_t context;
+  InProcessPeers first(context, server.endpoint(), directory.path(), 0, 0, 2);
+  InProcessPeers second(context, server.endpoint(), directory.path(), 1, 1, 2);
+  CHECK(server.wait().code == ExitCode::kOk);
+  for (InProcessPeers* peers : {&first, &second}) {
+    const PeerHostReport report = peers->wait();
+    CHECK(report.code == ExitCode::kOk);
+    CHECK(report.rounds == options.rounds);
+    CHECK(report.swaps == kSwaps);
+  }
+  CHECK((server.weights() == undisturbed_weights(small_options())));
+}
+
+namespace {
+
+// A peer that says whatever it is told to.
+class RawPeer {
+ public:
+  RawPeer(zmq::context_t& context, const std::string& server)
+      : socket_(make_dealer(context, server)) {}
+
+  void hello(const std::string& name, ImageShape image) {
+    protocol::Hello hello;
+    hello.name = name;
+    hello.index = 2;
+    hello.shard_size = 20;
+    hello.image = image;
+    hello.endpoint = "tcp://127.0.0.1:1";
+    hello.nonce = 77;
+    Message message;
+    message.body = hello;
+    say(message);
+  }
+  void say(const Message& message) {
+    REQUIRE(send(socket_, "", message) == Sent::kYes);
+  }
+  void say_feedback(Message message, std::uint32_t generated,
+                    const std::vector<Blob>& tensors) {
+    protocol::Feedback feedback;
+    feedback.generated = generated;
+    for (const Blob& tensor : tensors) feedback.tensors.push_back(tensor.meta);
+    message.body = feedback;
+    TensorFrames frames(tensors);
+    REQUIRE(send(socket_, "", message, &frames) == Sent::kYes);
+  }
+  Message next() {
+    Received received = next_message(socket_);
+    REQUIRE(received.message.ok());
+    return *received.message;
+  }
+  // The next error's code and text; other messages are skipped.
+  protocol::ErrorReply next_error() {
+    while (true) {
+      const Message message = next();
+      if (const auto* error = std::get_if<protocol::ErrorReply>(&message.body))
+        return *error;
+    }
+  }
+
+ private:
+  zmq::socket_t socket_;
+};
+
+// Answers one round with everything that must not count; the header is right.
+void answer_with_rubbish(RawPeer& peer, const Message& asked) {
+  const std::uint32_t generated =
+      std::get<protocol::RoundBegin>(asked.body).generated;
+  const std::vector<Blob> valid{constant_floats({4, 1, 4, 4}, 0.25F),
+                                constant_floats({4}, 0)};
+  const auto with = [&](const std::function<void(Message&)>& change) {
+    Message message = asked;
+    change(message);
+    peer.say_feedback(message, generated, valid);
+  };
+  with([](Message& m) { m.peer = PeerId{0}; });
+  with([](Message& m) { m.run[0] ^= std::byte{1}; });
+  with([](Message& m) { ++m.incarnation; });
+  with([](Message& m) { m.round.value += 1000; });
+  with([](Message& m) { m.round.value = 0; });
+  peer.say_feedback(asked, generated + 1, valid);
+
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  const float infinity = std::numeric_limits<float>::infinity();
+  const std::vector<std::vector<Blob>> answers{
+      {constant_floats({4, 1, 4, 4}, nan), valid[1]},
+      {constant_floats({4, 1, 4, 4}, -infinity), valid[1]},
+      {valid[0], constant_floats({4}, nan)},
+      {constant_floats({4, 1, 4, 5}, 0.25F), valid[1]},
+      {constant_floats({64}, 0.25F), valid[1]},
+      {valid[0]},
+      {},
+      {valid[1], valid[0]},
+  };
+  peer.say_feedback(asked, generated, answers[asked.round.value % 8]);
+  // Too late to be better.
+  peer.say_feedback(asked, generated, valid);
+  peer.say_feedback(asked, generated, valid);
+}
+
+}  // namespace
+
+TEST_CASE("Feedback that is not an answer changes nothing", "[integration]") {
+  ServerOptions options = small_options();
+  options.swap_epochs = 0;
+  const std::string expected = undisturbed_weights(options);
+
+  const TemporaryDirectory directory;
+  options.bind = kAnyPort;
+  options.min_peers = 3;
+  InProcessServer server(directory / "run", options);
+  InProcessPeers peers(server.context(), kLocalEndpoint, directory.path(), 0, 1,
+                       2);
+  zmq::context_t context;
+  const ImageShape image = small_images()->shape;
+
+  RawPeer misfit(context, server.endpoint());
+  misfit.hello("misfit", {1, 5, 4, 3});
+  const auto mismatch = misfit.next_error();
+  CHECK(mismatch.code == ErrorCode::kMismatch);
+  CHECK(mismatch.text.find("1x4x4") != std::string::npos);
+
+  RawPeer hostile(context, server.endpoint());
+  hostile.hello("hostile", image);
+  std::uint64_t rounds = 0;
+  std::uint64_t unknown = 0;
+  for (bool over = false; !over;) {
+    const Message message = hostile.next();
+    if (std::holds_alternative<protocol::RoundBegin>(message.body)) {
+      if (++rounds == 1) {
+        RawPeer thief(context, server.endpoint());
+        thief.hello("peer-0", image);
+        CHECK(thief.next_error().code == ErrorCode::kNameInUse);
+      }
+      answer_with_rubbish(hostile, message);
+    }
+    if (const auto* error = std::get_if<protocol::ErrorReply>(&message.body)) {
+      CHECK(error->code == ErrorCode::kUnknownPeer);
+      ++unknown;
+    }
+    over = std::holds_alternative<protocol::Goodbye>(message.body);
+  }
+  CHECK(server.wait().code == ExitCode::kOk);
+  const PeerHostReport report = peers.wait();
+  CHECK(report.code == ExitCode::kOk);
+  CHECK(report.rounds == 2 * options.rounds);
+  CHECK(rounds == options.rounds);
+  CHECK(unknown == 3 * rounds);  // other peer, run, incarnation
+  const std::string log = server.log();
+  CHECK(count_of(log,
+                 "peer hostile is not used: it holds values that are not "
+                 "finite") == 3);
+  CHECK(count_of(log,
+                 "peer hostile is not used: its tensors have other "
+                 "shapes") == 5);
+  CHECK((server.weights() == expected));
+}
+
+namespace {
+
+// Stands between one connection's peers and the server, and reads along.
+class Tap {
+ public:
+  Tap(zmq::context_t& context, const std::string& server)
+      : front_(context, zmq::socket_type::dealer),
+        back_(make_dealer(context, server)) {
+    front_.set(zmq::sockopt::linger, 0);
+    front_.bind(kAnyPort);
+    endpoint_ = front_.get(zmq::sockopt::last_endpoint);
+  }
+  const std::string& endpoint() const { return endpoint_; }
+  zmq::socket_t& front() { return front_; }
+  zmq::socket_t& back() { return back_; }
+
+  // Passes on what waits on `from`; `pass` is called with each message and
+  // the function that passes it on.
+  template <typename Pass>
+  void forward(zmq::socket_t& from, zmq::socket_t& to, const Pass& pass) {
+    while (true) {
+      std::vector<zmq::message_t> frames(1);
+      if (!from.recv(frames.back(), zmq::recv_flags::dontwait)) return;
+      while (frames.back().more())
+        (void)from.recv(frames.emplace_back(), zmq::recv_flags::none);
+      const auto message =
+          protocol::decode({frames[0].data<std::byte>(), frames[0].size()});
+      REQUIRE(message.ok());
+      pass(*message, [&] {
+        for (std::size_t i = 0; i < frames.size(); ++i)
+          to.send(frames[i], i + 1 < frames.size() ? zmq::send_flags::sndmore
+                                                   : zmq::send_flags::none);
+      });
+    }
+  }
+
+ private:
+  zmq::socket_t front_;
+  zmq::socket_t back_;
+  std::string endpoint_;
+};
+
+// Everything about a peer but its swaps' tokens.
+struct Victim {
+  std::string endpoint;
+  Message welcome;
+  std::optional<zmq::socket_t> link;
+};
+
+void send_transfer(Victim& victim, Message message,
+                   const std::vector<Blob>& tensors) {
+  auto& transfer = std::get<protocol::Transfer>(message.body);
+  for (const Blob& tensor : tensors) transfer.tensors.push_back(tensor.meta);
+  TensorFrames frames(tensors);
+  REQUIRE(send(*victim.link, "", message, &frames) == Sent::kYes);
+}
+
+// Discriminators from a stranger for an exchange whose token it does not know.
+void send_forged_transfers(zmq::context_t& context, Victim& victim,
+                           const protocol::Swap& swap) {
+  if (!victim.link) victim.link = make_dealer(context, victim.endpoint);
+  const auto& welcome = std::get<protocol::Welcome>(victim.welcome.body);
+  protocol::Transfer transfer;
+  transfer.swap = swap.swap;
+  transfer.token = swap.token + 1;
+  transfer.source = swap.source;
+  transfer.schema = welcome.schema;
+  Message message = victim.welcome;
+  message.body = transfer;
+
+  const Blob ones = constant_floats({welcome.parameters}, 1);
+  const Blob nans = constant_floats({welcome.parameters},
+                                    std::numeric_limits<float>::quiet_NaN());
+  const Blob few = constant_floats({3}, 1);
+  send_transfer(victim, message, {ones});
+  send_transfer(victim, message, {ones, ones, ones});
+  send_transfer(victim, message, {nans, nans, nans});
+  send_transfer(victim, message, {few});
+  send_transfer(victim, message, {ones, ones});
+  send_transfer(victim, message, {});
+  Message other = message;
+  std::get<protocol::Transfer>(other.body).schema[0] ^= std::byte{1};
+  send_transfer(victim, other, {ones});
+  other = message;
+  std::get<protocol::Transfer>(other.body).source = PeerId{9};
+  send_transfer(victim, other, {ones});
+  other = message;
+  other.run[0] ^= std::byte{1};
+  send_transfer(victim, other, {ones});
+  other = message;
+  other.peer = PeerId{9};
+  send_transfer(victim, other, {ones});
+  other.body = protocol::Goodbye{protocol::Reason::kFailed, "from a stranger"};
+  REQUIRE(send(*victim.link, "", other) == Sent::kYes);
+  // The last one leaves a line in the log: all before have been handled then.
+  send_frames(*victim.link, {Frame(10, std::byte{0xc1})});
+}
+
+}  // namespace
+
+TEST_CASE("Discriminators from strangers change nothing", "[integration]") {
+  const std::string expected = undisturbed_weights(small_options());
+
+  const TemporaryDirectory directory;
+  ServerOptions options = small_options();
+  options.bind = kAnyPort;
+  InProcessServer server(directory / "run", options);
+  zmq::context_t context;
+  std::vector<Tap> taps;
+  for (int i = 0; i < 2; ++i) taps.emplace_back(context, server.endpoint());
+  InProcessPeers first(context, taps[0].endpoint(), directory.path(), 0, 0, 2);
+  InProcessPeers second(context, taps[1].endpoint(), directory.path(), 1, 1, 2);
+
+  std::vector<Victim> victims(2);
+  std::size_t attacks = 0;
+  std::size_t goodbyes = 0;
+  const auto attack = [&](Victim& victim, const protocol::Swap& swap) {
+    send_forged_transfers(context, victim, swap);
+    ++attacks;
+    REQUIRE(eventually([&] {
+      return count_of(server.log(), "unreadable transfer") == attacks;
+    }));
+  };
+  while (goodbyes < 2) {
+    std::vector<zmq::pollitem_t> items;
+    for (Tap& tap : taps) {
+      items.push_back({tap.front().handle(), 0, ZMQ_POLLIN, 0});
+      items.push_back({tap.back().handle(), 0, ZMQ_POLLIN, 0});
+    }
+    zmq::poll(items.data(), items.size(), std::chrono::seconds(60));
+    for (std::size_t i = 0; i < 2; ++i) {
+      Victim& victim = victims[i];
+      taps[i].forward(
+          taps[i].front(), taps[i].back(),
+          [&](const Message& message, const auto& pass) {
+            if (const auto* hello = std::get_if<protocol::Hello>(&message.body))
+              victim.endpoint = hello->endpoint;
+            pass();
+          });
+      taps[i].forward(
+          taps[i].back(), taps[i].front(),
+          [&](const Message& message, const auto& pass) {
+            if (std::holds_alternative<protocol::Welcome>(message.body))
+              victim.welcome = message;
+            if (std::holds_alternative<protocol::Goodbye>(message.body))
+              ++goodbyes;
+            const auto* swap = std::get_if<protocol::Swap>(&message.body);
+            if (swap != nullptr) attack(victim, *swap);  // before it knows
+            pass();
+            if (swap != nullptr) attack(victim, *swap);  // and after
+          });
+    }
+  }
+  CHECK(attacks == 2 * 2 * kSwaps);
+  CHECK(server.wait().code == ExitCode::kOk);
+  for (InProcessPeers* peers : {&first, &second}) {
+    const PeerHostReport report = peers->wait();
+    CHECK(report.code == ExitCode::kOk);
+    CHECK(report.rounds == options.rounds);
+    CHECK(report.swaps == kSwaps);
+  }
+  CHECK(count_of(server.log(), "aborted") == 0);
+  CHECK((server.weights() == expected));
+}

@@ -1,0 +1,123 @@
+#include "tests/support/in_process_run.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <stdexcept>
+#include <utility>
+
+#include "common/base/random.h"
+#include "common/files/hash.h"
+#include "tests/support/text_file.h"
+
+namespace mdgan::test {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr ImageShape kImage{1, 4, 4, 3};
+constexpr std::uint32_t kImages = 40;
+
+template <typename T>
+T required(Result<T> result) {
+  if (!result) throw std::runtime_error(result.error().message);
+  return std::move(*result);
+}
+
+}  // namespace
+
+ServerOptions small_options() {
+  ServerOptions options;
+  options.name = "test";
+  options.min_peers = 2;
+  options.rounds = 8;
+  options.seed = 5;
+  options.k = 2;
+  options.batch = 4;
+  options.swap_epochs = 0.4;
+  options.latent = 6;
+  options.stats_every = 1;
+  options.samples_every = 0;
+  options.checkpoint_every = 0;
+  return options;
+}
+
+std::shared_ptr<const Dataset> small_images() {
+  auto data = std::make_shared<Dataset>();
+  data->shape = kImage;
+  Random random(99, Purpose::kSimulation);
+  for (std::uint64_t i = 0; i < kImages * kImage.values(); ++i)
+    data->pixels.push_back(static_cast<std::uint8_t>(random.below(256)));
+  for (std::uint32_t i = 0; i < kImages; ++i)
+    data->labels.push_back(static_cast<std::int32_t>(i % kImage.classes));
+  return data;
+}
+
+InProcessServer::InProcessServer(const fs::path& directory,
+                                 const ServerOptions& options)
+    : options_(options),
+      directory_(required(RunDirectory::create(directory))),
+      terminal_(std::tmpfile(), &std::fclose) {
+  ProgressLine::Options line;
+  line.log_file = directory_->log();
+  line.rounds = options_.rounds;
+  line.terminal = terminal_.get();
+  progress_ = required(ProgressLine::open(line));
+  RunState state;
+  fill_random(state.run);
+  state.k = batches_per_round(options_, options_.min_peers);
+  shell_ = std::make_unique<ServerShell>(context_, options_, *directory_,
+                                         std::move(state), kImage, -1);
+  if (const auto opened = shell_->open(); !opened)
+    throw std::runtime_error(opened.error().message);
+  finish_ = std::async(std::launch::async, [this] {
+              return shell_->run(*progress_);
+            }).share();
+}
+
+InProcessServer::~InProcessServer() {
+  shell_->request_stop(ExitCode::kOk, "the test is over");
+  finish_.wait();
+}
+
+Finish InProcessServer::wait() { return finish_.get(); }
+
+std::string InProcessServer::log() const {
+  return read_text(directory_->log());
+}
+
+std::string InProcessServer::weights() const {
+  std::vector<fs::path> checkpoints;
+  for (const auto& entry : fs::directory_iterator(directory_->checkpoints()))
+    checkpoints.push_back(entry.path());
+  if (checkpoints.empty()) throw std::runtime_error("nothing was saved");
+  return read_text(*std::ranges::max_element(checkpoints) /
+                   "state.safetensors");
+}
+
+InProcessPeers::InProcessPeers(zmq::context_t& context,
+                               const std::string& server,
+                               const fs::path& directory, std::uint32_t first,
+                               std::uint32_t last, std::uint32_t count) {
+  PeerHostOptions options;
+  options.server = server;
+  options.listen = "tcp://127.0.0.1:*";
+  options.workers = 2;
+  options.verbose = false;
+  for (std::uint32_t i = first; i <= last; ++i) {
+    const std::string name = "peer-" + std::to_string(i);
+    options.peers.push_back(
+        {name, i, cut_shard(kImages, i, count), directory / name});
+  }
+  host_ = std::make_unique<PeerHost>(context, options, small_images());
+  report_ =
+      std::async(std::launch::async, [this] { return host_->run(); }).share();
+}
+
+InProcessPeers::~InProcessPeers() {
+  host_->request_leave();
+  report_.wait();
+}
+
+PeerHostReport InProcessPeers::wait() { return required(report_.get()); }
+
+}  // namespace mdgan::test

@@ -1,0 +1,74 @@
+// A server and hosts of peers in this one process, with real sockets between
+// them, on images small enough for a round to take a millisecond.
+#pragma once
+
+#include <cstdio>
+#include <filesystem>
+#include <future>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+#include <zmq.hpp>
+
+#include "common/data/dataset.h"
+#include "peer/io/peer_host.h"
+#include "server/io/server_shell.h"
+
+namespace mdgan::test {
+
+// 8 rounds of two peers, a swap after every second one.
+ServerOptions small_options();
+
+// 40 images with labels; the same at every call.
+std::shared_ptr<const Dataset> small_images();
+
+class InProcessServer {
+ public:
+  // Starts training, as soon as there are peers, on a thread of its own.
+  InProcessServer(const std::filesystem::path& directory,
+                  const ServerOptions& options);
+  ~InProcessServer();  // stops a run that has not ended
+  InProcessServer(const InProcessServer&) = delete;
+  InProcessServer& operator=(const InProcessServer&) = delete;
+
+  // For sockets that want to reach the server within the process.
+  zmq::context_t& context() { return context_; }
+  // Of the tcp socket; empty when options.bind is.
+  const std::string& endpoint() const { return shell_->endpoint(); }
+
+  Finish wait();  // until the run ends
+  std::string log() const;
+  // The bytes of the newest checkpoint's tensors: the generator, its moving
+  // average and its optimiser. REQUIRES: wait() has returned.
+  std::string weights() const;
+
+ private:
+  zmq::context_t context_;
+  ServerOptions options_;
+  std::optional<RunDirectory> directory_;
+  std::unique_ptr<std::FILE, int (*)(std::FILE*)> terminal_;
+  std::unique_ptr<ProgressLine> progress_;
+  std::unique_ptr<ServerShell> shell_;
+  std::shared_future<Finish> finish_;
+};
+
+class InProcessPeers {
+ public:
+  // Peers `first` to `last` of `count`, each with its part of small_images(),
+  // behind one connection to `server`.
+  InProcessPeers(zmq::context_t& context, const std::string& server,
+                 const std::filesystem::path& directory, std::uint32_t first,
+                 std::uint32_t last, std::uint32_t count);
+  ~InProcessPeers();  // asks peers that are still there to leave
+  InProcessPeers(const InProcessPeers&) = delete;
+  InProcessPeers& operator=(const InProcessPeers&) = delete;
+
+  PeerHostReport wait();  // until every peer has left
+
+ private:
+  std::unique_ptr<PeerHost> host_;
+  std::shared_future<Result<PeerHostReport>> report_;
+};
+
+}  // namespace mdgan::test
