@@ -67,4 +67,10 @@ void fill_random(std::span<std::byte> out) {
   randombytes_buf(out.data(), out.size());
 }
 
+std::uint64_t random_number() {
+  std::uint64_t value = 0;
+  fill_random(std::as_writable_bytes(std::span(&value, 1)));
+  return value;
+}
+
 }  // namespace mdgan

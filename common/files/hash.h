@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstddef>
+#include <cstdint>
 #include <filesystem>
 #include <span>
 #include <string>
@@ -24,5 +25,6 @@ std::string to_hex(std::span<const std::byte> bytes);
 // Bytes nobody can predict: run identifiers, tokens. Not for training: see
 // common/base/random.h.
 void fill_random(std::span<std::byte> out);
+std::uint64_t random_number();
 
 }  // namespace mdgan

@@ -12,6 +12,9 @@ constexpr Duration kHelloEvery = 2s;
 // How long to insist when the server holds our name for taken: longer than the
 // heartbeat takes to find out that our previous process is dead.
 constexpr Duration kNameInUseFor = 45s;
+// Transfers kept until the server's message tells which of them is expected:
+// more than one, because a stranger may send some too.
+constexpr std::size_t kEarlyTransfers = 8;
 
 }  // namespace
 
@@ -279,10 +282,8 @@ void Session::on_swap(const protocol::Swap& swap, Out& out) {
   if (staged_) out.emplace_back(DropTransfer{*staged_});
   staged_.reset();
   swap_ = swap;
-  if (transfer_ && transfer_->transfer.swap == swap.swap) {
-    const TransferArrived early = *std::exchange(transfer_, std::nullopt);
-    stage(early, out);
-  }
+  for (const TransferArrived& early : std::exchange(early_, {}))
+    on(early, {}, out);
 }
 
 void Session::on(const TransferArrived& e, TimePoint, Out& out) {
@@ -290,8 +291,11 @@ void Session::on(const TransferArrived& e, TimePoint, Out& out) {
     stage(e, out);
   } else if (!swap_ || swap_->swap < e.transfer.swap) {
     // Faster than the server's own message: keep it until that arrives.
-    if (transfer_) out.emplace_back(DropTransfer{transfer_->arrival});
-    transfer_ = e;
+    if (early_.size() == kEarlyTransfers) {
+      out.emplace_back(DropTransfer{early_.front().arrival});
+      early_.erase(early_.begin());
+    }
+    early_.push_back(e);
   } else {
     out.emplace_back(DropTransfer{e.arrival});
   }
@@ -323,9 +327,10 @@ void Session::on(const TransferFailed& e, TimePoint, Out& out) {
 
 void Session::drop_transfers(Out& out) {
   if (staged_) out.emplace_back(DropTransfer{*staged_});
-  if (transfer_) out.emplace_back(DropTransfer{transfer_->arrival});
+  for (const TransferArrived& early : early_)
+    out.emplace_back(DropTransfer{early.arrival});
   swap_.reset();
-  transfer_.reset();
+  early_.clear();
   staged_.reset();
 }
 

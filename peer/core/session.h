@@ -202,9 +202,9 @@ class Session {
   Round held_round_;
   std::optional<OpenRound> open_;
   std::vector<std::pair<Round, std::uint32_t>> batches_;  // of the open round
-  std::optional<protocol::Swap> swap_;       // announced, not ended
-  std::optional<TransferArrived> transfer_;  // arrived before its swap message
-  std::optional<std::uint64_t> staged_;      // the arrival to install
+  std::optional<protocol::Swap> swap_;   // announced, not ended
+  std::vector<TransferArrived> early_;   // before their swap message
+  std::optional<std::uint64_t> staged_;  // the arrival to install
   bool leave_when_done_ = false;
   TimePoint hello_due_{};
   std::optional<TimePoint> name_in_use_since_;

@@ -53,15 +53,6 @@ double seconds_since(std::chrono::steady_clock::time_point start) {
       .count();
 }
 
-std::uint64_t random_number() {
-  std::array<std::byte, 8> bytes{};
-  fill_random(bytes);
-  std::uint64_t value = 0;
-  for (const std::byte b : bytes)
-    value = (value << 8) | std::to_integer<std::uint64_t>(b);
-  return value;
-}
-
 }  // namespace
 
 HostedSession::HostedSession(WorkerPool& pool, HostedPeer peer,

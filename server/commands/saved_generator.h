@@ -4,7 +4,7 @@
 #include <filesystem>
 #include <memory>
 
-#include "server/io/server_shell.h"
+#include "server/io/run_state.h"
 #include "server/options.h"
 
 namespace mdgan {

@@ -15,25 +15,13 @@
 #include "server/core/coordinator.h"
 #include "server/io/progress_line.h"
 #include "server/io/run_directory.h"
+#include "server/io/run_state.h"
 #include "server/options.h"
 
 namespace mdgan {
 
 // Where hosts of local peers connect to, within the process.
 inline constexpr const char* kLocalEndpoint = "inproc://mdgan-server";
-
-// A run as a checkpoint brings it back; for a new run, its beginning.
-struct RunState {
-  RunId run{};
-  std::uint32_t incarnation = 1;
-  RunPosition position;
-  std::vector<NamedBlob> generator;  // empty: to be initialised
-  std::optional<ImageShape> image;
-  std::uint32_t k = 0;  // 0: not decided yet
-};
-
-// Reads the newest valid checkpoint of a run. An error when there is none.
-Result<RunState> load_run(const std::filesystem::path& checkpoints);
 
 class ServerShell {
  public:

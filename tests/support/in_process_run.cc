@@ -34,6 +34,7 @@ ServerOptions small_options() {
   options.k = 2;
   options.batch = 4;
   options.swap_epochs = 0.4;
+  options.swap_timeout = Seconds(20);  // a fault ends before the test's limit
   options.latent = 6;
   options.stats_every = 1;
   options.samples_every = 0;

@@ -1,0 +1,205 @@
+// The effects of sessions, one overload each.
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "common/net/endpoint.h"
+#include "peer/io/peer_host_impl.h"
+
+namespace mdgan {
+namespace {
+
+// Connections to other peers that are kept open for the next swap.
+constexpr std::size_t kOutgoingLinks = 64;
+
+}  // namespace
+
+// --- effects: talk ----------------------------------------------------------
+
+void PeerHost::Impl::apply(HostedSession& s, const SayHello&) {
+  const auto number = static_cast<std::uint32_t>(
+      std::ranges::find_if(sessions,
+                           [&](const auto& each) { return each.get() == &s; }) -
+      sessions.begin());
+  protocol::Message message;
+  message.body = s.hello(number, announced);
+  (void)send(*server, "", message);  // repeated until there is a welcome
+}
+
+void PeerHost::Impl::apply(HostedSession&, const SayToServer& e) {
+  (void)send(*server, "",
+             e.message);  // lost with the connection: it says hello
+}
+
+void PeerHost::Impl::apply(HostedSession& s, const SendFeedback& e) {
+  protocol::Message message = e.message;
+  auto& body = std::get<protocol::Feedback>(message.body);
+  const ComputedFeedback computed = *std::exchange(s.computed, std::nullopt);
+  body.discriminator_loss = computed.discriminator_loss;
+  body.generator_loss = computed.feedback.generator_loss;
+  body.seconds = computed.seconds;
+  const Blob tensors[] = {computed.feedback.feedback, computed.feedback.logits};
+  body.tensors = {tensors[0].meta, tensors[1].meta};
+  TensorFrames frames(tensors);
+  (void)send(*server, "", message, &frames);
+}
+
+void PeerHost::Impl::apply(HostedSession& s, const SendTransfer& e) {
+  const bool with_optimizer = spec->swap_optimizer;
+  compute_then(s, [this, &s, e, with_optimizer] {
+    const DiscriminatorState state = s.snapshot(with_optimizer);
+    return [this, &s, e, state] { send_transfer(s, e, state); };
+  });
+}
+
+void PeerHost::Impl::send_transfer(HostedSession& s, SendTransfer e,
+                                   const DiscriminatorState& state) {
+  auto& body = std::get<protocol::Transfer>(e.message.body);
+  body.adam_steps = state.adam_steps;
+  std::vector<Blob> tensors{state.parameters};
+  if (!state.first_moment.empty()) {
+    tensors.push_back(state.first_moment);
+    tensors.push_back(state.second_moment);
+  }
+  for (const Blob& tensor : tensors) body.tensors.push_back(tensor.meta);
+  if (by_peer(e.target) != nullptr) {  // a peer of this very process
+    on_transfer(e.message, tensors);
+    return;
+  }
+  const std::string endpoint = reachable(e.endpoint);
+  auto link = links.find(endpoint);
+  if (link == links.end()) {
+    if (links.size() >= kOutgoingLinks) links.erase(links.begin());
+    auto made = connect_dealer(context, endpoint, true);
+    if (!made) {
+      feed(s, TransferFailed{body.swap, made.error().message});
+      return;
+    }
+    link = links.emplace(endpoint, std::move(*made)).first;
+  }
+  TensorFrames frames(tensors);
+  if (send(link->second, "", e.message, &frames) != Sent::kYes)
+    feed(s, TransferFailed{body.swap, endpoint + " takes no more"});
+}
+
+// '*' as a host means the server's host: the server itself hosts that peer.
+std::string PeerHost::Impl::reachable(const std::string& endpoint) const {
+  auto parsed = parse_endpoint(endpoint, "endpoint");
+  if (!parsed || parsed->host != "*") return endpoint;
+  const auto home = parse_endpoint(options.server, "server");
+  parsed->host = home ? home->host : "127.0.0.1";
+  return parsed->text();
+}
+
+void PeerHost::Impl::apply(HostedSession& s, const Report& e) {
+  if (e.warning)
+    spdlog::warn("peer {}: {}", s.peer().name, e.text);
+  else if (options.verbose)
+    spdlog::info("peer {}: {}", s.peer().name, e.text);
+}
+
+void PeerHost::Impl::apply(HostedSession& s, const Leave& e) {
+  if (e.code != ExitCode::kOk && report.code == ExitCode::kOk) {
+    report.code = e.code;
+    report.text = e.text;
+  }
+  if (options.verbose)
+    spdlog::info("peer {} leaves after {} rounds: {}", s.peer().name,
+                 s.session.counters().rounds, e.text);
+}
+
+// --- effects: compute -------------------------------------------------------
+
+void PeerHost::Impl::apply(HostedSession& s, const PrepareTrainer& e) {
+  spec = e.welcome.spec;
+  s.prepared = false;
+  if (options.verbose)
+    spdlog::info("peer {} is welcome as peer {}: {}, {} parameters, {} loss",
+                 s.peer().name, e.peer.value, spec->model, e.welcome.parameters,
+                 name_of(kLossNames, spec->loss));
+  compute_then(s, [this, &s, e] {
+    const std::string defect = s.prepare(e.peer, e.welcome);
+    return [this, &s, defect] {
+      s.prepared = defect.empty();
+      feed(s, TrainerPrepared{defect});
+      for (auto& [transfer, state] : std::exchange(s.early, {}))
+        if (s.prepared) admit_transfer(s, transfer, std::move(state));
+    };
+  });
+}
+
+void PeerHost::Impl::apply(HostedSession& s, const InitialiseDiscriminator&) {
+  compute(s, [&s]() -> std::optional<SessionEvent> {
+    s.initialise();
+    return std::nullopt;
+  });
+}
+
+void PeerHost::Impl::apply(HostedSession& s, const RestoreDiscriminator& e) {
+  const RunId run = s.session.run();
+  compute_then(s, [this, &s, e, run]() -> std::function<void()> {
+    const auto restored = s.restore(run, e.round);
+    if (restored) return {};
+    return [this, &s, e, why = restored.error().message] {
+      s.forget_checkpoint(e.round);
+      feed(s, RestoreFailed{why});
+    };
+  });
+}
+
+void PeerHost::Impl::apply(HostedSession& s, const Learn& e) {
+  const auto batch = batches.find({e.round, e.index});
+  if (batch == batches.end()) return;
+  compute(s, [&s, e, batch = batch->second]() -> std::optional<SessionEvent> {
+    s.learn(e.round, batch);
+    return std::nullopt;
+  });
+}
+
+void PeerHost::Impl::apply(HostedSession& s, const ComputeFeedback& e) {
+  const auto batch = batches.find({e.round, e.index});
+  if (batch == batches.end()) {
+    feed(s, Connected{});  // this peer fell so far behind that it starts anew
+    return;
+  }
+  compute_then(s, [this, &s, e, batch = batch->second] {
+    const ComputedFeedback computed = s.compute_feedback(batch);
+    return [this, &s, e, computed] {
+      s.computed = computed;
+      feed(s, FeedbackComputed{e.round});
+    };
+  });
+}
+
+void PeerHost::Impl::apply(HostedSession& s, const Install& e) {
+  auto node = s.arrivals.extract(e.arrival);
+  if (node.empty()) return;
+  compute_then(
+      s,
+      [this, &s, state = std::move(node.mapped())]() -> std::function<void()> {
+        const auto loaded = s.load(state);
+        if (loaded) return {};
+        return [this, &s, why = loaded.error().message] {
+          apply(s, Report{"keeps its discriminator: " + why, true});
+        };
+      });
+}
+
+void PeerHost::Impl::apply(HostedSession& s, const DropTransfer& e) {
+  s.arrivals.erase(e.arrival);
+}
+
+void PeerHost::Impl::apply(HostedSession& s, const SaveDiscriminator& e) {
+  const RunId run = s.session.run();
+  compute_then(s, [this, &s, e, run]() -> std::function<void()> {
+    const auto saved = s.save(run, e.round);
+    if (saved) return {};
+    return [this, &s, why = saved.error().message] {
+      apply(s, Report{"could not save its discriminator: " + why, true});
+    };
+  });
+}
+
+}  // namespace mdgan

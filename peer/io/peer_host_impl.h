@@ -1,0 +1,99 @@
+// What peer_host.cc (the loop, the network) and peer_effects.cc (what sessions
+// ask for) share, and nobody else includes.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/base/mailbox.h"
+#include "common/base/worker_pool.h"
+#include "common/net/channel.h"
+#include "peer/core/session.h"
+#include "peer/io/hosted_session.h"
+#include "peer/io/peer_host.h"
+
+namespace mdgan {
+
+struct PeerHost::Impl {
+  zmq::context_t& context;
+  PeerHostOptions options;
+  std::shared_ptr<const Dataset> data;
+
+  Mailbox mailbox;
+  std::vector<std::unique_ptr<HostedSession>> sessions;
+  std::optional<WorkerPool> pool;  // destroyed first: its tasks use the above
+  std::size_t computing = 0;       // tasks whose result has not come back
+
+  std::optional<zmq::socket_t> server;
+  std::optional<zmq::socket_t> listener;
+  std::map<std::string, zmq::socket_t> links;  // to other peers, by endpoint
+  std::string announced;                       // our listener, for hello
+
+  std::optional<DiscriminatorSpec> spec;  // once a session is welcomed
+  std::map<std::pair<Round, std::uint32_t>, SharedBatch> batches;
+
+  TimePoint last_heard;
+  TimePoint connected;
+  TimePoint last_report;
+  bool warned = false;
+  std::uint64_t next_arrival = 1;
+  PeerHostReport report;
+
+  Impl(zmq::context_t& c, PeerHostOptions o, std::shared_ptr<const Dataset> d)
+      : context(c), options(std::move(o)), data(std::move(d)) {}
+
+  Result<PeerHostReport> run();
+  Result<void> open();
+  Result<void> connect();
+  void poll();
+  TimePoint next_deadline() const;
+  void watch_server(TimePoint now);
+  void report_progress(TimePoint now);
+  bool over() const;
+
+  void on_server_message(Received received);
+  void on_batch(const protocol::Message& message, std::vector<Blob> tensors);
+  std::string defect_of_batch(const std::vector<Blob>& tensors) const;
+  void on_transfer(const protocol::Message& message,
+                   const std::vector<Blob>& tensors);
+  void admit_transfer(HostedSession& s, const protocol::Transfer& transfer,
+                      DiscriminatorState state);
+
+  void feed(HostedSession& s, const SessionEvent& event);
+  void feed_all(const SessionEvent& event);
+  HostedSession* by_peer(PeerId peer);
+
+  // One overload per effect: an effect without one does not compile.
+  void apply(HostedSession& s, const SayHello& e);
+  void apply(HostedSession& s, const SayToServer& e);
+  void apply(HostedSession& s, const SendFeedback& e);
+  void apply(HostedSession& s, const PrepareTrainer& e);
+  void apply(HostedSession& s, const InitialiseDiscriminator& e);
+  void apply(HostedSession& s, const RestoreDiscriminator& e);
+  void apply(HostedSession& s, const Learn& e);
+  void apply(HostedSession& s, const ComputeFeedback& e);
+  void apply(HostedSession& s, const SendTransfer& e);
+  void apply(HostedSession& s, const Install& e);
+  void apply(HostedSession& s, const DropTransfer& e);
+  void apply(HostedSession& s, const SaveDiscriminator& e);
+  void apply(HostedSession& s, const Report& e);
+  void apply(HostedSession& s, const Leave& e);
+
+  void send_transfer(HostedSession& s, SendTransfer e,
+                     const DiscriminatorState& state);
+  std::string reachable(const std::string& endpoint) const;
+  // Runs `work` on the session's strand and feeds the event it returns, if any,
+  // to the session, back on the loop.
+  void compute(HostedSession& s,
+               std::function<std::optional<SessionEvent>()> work);
+  // The same for work whose result is first kept on the loop.
+  void compute_then(HostedSession& s,
+                    std::function<std::function<void()>()> work);
+};
+
+}  // namespace mdgan

@@ -1,0 +1,33 @@
+// What a server's checkpoint holds besides the tensors' own format.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/tensor/blob.h"
+#include "protocol/result.h"
+#include "protocol/spec.h"
+#include "server/core/coordinator.h"
+
+namespace mdgan {
+
+// A run as a checkpoint brings it back; for a new run, its beginning.
+struct RunState {
+  RunId run{};
+  std::uint32_t incarnation = 1;
+  RunPosition position;
+  std::vector<NamedBlob> generator;  // empty: to be initialised
+  std::optional<ImageShape> image;
+  std::uint32_t k = 0;  // 0: not decided yet
+};
+
+// The JSON text of a checkpoint's meta.json: all of the state but the tensors.
+std::string describe_run(const RunState& state, const DiscriminatorSpec& spec);
+
+// Reads the newest valid checkpoint of a run. An error when there is none.
+Result<RunState> load_run(const std::filesystem::path& checkpoints);
+
+}  // namespace mdgan

@@ -1,0 +1,36 @@
+// Gathers what happens in a tick of some rounds and makes a StatsRecord of it.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+
+#include "server/io/stats_record.h"
+
+namespace mdgan {
+
+class TickStatistics {
+ public:
+  // The tick begins now; what came before does not count.
+  void restart();
+
+  // Seconds that a part of a round has taken are added here.
+  PhaseSeconds& phases() { return sum_.seconds; }
+  void add_sent(std::uint64_t bytes) { sum_.bytes_sent += bytes; }
+  void add_received(std::uint64_t bytes) { sum_.bytes_received += bytes; }
+  // The norm of the round that add_round() will report next.
+  void set_norm(double norm) { norm_ = norm; }
+  void add_round(std::uint64_t round, double d_loss, double g_loss);
+
+  bool empty() const { return rounds_ == 0; }
+  // The tick's record; the next tick begins. REQUIRES: !empty().
+  StatsRecord finish(std::uint32_t peers);
+
+ private:
+  StatsRecord sum_;
+  std::uint64_t rounds_ = 0;
+  double norm_ = 0;
+  std::chrono::steady_clock::time_point start_ =
+      std::chrono::steady_clock::now();
+};
+
+}  // namespace mdgan
