@@ -31,6 +31,15 @@ std::string host_name() {
   return name;
 }
 
+// An exception must not leave while the other thread still runs.
+Result<PeerHostReport> take_part(PeerHost& peers) {
+  try {
+    return peers.run();
+  } catch (const std::exception& e) {
+    return Error{std::string("a fault of this program: ") + e.what()};
+  }
+}
+
 // Waits for the first stop signal; ends when the write end of `quit` closes.
 void watch_for_stop(int stop, int quit, PeerHost& host) {
   zmq::pollitem_t items[] = {{nullptr, stop, ZMQ_POLLIN, 0},
@@ -79,7 +88,7 @@ ExitCode run(const PeerOptions& options) {
   int quit[2] = {-1, -1};
   if (pipe(quit) != 0) return report({"out of file descriptors"});
   std::thread watcher([&] { watch_for_stop(stop, quit[0], peers); });
-  const auto done = peers.run();
+  const auto done = take_part(peers);
   close(quit[1]);
   watcher.join();
   close(quit[0]);

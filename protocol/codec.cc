@@ -61,7 +61,7 @@ void pack_fields(Packer& p, const Goodbye& m) {
   pack_record(p, m.reason, presentable(m.text));
 }
 void pack_fields(Packer& p, const ErrorReply& m) {
-  pack_record(p, m.code, presentable(m.text));
+  pack_record(p, m.code, presentable(m.text), m.session);
 }
 
 // The enumerators' wire values are contiguous.
@@ -223,6 +223,7 @@ void read_fields(Reader& r, Goodbye& m) {
 void read_fields(Reader& r, ErrorReply& m) {
   m.code = read_enum(r, "code", ErrorCode::kMalformed, ErrorCode::kFull);
   m.text = r.text("text");
+  m.session = r.integer32("session");
 }
 
 template <typename Alternative>

@@ -189,6 +189,7 @@ enum class ErrorCode : std::uint8_t {
 struct ErrorReply {
   ErrorCode code = ErrorCode::kMalformed;
   std::string text;
+  std::uint32_t session = 0;  // of the hello that is refused
   friend bool operator==(const ErrorReply&, const ErrorReply&) = default;
 };
 

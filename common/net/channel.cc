@@ -17,7 +17,7 @@ using protocol::kFrameBytes;
 
 // Messages, not bytes: memory is bounded by the protocol, which has one round
 // per peer outstanding. Room for a round of all peers behind one connection.
-constexpr int kHighWaterMark = 4 * static_cast<int>(protocol::kMaxPeers);
+constexpr int kHighWaterMark = static_cast<int>(protocol::kMaxPeers);
 // Frames larger than this cost the sender its connection. CURVE adds 33 bytes.
 constexpr std::int64_t kMaxMessageSize = std::int64_t{kFrameBytes} + 4096;
 

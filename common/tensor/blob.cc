@@ -1,5 +1,6 @@
 #include "common/tensor/blob.h"
 
+#include <cmath>
 #include <cstdint>
 #include <cstring>
 #include <new>
@@ -42,6 +43,15 @@ bool is_finite(const Blob& blob) {
     carried |= (bits & kExponent) + kExponentOne;
   }
   return (carried & kSign) == 0;
+}
+
+bool is_within(const Blob& blob, float limit) {
+  const auto* values = reinterpret_cast<const float*>(blob.bytes.data());
+  const std::size_t n = blob.bytes.size() / sizeof(float);
+  int outside = 0;  // no early exit, so that the loop is vectorised
+  for (std::size_t i = 0; i < n; ++i)
+    outside |= static_cast<int>(!(std::fabs(values[i]) <= limit));
+  return outside == 0;
 }
 
 }  // namespace mdgan

@@ -1,5 +1,6 @@
-// A tensor's bytes without LibTorch: what crosses between sockets, files and the
-// trainers. A view with shared ownership; copying a Blob copies no tensor bytes.
+// A tensor's bytes without LibTorch: what crosses between sockets, files and
+// the trainers. A view with shared ownership; copying a Blob copies no tensor
+// bytes.
 #pragma once
 
 #include <cstddef>
@@ -14,7 +15,7 @@ namespace mdgan {
 
 struct Blob {
   protocol::TensorMeta meta;
-  std::span<const std::byte> bytes;  // little-endian, row-major, contiguous
+  std::span<const std::byte> bytes;   // little-endian, row-major, contiguous
   std::shared_ptr<const void> owner;  // keeps `bytes` alive: a tensor, a frame
   bool empty() const { return bytes.empty(); }
 };
@@ -30,5 +31,9 @@ Blob copy_blob(protocol::TensorMeta meta, std::span<const std::byte> bytes);
 
 // Whether every float32 in the blob is finite. REQUIRES: dtype float32.
 bool is_finite(const Blob& blob);
+
+// Whether every float32 in the blob is a number in [-limit, limit].
+// REQUIRES: dtype float32; limit finite.
+bool is_within(const Blob& blob, float limit);
 
 }  // namespace mdgan

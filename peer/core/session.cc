@@ -36,6 +36,10 @@ std::optional<PeerId> Session::peer() const {
 // --- events -----------------------------------------------------------------
 
 void Session::on(const Connected&, TimePoint now, Out& out) {
+  if (leave_when_done_) {  // there is no round left to finish
+    leave(ExitCode::kOk, "left on request", out);
+    return;
+  }
   state_ = State::kGreeting;
   open_.reset();
   batches_.clear();
@@ -99,7 +103,7 @@ void Session::on(const ServerSaid& e, TimePoint now, Out& out) {
       held_round_ = message.round;
     }
   } else if (const auto* abort = std::get_if<protocol::Abort>(&message.body)) {
-    if (swap_ && swap_->swap == abort->swap) drop_transfers(out);
+    if (swap_ && swap_->swap == abort->swap) end_swap(out);
   } else if (std::holds_alternative<protocol::Checkpoint>(message.body)) {
     if (state_ == State::kReady)
       out.emplace_back(SaveDiscriminator{message.round});
@@ -117,12 +121,10 @@ void Session::on(const BatchArrived& e, TimePoint, Out& out) {
   advance_round(out);
 }
 
-void Session::on(const TrainerPrepared& e, TimePoint, Out& out) {
+void Session::on(const TrainerPrepared& e, TimePoint now, Out& out) {
   if (state_ != State::kPreparing) return;
-  if (!e.defect.empty()) {
-    out.emplace_back(SayToServer{to_server(protocol::Goodbye{
-        protocol::Reason::kFailed, e.defect.substr(0, 200)})});
-    leave(ExitCode::kConfiguration, e.defect, out);
+  if (e.error) {
+    on(Failed{*e.error}, now, out);
     return;
   }
   state_ = State::kReady;
@@ -146,16 +148,16 @@ void Session::on(const TrainerPrepared& e, TimePoint, Out& out) {
 }
 
 void Session::on(const FeedbackComputed& e, TimePoint, Out& out) {
-  if (!open_ || open_->round != e.round) return;  // of an earlier connection
+  if (!open_ || open_->ask != e.ask) return;  // of an earlier connection
   protocol::Feedback feedback;
   feedback.generated = open_->generated;
   out.emplace_back(SendFeedback{to_server(std::move(feedback))});
-  held_round_ = e.round;
+  held_round_ = open_->round;
   ++counters_.rounds;
   open_.reset();
   batches_.clear();
   if (leave_when_done_) {
-    out.emplace_back(SaveDiscriminator{held_round_});
+    save_if_clean(out);
     out.emplace_back(SayToServer{
         to_server(protocol::Goodbye{protocol::Reason::kLeaving, "stopped"})});
     leave(ExitCode::kOk, "left on request", out);
@@ -171,13 +173,32 @@ void Session::on(const RestoreFailed& e, TimePoint now, Out& out) {
   on(Connected{}, now, out);
 }
 
+void Session::on(const Failed& e, TimePoint, Out& out) {
+  if (state_ != State::kGreeting)
+    out.emplace_back(SayToServer{to_server(
+        protocol::Goodbye{protocol::Reason::kFailed, e.error.message})});
+  leave(e.error.code, e.error.message, out);
+}
+
+void Session::on(const ServerLost& e, TimePoint, Out& out) {
+  save_if_clean(out);
+  leave(e.error.code, e.error.message, out);
+}
+
+// Between rounds the discriminator is as of held_round_ and worth keeping; in
+// the middle of one it is of no round that a run could go on from.
+void Session::save_if_clean(Out& out) {
+  if (state_ == State::kReady && held_round_.value > 0 &&
+      !(open_ && open_->learning))
+    out.emplace_back(SaveDiscriminator{held_round_});
+}
+
 void Session::on(const LeaveRequested&, TimePoint, Out& out) {
   if (open_ && open_->learning) {
     leave_when_done_ = true;  // finishes the round first
     return;
   }
-  if (state_ == State::kReady && held_round_.value > 0)
-    out.emplace_back(SaveDiscriminator{held_round_});
+  save_if_clean(out);
   if (state_ != State::kGreeting)
     out.emplace_back(SayToServer{
         to_server(protocol::Goodbye{protocol::Reason::kLeaving, "stopped"})});
@@ -188,12 +209,18 @@ void Session::on(const LeaveRequested&, TimePoint, Out& out) {
 
 void Session::on_welcome(const protocol::Message& message, Out& out) {
   const auto& welcome = std::get<protocol::Welcome>(message.body);
-  const bool awaited =
-      state_ == State::kGreeting ||
-      // No copy could be had: the server now says to start fresh.
-      (state_ == State::kReceiving && message.run == run_ &&
-       message.incarnation == incarnation_ &&
-       welcome.start != protocol::Start::kReceive);
+  const bool same_server =
+      message.run == run_ && message.incarnation == incarnation_;
+  // No copy could be had: the server now says to start in another way.
+  const bool instead_of_copy = same_server &&
+                               welcome_.start == protocol::Start::kReceive &&
+                               welcome.start != protocol::Start::kReceive;
+  if (state_ == State::kPreparing && instead_of_copy) {
+    welcome_ = welcome;  // for when the trainer is there
+    return;
+  }
+  const bool awaited = state_ == State::kGreeting ||
+                       (state_ == State::kReceiving && instead_of_copy);
   if (!awaited) return;  // the answer to a hello said twice
   drop_transfers(out);
   run_ = message.run;
@@ -241,7 +268,8 @@ void Session::on_round(const protocol::Message& message, Out& out) {
     return;
   }
   const auto& begin = std::get<protocol::RoundBegin>(message.body);
-  open_ = OpenRound{message.round, begin.generated, begin.discriminated};
+  open_ =
+      OpenRound{message.round, begin.generated, begin.discriminated, ++asks_};
   batches_.clear();
   advance_round(out);
 }
@@ -259,7 +287,8 @@ void Session::advance_round(Out& out) {
   }
   if (open_->learning && !open_->computing && arrived(open_->generated)) {
     open_->computing = true;
-    out.emplace_back(ComputeFeedback{open_->round, open_->generated});
+    out.emplace_back(
+        ComputeFeedback{open_->round, open_->generated, open_->ask});
   }
 }
 
@@ -316,22 +345,29 @@ void Session::stage(const TransferArrived& e, Out& out) {
     staged_ = e.arrival;
   else
     out.emplace_back(DropTransfer{e.arrival});
-  out.emplace_back(SayToServer{to_server(
-      protocol::Staged{swap_->swap, defect.empty(), defect.substr(0, 200)})});
+  out.emplace_back(SayToServer{
+      to_server(protocol::Staged{swap_->swap, defect.empty(), defect})});
 }
 
 void Session::on(const TransferFailed& e, TimePoint, Out& out) {
+  const std::string what = "cannot send the discriminator: " + e.reason;
+  out.emplace_back(Report{what, true});
+  // The server need not wait for the deadline.
   out.emplace_back(
-      Report{"could not send the discriminator: " + e.reason, true});
+      SayToServer{to_server(protocol::Staged{e.swap, false, what})});
+}
+
+void Session::end_swap(Out& out) {
+  if (staged_) out.emplace_back(DropTransfer{*staged_});
+  swap_.reset();
+  staged_.reset();
 }
 
 void Session::drop_transfers(Out& out) {
-  if (staged_) out.emplace_back(DropTransfer{*staged_});
+  end_swap(out);
   for (const TransferArrived& early : early_)
     out.emplace_back(DropTransfer{early.arrival});
-  swap_.reset();
   early_.clear();
-  staged_.reset();
 }
 
 // --- helpers ----------------------------------------------------------------

@@ -44,10 +44,10 @@ struct TransferArrived {
 };
 // The answers to the effects of the same names.
 struct TrainerPrepared {
-  std::string defect;  // the data or the model will not do
+  std::optional<Error> error;  // the data or the model will not do
 };
 struct FeedbackComputed {
-  Round round;
+  std::uint64_t ask = 0;  // of the ComputeFeedback
 };
 struct RestoreFailed {
   std::string reason;
@@ -56,6 +56,14 @@ struct TransferFailed {
   SwapId swap;
   std::string reason;
 };
+// This peer cannot go on: its arithmetic failed, or its discriminator diverged.
+struct Failed {
+  Error error;
+};
+// Nothing has been heard of the server for as long as this peer waits.
+struct ServerLost {
+  Error error;
+};
 // A person wants this peer to leave.
 struct LeaveRequested {};
 struct ClockTicked {};
@@ -63,7 +71,8 @@ struct ClockTicked {};
 using SessionEvent =
     std::variant<Connected, ServerSaid, BatchArrived, TransferArrived,
                  TrainerPrepared, FeedbackComputed, RestoreFailed,
-                 TransferFailed, LeaveRequested, ClockTicked>;
+                 TransferFailed, Failed, ServerLost, LeaveRequested,
+                 ClockTicked>;
 
 // --- effects ----------------------------------------------------------------
 
@@ -95,6 +104,7 @@ struct Learn {
 struct ComputeFeedback {
   Round round;
   std::uint32_t index = 0;
+  std::uint64_t ask = 0;  // tells a round asked anew from the first time
 };
 // Copy the discriminator as it is now and send it to `target` at `endpoint`.
 struct SendTransfer {
@@ -167,6 +177,7 @@ class Session {
     Round round;
     std::uint32_t generated = 0;
     std::uint32_t discriminated = 0;
+    std::uint64_t ask = 0;
     bool learning = false;
     bool computing = false;
   };
@@ -180,6 +191,8 @@ class Session {
   void on(const FeedbackComputed& e, TimePoint now, Out& out);
   void on(const RestoreFailed& e, TimePoint now, Out& out);
   void on(const TransferFailed& e, TimePoint now, Out& out);
+  void on(const Failed& e, TimePoint now, Out& out);
+  void on(const ServerLost& e, TimePoint now, Out& out);
   void on(const LeaveRequested& e, TimePoint now, Out& out);
   void on(const ClockTicked& e, TimePoint now, Out& out);
 
@@ -190,7 +203,9 @@ class Session {
   void on_error(const protocol::ErrorReply& error, TimePoint now, Out& out);
   void advance_round(Out& out);
   void stage(const TransferArrived& e, Out& out);
+  void end_swap(Out& out);
   void drop_transfers(Out& out);
+  void save_if_clean(Out& out);
   protocol::Message to_server(protocol::Body body) const;
   void leave(ExitCode code, const std::string& text, Out& out);
 
@@ -201,6 +216,7 @@ class Session {
   protocol::Welcome welcome_;
   Round held_round_;
   std::optional<OpenRound> open_;
+  std::uint64_t asks_ = 0;
   std::vector<std::pair<Round, std::uint32_t>> batches_;  // of the open round
   std::optional<protocol::Swap> swap_;   // announced, not ended
   std::vector<TransferArrived> early_;   // before their swap message

@@ -79,11 +79,11 @@ protocol::Hello HostedSession::hello(std::uint32_t session_number,
   hello.endpoint = endpoint;
   hello.nonce = nonce;
   std::optional<RunId> run;
-  if (prepared) run = session.run();
+  if (made) run = session.run();
   if (!run) run = newest_run(peer_.state);
   if (!run) return hello;
   hello.held_run = *run;
-  if (prepared) hello.held_round = session.held_round();
+  if (made) hello.held_round = session.held_round();
   for (const Round round : CheckpointStore(folder(*run), 1, 0).rounds())
     if (std::ranges::find(bad_, round) == bad_.end())
       hello.checkpoints.push_back(round.value);
@@ -99,25 +99,31 @@ std::string HostedSession::defect_of(const DiscriminatorState& state) const {
   return valid ? "" : valid.error().message;
 }
 
-std::string HostedSession::prepare(PeerId peer,
-                                   const protocol::Welcome& welcome) {
+std::optional<Error> HostedSession::prepare(PeerId peer,
+                                            const protocol::Welcome& welcome) {
   if (!trainer_ || spec_ != welcome.spec || trained_as_ != peer) {
+    std::optional<DiscriminatorState> kept;
+    if (trainer_) kept = trainer_->snapshot(true);
     trainer_.reset();
-    auto made = DiscriminatorTrainer::create(welcome.spec, data_, peer_.shard,
+    auto trainer = DiscriminatorTrainer::create(welcome.spec, data_, peer_.shard,
                                              peer, device_);
-    if (!made) return made.error().message;
-    trainer_ = std::move(*made);
+    if (!trainer) return trainer.error();
+    trainer_ = std::move(*trainer);
     spec_ = welcome.spec;
     trained_as_ = peer;
+    // Of another architecture it is of no use, and nobody will ask for it.
+    if (kept && trainer_->validate(*kept)) (void)trainer_->load(*kept).ok();
   }
   if (trainer_->schema() != welcome.schema ||
       trainer_->parameter_count() != welcome.parameters)
-    return "the server's discriminator '" + welcome.spec.model + "' has " +
-           std::to_string(welcome.parameters) + " parameters, ours has " +
-           std::to_string(trainer_->parameter_count()) +
-           " or other names and shapes: server and peer are of different "
-           "versions, install the same";
-  return "";
+    return Error{"the server's discriminator '" + welcome.spec.model +
+                     "' has " + std::to_string(welcome.parameters) +
+                     " parameters, ours has " +
+                     std::to_string(trainer_->parameter_count()) +
+                     " or other names and shapes: server and peer are of "
+                     "different versions, install the same",
+                 ExitCode::kConfiguration};
+  return std::nullopt;
 }
 
 void HostedSession::learn(Round round, const SharedBatch& batch) {

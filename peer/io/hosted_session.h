@@ -44,6 +44,7 @@ class HostedSession {
   std::map<std::uint64_t, DiscriminatorState> arrivals;
   // Transfers that came while the trainer was still being made.
   std::vector<std::pair<protocol::Transfer, DiscriminatorState>> early;
+  bool made = false;      // there has been a trainer: hello offers its D
   bool prepared = false;  // a trainer is there, and validate() may be called
 
   const HostedPeer& peer() const { return peer_; }
@@ -56,8 +57,9 @@ class HostedSession {
   void forget_checkpoint(Round round) { bad_.push_back(round); }
 
   // --- on the strand ---
-  // An empty string, or why this peer cannot train what the welcome asks for.
-  std::string prepare(PeerId peer, const protocol::Welcome& welcome);
+  // Nothing, or why this peer cannot train what the welcome asks for. A
+  // discriminator that is there already stays, whatever else changes.
+  std::optional<Error> prepare(PeerId peer, const protocol::Welcome& welcome);
   void initialise() { trainer_->initialise(); }
   void learn(Round round, const SharedBatch& batch);
   ComputedFeedback compute_feedback(const SharedBatch& batch);

@@ -3,6 +3,7 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <cmath>
 #include <utility>
 
 #include "common/net/endpoint.h"
@@ -12,7 +13,7 @@ namespace mdgan {
 namespace {
 
 // Connections to other peers that are kept open for the next swap.
-constexpr std::size_t kOutgoingLinks = 64;
+constexpr std::size_t kOutgoingLinks = 512;
 
 }  // namespace
 
@@ -120,10 +121,11 @@ void PeerHost::Impl::apply(HostedSession& s, const PrepareTrainer& e) {
                  s.peer().name, e.peer.value, spec->model, e.welcome.parameters,
                  name_of(kLossNames, spec->loss));
   compute_then(s, [this, &s, e] {
-    const std::string defect = s.prepare(e.peer, e.welcome);
-    return [this, &s, defect] {
-      s.prepared = defect.empty();
-      feed(s, TrainerPrepared{defect});
+    const std::optional<Error> error = s.prepare(e.peer, e.welcome);
+    return [this, &s, error] {
+      s.prepared = !error;
+      s.made = s.made || s.prepared;
+      feed(s, TrainerPrepared{error});
       for (auto& [transfer, state] : std::exchange(s.early, {}))
         if (s.prepared) admit_transfer(s, transfer, std::move(state));
     };
@@ -167,8 +169,16 @@ void PeerHost::Impl::apply(HostedSession& s, const ComputeFeedback& e) {
   compute_then(s, [this, &s, e, batch = batch->second] {
     const ComputedFeedback computed = s.compute_feedback(batch);
     return [this, &s, e, computed] {
+      if (!std::isfinite(computed.discriminator_loss) ||
+          !std::isfinite(computed.feedback.generator_loss)) {
+        feed(s, Failed{{"peer " + s.peer().name +
+                            "'s discriminator diverged in round " +
+                            std::to_string(e.round.value),
+                        ExitCode::kDiverged}});
+        return;
+      }
       s.computed = computed;
-      feed(s, FeedbackComputed{e.round});
+      feed(s, FeedbackComputed{e.ask});
     };
   });
 }

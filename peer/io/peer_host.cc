@@ -128,11 +128,11 @@ void PeerHost::Impl::watch_server(TimePoint now) {
   if (silent > options.connect_timeout) {
     for (const auto& s : sessions) {
       if (s->session.over()) continue;
-      report.code = ExitCode::kUnreachable;
-      report.text = "no word from " + options.server + " for " +
-                    std::to_string(options.connect_timeout.count()) +
-                    " s: is the server running, and the address right?";
-      feed(*s, LeaveRequested{});
+      feed(*s, ServerLost{{"no word from " + options.server + " for " +
+                               std::to_string(options.connect_timeout.count()) +
+                               " s: is the server running, and the address "
+                               "right?",
+                           ExitCode::kUnreachable}});
     }
     return;
   }
@@ -183,13 +183,21 @@ void PeerHost::Impl::on_server_message(Received received) {
                  std::get_if<protocol::Welcome>(&message.body)) {
     if (welcome->session >= sessions.size()) return;
     feed(*sessions[welcome->session], ServerSaid{message});
+  } else if (const auto* error =
+                 std::get_if<protocol::ErrorReply>(&message.body);
+             error != nullptr &&
+             error->code != protocol::ErrorCode::kUnknownPeer) {
+    // The refusal of a hello concerns the session that said it; one that the
+    // server could not even read, all of them.
+    if (error->code == protocol::ErrorCode::kVersion)
+      feed_all(ServerSaid{message});
+    else if (error->session < sessions.size() &&
+             !sessions[error->session]->session.peer())
+      feed(*sessions[error->session], ServerSaid{message});
+    else
+      spdlog::warn("the server reports: {}", error->text);
   } else if (HostedSession* s = by_peer(message.peer)) {
     feed(*s, ServerSaid{message});
-  } else if (std::holds_alternative<protocol::ErrorReply>(message.body)) {
-    // The refusal of a hello: it concerns whoever has not been welcomed.
-    for (const auto& each : sessions)
-      if (!each->session.over() && !each->session.peer())
-        feed(*each, ServerSaid{message});
   }
 }
 
@@ -292,10 +300,7 @@ void PeerHost::Impl::compute_then(HostedSession& s,
       then = work();
     } catch (const std::exception& e) {
       then = [this, &s, what = std::string(e.what())] {
-        spdlog::error("peer {}: {}", s.peer().name, what);
-        report.code = ExitCode::kBug;
-        report.text = what;
-        feed(s, LeaveRequested{});
+        feed(s, Failed{{what, ExitCode::kBug}});
       };
     }
     mailbox.post([this, then = std::move(then)] {

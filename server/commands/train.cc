@@ -67,6 +67,23 @@ PeerHostOptions local_host(const ServerOptions& options,
   return host;
 }
 
+// An exception must not leave while the other thread still runs.
+Result<PeerHostReport> run_host(PeerHost& host) {
+  try {
+    return host.run();
+  } catch (const std::exception& e) {
+    return Error{std::string("a fault of the local peers: ") + e.what()};
+  }
+}
+
+Finish run_shell(ServerShell& shell, ProgressLine& progress) {
+  try {
+    return shell.run(progress);
+  } catch (const std::exception& e) {
+    return {ExitCode::kBug, std::string("a fault of the server: ") + e.what()};
+  }
+}
+
 ExitCode train_in(const ServerOptions& options, const RunDirectory& directory,
                   const std::shared_ptr<const Dataset>& data, RunState state,
                   ProgressLine& progress, int stop) {
@@ -85,14 +102,14 @@ ExitCode train_in(const ServerOptions& options, const RunDirectory& directory,
     host = std::make_unique<PeerHost>(
         context, local_host(options, directory, *data), data);
     host_thread = std::thread([&] {
-      const auto done = host->run();
+      const auto done = run_host(*host);
       if (!done)
         shell.request_stop(done.error().code, done.error().message);
       else if (done->code != ExitCode::kOk)
         shell.request_stop(done->code, "a local peer failed: " + done->text);
     });
   }
-  const Finish finish = shell.run(progress);
+  const Finish finish = run_shell(shell, progress);
   if (host_thread.joinable()) {
     host->request_leave();  // whoever has not heard the goodbye
     host_thread.join();

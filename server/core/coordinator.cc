@@ -72,7 +72,11 @@ void Coordinator::on(const Started&, TimePoint, Out& out) {
 void Coordinator::on(const MessageArrived& e, TimePoint now, Out& out) {
   const protocol::Message& message = e.message;
   if (const auto* hello = std::get_if<protocol::Hello>(&message.body)) {
-    on_hello(e.connection, *hello, now, out);
+    if (e.defect.empty())
+      on_hello(e.connection, *hello, now, out);
+    else
+      refuse_hello(e.connection, *hello, protocol::ErrorCode::kMismatch,
+                   e.defect, out);
     return;
   }
   Member* member = find(e.connection, message.peer);
@@ -117,8 +121,8 @@ void Coordinator::on(const ModelReady& e, TimePoint now, Out& out) {
 void Coordinator::on(const ModelRefused& e, TimePoint, Out& out) {
   deciding_ = false;
   for (const auto& [connection, hello] : std::exchange(early_hellos_, {}))
-    refuse(connection, {}, protocol::ErrorCode::kMismatch, e.error.message,
-           out);
+    refuse_hello(connection, hello, protocol::ErrorCode::kMismatch,
+                 e.error.message, out);
   // A shape that came from a peer may be that peer's mistake; one that is
   // fixed cannot be cured by waiting.
   if (config_.image)
@@ -165,7 +169,7 @@ void Coordinator::on(const TimePassed&, TimePoint now, Out& out) {
     end_exchange(id, false, "not complete after swap-timeout", now, out);
 
   if (state_ == State::kCollecting && round_deadline_ <= now) {
-    if (quorum_reached()) {
+    if (quorum_reached() || stopping_) {
       close_round(now, out);
     } else if (!quorum_missed_) {
       quorum_missed_ = true;
@@ -175,7 +179,7 @@ void Coordinator::on(const TimePassed&, TimePoint now, Out& out) {
                                 "round-timeout; waiting for more",
                             true});
     } else {
-      give_up("fewer peers than the quorum answered within quorum-timeout",
+      give_up("fewer peers than the quorum answered within quorum-timeout", now,
               out);
       return;
     }
@@ -183,7 +187,7 @@ void Coordinator::on(const TimePassed&, TimePoint now, Out& out) {
   if (state_ == State::kWaiting && started_ && wait_deadline_ <= now) {
     give_up("still " + std::to_string(live_peers()) + " of " +
                 std::to_string(needed_peers()) + " peers after quorum-timeout",
-            out);
+            now, out);
     return;
   }
   call_back_debtors(now, out);
@@ -195,12 +199,12 @@ bool Coordinator::quorum_reached() const {
     return a.second.answer && a.second.answer->contributed;
   });
   const double quorum =
-      std::ceil(config_.quorum * static_cast<double>(asked_.size()));
+      std::ceil(config_.quorum * static_cast<double>(asked_count_));
   return static_cast<double>(contributed) >= std::max(1.0, quorum);
 }
 
-void Coordinator::give_up(const std::string& why, Out& out) {
-  out.emplace_back(SaveCheckpoint{position_.completed});
+void Coordinator::give_up(const std::string& why, TimePoint now, Out& out) {
+  save(now, out);
   finish(ExitCode::kBelowQuorum, protocol::Reason::kStopped,
          why + "; the run goes on with --resume", out);
 }
@@ -209,6 +213,10 @@ void Coordinator::give_up(const std::string& why, Out& out) {
 
 // Starts the next round, or waits for enough peers to do so.
 void Coordinator::begin_round(TimePoint now, Out& out) {
+  if (stopping_) {
+    end_round(now, out);
+    return;
+  }
   serve_joiners(now, out);
   const std::uint32_t live = live_peers();
   if (live < needed_peers() || (started_ && available().empty())) {
@@ -249,6 +257,7 @@ void Coordinator::ask_peers(TimePoint now, Out& out) {
   quorum_missed_ = false;
   round_deadline_ = now + config_.round_timeout;
   asked_.clear();
+  asked_count_ = peers.size();
   // Per connection, the batches its peers need: those to train on first, so
   // that a peer can begin before the others have arrived.
   std::map<ConnectionId, std::vector<std::uint32_t>> wanted;
@@ -312,10 +321,7 @@ void Coordinator::on_feedback(Member& member, const protocol::Message& message,
                               " is not used: " + defect,
                           true});
   }
-  if (quorum_missed_ && quorum_reached())
-    close_round(now, out);
-  else
-    close_round_if_complete(now, out);
+  close_round_if_complete(now, out);
 }
 
 void Coordinator::close_round_if_complete(TimePoint now, Out& out) {
@@ -323,28 +329,33 @@ void Coordinator::close_round_if_complete(TimePoint now, Out& out) {
   const bool complete = std::ranges::all_of(asked_, [](const auto& entry) {
     return entry.second.answer.has_value();
   });
-  if (complete) close_round(now, out);
+  if (complete || (quorum_missed_ && quorum_reached())) close_round(now, out);
 }
 
 void Coordinator::close_round(TimePoint now, Out& out) {
+  const bool enough = quorum_reached();
+  bool rubbish = false;
   StepGenerator step{current(), {}};
-  report_ = {current(), static_cast<std::uint32_t>(asked_.size())};
+  report_ = {current(), static_cast<std::uint32_t>(asked_count_)};
   for (const auto& [id, asked] : asked_) {  // by PeerId: the order of the sum
-    if (!asked.answer || !asked.answer->contributed) continue;
+    if (!asked.answer) continue;
+    if (!asked.answer->contributed) {
+      rubbish = true;
+      continue;
+    }
     step.contributors.push_back({id, asked.generated});
     report_.discriminator_loss += asked.answer->discriminator_loss;
     report_.generator_loss += asked.answer->generator_loss;
   }
   asked_.clear();
   state_ = State::kStepping;
-  if (step.contributors.empty()) {
-    // Everybody asked has vanished or sent rubbish: the round is asked anew.
-    if (++fruitless_ == kFruitlessRounds)
-      give_up("no peer gave a valid answer in " +
-                  std::to_string(kFruitlessRounds) + " attempts",
-              out);
-    else if (stopping_)
-      end_round(now, out);
+  if (step.contributors.empty() || (!enough && !stopping_)) {
+    // Too many of those asked have vanished or sent rubbish: ask anew.
+    fruitless_ += rubbish ? 1 : 0;
+    if (fruitless_ >= kFruitlessRounds)
+      give_up("in " + std::to_string(kFruitlessRounds) +
+                  " attempts fewer peers than the quorum gave a valid answer",
+              now, out);
     else
       begin_round(now, out);
     return;
@@ -367,12 +378,7 @@ void Coordinator::end_round(TimePoint now, Out& out) {
   const bool last = done.value >= config_.rounds;
   const bool periodic = config_.checkpoint_every > 0 && done.value > 0 &&
                         done.value % config_.checkpoint_every == 0;
-  if (started_ && (last || stopping_ || periodic)) {
-    for (auto& [id, member] : members_)
-      if (member.presence == Presence::kLive)
-        send(member, protocol::Checkpoint{}, now, out);
-    out.emplace_back(SaveCheckpoint{done});
-  }
+  if (started_ && (last || stopping_ || periodic)) save(now, out);
   if (last) {
     finish(ExitCode::kOk, protocol::Reason::kDone, "the run is complete", out);
   } else if (stopping_) {
@@ -381,6 +387,13 @@ void Coordinator::end_round(TimePoint now, Out& out) {
   } else {
     begin_round(now, out);
   }
+}
+
+void Coordinator::save(TimePoint now, Out& out) {
+  for (auto& [id, member] : members_)
+    if (member.presence == Presence::kLive)
+      send(member, protocol::Checkpoint{}, now, out);
+  out.emplace_back(SaveCheckpoint{position_.completed});
 }
 
 void Coordinator::finish(ExitCode code, protocol::Reason reason,
@@ -408,6 +421,13 @@ void Coordinator::send(Member& member, protocol::Body body, TimePoint now,
       member.connection,
       {config_.run, config_.incarnation, open ? current() : position_.completed,
        member.id, std::move(body)}});
+}
+
+bool Coordinator::knows(ConnectionId connection) const {
+  return std::ranges::any_of(members_, [&](const auto& entry) {
+    return entry.second.presence != Presence::kAbsent &&
+           entry.second.connection == connection;
+  });
 }
 
 const Coordinator::Member* Coordinator::find(ConnectionId connection,

@@ -71,6 +71,9 @@ class Coordinator {
   bool expects_feedback(ConnectionId connection,
                         const protocol::Message& message) const;
 
+  // Whether a peer of the run is on this connection.
+  bool knows(ConnectionId connection) const;
+
   const RunPosition& position() const { return position_; }
   const CoordinatorCounters& counters() const { return counters_; }
   std::uint32_t live_peers() const;
@@ -148,6 +151,10 @@ class Coordinator {
   void serve_joiners(TimePoint now, Out& out);
   void refuse(ConnectionId connection, PeerId peer, protocol::ErrorCode code,
               std::string text, Out& out) const;
+  void refuse_hello(ConnectionId connection, const protocol::Hello& hello,
+                    protocol::ErrorCode code, std::string text, Out& out) const;
+  void send_error(ConnectionId connection, PeerId peer,
+                  protocol::ErrorReply error, Out& out) const;
   void call_back_debtors(TimePoint now, Out& out);
   void send_progress(TimePoint now, Out& out);
   static Duration silence_allowed(const Member& member);
@@ -169,11 +176,12 @@ class Coordinator {
   void close_round_if_complete(TimePoint now, Out& out);
   void close_round(TimePoint now, Out& out);
   bool quorum_reached() const;
-  void give_up(const std::string& why, Out& out);
+  void give_up(const std::string& why, TimePoint now, Out& out);
   void end_round(TimePoint now, Out& out);
   void finish(ExitCode code, protocol::Reason reason, const std::string& text,
               Out& out);
 
+  void save(TimePoint now, Out& out);
   void send(Member& member, protocol::Body body, TimePoint now, Out& out);
   Member* find(ConnectionId connection, PeerId peer);
   const Member* find(ConnectionId connection, PeerId peer) const;
@@ -192,6 +200,7 @@ class Coordinator {
   std::vector<std::pair<ConnectionId, protocol::Hello>> early_hellos_;
   std::map<PeerId, Member> members_;
   std::map<PeerId, Asked> asked_;
+  std::size_t asked_count_ = 0;  // also those who have left since
   std::map<SwapId, Exchange> exchanges_;
   std::uint64_t next_swap_ = 1;
   bool generating_ = false;  // GenerateBatches is out, BatchesReady not in

@@ -41,18 +41,18 @@ void Coordinator::on_hello(ConnectionId connection,
   if (model_->spec.condition == Condition::kNone)
     image.classes = config_.image->classes;
   if (image != *config_.image) {
-    refuse(connection, {}, protocol::ErrorCode::kMismatch,
-           "the images of peer " + hello.name + " are " +
-               describe(hello.image) + ", this run's are " +
-               describe(*config_.image),
-           out);
+    refuse_hello(connection, hello, protocol::ErrorCode::kMismatch,
+                 "the images of peer " + hello.name + " are " +
+                     describe(hello.image) + ", this run's are " +
+                     describe(*config_.image),
+                 out);
     return;
   }
   const auto known = position_.names.find(hello.name);
   if (known == position_.names.end()) {
     if (members_.size() >= protocol::kMaxPeers) {
-      refuse(connection, {}, protocol::ErrorCode::kFull,
-             "this run takes no more peers", out);
+      refuse_hello(connection, hello, protocol::ErrorCode::kFull,
+                   "this run takes no more peers", out);
       return;
     }
     const PeerId id = choose_id(hello);
@@ -83,10 +83,10 @@ void Coordinator::on_hello(ConnectionId connection,
          protocol::Progress{protocol::Phase::kTraining, config_.rounds,
                             live_peers(), needed_peers()},
          now, out);
-    refuse(connection, {}, protocol::ErrorCode::kNameInUse,
-           "a live peer is named " + hello.name +
-               ": start this one with another --name",
-           out);
+    refuse_hello(connection, hello, protocol::ErrorCode::kNameInUse,
+                 "a live peer is named " + hello.name +
+                     ": start this one with another --name",
+                 out);
   }
 }
 
@@ -199,6 +199,11 @@ void Coordinator::serve_joiners(TimePoint now, Out& out) {
         (donors.empty() && present >= needed_peers())) {
       member.presence = Presence::kLive;
       send_welcome(member, protocol::Start::kFresh, {}, now, out);
+      out.emplace_back(Note{"peer " + std::to_string(id.value) + " (" +
+                                member.name +
+                                ") starts with a fresh discriminator: there "
+                                "was none to copy",
+                            true});
     } else if (!donors.empty()) {
       Exchange exchange;
       exchange.id = {next_swap_++};
@@ -211,11 +216,21 @@ void Coordinator::serve_joiners(TimePoint now, Out& out) {
 void Coordinator::refuse(ConnectionId connection, PeerId peer,
                          protocol::ErrorCode code, std::string text,
                          Out& out) const {
-  text.resize(std::min(text.size(), std::size_t{protocol::kMaxString}));
-  out.emplace_back(
-      SendMessage{connection,
-                  {config_.run, config_.incarnation, position_.completed, peer,
-                   protocol::ErrorReply{code, std::move(text)}}});
+  send_error(connection, peer, {code, std::move(text)}, out);
+}
+
+void Coordinator::refuse_hello(ConnectionId connection,
+                               const protocol::Hello& hello,
+                               protocol::ErrorCode code, std::string text,
+                               Out& out) const {
+  send_error(connection, {}, {code, std::move(text), hello.session}, out);
+}
+
+void Coordinator::send_error(ConnectionId connection, PeerId peer,
+                             protocol::ErrorReply error, Out& out) const {
+  out.emplace_back(SendMessage{connection,
+                               {config_.run, config_.incarnation,
+                                position_.completed, peer, std::move(error)}});
 }
 
 // A peer that has owed its answer for three round-timeouts may never have got

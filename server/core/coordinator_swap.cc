@@ -62,12 +62,14 @@ void Coordinator::begin_exchange(Exchange exchange, TimePoint now, Out& out) {
 void Coordinator::on_staged(Member& member, const protocol::Staged& staged,
                             TimePoint now, Out& out) {
   const auto it = exchanges_.find(staged.swap);
-  const bool is_target =
-      it != exchanges_.end() &&
-      std::ranges::any_of(it->second.edges, [&](const SwapEdge& edge) {
-        return edge.target == member.id;
-      });
-  if (!is_target) {
+  const auto takes_part = [&](bool as_source) {
+    return it != exchanges_.end() &&
+           std::ranges::any_of(it->second.edges, [&](const SwapEdge& edge) {
+             return (as_source ? edge.source : edge.target) == member.id;
+           });
+  };
+  // Success is the receiver's to tell; a sender can say that it failed.
+  if (!takes_part(false) && (staged.ok || !takes_part(true))) {
     ++counters_.unexpected;
     return;
   }

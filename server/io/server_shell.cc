@@ -18,6 +18,9 @@ using namespace std::chrono_literals;
 using Clock = std::chrono::steady_clock;
 
 constexpr int kBurst = 1024;
+// A gradient is around 1e-5; one beyond this is a fault, and a few such would
+// take the generator's weights with them.
+constexpr float kMaxFeedback = 1e6F;
 // Connections nobody said hello on are forgotten beyond so many.
 constexpr std::size_t kMaxConnections = 4 * protocol::kMaxPeers;
 
@@ -169,14 +172,19 @@ ConnectionId ServerShell::Impl::connection_of(const Received& received) {
   const auto [it, is_new] =
       by_routing_id.try_emplace(received.routing_id, next_connection);
   if (is_new) {
-    if (connections.size() >= kMaxConnections) {
-      by_routing_id.erase(connections.begin()->second.routing_id);
-      connections.erase(connections.begin());
-    }
     connections[{next_connection}] = {received.routing_id, received.address};
     ++next_connection;
+    if (connections.size() > kMaxConnections) forget_a_stranger();
   }
   return it->second;
+}
+
+void ServerShell::Impl::forget_a_stranger() {
+  const auto stranger = std::ranges::find_if(
+      connections, [&](const auto& c) { return !coordinator.knows(c.first); });
+  if (stranger == connections.end()) return;
+  by_routing_id.erase(stranger->second.routing_id);
+  connections.erase(stranger);
 }
 
 void ServerShell::Impl::on_received(Received received) {
@@ -185,9 +193,9 @@ void ServerShell::Impl::on_received(Received received) {
   if (!received.message) {
     const Error& error = received.message.error();
     Connection& connection = connections[id];
-    if (!std::exchange(connection.complained, true))
-      spdlog::warn("unreadable message from {}: {} (said once)",
-                   connection.address, error.message);
+    if (std::exchange(connection.complained, true)) return;
+    spdlog::warn("unreadable message from {}: {} (said once)",
+                 connection.address, error.message);
     protocol::Message reply;
     reply.run = state.run;
     reply.incarnation = state.incarnation;
@@ -219,6 +227,10 @@ void ServerShell::Impl::on_received(Received received) {
 
 std::string ServerShell::Impl::defect_of(
     const protocol::Message& message, const std::vector<Blob>& tensors) const {
+  if (const auto* hello = std::get_if<protocol::Hello>(&message.body)) {
+    const auto listener = parse_endpoint(hello->endpoint, "endpoint");
+    return listener ? "" : listener.error().message;
+  }
   if (!std::holds_alternative<protocol::Feedback>(message.body) || !spec)
     return "";
   const protocol::TensorMeta images{protocol::DType::kFloat32,
@@ -228,8 +240,9 @@ std::string ServerShell::Impl::defect_of(
   if (tensors.size() != 2 || tensors[0].meta != images ||
       tensors[1].meta != logits)
     return "its tensors have other shapes or types than this round's";
-  if (!is_finite(tensors[0]) || !is_finite(tensors[1]))
-    return "it holds values that are not finite";
+  if (!is_within(tensors[0], kMaxFeedback) ||
+      !is_within(tensors[1], kMaxFeedback))
+    return "it holds values that are not finite, or beyond 1e6";
   return "";
 }
 
@@ -239,7 +252,10 @@ void ServerShell::Impl::deliver(ConnectionId id,
                                 const protocol::Message& message,
                                 TensorFrames* frames) {
   const auto connection = connections.find(id);
-  if (connection == connections.end()) return;
+  if (connection == connections.end()) {
+    events.emplace_back(ConnectionLost{id});
+    return;
+  }
   std::uint64_t bytes = 0;
   const Sent sent =
       send(*router, connection->second.routing_id, message, frames, &bytes);

@@ -79,6 +79,7 @@ struct ServerShell::Impl {
   std::string defect_of(const protocol::Message& message,
                         const std::vector<Blob>& tensors) const;
   ConnectionId connection_of(const Received& received);
+  void forget_a_stranger();
   void deliver(ConnectionId id, const protocol::Message& message,
                TensorFrames* frames);
 

@@ -35,7 +35,7 @@ TYPES = ["hello", "welcome", "round", "batch", "feedback", "swap", "transfer",
 # Fields of the messages that a peer receives; a newer server may append more.
 FIELDS = {"welcome": 7, "round": 2, "batch": 2, "swap": 7, "transfer": 6,
           "commit": 1, "abort": 1, "checkpoint": 0, "progress": 4, "goodbye": 2,
-          "error": 2}
+          "error": 3}
 DTYPES = {1: numpy.dtype("<f4"), 2: numpy.dtype("<i4")}
 FRESH, KEEP, RESTORE, RECEIVE = 1, 2, 3, 4
 REASONS = {1: "done", 2: "stopped", 3: "leaving", 4: "failed"}
@@ -381,7 +381,7 @@ class Peer:
         self.state = "receiving" if start == RECEIVE else "ready"
         self.name_in_use_since = None
 
-    def on_error(self, code, text):
+    def on_error(self, code, text, session):
         print(f"peer.py: the server says: {text}", file=sys.stderr)
         now = time.monotonic()
         if code == UNKNOWN_PEER:

@@ -70,7 +70,7 @@ inline std::vector<Message> one_of_each() {
   add(Checkpoint{});
   add(Progress{Phase::kPaused, 50'000, 3, 4});
   add(Goodbye{Reason::kFailed, "out of memory"});
-  add(ErrorReply{ErrorCode::kUnknownPeer, "say hello again"});
+  add(ErrorReply{ErrorCode::kUnknownPeer, "say hello again", 7});
   return messages;
 }
 

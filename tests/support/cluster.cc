@@ -99,8 +99,8 @@ void Cluster::check_invariants() {
       due && *due + 2s < now_ && !finish_)
     fail("a timer of the server was not served");
   for (const auto& peer : peers_)
-    if (peer->arrivals.size() > 3)
-      fail("a peer holds more than three received discriminators");
+    if (peer->arrivals.size() > 10)
+      fail("a peer holds more than ten received discriminators");
 }
 
 // --- the server -------------------------------------------------------------
@@ -320,8 +320,8 @@ void Cluster::apply(Peer& peer, const SessionEffect& effect) {
       if (!peer.discriminator) fail("a peer trains without a discriminator");
     });
   } else if (const auto* work = std::get_if<ComputeFeedback>(&effect)) {
-    compute(peer, 2ms, [this, &peer, round = work->round] {
-      feed(peer, FeedbackComputed{round});
+    compute(peer, 2ms, [this, &peer, ask = work->ask] {
+      feed(peer, FeedbackComputed{ask});
     });
   } else if (const auto* transfer = std::get_if<SendTransfer>(&effect)) {
     compute(peer, 1ms, [this, &peer, e = *transfer] {

@@ -74,5 +74,19 @@ TEST_CASE("one number that is not finite is found anywhere", "[blob]") {
   CHECK(is_finite(view(values)));
 }
 
+TEST_CASE("a number beyond the limit is found anywhere", "[blob]") {
+  const auto bad = GENERATE(1.1F, -1.1F, 1e30F,
+                            std::numeric_limits<float>::quiet_NaN(),
+                            -std::numeric_limits<float>::infinity());
+  std::vector<float> values(37, 1.0F);
+  values[1] = -1.0F;
+  CHECK(is_within(view(values), 1.0F));
+  for (float& value : values) {
+    value = bad;
+    CHECK_FALSE(is_within(view(values), 1.0F));
+    value = 1.0F;
+  }
+}
+
 }  // namespace
 }  // namespace mdgan

@@ -1,0 +1,53 @@
+# Who may include what. The compiler does not see it: distributions keep all
+# headers in one folder, and one include path covers the whole repository.
+#   cmake -DSOURCE_DIR=... -P layering_test.cmake
+# forbid(FILES PATTERN WHY): no line of these files may match.
+function(forbid files pattern why)
+  foreach(file IN LISTS ${files})
+    file(STRINGS ${SOURCE_DIR}/${file} lines REGEX "${pattern}")
+    foreach(line IN LISTS lines)
+      message(SEND_ERROR "${file}: ${why}: ${line}")
+    endforeach()
+  endforeach()
+endfunction()
+
+function(sources result)
+  set(patterns)
+  foreach(folder IN LISTS ARGN)
+    list(APPEND patterns ${SOURCE_DIR}/${folder}/*.h ${SOURCE_DIR}/${folder}/*.cc)
+  endforeach()
+  file(GLOB_RECURSE files RELATIVE ${SOURCE_DIR} ${patterns})
+  if(NOT files)
+    message(SEND_ERROR "no sources in ${ARGN}")
+  endif()
+  set(${result} ${files} PARENT_SCOPE)
+endfunction()
+
+# protocol <- common <- peer <- server
+sources(protocol protocol)
+sources(common common)
+sources(peer peer)
+forbid(protocol "#include \"(common|peer|server|tests)/"
+       "protocol includes nothing of the others")
+forbid(common "#include \"(peer|server|tests)/" "common includes only protocol")
+forbid(peer "#include \"(server|tests)/" "a peer knows nothing of the server")
+sources(server server)
+forbid(server "#include \"tests/" "programs include no tests")
+
+# The pure parts: no sockets, threads, clock or tensors.
+sources(pure protocol server/core peer/core)
+forbid(pure "#include <(zmq|torch|ATen|c10|thread|mutex)"
+       "this part has no sockets, threads or tensors")
+forbid(pure "::now\\(" "this part has no clock")
+
+# msgpack stays behind the codec, LibTorch behind the arithmetic.
+sources(all protocol common peer server)
+set(outside_codec ${all})
+list(FILTER outside_codec EXCLUDE REGEX
+     "^protocol/([^/]*\\.cc|reader\\.h|writer\\.h)$")
+forbid(outside_codec "#include <msgpack" "only the codec knows msgpack")
+set(outside_arithmetic ${all})
+list(FILTER outside_arithmetic EXCLUDE REGEX
+     "^(common/(tensor|models|losses)|peer/train|server/train)/")
+forbid(outside_arithmetic "#include <(torch|ATen|c10)"
+       "only the arithmetic knows LibTorch")

@@ -1,0 +1,258 @@
+// Single situations of the coordinator that the simulation meets too rarely.
+#include "server/core/coordinator.h"
+
+#include <algorithm>
+#include <functional>
+
+#include "tests/support/catch.h"
+
+using namespace mdgan;
+using namespace std::chrono_literals;
+
+namespace {
+
+constexpr ImageShape kImage{1, 4, 4, 10};
+
+// A coordinator with its peers on connections 1, 2, ... that answers for the
+// shell what the test does not care about.
+class Server {
+ public:
+  explicit Server(CoordinatorConfig config, RunPosition position = {})
+      : coordinator(config, position), config_(config) {
+    DiscriminatorSpec spec;
+    spec.image = kImage;
+    feed(ModelReady{spec, {}, 100});
+  }
+
+  void feed(const ServerEvent& event) {
+    std::vector<ServerEffect> out;
+    coordinator.handle(event, now, out);
+    for (const ServerEffect& effect : out) {
+      effects.push_back(effect);
+      if (!stalled)
+        if (const auto* g = std::get_if<GenerateBatches>(&effect))
+          later_.push_back(BatchesReady{g->round});
+      if (const auto* s = std::get_if<StepGenerator>(&effect))
+        later_.push_back(GeneratorStepped{s->round});
+    }
+    while (!later_.empty()) {
+      const ServerEvent next = later_.front();
+      later_.erase(later_.begin());
+      feed(next);
+    }
+  }
+
+  void hello(std::uint64_t connection, const std::string& name,
+             const std::function<void(protocol::Hello&)>& change = {}) {
+    protocol::Hello hello;
+    hello.name = name;
+    hello.shard_size = 1000;
+    hello.image = kImage;
+    hello.endpoint = "tcp://h:1";
+    hello.nonce = connection;
+    if (change) change(hello);
+    protocol::Message message;
+    message.body = hello;
+    feed(MessageArrived{{connection}, message, ""});
+  }
+
+  void answer(std::uint64_t connection, PeerId peer, std::uint32_t generated,
+              const std::string& defect = "") {
+    protocol::Message message{config_.run,
+                              config_.incarnation,
+                              {coordinator.position().completed.value + 1},
+                              peer,
+                              protocol::Feedback{generated, 0, 0, 0, {}}};
+    feed(MessageArrived{{connection}, message, defect});
+  }
+
+  void wait(Duration time) {
+    now += time;
+    feed(TimePassed{});
+  }
+
+  template <typename Effect>
+  std::size_t count() const {
+    return static_cast<std::size_t>(
+        std::ranges::count_if(effects, [](const ServerEffect& e) {
+          return std::holds_alternative<Effect>(e);
+        }));
+  }
+  template <typename Body>
+  std::size_t sent() const {
+    return static_cast<std::size_t>(
+        std::ranges::count_if(effects, [](const ServerEffect& e) {
+          const auto* send = std::get_if<SendMessage>(&e);
+          return send && std::holds_alternative<Body>(send->message.body);
+        }));
+  }
+  const Finish* finish() const {
+    const auto* last = effects.empty() ? nullptr : &effects.back();
+    return last ? std::get_if<Finish>(last) : nullptr;
+  }
+
+  Coordinator coordinator;
+  TimePoint now{std::chrono::hours(1)};
+  bool stalled = false;  // GenerateBatches is not answered
+  std::vector<ServerEffect> effects;
+
+ private:
+  CoordinatorConfig config_;
+  std::vector<ServerEvent> later_;
+};
+
+CoordinatorConfig config(std::uint32_t peers) {
+  CoordinatorConfig c;
+  c.min_peers = peers;
+  c.k = default_k(peers);
+  c.rounds = 1000;
+  c.swap_epochs = 0;
+  return c;
+}
+
+}  // namespace
+
+TEST_CASE("k is max(2, floor(log2 N)) capped at N") {
+  CHECK(default_k(1) == 1);
+  CHECK(default_k(2) == 2);
+  CHECK(default_k(7) == 2);
+  CHECK(default_k(8) == 3);
+  CHECK(default_k(10) == 3);
+  CHECK(default_k(50) == 5);
+}
+
+TEST_CASE("the swap period is floor(m E / b), at least 1, and 0 is never") {
+  CHECK(swap_period(6000, 1, 10) == 600);
+  CHECK(swap_period(133, 0.5, 10) == 6);
+  CHECK(swap_period(5, 1, 10) == 1);
+  CHECK(swap_period(6000, 0, 10) == 0);
+}
+
+TEST_CASE("a swap cycle has no fixed point and is one cycle") {
+  const auto n = GENERATE(2U, 3U, 7U, 50U);
+  std::vector<PeerId> peers;
+  for (std::uint32_t i = 0; i < n; ++i) peers.push_back({2 * i + 1});
+  const auto edges = draw_swap_cycle(peers, 9, {77});
+  PeerId at = peers[0];
+  for (std::uint32_t step = 1; step <= n; ++step) {
+    at = std::ranges::find(edges, at, &SwapEdge::source)->target;
+    CHECK((at == peers[0]) == (step == n));
+  }
+  CHECK(edges == draw_swap_cycle(peers, 9, {77}));
+}
+
+TEST_CASE("a run that stops while batches are made and everybody leaves ends") {
+  Server s(config(2));
+  s.stalled = true;
+  s.hello(1, "a");
+  s.hello(2, "b");
+  s.feed(StopRequested{});
+  s.feed(ConnectionLost{{1}});
+  s.feed(ConnectionLost{{2}});
+  s.feed(BatchesReady{{1}});
+  REQUIRE(s.finish() != nullptr);
+  CHECK(s.finish()->code == ExitCode::kOk);
+}
+
+TEST_CASE("a stop waits no longer than the round's deadline for a hung peer") {
+  Server s(config(2));
+  s.hello(1, "a");
+  s.hello(2, "b");
+  s.feed(StopRequested{});
+  s.answer(1, {0}, 0);
+  CHECK(s.finish() == nullptr);
+  s.wait(61s);
+  REQUIRE(s.finish() != nullptr);
+  CHECK(s.finish()->code == ExitCode::kOk);
+  CHECK(s.coordinator.position().completed.value == 1);
+}
+
+TEST_CASE("the generator does not step on fewer answers than the quorum") {
+  Server s(config(4));
+  for (std::uint64_t i = 1; i <= 4; ++i) s.hello(i, std::to_string(i));
+  s.answer(1, {0}, 0);
+  for (std::uint64_t i = 2; i <= 4; ++i) s.feed(ConnectionLost{{i}});
+  CHECK(s.count<StepGenerator>() == 0);
+  // With two of four back the round is asked anew.
+  s.hello(7, "2", [](auto& h) { h.nonce = 70; });
+  CHECK(s.sent<protocol::RoundBegin>() == 6);
+  s.answer(1, {0}, 0);
+  s.answer(7, {1}, 1);
+  CHECK(s.count<StepGenerator>() == 1);
+}
+
+TEST_CASE(
+    "below the quorum for too long the run saves, peers too, and ends 8") {
+  Server s(config(2));
+  s.hello(1, "a");
+  s.hello(2, "b");
+  s.answer(1, {0}, 0);
+  s.answer(2, {1}, 1);
+  CHECK(s.coordinator.position().completed.value == 1);
+  s.feed(ConnectionLost{{1}});
+  s.feed(ConnectionLost{{2}});
+  s.hello(3, "a", [](auto& h) { h.nonce = 30; });  // needs 1: goes on alone
+  const auto saved = s.count<SaveCheckpoint>();
+  s.feed(ConnectionLost{{3}});
+  s.wait(301s);
+  REQUIRE(s.finish() != nullptr);
+  CHECK(s.finish()->code == ExitCode::kBelowQuorum);
+  CHECK(s.count<SaveCheckpoint>() == saved + 1);
+}
+
+TEST_CASE("who crashes again and again does not end the run") {
+  CoordinatorConfig c = config(1);
+  Server s(c);
+  for (std::uint64_t life = 1; life <= 20; ++life) {
+    s.hello(life, "a");
+    s.feed(ConnectionLost{{life}});
+  }
+  CHECK(s.finish() == nullptr);
+}
+
+TEST_CASE("nothing but rubbish ends the run with 8") {
+  Server s(config(1));
+  s.hello(1, "a");
+  for (int i = 0; i < 10 && !s.finish(); ++i) s.answer(1, {0}, 0, "not finite");
+  REQUIRE(s.finish() != nullptr);
+  CHECK(s.finish()->code == ExitCode::kBelowQuorum);
+  CHECK(s.count<StepGenerator>() == 0);
+}
+
+TEST_CASE(
+    "a resumed run restores who has the checkpoint, and who has none waits") {
+  RunPosition position;
+  position.completed = {40};
+  position.names = {{"a", {0}}, {"b", {1}}};
+  CoordinatorConfig c = config(2);
+  c.run[0] = std::byte{9};
+  Server s(c, position);
+  const auto start_of_last = [&] {
+    protocol::Start start{};
+    for (const auto& e : s.effects)
+      if (const auto* send = std::get_if<SendMessage>(&e))
+        if (const auto* w = std::get_if<protocol::Welcome>(&send->message.body))
+          start = w->start;
+    return start;
+  };
+  s.hello(1, "a", [&](auto& h) {
+    h.held_run = c.run;
+    h.checkpoints = {20, 40};
+  });
+  CHECK(start_of_last() == protocol::Start::kRestore);
+  s.hello(2, "b");
+  CHECK(start_of_last() == protocol::Start::kReceive);
+  CHECK(s.sent<protocol::Swap>() == 2);  // donor and receiver
+}
+
+TEST_CASE("another process with a live peer's name is refused") {
+  Server s(config(2));
+  s.hello(1, "a");
+  s.hello(2, "a");
+  CHECK(s.sent<protocol::ErrorReply>() == 1);
+  CHECK(s.coordinator.live_peers() == 1);
+  s.feed(ConnectionLost{{1}});
+  s.hello(2, "a");
+  CHECK(s.coordinator.live_peers() == 1);
+  CHECK(s.sent<protocol::Welcome>() == 2);
+}

@@ -1,0 +1,220 @@
+// Single situations of a peer's session that the simulation meets too rarely.
+#include "peer/core/session.h"
+
+#include <algorithm>
+
+#include "tests/support/catch.h"
+
+using namespace mdgan;
+using namespace std::chrono_literals;
+
+namespace {
+
+const RunId kRun{std::byte{7}};
+
+struct Peer {
+  Session session;
+  TimePoint now{std::chrono::hours(1)};
+  std::vector<SessionEffect> effects;
+
+  void feed(const SessionEvent& event) {
+    effects.clear();
+    session.handle(event, now, effects);
+  }
+  void says(protocol::Body body, std::uint64_t round = 1,
+            std::uint32_t incarnation = 1) {
+    feed(ServerSaid{{kRun, incarnation, {round}, {3}, std::move(body)}});
+  }
+  void welcome(protocol::Start start = protocol::Start::kFresh,
+               std::uint32_t incarnation = 1) {
+    protocol::Welcome welcome;
+    welcome.start = start;
+    says(welcome, 0, incarnation);
+  }
+  void be_ready() {
+    feed(Connected{});
+    welcome();
+    feed(TrainerPrepared{});
+  }
+  template <typename Effect>
+  const Effect* find() const {
+    for (const SessionEffect& e : effects)
+      if (const auto* found = std::get_if<Effect>(&e)) return found;
+    return nullptr;
+  }
+  template <typename Body>
+  const Body* said() const {
+    for (const SessionEffect& e : effects)
+      if (const auto* say = std::get_if<SayToServer>(&e))
+        if (const auto* body = std::get_if<Body>(&say->message.body))
+          return body;
+    return nullptr;
+  }
+};
+
+protocol::Swap receives(std::uint64_t swap) {
+  protocol::Swap plan;
+  plan.swap = {swap};
+  plan.token = 100 + swap;
+  plan.receives = true;
+  plan.source = {5};
+  return plan;
+}
+
+TransferArrived transfer(std::uint64_t swap, std::uint64_t arrival) {
+  TransferArrived arrived;
+  arrived.transfer.swap = {swap};
+  arrived.transfer.token = 100 + swap;
+  arrived.transfer.source = {5};
+  arrived.arrival = arrival;
+  return arrived;
+}
+
+}  // namespace
+
+TEST_CASE("learning begins with X^d, before X^g has arrived") {
+  Peer p;
+  p.be_ready();
+  p.says(protocol::RoundBegin{0, 1});
+  p.feed(BatchArrived{{1}, 1});
+  REQUIRE(p.find<Learn>());
+  CHECK(p.find<Learn>()->index == 1);
+  CHECK_FALSE(p.find<ComputeFeedback>());
+  p.feed(BatchArrived{{1}, 0});
+  REQUIRE(p.find<ComputeFeedback>());
+  CHECK(p.find<ComputeFeedback>()->index == 0);
+}
+
+TEST_CASE(
+    "a start that replaces the copy is obeyed while the trainer is made") {
+  Peer p;
+  p.feed(Connected{});
+  p.welcome(protocol::Start::kReceive);
+  p.welcome(protocol::Start::kFresh);
+  p.feed(TrainerPrepared{});
+  CHECK(p.find<InitialiseDiscriminator>());
+  p.says(protocol::RoundBegin{0, 0});
+  p.feed(BatchArrived{{1}, 0});
+  CHECK(p.find<Learn>());
+}
+
+TEST_CASE("a welcome said twice does not begin anew") {
+  Peer p;
+  p.be_ready();
+  p.welcome();
+  CHECK(p.effects.empty());
+}
+
+TEST_CASE("what was computed before a reconnect is not the answer after it") {
+  Peer p;
+  p.be_ready();
+  p.says(protocol::RoundBegin{0, 0});
+  p.feed(BatchArrived{{1}, 0});
+  const auto first = p.find<ComputeFeedback>()->ask;
+  p.feed(Connected{});
+  p.welcome(protocol::Start::kKeep);
+  p.feed(TrainerPrepared{});
+  p.says(protocol::RoundBegin{1, 1});
+  p.feed(BatchArrived{{1}, 1});
+  REQUIRE(p.find<ComputeFeedback>());
+  const auto second = p.find<ComputeFeedback>()->ask;
+  p.feed(FeedbackComputed{first});
+  CHECK_FALSE(p.find<SendFeedback>());
+  p.feed(FeedbackComputed{second});
+  CHECK(p.find<SendFeedback>());
+}
+
+TEST_CASE(
+    "a discriminator is installed on commit only, and from the right peer") {
+  Peer p;
+  p.be_ready();
+  p.says(receives(4));
+  TransferArrived forged = transfer(4, 1);
+  forged.transfer.token = 0;
+  p.feed(forged);
+  CHECK(p.find<DropTransfer>());
+  CHECK_FALSE(p.said<protocol::Staged>());
+  p.feed(transfer(4, 2));
+  REQUIRE(p.said<protocol::Staged>());
+  CHECK(p.said<protocol::Staged>()->ok);
+  CHECK_FALSE(p.find<Install>());
+  p.says(protocol::Commit{{4}});
+  REQUIRE(p.find<Install>());
+  CHECK(p.find<Install>()->arrival == 2);
+  p.says(protocol::Commit{{4}});
+  CHECK_FALSE(p.find<Install>());
+}
+
+TEST_CASE("an abort leaves the next exchange's early transfer alone") {
+  Peer p;
+  p.be_ready();
+  p.says(receives(4));
+  p.feed(transfer(5, 9));  // faster than its swap message
+  p.says(protocol::Abort{{4}});
+  CHECK_FALSE(p.find<DropTransfer>());
+  p.says(receives(5));
+  REQUIRE(p.said<protocol::Staged>());
+  CHECK(p.said<protocol::Staged>()->ok);
+}
+
+TEST_CASE("a transfer that cannot be used is refused with its reason") {
+  Peer p;
+  p.be_ready();
+  p.says(receives(4));
+  TransferArrived bad = transfer(4, 1);
+  bad.defect = "not finite";
+  p.feed(bad);
+  REQUIRE(p.said<protocol::Staged>());
+  CHECK_FALSE(p.said<protocol::Staged>()->ok);
+  CHECK(p.said<protocol::Staged>()->reason == "not finite");
+  CHECK(p.find<DropTransfer>());
+}
+
+TEST_CASE("messages of another incarnation are ignored") {
+  Peer p;
+  p.be_ready();
+  p.says(protocol::RoundBegin{0, 0}, 1, 2);
+  p.feed(BatchArrived{{1}, 0});
+  CHECK(p.effects.empty());
+  CHECK(p.session.counters().refused == 1);
+}
+
+TEST_CASE(
+    "leaving finishes the round, and does not hang when the server is gone") {
+  Peer p;
+  p.be_ready();
+  p.says(protocol::RoundBegin{0, 0});
+  p.feed(BatchArrived{{1}, 0});
+  p.feed(LeaveRequested{});
+  CHECK_FALSE(p.session.over());
+  SECTION("the round ends") {
+    p.feed(FeedbackComputed{1});
+    CHECK(p.find<SendFeedback>());
+    CHECK(p.find<SaveDiscriminator>());
+    CHECK(p.session.over());
+  }
+  SECTION("the connection is made anew") {
+    p.feed(Connected{});
+    CHECK(p.session.over());
+  }
+}
+
+TEST_CASE("arithmetic that fails ends the session at once, with its code") {
+  Peer p;
+  p.be_ready();
+  p.says(protocol::RoundBegin{0, 0});
+  p.feed(BatchArrived{{1}, 0});
+  p.feed(Failed{{"diverged", ExitCode::kDiverged}});
+  REQUIRE(p.find<Leave>());
+  CHECK(p.find<Leave>()->code == ExitCode::kDiverged);
+  CHECK(p.said<protocol::Goodbye>());
+  CHECK_FALSE(p.find<SaveDiscriminator>());
+}
+
+TEST_CASE("an unknown peer says hello again and keeps what it has") {
+  Peer p;
+  p.be_ready();
+  p.says(protocol::ErrorReply{protocol::ErrorCode::kUnknownPeer, "?"});
+  CHECK(p.find<SayHello>());
+  CHECK_FALSE(p.session.over());
+}
