@@ -19,7 +19,8 @@ Usage: ./run.sh [OPTION ...] [-- SERVER OPTION ...]
   --config FILE  what to train; see configs/     [configs/fashion-mlp.ini]
   --help         this text
 
-What follows -- goes to `mdgan-server train`, whose --help lists it all:
+What follows -- goes to `mdgan-server train`, whose --help lists it all (paths
+there are relative to this repository):
   ./run.sh --rounds 500 -- --seed 7 --swap-epochs 0
 
 As it stands it trains for about three minutes on two cores. Ctrl-C ends it
@@ -117,7 +118,7 @@ run_peer() {
   local status=0
   "$bin/mdgan-peer" --server "$address" --data "$data" --shard "$1/$peers" \
     --listen "tcp://127.0.0.1:0" --name "peer-$1" --quiet \
-    --state-dir "$scratch/state" --connect-timeout 60 || status=$?
+    --connect-timeout 60 || status=$?
   case $status in
     2 | 3 | 6)
       echo "$status" >"$scratch/failed"

@@ -25,7 +25,7 @@ shift || true
 source common/setup.sh
 install_packages "${packages_build[@]}" "${packages_data[@]}" \
   "${packages_test[@]}"
-build "$preset"
+build "$preset" -DMDGAN_BUILD_TESTS=ON
 
 # One thread: the sums are the same on every machine, and tests run in parallel.
 export OMP_NUM_THREADS=1

@@ -64,6 +64,6 @@ build() {
 }
 
 if [[ ${BASH_SOURCE[0]} == "$0" ]]; then
-  declare -n list="packages_$1"
+  declare -n list="packages_${1:?build, data or test}"
   printf '%s\n' "${list[@]}"
 fi

@@ -89,7 +89,8 @@ OptionTable peer_table(PeerOptions& o) {
        {"The network",
         {{"listen", &o.listen, "tcp://ADDR:PORT",
           "Where other peers bring discriminators at a swap. Port 0: any that "
-          "is free; *: all of this machine's addresses."},
+          "is free; *: all of this machine's addresses. With a server on "
+          "127.0.0.1 the default is 127.0.0.1 too."},
          {"advertise", &o.advertise, "tcp://HOST:PORT",
           "How other peers reach that, when it is behind a translation of "
           "addresses. Empty: where the server sees this peer."}}},

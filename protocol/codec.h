@@ -1,6 +1,6 @@
 // Messages to envelope bytes and back. Only its implementation (codec.cc with
-// reader.h and writer.h beside it) knows msgpack. Reads
-// bytes from anybody: never throws, never allocates more than limits.h allows.
+// reader.h and writer.h beside it) knows msgpack. Reads bytes from anybody: never
+// throws, never allocates more than limits.h allows.
 #pragma once
 
 #include <cstddef>
@@ -20,9 +20,9 @@ namespace mdgan::protocol {
 std::vector<std::byte> encode(const Message& message);
 
 // The reverse. The error names the field that was wrong, what was expected and
-// what was there; a different major version is an error with ExitCode
-// kConfiguration that names both versions, anything else has kBug's place taken
-// by the caller (the message is dropped and counted).
+// what was there. Another major version is an error with
+// ExitCode::kConfiguration that names both; of any other error the code means
+// nothing (the caller drops the message).
 Result<Message> decode(std::span<const std::byte> envelope);
 
 // The tensors that follow the envelope: the body's list, or empty.

@@ -1,3 +1,5 @@
+#include <spdlog/spdlog.h>
+
 #include <cstdio>
 #include <exception>
 #include <variant>
@@ -24,6 +26,7 @@ ExitCode run(const HelpRequest& request) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  spdlog::set_pattern("%^%l%$: %v");  // training sets one of its own
   try {
     const auto command = parse_server_options(argc, argv);
     if (!command) {

@@ -3,9 +3,9 @@
 #include <spdlog/fmt/fmt.h>
 
 #include <algorithm>
-#include <bit>
 
 #include "common/options/text.h"
+#include "server/core/swap_cycle.h"
 #include "server/tool_options.h"
 #include "server/train_options.h"
 
@@ -150,10 +150,8 @@ std::string server_configuration_template() {
 
 std::uint32_t batches_per_round(const ServerOptions& options,
                                 std::uint32_t peers) {
-  const auto floor_log2 =
-      static_cast<std::uint32_t>(std::bit_width(std::max(peers, 1U)) - 1);
-  const std::uint32_t k = options.k ? options.k : std::max(2U, floor_log2);
-  return std::clamp(k, 1U, std::max(peers, 1U));
+  if (options.k == 0) return default_k(peers);
+  return std::clamp(options.k, 1U, std::max(peers, 1U));
 }
 
 DiscriminatorSpec discriminator_spec(const ServerOptions& options,

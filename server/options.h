@@ -76,6 +76,7 @@ struct SampleOptions {
   std::uint32_t count = 64;
   std::string out = "grid.png";
   std::vector<std::int32_t> classes;  // empty: all, in turn
+  std::uint64_t round = 0;            // of the checkpoint; 0: the newest
   std::optional<std::uint64_t> seed;  // nothing: the run's own
 };
 
@@ -83,6 +84,7 @@ struct SampleOptions {
 struct ExportOptions {
   std::string run;
   std::string out = "generator.safetensors";
+  std::uint64_t round = 0;  // of the checkpoint; 0: the newest
   bool ema = true;  // the moving average rather than the weights under training
 };
 

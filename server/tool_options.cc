@@ -8,7 +8,7 @@ namespace mdgan {
 namespace {
 
 constexpr std::string_view kSampleIntro =
-    R"(Makes a grid of pictures from the newest checkpoint of a run.
+    R"(Makes a grid of pictures from a checkpoint of a run.
 
 Usage: mdgan-server sample --run DIR [--KEY VALUE ...]
 
@@ -19,7 +19,7 @@ Example: eight pictures of each of the classes 0 and 7
 )";
 
 constexpr std::string_view kExportIntro =
-    R"(Writes the generator of a run's newest checkpoint as a safetensors file, with
+    R"(Writes the generator of a run's checkpoint as a safetensors file, with
 PyTorch's names and shapes.
 
 Usage: mdgan-server export --run DIR [--KEY VALUE ...]
@@ -96,6 +96,11 @@ Result<ParsedCommand> parse_sample(std::span<const char* const> arguments) {
   OptionTable table(
       {{"Options",
         {{"run", &o.run, "DIR", "The run's folder. Required."},
+         {"round",
+          &o.round,
+          "N",
+          "Of the checkpoint of this round. 0: of the newest.",
+          {0, 1e12}},
          {"count", &o.count, "N", "Pictures in the grid.", {1, 65536}},
          {"out", &o.out, "FILE", "The PNG file to write."},
          {"classes", class_list(&o.classes), "LIST",
@@ -116,6 +121,11 @@ Result<ParsedCommand> parse_export(std::span<const char* const> arguments) {
   OptionTable table(
       {{"Options",
         {{"run", &o.run, "DIR", "The run's folder. Required."},
+         {"round",
+          &o.round,
+          "N",
+          "Of the checkpoint of this round. 0: of the newest.",
+          {0, 1e12}},
          {"out", &o.out, "FILE", "The safetensors file to write."},
          {"weights", weights(&o.ema), "WHICH",
           "ema: the moving average the pictures come from; generator: the "

@@ -57,7 +57,9 @@ OptionGroup peers_group(ServerOptions& o) {
       "Peers",
       {{"bind", tcp_endpoint(&o.bind), "tcp://ADDR:PORT",
         "Where peers reach this server. Without it: tcp://127.0.0.1:5555, "
-        "for peers on this machine; nothing with --local-peers. "
+        "for peers on this machine; nothing with --local-peers. Port 0: any "
+        "that "
+        "is free. "
         "tcp://0.0.0.0:5555 is for peers from anywhere: the connection is "
         "not encrypted, so only on a network you trust."},
        {"min-peers",
@@ -232,7 +234,7 @@ OptionGroup run_group(ServerOptions& o) {
         "A line in stats.jsonl and on the terminal every so many rounds.",
         {1, 1e9}},
        {"samples-every", &o.samples_every, "ROUNDS",
-        "A grid of pictures in samples/. 0: only at the end.", kRounds},
+        "A grid of pictures in samples/. 0: only of the last round.", kRounds},
        {"checkpoint-every", &o.checkpoint_every, "ROUNDS",
         "A checkpoint of server and peers. 0: only at the end.", kRounds},
        {"keep-last",

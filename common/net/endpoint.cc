@@ -20,6 +20,7 @@ Result<Endpoint> parse_endpoint(std::string_view text, std::string_view what) {
                     std::string(rest.substr(colon + 1))};
   if (endpoint.host.find_first_of(" /;@") != std::string::npos)
     return wrong("has a host with a character that no host has");
+  if (endpoint.port == "0") endpoint.port = "*";
   if (endpoint.port == "*") return endpoint;
   unsigned port = 0;
   const char* end = endpoint.port.data() + endpoint.port.size();

@@ -42,7 +42,9 @@ struct TransferArrived {
   std::string defect;
   std::uint64_t arrival = 0;
 };
-// The answers to the effects of the same names.
+// Answers: TrainerPrepared to PrepareTrainer, FeedbackComputed to
+// ComputeFeedback, RestoreFailed to RestoreDiscriminator, TransferFailed to
+// SendTransfer.
 struct TrainerPrepared {
   std::optional<Error> error;  // the data or the model will not do
 };

@@ -105,8 +105,8 @@ std::optional<Error> HostedSession::prepare(PeerId peer,
     std::optional<DiscriminatorState> kept;
     if (trainer_) kept = trainer_->snapshot(true);
     trainer_.reset();
-    auto trainer = DiscriminatorTrainer::create(welcome.spec, data_, peer_.shard,
-                                             peer, device_);
+    auto trainer = DiscriminatorTrainer::create(welcome.spec, data_,
+                                                peer_.shard, peer, device_);
     if (!trainer) return trainer.error();
     trainer_ = std::move(*trainer);
     spec_ = welcome.spec;

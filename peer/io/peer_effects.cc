@@ -106,7 +106,7 @@ void PeerHost::Impl::apply(HostedSession& s, const Leave& e) {
     report.code = e.code;
     report.text = e.text;
   }
-  if (options.verbose)
+  if (options.verbose && (e.code == ExitCode::kOk || sessions.size() > 1))
     spdlog::info("peer {} leaves after {} rounds: {}", s.peer().name,
                  s.session.counters().rounds, e.text);
 }

@@ -26,7 +26,7 @@ struct PeerHost::Impl {
 
   Mailbox mailbox;
   std::vector<std::unique_ptr<HostedSession>> sessions;
-  std::optional<WorkerPool> pool;  // destroyed first: its tasks use the above
+  std::optional<WorkerPool> pool;  // waits for its tasks, which use the above
   std::size_t computing = 0;       // tasks whose result has not come back
 
   std::optional<zmq::socket_t> server;

@@ -9,7 +9,7 @@
 namespace mdgan {
 
 ExitCode run_export(const ExportOptions& options) {
-  const auto saved = load_generator(options.run);
+  const auto saved = load_generator(options.run, {options.round});
   if (!saved) return report(saved.error());
   const bool has_ema = saved->spec.ema > 0;
   const std::string weights = options.ema && has_ema ? "ema" : "generator";

@@ -9,7 +9,7 @@
 namespace mdgan {
 
 ExitCode run_sample(const SampleOptions& options) {
-  const auto saved = load_generator(options.run);
+  const auto saved = load_generator(options.run, {options.round});
   if (!saved) return report(saved.error());
   set_compute_threads(static_cast<int>(saved->options.threads));
   for (const std::int32_t c : options.classes)

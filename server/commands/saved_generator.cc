@@ -2,7 +2,8 @@
 
 namespace mdgan {
 
-Result<SavedGenerator> load_generator(const std::filesystem::path& run) {
+Result<SavedGenerator> load_generator(const std::filesystem::path& run,
+                                      Round round) {
   const std::string config = (run / "config.ini").string();
   if (!std::filesystem::exists(config))
     return Error{run.string() +
@@ -15,7 +16,7 @@ Result<SavedGenerator> load_generator(const std::filesystem::path& run) {
   if (!parsed) return parsed.error();
   SavedGenerator saved;
   saved.options = std::get<ServerOptions>(*parsed);
-  auto state = load_run(run / "checkpoints");
+  auto state = load_run(run / "checkpoints", round);
   if (!state) return state.error();
   saved.state = std::move(*state);
   saved.spec = generator_spec(saved.options, *saved.state.image, saved.state.k);

@@ -1,4 +1,4 @@
-// A run's generator, as its newest checkpoint has it.
+// A run's generator, as a checkpoint has it.
 #pragma once
 
 #include <filesystem>
@@ -15,8 +15,9 @@ struct SavedGenerator {
   RunState state;
 };
 
-// Fails with kCheckpoint when the folder is no run or holds no valid
-// checkpoint.
-Result<SavedGenerator> load_generator(const std::filesystem::path& run);
+// From the checkpoint of `round`, or the newest valid one when that is 0. Fails
+// with kCheckpoint when the folder is no run or holds no such checkpoint.
+Result<SavedGenerator> load_generator(const std::filesystem::path& run,
+                                      Round round);
 
 }  // namespace mdgan

@@ -46,13 +46,15 @@ Result<std::optional<ImageShape>> known_image(const ServerOptions& options,
   return image;
 }
 
+// `endpoint`: where other peers connect to; empty when there are none.
 PeerHostOptions local_host(const ServerOptions& options,
+                           const std::string& endpoint,
                            const RunDirectory& directory, const Dataset& data) {
   PeerHostOptions host;
   host.server = kLocalEndpoint;
-  const bool others_join =
-      options.bind && !is_loopback(*parse_endpoint(*options.bind, "bind"));
-  host.listen = others_join ? "tcp://*:*" : "tcp://127.0.0.1:*";
+  const auto bound = parse_endpoint(endpoint, "bind");
+  host.listen =
+      bound && !is_loopback(*bound) ? "tcp://*:*" : "tcp://127.0.0.1:*";
   host.device = options.device;
   host.threads = options.threads;
   host.workers =
@@ -100,7 +102,7 @@ ExitCode train_in(const ServerOptions& options, const RunDirectory& directory,
   std::thread host_thread;
   if (options.local_peers > 0) {
     host = std::make_unique<PeerHost>(
-        context, local_host(options, directory, *data), data);
+        context, local_host(options, shell.endpoint(), directory, *data), data);
     host_thread = std::thread([&] {
       const auto done = run_host(*host);
       if (!done)
@@ -148,6 +150,7 @@ ExitCode run_train(const ServerOptions& options) {
   auto progress = ProgressLine::open(terminal);
   if (!progress) return report(progress.error());
 
+  const int stop = install_stop_signals();
   RunState state;
   if (options.resume.empty()) {
     fill_random(state.run);
@@ -170,11 +173,11 @@ ExitCode run_train(const ServerOptions& options) {
       !written)
     return report(written.error());
 
-  const int stop = install_stop_signals();
   spdlog::info("run directory {}", directory->path().string());
   const ExitCode code =
       train_in(options, *directory, data, std::move(state), **progress, stop);
-  spdlog::info("pictures are in {}", directory->samples().string());
+  if (!std::filesystem::is_empty(directory->samples()))
+    spdlog::info("pictures are in {}", directory->samples().string());
   return code;
 }
 

@@ -383,7 +383,9 @@ void Coordinator::end_round(TimePoint now, Out& out) {
     finish(ExitCode::kOk, protocol::Reason::kDone, "the run is complete", out);
   } else if (stopping_) {
     finish(ExitCode::kOk, protocol::Reason::kStopped,
-           "stopped after round " + std::to_string(done.value), out);
+           started_ ? "stopped after round " + std::to_string(done.value)
+                    : "stopped before training began",
+           out);
   } else {
     begin_round(now, out);
   }

@@ -44,7 +44,7 @@ struct RunPosition {
   friend bool operator==(const RunPosition&, const RunPosition&) = default;
 };
 
-// What was refused or ignored, for the statistics.
+// What has happened to this server so far.
 struct CoordinatorCounters {
   std::uint64_t stale_feedback = 0;    // of an older round: late, but alive
   std::uint64_t invalid_feedback = 0;  // wrong shape or not finite

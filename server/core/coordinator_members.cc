@@ -130,11 +130,11 @@ void Coordinator::welcome(Member& member, const protocol::Hello& hello,
     member.presence = Presence::kCopying;
     send_welcome(member, protocol::Start::kReceive, {}, now, out);
   }
-  out.emplace_back(
-      Note{"peer " + std::to_string(member.id.value) + " (" + member.name +
-           ") joined: " + std::to_string(hello.shard_size) + " samples; " +
-           std::to_string(live_peers()) + " live, " +
-           std::to_string(needed_peers()) + " needed"});
+  out.emplace_back(Note{"peer " + std::to_string(member.id.value) + " (" +
+                        member.name +
+                        ") joined: " + std::to_string(hello.shard_size) +
+                        " images; " + std::to_string(live_peers()) + " live, " +
+                        std::to_string(needed_peers()) + " needed"});
   if (state_ == State::kWaiting)
     begin_round(now, out);
   else

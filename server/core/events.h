@@ -25,8 +25,8 @@ using ConnectionId = StrongId<struct ConnectionIdTag, std::uint64_t>;
 
 // The shell is ready: the first event.
 struct Started {};
-// A well-formed envelope arrived. `defect` says what is wrong with what came with
-// it (a tensor's shape, a value that is not finite, an endpoint); empty if
+// A well-formed envelope arrived. `defect` says what is wrong with what came
+// with it (a tensor's shape, a value that is not finite, an endpoint); empty if
 // nothing.
 struct MessageArrived {
   ConnectionId connection;

@@ -3,6 +3,7 @@
 //   log.txt      what the server said      stats.jsonl  one line a tick
 //   samples/     pictures                  checkpoints/ the server's state
 //   peers/       the state of local peers  lock         held while in use
+//   incarnation  starts so far
 #pragma once
 
 #include <cstdint>

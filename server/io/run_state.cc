@@ -12,7 +12,6 @@ std::string describe_run(const RunState& state, const DiscriminatorSpec& spec) {
   for (const auto& [name, id] : state.position.names) names[name] = id.value;
   const nlohmann::json meta{
       {"run", to_hex(state.run)},
-      {"incarnation", state.incarnation},
       {"completed", state.position.completed.value},
       {"last_swap", state.position.last_swap.value},
       {"names", names},
@@ -26,20 +25,29 @@ std::string describe_run(const RunState& state, const DiscriminatorSpec& spec) {
   return meta.dump(1);
 }
 
-Result<RunState> load_run(const std::filesystem::path& checkpoints) {
-  auto saved = CheckpointStore(checkpoints, 1, 0).load_latest();
-  if (!saved) return saved.error();
-  if (!*saved)
+Result<RunState> load_run(const std::filesystem::path& checkpoints,
+                          Round round) {
+  const CheckpointStore store(checkpoints, 1, 0);
+  std::optional<SavedState> saved;
+  if (round.value > 0) {
+    auto loaded = store.load(round);
+    if (!loaded) return loaded.error();
+    saved = std::move(*loaded);
+  } else {
+    auto loaded = store.load_latest();
+    if (!loaded) return loaded.error();
+    saved = std::move(*loaded);
+  }
+  if (!saved)
     return Error{"no checkpoint in " + checkpoints.string() +
                      ": the run was stopped before it saved one; start it anew",
                  ExitCode::kCheckpoint};
-  const auto meta = nlohmann::json::parse((*saved)->meta, nullptr, false);
+  const auto meta = nlohmann::json::parse(saved->meta, nullptr, false);
   try {
     RunState state;
     const std::string run = meta.at("run");
     for (std::size_t i = 0; i < state.run.size(); ++i)
       state.run[i] = std::byte(std::stoul(run.substr(2 * i, 2), nullptr, 16));
-    state.incarnation = meta.at("incarnation").get<std::uint32_t>() + 1;
     state.position.completed = {meta.at("completed")};
     state.position.last_swap = {meta.at("last_swap")};
     for (const auto& [name, id] : meta.at("names").items())
@@ -47,11 +55,11 @@ Result<RunState> load_run(const std::filesystem::path& checkpoints) {
     state.k = meta.at("k");
     const auto& image = meta.at("image");
     state.image = {image.at(0), image.at(1), image.at(2), image.at(3)};
-    state.generator = std::move((*saved)->tensors);
+    state.generator = std::move(saved->tensors);
     return state;
   } catch (const std::exception& e) {
     return Error{"the checkpoint of round " +
-                     std::to_string((*saved)->round.value) + " in " +
+                     std::to_string(saved->round.value) + " in " +
                      checkpoints.string() +
                      " lacks what a run needs: " + e.what(),
                  ExitCode::kCheckpoint};

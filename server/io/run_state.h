@@ -17,7 +17,7 @@ namespace mdgan {
 // A run as a checkpoint brings it back; for a new run, its beginning.
 struct RunState {
   RunId run{};
-  std::uint32_t incarnation = 1;
+  std::uint32_t incarnation = 1;  // RunDirectory::next_incarnation()
   RunPosition position;
   std::vector<NamedBlob> generator;  // empty: to be initialised
   std::optional<ImageShape> image;
@@ -27,7 +27,10 @@ struct RunState {
 // The JSON text of a checkpoint's meta.json: all of the state but the tensors.
 std::string describe_run(const RunState& state, const DiscriminatorSpec& spec);
 
-// Reads the newest valid checkpoint of a run. An error when there is none.
-Result<RunState> load_run(const std::filesystem::path& checkpoints);
+// Reads the checkpoint of `round`, or the newest valid one when that is 0.
+// Fails with kCheckpoint when there is none. The incarnation is the caller's to
+// set.
+Result<RunState> load_run(const std::filesystem::path& checkpoints,
+                          Round round = {});
 
 }  // namespace mdgan

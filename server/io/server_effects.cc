@@ -108,8 +108,8 @@ void ServerShell::Impl::apply(const ReportRound& e) {
   const std::uint64_t round = e.round.value;
   tick.add_round(round, e.discriminator_loss, e.generator_loss);
   if (round % options.stats_every == 0) end_tick();
-  if (options.samples_every > 0 &&
-      (round % options.samples_every == 0 || round == options.rounds))
+  if (round == options.rounds ||
+      (options.samples_every > 0 && round % options.samples_every == 0))
     draw_samples(e.round);
 }
 

@@ -105,6 +105,23 @@ TEST_CASE(
   CHECK(server.wait() == 0);
 }
 
+TEST_CASE("a second Ctrl-C ends at once, and the run can still be resumed") {
+  const SmallRun t;
+  auto server = t.server("run", endless(1));
+  auto peer = t.peer("run", 0, 1);
+  REQUIRE(eventually([&] { return t.round("run") > 6; }));
+  peer.signal(SIGSTOP);  // the round cannot be finished
+  server.signal(SIGINT);
+  REQUIRE(eventually([&] { return says(t, "run", "stopping"); }));
+  server.signal(SIGINT);
+  CHECK(server.wait() == 128 + SIGINT);
+  auto resumed = t.server(
+      "run", {"--resume", (t / "run").string(), "--bind", "tcp://127.0.0.1:*"});
+  CHECK(eventually([&] { return says(t, "run", "goes on after round"); }));
+  resumed.signal(SIGINT);
+  CHECK(resumed.wait() == 0);
+}
+
 TEST_CASE("what cannot work ends with its exit code and says what to do") {
   const SmallRun t;
   const auto code_of = [&](std::vector<std::string> arguments,

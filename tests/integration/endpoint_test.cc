@@ -23,7 +23,7 @@ TEST_CASE("What is no endpoint is refused, and the flag is named",
           "[integration]") {
   for (const std::string text :
        {"", "127.0.0.1:5555", "ipc:///tmp/socket", "tcp://", "tcp://:5555",
-        "tcp://host", "tcp://host:", "tcp://host:0", "tcp://host:65536",
+        "tcp://host", "tcp://host:", "tcp://host:0x", "tcp://host:65536",
         "tcp://host:-1", "tcp://host:55x", "tcp://host:5555/", "tcp://a b:1",
         "tcp://user@host:1", "tcp://eth0;host:1",
         "tcp://host:99999999999999999999"}) {
@@ -35,6 +35,12 @@ TEST_CASE("What is no endpoint is refused, and the flag is named",
     CHECK(endpoint.error().message.find("tcp://HOST:PORT") !=
           std::string::npos);
   }
+}
+
+TEST_CASE("Port 0 means any free one, like *", "[integration]") {
+  const auto endpoint = parse_endpoint("tcp://127.0.0.1:0", "--bind");
+  REQUIRE(endpoint.ok());
+  CHECK(endpoint->port == "*");
 }
 
 TEST_CASE("Only this machine reaches a loopback endpoint", "[integration]") {
