@@ -1,6 +1,6 @@
 // Messages to envelope bytes and back. Only its implementation (codec.cc with
-// reader.h and writer.h beside it) knows msgpack. Reads bytes from anybody: never
-// throws, never allocates more than limits.h allows.
+// reader.h and writer.h beside it) knows msgpack. Reads bytes from anybody:
+// never throws, never allocates more than limits.h allows.
 #pragma once
 
 #include <cstddef>

@@ -75,9 +75,9 @@ TEST_CASE("one number that is not finite is found anywhere", "[blob]") {
 }
 
 TEST_CASE("a number beyond the limit is found anywhere", "[blob]") {
-  const auto bad = GENERATE(1.1F, -1.1F, 1e30F,
-                            std::numeric_limits<float>::quiet_NaN(),
-                            -std::numeric_limits<float>::infinity());
+  const auto bad =
+      GENERATE(1.1F, -1.1F, 1e30F, std::numeric_limits<float>::quiet_NaN(),
+               -std::numeric_limits<float>::infinity());
   std::vector<float> values(37, 1.0F);
   values[1] = -1.0F;
   CHECK(is_within(view(values), 1.0F));
