@@ -4,8 +4,13 @@ namespace mdgan {
 
 torch::Tensor ConditionalGenerator::forward(const torch::Tensor& latents,
                                             const torch::Tensor& labels) {
-  if (embedding_.is_empty()) return draw(latents);
-  return draw(latents * embedding_->forward(labels));
+  return draw(embed(latents, labels));
+}
+
+torch::Tensor ConditionalGenerator::embed(const torch::Tensor& latents,
+                                          const torch::Tensor& labels) {
+  if (embedding_.is_empty()) return latents;
+  return latents * embedding_->forward(labels);
 }
 
 void ConditionalGenerator::register_embedding(const ImageShape& image,
@@ -16,9 +21,8 @@ void ConditionalGenerator::register_embedding(const ImageShape& image,
       register_module("embedding", torch::nn::Embedding(image.classes, latent));
 }
 
-DiscriminatorOutput ConditionalDiscriminator::forward(
-    const torch::Tensor& images, const torch::Tensor& labels) {
-  const torch::Tensor seen = features(images);
+DiscriminatorOutput ConditionalDiscriminator::head(
+    const torch::Tensor& seen, const torch::Tensor& labels) {
   const torch::Tensor out = last_->forward(seen);
   DiscriminatorOutput result;
   result.logits = out.select(1, 0);

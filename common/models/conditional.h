@@ -20,6 +20,8 @@ class ConditionalGenerator : public Generator {
  public:
   torch::Tensor forward(const torch::Tensor& latents,
                         const torch::Tensor& labels) final;
+  torch::Tensor embed(const torch::Tensor& latents,
+                      const torch::Tensor& labels) final;
 
  protected:
   // Registers `embedding` [classes, latent] if the model is conditional. Last
@@ -39,8 +41,8 @@ class ConditionalGenerator : public Generator {
 // features> to the logit.
 class ConditionalDiscriminator : public Discriminator {
  public:
-  DiscriminatorOutput forward(const torch::Tensor& images,
-                              const torch::Tensor& labels) final;
+  DiscriminatorOutput head(const torch::Tensor& features,
+                           const torch::Tensor& labels) final;
 
  protected:
   // Registers the last layer as `name`, then, for projection, `embedding`
@@ -49,9 +51,6 @@ class ConditionalDiscriminator : public Discriminator {
                      const ImageShape& image, Condition condition);
 
  private:
-  // images [n, c, h, w] -> what the last layer sees, [n, features].
-  virtual torch::Tensor features(const torch::Tensor& images) = 0;
-
   torch::nn::Linear last_{nullptr};
   // A linear layer of which each sample uses its class's row, and initialised
   // as one: N(0, 1) over thousands of features would drown the logit.

@@ -21,7 +21,10 @@ class MlpGenerator final : public ConditionalGenerator {
     fc3_ =
         register_module("fc3", torch::nn::Linear(kHidden, value_count(image)));
     register_embedding(image, condition, latent);
+    widths_ = {latent, kHidden, kHidden, image.values()};
   }
+
+  std::vector<std::size_t> dense_widths() const override { return widths_; }
 
  private:
   torch::Tensor draw(const torch::Tensor& latents) override {
@@ -32,6 +35,7 @@ class MlpGenerator final : public ConditionalGenerator {
   }
 
   ImageShape image_;
+  std::vector<std::size_t> widths_;
   torch::nn::Linear fc1_{nullptr}, fc2_{nullptr}, fc3_{nullptr};
 };
 
@@ -42,7 +46,10 @@ class MlpDiscriminator final : public ConditionalDiscriminator {
         register_module("fc1", torch::nn::Linear(value_count(image), kHidden));
     fc2_ = register_module("fc2", torch::nn::Linear(kHidden, kHidden));
     register_head("fc3", kHidden, image, condition);
+    widths_ = {image.values(), kHidden, kHidden};
   }
+
+  std::vector<std::size_t> dense_widths() const override { return widths_; }
 
  private:
   torch::Tensor features(const torch::Tensor& images) override {
@@ -50,6 +57,7 @@ class MlpDiscriminator final : public ConditionalDiscriminator {
     return leaky(fc2_->forward(x));
   }
 
+  std::vector<std::size_t> widths_;
   torch::nn::Linear fc1_{nullptr}, fc2_{nullptr};
 };
 

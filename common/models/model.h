@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "protocol/spec.h"
 
@@ -32,6 +33,13 @@ class Generator : public Model {
   // -> images [n, c, h, w] float32 in [-1, 1].
   virtual torch::Tensor forward(const torch::Tensor& latents,
                                 const torch::Tensor& labels) = 0;
+  // What the first layer sees: the latents, with their labels worked in.
+  virtual torch::Tensor embed(const torch::Tensor& latents,
+                              const torch::Tensor& labels) = 0;
+  // Of a model that is, after embed(), dense layers with LeakyReLU 0.2 between
+  // them and tanh at the end: the widths of the input and of each layer, whose
+  // parameters come first (common/dense/dense_stack.h). Else empty.
+  virtual std::vector<std::size_t> dense_widths() const { return {}; }
 };
 
 struct DiscriminatorOutput {
@@ -44,8 +52,19 @@ struct DiscriminatorOutput {
 class Discriminator : public Model {
  public:
   // images [n, c, h, w] float32, labels [n] int64 (used by projection only).
-  virtual DiscriminatorOutput forward(const torch::Tensor& images,
-                                      const torch::Tensor& labels) = 0;
+  DiscriminatorOutput forward(const torch::Tensor& images,
+                              const torch::Tensor& labels) {
+    return head(features(images), labels);
+  }
+  // images [n, c, h, w] -> what the last layer sees, [n, features].
+  virtual torch::Tensor features(const torch::Tensor& images) = 0;
+  // The last layer, linear in the features.
+  virtual DiscriminatorOutput head(const torch::Tensor& features,
+                                   const torch::Tensor& labels) = 0;
+  // Of a model whose features() are dense layers, each followed by LeakyReLU
+  // 0.2: the widths of the input and of each layer, whose parameters come
+  // first (common/dense/dense_stack.h). Else empty.
+  virtual std::vector<std::size_t> dense_widths() const { return {}; }
   // Whether a sample's output depends on the others in its batch (minibatch
   // discrimination), so that real and generated images need passes of their
   // own.

@@ -4,7 +4,6 @@
 
 #include <cmath>
 
-#include "common/tensor/flat_adam_kernel.h"
 #include "protocol/result.h"
 
 namespace mdgan {
@@ -64,7 +63,7 @@ void FlatAdam::apply(torch::Tensor& values, const torch::Tensor& gradients,
   MDGAN_CHECK(values.numel() == first_.numel());
   MDGAN_CHECK(gradients.numel() == first_.numel());
   const torch::NoGradGuard no_grad;
-  const AdamCoefficients c = coefficients_of(spec_, ++steps_, decay);
+  const AdamCoefficients c = next_step(decay);
   if (values.is_cpu()) {
     adam_step(static_cast<std::size_t>(values.numel()), floats(values),
               gradients.data_ptr<float>(), floats(first_), floats(second_),
@@ -72,6 +71,10 @@ void FlatAdam::apply(torch::Tensor& values, const torch::Tensor& gradients,
     return;
   }
   adam_step_on_device(values, gradients, first_, second_, average, c);
+}
+
+AdamCoefficients FlatAdam::next_step(double decay) {
+  return coefficients_of(spec_, ++steps_, decay);
 }
 
 void FlatAdam::reset() {

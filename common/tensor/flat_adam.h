@@ -7,11 +7,10 @@
 
 #include <cstdint>
 
+#include "common/tensor/flat_adam_kernel.h"
 #include "protocol/spec.h"
 
 namespace mdgan {
-
-struct AdamCoefficients;
 
 // adam_step() of flat_adam_kernel.h as tensor operations, for devices other
 // than the CPU. All [P] on one device; `average` may be null.
@@ -30,6 +29,10 @@ class FlatAdam {
   // Then average [P] <- decay * average + (1 - decay) * values.
   void step(torch::Tensor& values, const torch::Tensor& gradients,
             torch::Tensor& average, double decay);
+
+  // For a step that is taken elsewhere, on the moments here: counts it and
+  // gives its numbers.
+  AdamCoefficients next_step(double decay = 0.0);
 
   // Back to the state before the first step.
   void reset();

@@ -46,9 +46,8 @@ torch::Tensor flatten_parameters(torch::nn::Module& module) {
   return layout.buffer;
 }
 
-torch::Tensor flatten_gradients(torch::nn::Module& module) {
+torch::Tensor flatten_gradients(std::vector<torch::Tensor> parameters) {
   const torch::NoGradGuard no_grad;
-  std::vector<torch::Tensor> parameters = module.parameters();
   const Layout layout = make_layout(parameters);
   // backward() adds in place to a gradient that is there already.
   for (std::size_t i = 0; i < parameters.size(); ++i)

@@ -5,6 +5,8 @@
 
 #include <torch/torch.h>
 
+#include <vector>
+
 namespace mdgan {
 
 // Makes every parameter a view into one new buffer [P], which is returned; the
@@ -12,8 +14,8 @@ namespace mdgan {
 // REQUIRES: all parameters are float32 and on one device; there is one.
 torch::Tensor flatten_parameters(torch::nn::Module& module);
 
-// The same for the gradients, which become zero. Do not call the module's
-// zero_grad(): it may drop the views; zero the buffer instead.
-torch::Tensor flatten_gradients(torch::nn::Module& module);
+// The same for the gradients of some parameters, which become zero. Do not call
+// the module's zero_grad(): it may drop the views; zero the buffer instead.
+torch::Tensor flatten_gradients(std::vector<torch::Tensor> parameters);
 
 }  // namespace mdgan

@@ -10,14 +10,12 @@
 
 #include "common/base/random.h"
 #include "common/files/hash.h"
-#include "common/losses/adversarial.h"
 #include "common/models/initialise.h"
 #include "common/models/registry.h"
 #include "common/tensor/device.h"
-#include "common/tensor/flat_adam.h"
-#include "common/tensor/flat_parameters.h"
 #include "common/tensor/guard.h"
 #include "common/tensor/tensor_blob.h"
+#include "peer/train/discriminator_step.h"
 
 namespace mdgan {
 namespace {
@@ -25,13 +23,6 @@ namespace {
 Sha256 schema_of(const Discriminator& model) {
   const std::string text = discriminator_schema_text(model);
   return sha256(std::as_bytes(std::span(text)));
-}
-
-// The half of `both` that holds the real samples (0) or the generated (1).
-torch::Tensor half(const torch::Tensor& both, std::int64_t which) {
-  if (!both.defined()) return both;
-  const std::int64_t n = both.size(0) / 2;
-  return both.narrow(0, which * n, n);
 }
 
 Error data_error(std::string message) {
@@ -96,59 +87,40 @@ bool has_negative(const Blob& blob) {
 }  // namespace
 
 struct DiscriminatorTrainer::Impl {
-  Impl(const DiscriminatorSpec& the_spec,
-       std::shared_ptr<const Dataset> dataset,
+  Impl(const DiscriminatorSpec& spec, std::shared_ptr<const Dataset> dataset,
        std::vector<std::uint32_t> indices, PeerId id, torch::Device where,
-       std::shared_ptr<Discriminator> discriminator);
+       std::shared_ptr<Discriminator> model);
 
   void draw_real(Round round);
   void put_generated(const Blob& generated, const Blob& generated_labels);
-  torch::Tensor train_step(const torch::Tensor& x, const torch::Tensor& y,
-                           Random& random);
-  torch::Tensor joint_loss(const torch::Tensor& x, const torch::Tensor& y);
-  torch::Tensor separate_loss(const torch::Tensor& x, const torch::Tensor& y,
-                              Random& random);
-  torch::Tensor class_losses(const torch::Tensor& real_logits,
-                             const torch::Tensor& generated_logits,
-                             const torch::Tensor& y) const;
-  bool acgan() const { return spec.condition == Condition::kAcgan; }
 
-  const DiscriminatorSpec spec;
+  TrainedDiscriminator d;
   const std::shared_ptr<const Dataset> data;  // shared by the process's peers
   const std::vector<std::uint32_t> shard;
   const PeerId peer;
   const torch::Device device;
-  const std::shared_ptr<Discriminator> model;
-  torch::Tensor values, gradients;  // [P], what the model's parameters view
   const std::uint64_t parameters;
-  FlatAdam adam;
-  // A penalty differentiates by one half's images; a model that mixes samples
-  // must not mix the halves.
-  const bool separate;
   const Sha256 schema;
+  std::unique_ptr<DiscriminatorStep> step;
   // One round's input, real samples before generated ones, reused every round.
   torch::Tensor images;  // [2b, c, h, w] float32, on the CPU
   torch::Tensor labels;  // [2b] int64, on the CPU; undefined if unconditional
 };
 
-DiscriminatorTrainer::Impl::Impl(const DiscriminatorSpec& the_spec,
+DiscriminatorTrainer::Impl::Impl(const DiscriminatorSpec& spec,
                                  std::shared_ptr<const Dataset> dataset,
                                  std::vector<std::uint32_t> indices, PeerId id,
                                  torch::Device where,
-                                 std::shared_ptr<Discriminator> discriminator)
-    : spec(the_spec),
+                                 std::shared_ptr<Discriminator> model)
+    : d(spec, std::move(model)),
       data(std::move(dataset)),
       shard(std::move(indices)),
       peer(id),
       device(where),
-      model(std::move(discriminator)),
-      values(flatten_parameters(*model)),
-      gradients(flatten_gradients(*model)),
-      parameters(static_cast<std::uint64_t>(values.numel())),
-      adam(spec.adam, values),
-      separate(model->mixes_samples() || spec.r1_gamma > 0 ||
-               spec.r2_gamma > 0 || spec.loss == Loss::kWassersteinGp),
-      schema(schema_of(*model)) {
+      parameters(static_cast<std::uint64_t>(d.values.numel())),
+      schema(schema_of(*d.model)),
+      step(make_dense_step(d)) {
+  if (step == nullptr) step = make_autograd_step(d);
   const auto pinned = torch::TensorOptions().pinned_memory(device.is_cuda());
   images = torch::empty({2 * std::int64_t{spec.batch}, spec.image.channels,
                          spec.image.height, spec.image.width},
@@ -159,6 +131,7 @@ DiscriminatorTrainer::Impl::Impl(const DiscriminatorSpec& the_spec,
 }
 
 void DiscriminatorTrainer::Impl::draw_real(Round round) {
+  const DiscriminatorSpec& spec = d.spec;
   Random random(spec.seed, Purpose::kRealSamples, peer.value, round.value);
   const std::size_t size = spec.image.values();
   auto* out = images.data_ptr<float>();
@@ -176,65 +149,6 @@ void DiscriminatorTrainer::Impl::put_generated(const Blob& generated,
                                                const Blob& generated_labels) {
   half(images, 1).copy_(to_tensor(generated));
   if (labels.defined()) half(labels, 1).copy_(to_tensor(generated_labels));
-}
-
-torch::Tensor DiscriminatorTrainer::Impl::class_losses(
-    const torch::Tensor& real_logits, const torch::Tensor& generated_logits,
-    const torch::Tensor& y) const {
-  return class_loss(real_logits, half(y, 0)) +
-         class_loss(generated_logits, half(y, 1));
-}
-
-torch::Tensor DiscriminatorTrainer::Impl::joint_loss(const torch::Tensor& x,
-                                                     const torch::Tensor& y) {
-  const auto [logits, class_logits] = model->forward(x, y);
-  torch::Tensor loss =
-      discriminator_loss(spec.loss, half(logits, 0), half(logits, 1));
-  if (acgan())
-    loss = loss + class_losses(half(class_logits, 0), half(class_logits, 1), y);
-  return loss;
-}
-
-torch::Tensor DiscriminatorTrainer::Impl::separate_loss(const torch::Tensor& x,
-                                                        const torch::Tensor& y,
-                                                        Random& random) {
-  const torch::Tensor real =
-      half(x, 0).detach().requires_grad_(spec.r1_gamma > 0);
-  const torch::Tensor generated =
-      half(x, 1).detach().requires_grad_(spec.r2_gamma > 0);
-  const DiscriminatorOutput on_real = model->forward(real, half(y, 0));
-  const DiscriminatorOutput on_generated =
-      model->forward(generated, half(y, 1));
-  torch::Tensor loss =
-      discriminator_loss(spec.loss, on_real.logits, on_generated.logits);
-  if (acgan())
-    loss =
-        loss + class_losses(on_real.class_logits, on_generated.class_logits, y);
-  if (spec.r1_gamma > 0)
-    loss = loss + zero_centred_penalty(on_real.logits, real, spec.r1_gamma);
-  if (spec.r2_gamma > 0)
-    loss = loss +
-           zero_centred_penalty(on_generated.logits, generated, spec.r2_gamma);
-  if (spec.loss == Loss::kWassersteinGp) {
-    // With projection, the critic between two images is the real one's class's.
-    const Critic critic = [&](const torch::Tensor& between) {
-      return model->forward(between, half(y, 0)).logits;
-    };
-    loss = loss + wasserstein_penalty(critic, real, generated,
-                                      spec.gradient_penalty, random);
-  }
-  return loss;
-}
-
-torch::Tensor DiscriminatorTrainer::Impl::train_step(const torch::Tensor& x,
-                                                     const torch::Tensor& y,
-                                                     Random& random) {
-  const torch::Tensor loss =
-      separate ? separate_loss(x, y, random) : joint_loss(x, y);
-  gradients.zero_();
-  loss.backward();
-  adam.step(values, gradients);
-  return loss.detach();
 }
 
 DiscriminatorTrainer::DiscriminatorTrainer(std::unique_ptr<Impl> impl)
@@ -268,51 +182,46 @@ Result<std::unique_ptr<DiscriminatorTrainer>> DiscriminatorTrainer::create(
 
 void DiscriminatorTrainer::initialise() {
   plain_exceptions([&] {
-    Random random(impl_->spec.seed, Purpose::kDiscriminatorInit,
-                  impl_->peer.value);
-    mdgan::initialise(*impl_->model, random);
-    impl_->adam.reset();
+    TrainedDiscriminator& d = impl_->d;
+    Random random(d.spec.seed, Purpose::kDiscriminatorInit, impl_->peer.value);
+    mdgan::initialise(*d.model, random);
+    d.adam.reset();
   });
 }
 
 double DiscriminatorTrainer::learn(Round round, const Blob& images,
                                    const Blob& labels) {
   return plain_exceptions([&] {
-    Impl& d = *impl_;
-    d.draw_real(round);
-    d.put_generated(images, labels);
+    Impl& impl = *impl_;
+    impl.draw_real(round);
+    impl.put_generated(images, labels);
     // On the CPU these are the buffers themselves.
-    const auto x = d.images.to(d.device, /*non_blocking=*/true);
-    const auto y = d.labels.defined() ? d.labels.to(d.device, true) : d.labels;
-    Random random(d.spec.seed, Purpose::kPenalty, d.peer.value, round.value);
-    torch::Tensor sum = d.train_step(x, y, random);
-    for (std::uint32_t step = 1; step < d.spec.local_steps; ++step)
-      sum = sum + d.train_step(x, y, random);
-    return sum.item<double>() / d.spec.local_steps;
+    const torch::Tensor x = impl.images.to(impl.device, /*non_blocking=*/true);
+    const torch::Tensor y =
+        impl.labels.defined() ? impl.labels.to(impl.device, true) : impl.labels;
+    const DiscriminatorSpec& spec = impl.d.spec;
+    Random random(spec.seed, Purpose::kPenalty, impl.peer.value, round.value);
+    torch::Tensor sum = impl.step->step(x, y, random);
+    for (std::uint32_t step = 1; step < spec.local_steps; ++step)
+      sum = sum + impl.step->step(x, y, random);
+    return sum.item<double>() / spec.local_steps;
   });
 }
 
 PeerFeedback DiscriminatorTrainer::feedback(const Blob& images,
                                             const Blob& labels) {
   return plain_exceptions([&] {
-    const Impl& d = *impl_;
-    const auto x = to_tensor(images).to(d.device).detach().requires_grad_(true);
+    const Impl& impl = *impl_;
     torch::Tensor y;
-    if (d.spec.condition != Condition::kNone)
-      y = to_tensor(labels).to(d.device, torch::kInt64);
-    const auto [logits, class_logits] = d.model->forward(x, y);
-    torch::Tensor loss = generator_loss(d.spec.loss, logits);
-    if (d.acgan()) loss = loss + class_loss(class_logits, y);
-    // Not backward(): D's own gradients stay as they are, and are not computed.
-    const auto gradient = torch::autograd::grad({loss}, {x}).front();
-    return PeerFeedback{to_blob(gradient), to_blob(logits),
-                        loss.item<double>()};
+    if (impl.d.spec.condition != Condition::kNone)
+      y = to_tensor(labels).to(impl.device, torch::kInt64);
+    return impl.step->feedback(to_tensor(images).to(impl.device), y);
   });
 }
 
 DiscriminatorState DiscriminatorTrainer::snapshot(bool with_optimizer) const {
   return plain_exceptions([&] {
-    const Impl& d = *impl_;
+    const TrainedDiscriminator& d = impl_->d;
     // to_blob copies from a device, but shares CPU memory.
     const auto copy = [](const torch::Tensor& tensor) {
       return to_blob(tensor.is_cpu() ? tensor.clone() : tensor);
@@ -350,11 +259,11 @@ Result<void> DiscriminatorTrainer::load(const DiscriminatorState& state) {
   if (auto fits = validate(state); !fits) return fits;
   return guarded("cannot load the discriminator", ExitCode::kCheckpoint,
                  [&]() -> Result<void> {
-                   impl_->values.copy_(to_tensor(state.parameters));
+                   impl_->d.values.copy_(to_tensor(state.parameters));
                    if (!state.first_moment.empty())
-                     impl_->adam.restore(to_tensor(state.first_moment),
-                                         to_tensor(state.second_moment),
-                                         state.adam_steps);
+                     impl_->d.adam.restore(to_tensor(state.first_moment),
+                                           to_tensor(state.second_moment),
+                                           state.adam_steps);
                    return {};
                  });
 }

@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "common/base/random.h"
+#include "common/dense/dense_stack.h"
 #include "common/models/initialise.h"
 #include "common/models/registry.h"
 #include "common/tensor/device.h"
@@ -112,7 +113,8 @@ struct GeneratorTrainer::Impl {
   // generate()'s forward pass, which step() goes back through.
   struct Pending {
     Round round;
-    torch::Tensor images;                // [k*b, c, h, w] with its graph
+    torch::Tensor images;                // [k*b, c, h, w]; its graph, or
+    torch::Tensor input;                 // the stack's input with its graph
     std::vector<torch::Tensor> buffers;  // the model's, once it has stepped
   };
 
@@ -127,6 +129,8 @@ struct GeneratorTrainer::Impl {
   }
   void draw_inputs(Round round);
   void forward(Round round);
+  torch::Tensor forward_dense(const torch::Tensor& input);
+  void backward_dense(const Pending& passed);
   void merge(std::span<const Contribution> contributions);
   Result<StepReport> step(Round round,
                           std::span<const Contribution> contributions);
@@ -142,6 +146,9 @@ struct GeneratorTrainer::Impl {
   torch::Tensor values, gradients;           // [P], what `model` views
   torch::Tensor average_values;              // [P], what `average` views
   FlatAdam adam;
+  // Of dense layers on the CPU: the pass without autograd.
+  std::optional<DenseStack> stack;
+  DenseScratch scratch;
   // Reused every round.
   torch::Tensor latents;  // [k*b, latent], on the CPU
   torch::Tensor labels;   // [k*b] int64, on the CPU; undefined: unconditional
@@ -157,8 +164,10 @@ GeneratorTrainer::Impl::Impl(const GeneratorSpec& the_spec, torch::Device where,
       model(std::move(generator)),
       average(std::move(moving_average)),
       values(flatten_parameters(*model)),
-      gradients(flatten_gradients(*model)),
+      gradients(flatten_gradients(model->parameters())),
       adam(spec.adam, values) {
+  if (device.is_cpu() && !model->dense_widths().empty())
+    stack.emplace(model->dense_widths(), /*linear_end=*/true);
   Random random(spec.seed, Purpose::kGeneratorInit);
   initialise(*model, random);
   if (average != nullptr) {
@@ -198,11 +207,42 @@ void GeneratorTrainer::Impl::forward(Round round) {
   // generated twice, or saved between generate() and step(), counts once.
   const auto live = model->buffers();
   const auto before = copies_of(live);
-  const torch::Tensor images =
-      model->forward(latents.to(device, /*non_blocking=*/true),
-                     labels.defined() ? labels.to(device, true) : labels);
-  pending = Pending{round, images, copies_of(live)};
+  const torch::Tensor z = latents.to(device, /*non_blocking=*/true);
+  const torch::Tensor y = labels.defined() ? labels.to(device, true) : labels;
+  if (stack) {
+    const torch::Tensor input = model->embed(z, y);
+    pending = Pending{round, forward_dense(input), input, {}};
+    return;
+  }
+  const torch::Tensor images = model->forward(z, y);
+  pending = Pending{round, images, {}, copies_of(live)};
   assign(live, before);
+}
+
+torch::Tensor GeneratorTrainer::Impl::forward_dense(
+    const torch::Tensor& input) {
+  const auto n = static_cast<std::size_t>(rows());
+  stack->prepare(scratch, n);
+  std::copy_n(input.data_ptr<float>(), input.numel(), scratch.input(0));
+  stack->forward(values.data_ptr<float>(), scratch, 0, n);
+  return torch::tanh(torch::from_blob(scratch.output(0), merged.sizes()));
+}
+
+// From `merged` to `gradients`.
+void GeneratorTrainer::Impl::backward_dense(const Pending& passed) {
+  const auto n = static_cast<std::size_t>(rows());
+  torch::Tensor last =
+      torch::from_blob(scratch.output_gradient(0), merged.sizes());
+  last.copy_(torch::tanh_backward(merged, passed.images));
+  const bool embeds = passed.input.requires_grad();
+  stack->backward(values.data_ptr<float>(), scratch, 0, n, 0, embeds);
+  stack->parameter_gradient(scratch, n, n, gradients.data_ptr<float>());
+  if (!embeds) return;
+  const auto stacked = static_cast<std::int64_t>(stack->parameter_count());
+  gradients.narrow(0, stacked, gradients.numel() - stacked).zero_();
+  torch::autograd::backward(
+      {passed.input},
+      {torch::from_blob(scratch.input_gradient(0), passed.input.sizes())});
 }
 
 void GeneratorTrainer::Impl::merge(
@@ -232,8 +272,12 @@ Result<StepReport> GeneratorTrainer::Impl::step(
 
   const Pending passed = std::move(*pending);
   pending.reset();
-  gradients.zero_();
-  torch::autograd::backward({passed.images}, {merged});
+  if (stack) {
+    backward_dense(passed);
+  } else {
+    gradients.zero_();
+    torch::autograd::backward({passed.images}, {merged});
+  }
   if (!std::isfinite(gradients.norm().item<double>()))
     return diverged(round, "the generator's gradient");
 

@@ -1,0 +1,60 @@
+// How a discriminator takes a step and gives feedback, in two ways: by
+// LibTorch's autograd, which is right for every model, loss and device, and by
+// hand for dense layers on the CPU, which is several times faster.
+#pragma once
+
+#include <torch/types.h>
+
+#include <memory>
+
+#include "common/base/random.h"
+#include "common/models/model.h"
+#include "common/tensor/flat_adam.h"
+#include "peer/train/discriminator_trainer.h"
+#include "protocol/spec.h"
+
+namespace mdgan {
+
+// A discriminator and what training changes of it.
+struct TrainedDiscriminator {
+  TrainedDiscriminator(const DiscriminatorSpec& the_spec,
+                       std::shared_ptr<Discriminator> the_model);
+
+  const DiscriminatorSpec spec;
+  const std::shared_ptr<Discriminator> model;
+  torch::Tensor values;  // [P], what the model's parameters view
+  FlatAdam adam;
+};
+
+class DiscriminatorStep {
+ public:
+  virtual ~DiscriminatorStep() = default;
+
+  // One step of D on x [2b, c, h, w], real samples before generated ones, and
+  // their labels y [2b] int64 (undefined if unconditional). Returns the loss
+  // that was differentiated, a scalar.
+  virtual torch::Tensor step(const torch::Tensor& x, const torch::Tensor& y,
+                             Random& random) = 0;
+
+  // dLoss_G/dx for generated images x [b, c, h, w]. Leaves D as it is.
+  virtual PeerFeedback feedback(const torch::Tensor& x,
+                                const torch::Tensor& y) = 0;
+};
+
+// What both ways share: the half of `both` that holds the real samples (0) or
+// the generated (1); the losses without penalties.
+torch::Tensor half(const torch::Tensor& both, std::int64_t which);
+torch::Tensor discriminator_loss(const DiscriminatorSpec& spec,
+                                 const DiscriminatorOutput& real,
+                                 const DiscriminatorOutput& generated,
+                                 const torch::Tensor& y);
+torch::Tensor generator_loss(const DiscriminatorSpec& spec,
+                             const DiscriminatorOutput& generated,
+                             const torch::Tensor& y);
+
+// `d` outlives the step.
+std::unique_ptr<DiscriminatorStep> make_autograd_step(TrainedDiscriminator& d);
+// Null if it is not for this model, loss or device.
+std::unique_ptr<DiscriminatorStep> make_dense_step(TrainedDiscriminator& d);
+
+}  // namespace mdgan
