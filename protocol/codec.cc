@@ -25,11 +25,11 @@ std::string presentable(std::string text) {
 
 void pack_fields(Packer& p, const Hello& m) {
   pack_record(p, m.session, m.name, m.index, m.shard_size, m.image, m.endpoint,
-              m.nonce, m.held_run, m.held_round, m.checkpoints);
+              m.nonce, m.held_run, m.held_round, m.checkpoints, m.codecs);
 }
 void pack_fields(Packer& p, const Welcome& m) {
   pack_record(p, m.session, m.spec, m.schema, m.parameters, m.rounds, m.start,
-              m.restore);
+              m.restore, m.codecs);
 }
 void pack_fields(Packer& p, const RoundBegin& m) {
   pack_record(p, m.generated, m.discriminated);
@@ -130,7 +130,8 @@ DiscriminatorSpec read_spec(Reader r) {
 
 TensorMeta read_tensor(Reader r) {
   TensorMeta meta;
-  meta.dtype = read_enum(r, "dtype", DType::kFloat32, DType::kInt32);
+  meta.dtype = read_enum(r, "dtype", DType::kFloat32, DType::kInt8);
+  if (meta.dtype == DType::kInt64) r.fail("dtype", "another one than 3");
   r.list("dims", kMaxRank,
          [&](Reader& item) { meta.dims.push_back(item.integer("", 1)); });
   r.finish();
@@ -148,6 +149,14 @@ std::vector<TensorMeta> read_tensors(Reader& r) {
   return tensors;
 }
 
+std::vector<std::string> read_codecs(Reader& r) {
+  std::vector<std::string> codecs;
+  if (!r.since(1)) return codecs;
+  r.list("codecs", kMaxCodecs,
+         [&](Reader& item) { codecs.push_back(item.text("", 1)); });
+  return codecs;
+}
+
 void read_fields(Reader& r, Hello& m) {
   m.session = r.integer32("session");
   m.name = r.text("name", 1);
@@ -160,6 +169,7 @@ void read_fields(Reader& r, Hello& m) {
   m.held_round.value = r.integer("held_round");
   r.list("checkpoints", kMaxOffers,
          [&](Reader& item) { m.checkpoints.push_back(item.integer("")); });
+  m.codecs = read_codecs(r);
 }
 void read_fields(Reader& r, Welcome& m) {
   m.session = r.integer32("session");
@@ -169,6 +179,7 @@ void read_fields(Reader& r, Welcome& m) {
   m.rounds = r.integer("rounds");
   m.start = read_enum(r, "start", Start::kFresh, Start::kReceive);
   m.restore.value = r.integer("restore");
+  m.codecs = read_codecs(r);
 }
 void read_fields(Reader& r, RoundBegin& m) {
   m.generated = r.integer32("generated", 0, kMaxPeers - 1);
@@ -275,7 +286,7 @@ Error version_error(std::uint32_t major, std::uint32_t minor) {
 
 Result<Message> read_message(const msgpack::object& object) {
   std::string error;
-  Reader header(object, "envelope", /*newer=*/false, error);
+  Reader header(object, "envelope", kMinor, error);
   const std::uint32_t major = header.integer32("major");
   const std::uint32_t minor = header.integer32("minor");
   if (!header.ok()) return Error{error};
@@ -300,8 +311,7 @@ Result<Message> read_message(const msgpack::object& object) {
   if (envelope.size != 8)
     return Error{"envelope: expected an array of 8 fields, got " +
                  std::to_string(envelope.size)};
-  Reader fields(envelope.ptr[7], std::string(type->name), minor > kMinor,
-                error);
+  Reader fields(envelope.ptr[7], std::string(type->name), minor, error);
   message.body = type->read(fields);
   if (!error.empty()) return Error{error};
   return message;

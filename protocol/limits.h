@@ -29,5 +29,7 @@ inline constexpr std::uint32_t kMaxClasses = 65'536;
 inline constexpr std::uint32_t kMaxPeers = 65'536;
 // Checkpointed rounds a peer may offer in its hello.
 inline constexpr std::size_t kMaxOffers = 16;
+// Codecs named in a hello or a welcome.
+inline constexpr std::size_t kMaxCodecs = 16;
 
 }  // namespace mdgan::protocol

@@ -15,17 +15,33 @@ namespace mdgan::protocol {
 
 // A receiver refuses another major version; a higher minor version may append
 // fields to a message and add message types, which a receiver ignores.
+// 1.1: the codecs in hello and welcome.
 inline constexpr std::uint32_t kMajor = 1;
-inline constexpr std::uint32_t kMinor = 0;
+inline constexpr std::uint32_t kMinor = 1;
 
 // Wire values. Never renumber, never reuse: retire with a comment instead.
 enum class DType : std::uint8_t {
   kFloat32 = 1,
   kInt32 = 2,
-  kInt64 = 3,  // in files only: the codec refuses it
+  kInt64 = 3,     // in files only: the codec refuses it
+  kBfloat16 = 4,  // the upper half of a float32
+  kUint8 = 5,
+  kInt8 = 6,
 };
 constexpr std::size_t bytes_of(DType dtype) {
-  return dtype == DType::kInt64 ? 8 : 4;
+  switch (dtype) {
+    case DType::kInt64:
+      return 8;
+    case DType::kBfloat16:
+      return 2;
+    case DType::kUint8:
+    case DType::kInt8:
+      return 1;
+    case DType::kFloat32:
+    case DType::kInt32:
+      break;
+  }
+  return 4;
 }
 
 // Describes one tensor whose bytes follow the envelope as raw frames:
@@ -50,6 +66,7 @@ struct Hello {
   RunId held_run{};
   Round held_round;
   std::vector<std::uint64_t> checkpoints;
+  std::vector<std::string> codecs;  // it can do, besides float32; since 1.1
   friend bool operator==(const Hello&, const Hello&) = default;
 };
 
@@ -71,6 +88,7 @@ struct Welcome {
   std::uint64_t rounds = 0;  // the run's last round
   Start start = Start::kFresh;
   Round restore;
+  std::vector<std::string> codecs;  // in use where not float32; since 1.1
   friend bool operator==(const Welcome&, const Welcome&) = default;
 };
 
@@ -82,15 +100,16 @@ struct RoundBegin {
 };
 
 // server -> connection: one generated batch of the round, once for all peers of
-// the connection. Tensors: images [b,c,h,w] float32 in [-1,1]; when the model
-// is conditional also labels [b] int32.
+// the connection. Tensors: images [b,c,h,w] in [-1,1] as the image codec says;
+// when the model is conditional also labels [b] int32.
 struct Batch {
   std::uint32_t index = 0;
   std::vector<TensorMeta> tensors;
   friend bool operator==(const Batch&, const Batch&) = default;
 };
 
-// peer -> server. Tensors: feedback [b,c,h,w] float32, logits [b] float32.
+// peer -> server. Tensors: feedback [b,c,h,w] as the feedback codec says,
+// logits [b] float32; with int8 also the scales [b] float32.
 struct Feedback {
   std::uint32_t generated = 0;  // echoes RoundBegin
   double discriminator_loss = 0;
@@ -115,7 +134,8 @@ struct Swap {
 };
 
 // peer -> peer: a discriminator. The envelope's peer is the receiver. Tensors:
-// parameters [P]; with the optimiser also Adam's first and second moments [P].
+// parameters [P]; with the optimiser also Adam's first and second moments [P];
+// as the swap codec says.
 struct Transfer {
   SwapId swap;
   std::uint64_t token = 0;

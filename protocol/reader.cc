@@ -6,6 +6,8 @@
 #include <cstring>
 #include <utility>
 
+#include "protocol/messages.h"
+
 namespace mdgan::protocol {
 namespace {
 
@@ -67,9 +69,9 @@ bool is_clean_text(std::string_view text) {
   return true;
 }
 
-Reader::Reader(const msgpack::object& object, std::string path, bool newer,
-               std::string& error)
-    : path_(std::move(path)), newer_(newer), error_(&error) {
+Reader::Reader(const msgpack::object& object, std::string path,
+               std::uint32_t minor, std::string& error)
+    : path_(std::move(path)), minor_(minor), error_(&error) {
   if (object.type != msgpack::type::ARRAY) {
     fail("", "an array, got " + describe(object));
     return;
@@ -178,11 +180,11 @@ void Reader::binary(std::string_view field, std::span<std::byte> out) {
 Reader Reader::record(std::string_view field) {
   static const msgpack::object kNil;
   const msgpack::object* object = next(field);
-  return {object == nullptr ? kNil : *object, path_of(field), newer_, *error_};
+  return {object == nullptr ? kNil : *object, path_of(field), minor_, *error_};
 }
 
 void Reader::finish() {
-  if (!ok() || newer_ || used_ == fields_.size()) return;
+  if (!ok() || minor_ > kMinor || used_ == fields_.size()) return;
   fail("", "an array of " + std::to_string(used_) + " fields, got " +
                std::to_string(fields_.size()));
 }

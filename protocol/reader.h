@@ -23,9 +23,9 @@ bool is_clean_text(std::string_view text);
 class Reader {
  public:
   // Reads `object`, called `path` in errors. An array of fixed fields may be
-  // longer than expected when the sender's minor version is `newer`. `error`
-  // must outlive the reader; empty means no failure so far.
-  Reader(const msgpack::object& object, std::string path, bool newer,
+  // longer than expected when `minor`, the sender's version, is above ours.
+  // `error` must outlive the reader; empty means no failure so far.
+  Reader(const msgpack::object& object, std::string path, std::uint32_t minor,
          std::string& error);
 
   std::uint64_t integer(
@@ -54,6 +54,8 @@ class Reader {
   void finish();
 
   bool ok() const { return error_->empty(); }
+  // Whether the sender's version has what that minor version added.
+  bool since(std::uint32_t minor) const { return minor_ >= minor; }
   // Notes that the field just read is wrong: "path.field: expected ...".
   void fail(std::string_view field, const std::string& expected);
 
@@ -65,7 +67,7 @@ class Reader {
   std::string path_;
   std::span<const msgpack::object> fields_;
   std::size_t used_ = 0;
-  bool newer_;
+  std::uint32_t minor_;
   std::string* error_;
 };
 

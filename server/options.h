@@ -13,6 +13,7 @@
 #include "common/options/options_parser.h"
 #include "protocol/result.h"
 #include "protocol/spec.h"
+#include "protocol/wire_codecs.h"
 #include "server/train/generator_trainer.h"
 
 namespace mdgan {
@@ -28,6 +29,7 @@ struct ServerOptions {
 
   std::optional<std::string> bind;  // parsed: nothing means local peers only
   std::uint32_t min_peers = 0;      // parsed: at least 1
+  WireCodecs codecs;
 
   std::uint64_t rounds = 10'000;
   std::uint64_t seed = 1;

@@ -80,6 +80,20 @@ OptionGroup peers_group(ServerOptions& o) {
         "for each class. Other peers bring their own."}}};
 }
 
+OptionGroup wire_group(ServerOptions& o) {
+  return {"The wire",
+          {{"image-codec", one_of(&o.codecs.image, kImageCodecNames), "NAME",
+            "How generated images travel. uint8: a quarter of the bytes, and "
+            "the discriminators see what 8-bit pictures can show."},
+           {"feedback-codec", one_of(&o.codecs.feedback, kFeedbackCodecNames),
+            "NAME",
+            "How the peers' answers travel. bfloat16: half of the bytes. int8: "
+            "a quarter, rounded at random, right in the mean."},
+           {"swap-codec", one_of(&o.codecs.swap, kSwapCodecNames), "NAME",
+            "How discriminators travel. bfloat16: half of the bytes; what "
+            "arrives is rounded, so a swap is no longer a mere renaming."}}};
+}
+
 OptionGroup algorithm_group(ServerOptions& o) {
   return {
       "Algorithm",
@@ -254,9 +268,9 @@ OptionGroup run_group(ServerOptions& o) {
 
 OptionTable train_table(ServerOptions& options) {
   return OptionTable({run_group(options), peers_group(options),
-                      algorithm_group(options), model_group(options),
-                      optimisation_group(options), faults_group(options),
-                      machine_group(options)});
+                      wire_group(options), algorithm_group(options),
+                      model_group(options), optimisation_group(options),
+                      faults_group(options), machine_group(options)});
 }
 
 }  // namespace mdgan

@@ -22,7 +22,8 @@ enum class Purpose : std::uint32_t {
   kSwapCycle = 7,
   kShardCut = 8,
   kSampleGrid = 9,
-  kSimulation = 10,  // tests
+  kSimulation = 10,        // tests
+  kFeedbackRounding = 11,  // owner: PeerId
 };
 
 class Random {

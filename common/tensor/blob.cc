@@ -1,5 +1,6 @@
 #include "common/tensor/blob.h"
 
+#include <bit>
 #include <cmath>
 #include <cstdint>
 #include <cstring>
@@ -21,12 +22,22 @@ constexpr std::uint32_t kSign = 0x80000000U;
 
 }  // namespace
 
-Blob copy_blob(protocol::TensorMeta meta, std::span<const std::byte> bytes) {
+NewBlob make_blob(protocol::TensorMeta meta) {
+  std::size_t size = protocol::bytes_of(meta.dtype);
+  for (const std::uint64_t dim : meta.dims) size *= dim;
   const std::shared_ptr<std::byte> storage(
-      static_cast<std::byte*>(::operator new(bytes.size(), kAlignment)),
+      static_cast<std::byte*>(::operator new(size, kAlignment)),
       [](std::byte* p) { ::operator delete(p, kAlignment); });
-  if (!bytes.empty()) std::memcpy(storage.get(), bytes.data(), bytes.size());
-  return {std::move(meta), {storage.get(), bytes.size()}, storage};
+  return {{std::move(meta), {storage.get(), size}, storage},
+          {storage.get(), size}};
+}
+
+Blob copy_blob(protocol::TensorMeta meta, std::span<const std::byte> bytes) {
+  NewBlob copy = make_blob(std::move(meta));
+  MDGAN_CHECK(copy.bytes.size() == bytes.size());
+  if (!bytes.empty())
+    std::memcpy(copy.bytes.data(), bytes.data(), bytes.size());
+  return std::move(copy.blob);
 }
 
 bool is_finite(const Blob& blob) {
@@ -45,7 +56,28 @@ bool is_finite(const Blob& blob) {
   return (carried & kSign) == 0;
 }
 
+namespace {
+
+// The numbers that are not negative are ordered as their bits are, infinity and
+// NaN above all of them.
+bool is_within_bfloat16(const Blob& blob, float limit) {
+  const auto most =
+      static_cast<int>(std::bit_cast<std::uint32_t>(limit) >> 16U);
+  const auto* values =
+      reinterpret_cast<const std::uint16_t*>(blob.bytes.data());
+  const std::size_t n = blob.bytes.size() / sizeof(std::uint16_t);
+  int outside = 0;
+  for (std::size_t i = 0; i < n; ++i)
+    outside |= static_cast<int>((values[i] & 0x7FFF) > most);
+  return outside == 0;
+}
+
+}  // namespace
+
 bool is_within(const Blob& blob, float limit) {
+  if (blob.meta.dtype == protocol::DType::kBfloat16)
+    return is_within_bfloat16(blob, limit);
+  MDGAN_CHECK(blob.meta.dtype == protocol::DType::kFloat32);
   const auto* values = reinterpret_cast<const float*>(blob.bytes.data());
   const std::size_t n = blob.bytes.size() / sizeof(float);
   int outside = 0;  // no early exit, so that the loop is vectorised

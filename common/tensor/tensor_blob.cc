@@ -20,6 +20,10 @@ torch::ScalarType scalar_type_of(DType dtype) {
       return torch::kInt32;
     case DType::kInt64:
       return torch::kInt64;
+    case DType::kBfloat16:
+    case DType::kUint8:
+    case DType::kInt8:
+      break;  // on the wire only: compact.h
   }
   MDGAN_CHECK(!"a known dtype");
 }

@@ -59,7 +59,7 @@ void Session::greet(TimePoint now, Out& out) {
 void Session::on(const ServerSaid& e, TimePoint now, Out& out) {
   const protocol::Message& message = e.message;
   if (std::holds_alternative<protocol::Welcome>(message.body)) {
-    on_welcome(message, out);
+    on_welcome(message, now, out);
     return;
   }
   if (const auto* error = std::get_if<protocol::ErrorReply>(&message.body)) {
@@ -207,7 +207,8 @@ void Session::on(const LeaveRequested&, TimePoint, Out& out) {
 
 // --- welcome and errors -----------------------------------------------------
 
-void Session::on_welcome(const protocol::Message& message, Out& out) {
+void Session::on_welcome(const protocol::Message& message, TimePoint now,
+                         Out& out) {
   const auto& welcome = std::get<protocol::Welcome>(message.body);
   const bool same_server =
       message.run == run_ && message.incarnation == incarnation_;
@@ -229,7 +230,12 @@ void Session::on_welcome(const protocol::Message& message, Out& out) {
   welcome_ = welcome;
   name_in_use_since_.reset();
   state_ = State::kPreparing;
-  out.emplace_back(PrepareTrainer{peer_, welcome_});
+  const auto codecs = protocol::parse_codecs(welcome.codecs);
+  if (!codecs) {
+    on(Failed{codecs.error()}, now, out);
+    return;
+  }
+  out.emplace_back(PrepareTrainer{peer_, welcome_, *codecs});
 }
 
 void Session::on_error(const protocol::ErrorReply& error, TimePoint now,

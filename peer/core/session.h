@@ -14,6 +14,7 @@
 #include "protocol/ids.h"
 #include "protocol/messages.h"
 #include "protocol/result.h"
+#include "protocol/wire_codecs.h"
 
 namespace mdgan {
 
@@ -92,6 +93,7 @@ struct SendFeedback {
 struct PrepareTrainer {
   PeerId peer;
   protocol::Welcome welcome;
+  WireCodecs codecs;  // those that the welcome names
 };
 struct InitialiseDiscriminator {};
 struct RestoreDiscriminator {
@@ -199,7 +201,7 @@ class Session {
   void on(const ClockTicked& e, TimePoint now, Out& out);
 
   void greet(TimePoint now, Out& out);
-  void on_welcome(const protocol::Message& message, Out& out);
+  void on_welcome(const protocol::Message& message, TimePoint now, Out& out);
   void on_round(const protocol::Message& message, Out& out);
   void on_swap(const protocol::Swap& swap, Out& out);
   void on_error(const protocol::ErrorReply& error, TimePoint now, Out& out);

@@ -8,7 +8,9 @@
 #include <system_error>
 #include <utility>
 
+#include "common/base/random.h"
 #include "common/files/hash.h"
+#include "common/tensor/compact.h"
 #include "protocol/limits.h"
 
 namespace mdgan {
@@ -55,6 +57,14 @@ double seconds_since(std::chrono::steady_clock::time_point start) {
 
 }  // namespace
 
+DiscriminatorState unpacked(const DiscriminatorState& state) {
+  DiscriminatorState result = state;
+  for (Blob* blob :
+       {&result.parameters, &result.first_moment, &result.second_moment})
+    if (!blob->empty()) *blob = from_bfloat16(*blob);
+  return result;
+}
+
 HostedSession::HostedSession(WorkerPool& pool, HostedPeer peer,
                              std::shared_ptr<const Dataset> data,
                              std::string device)
@@ -78,6 +88,7 @@ protocol::Hello HostedSession::hello(std::uint32_t session_number,
   hello.image = data_->shape;
   hello.endpoint = endpoint;
   hello.nonce = nonce;
+  hello.codecs = protocol::known_codecs();
   std::optional<RunId> run;
   if (made) run = session.run();
   if (!run) run = newest_run(peer_.state);
@@ -100,7 +111,9 @@ std::string HostedSession::defect_of(const DiscriminatorState& state) const {
 }
 
 std::optional<Error> HostedSession::prepare(PeerId peer,
-                                            const protocol::Welcome& welcome) {
+                                            const protocol::Welcome& welcome,
+                                            const WireCodecs& codecs) {
+  codecs_ = codecs;
   if (!trainer_ || spec_ != welcome.spec || trained_as_ != peer) {
     std::optional<DiscriminatorState> kept;
     if (trainer_) kept = trainer_->snapshot(true);
@@ -132,13 +145,39 @@ void HostedSession::learn(Round round, const SharedBatch& batch) {
   seconds_ = seconds_since(start);
 }
 
-ComputedFeedback HostedSession::compute_feedback(const SharedBatch& batch) {
+ComputedFeedback HostedSession::compute_feedback(Round round,
+                                                 const SharedBatch& batch) {
   const auto start = std::chrono::steady_clock::now();
   ComputedFeedback result;
-  result.feedback = trainer_->feedback(batch.images, batch.labels);
+  const PeerFeedback answer = trainer_->feedback(batch.images, batch.labels);
+  switch (codecs_.feedback) {
+    case FeedbackCodec::kFloat32:
+      result.tensors = {answer.feedback, answer.logits};
+      break;
+    case FeedbackCodec::kBfloat16:
+      result.tensors = {to_bfloat16(answer.feedback), answer.logits};
+      break;
+    case FeedbackCodec::kInt8: {
+      Random random(spec_.seed, Purpose::kFeedbackRounding, trained_as_.value,
+                    round.value);
+      const ScaledInt8 packed = to_int8(answer.feedback, random.next64());
+      result.tensors = {packed.values, answer.logits, packed.scales};
+      break;
+    }
+  }
   result.discriminator_loss = loss_;
+  result.generator_loss = answer.generator_loss;
   result.seconds = seconds_ + seconds_since(start);
   return result;
+}
+
+DiscriminatorState HostedSession::packed(bool with_optimizer) const {
+  DiscriminatorState state = trainer_->snapshot(with_optimizer);
+  if (codecs_.swap == SwapCodec::kBfloat16)
+    for (Blob* blob :
+         {&state.parameters, &state.first_moment, &state.second_moment})
+      if (!blob->empty()) *blob = to_bfloat16(*blob);
+  return state;
 }
 
 Result<void> HostedSession::save(const RunId& run, Round round) {

@@ -18,18 +18,22 @@
 
 namespace mdgan {
 
-// A generated batch as it arrived, shared by all peers of the connection.
+// A generated batch, shared by all peers of the connection.
 struct SharedBatch {
-  Blob images;  // [b, c, h, w] float32
+  Blob images;  // [b, c, h, w] float32, whatever it travelled as
   Blob labels;  // [b] int32, or empty
 };
 
 // What a round's arithmetic gave, on its way to the server.
 struct ComputedFeedback {
-  PeerFeedback feedback;
+  std::vector<Blob> tensors;  // of the message, as they travel
   double discriminator_loss = 0;
+  double generator_loss = 0;
   double seconds = 0;
 };
+
+// A discriminator that travelled as bfloat16, in float32 again.
+DiscriminatorState unpacked(const DiscriminatorState& state);
 
 class HostedSession {
  public:
@@ -46,6 +50,7 @@ class HostedSession {
   std::vector<std::pair<protocol::Transfer, DiscriminatorState>> early;
   bool made = false;      // there has been a trainer: hello offers its D
   bool prepared = false;  // a trainer is there, and validate() may be called
+  std::size_t unpacking = 0;  // transfers that a worker is at
 
   const HostedPeer& peer() const { return peer_; }
   const Dataset& data() const { return *data_; }
@@ -59,13 +64,13 @@ class HostedSession {
   // --- on the strand ---
   // Nothing, or why this peer cannot train what the welcome asks for. A
   // discriminator that is there already stays, whatever else changes.
-  std::optional<Error> prepare(PeerId peer, const protocol::Welcome& welcome);
+  std::optional<Error> prepare(PeerId peer, const protocol::Welcome& welcome,
+                               const WireCodecs& codecs);
   void initialise() { trainer_->initialise(); }
   void learn(Round round, const SharedBatch& batch);
-  ComputedFeedback compute_feedback(const SharedBatch& batch);
-  DiscriminatorState snapshot(bool with_optimizer) const {
-    return trainer_->snapshot(with_optimizer);
-  }
+  ComputedFeedback compute_feedback(Round round, const SharedBatch& batch);
+  // A copy of the discriminator as it travels.
+  DiscriminatorState packed(bool with_optimizer) const;
   Result<void> load(const DiscriminatorState& s) { return trainer_->load(s); }
   Result<void> save(const RunId& run, Round round);
   Result<void> restore(const RunId& run, Round round);
@@ -80,6 +85,7 @@ class HostedSession {
 
   std::unique_ptr<DiscriminatorTrainer> trainer_;
   DiscriminatorSpec spec_;
+  WireCodecs codecs_;
   PeerId trained_as_;
   double loss_ = 0;
   double seconds_ = 0;

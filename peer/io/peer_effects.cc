@@ -39,18 +39,18 @@ void PeerHost::Impl::apply(HostedSession& s, const SendFeedback& e) {
   auto& body = std::get<protocol::Feedback>(message.body);
   const ComputedFeedback computed = *std::exchange(s.computed, std::nullopt);
   body.discriminator_loss = computed.discriminator_loss;
-  body.generator_loss = computed.feedback.generator_loss;
+  body.generator_loss = computed.generator_loss;
   body.seconds = computed.seconds;
-  const Blob tensors[] = {computed.feedback.feedback, computed.feedback.logits};
-  body.tensors = {tensors[0].meta, tensors[1].meta};
-  TensorFrames frames(tensors);
+  for (const Blob& tensor : computed.tensors)
+    body.tensors.push_back(tensor.meta);
+  TensorFrames frames(computed.tensors);
   (void)send(*server, "", message, &frames);
 }
 
 void PeerHost::Impl::apply(HostedSession& s, const SendTransfer& e) {
   const bool with_optimizer = spec->swap_optimizer;
   compute_then(s, [this, &s, e, with_optimizer] {
-    const DiscriminatorState state = s.snapshot(with_optimizer);
+    const DiscriminatorState state = s.packed(with_optimizer);
     return [this, &s, e, state] { send_transfer(s, e, state); };
   });
 }
@@ -115,13 +115,15 @@ void PeerHost::Impl::apply(HostedSession& s, const Leave& e) {
 
 void PeerHost::Impl::apply(HostedSession& s, const PrepareTrainer& e) {
   spec = e.welcome.spec;
+  codecs = e.codecs;
+  parameters = e.welcome.parameters;
   s.prepared = false;
   if (options.verbose)
     spdlog::info("peer {} is welcome as peer {}: {}, {} parameters, {} loss",
                  s.peer().name, e.peer.value, spec->model, e.welcome.parameters,
                  name_of(kLossNames, spec->loss));
   compute_then(s, [this, &s, e] {
-    const std::optional<Error> error = s.prepare(e.peer, e.welcome);
+    const std::optional<Error> error = s.prepare(e.peer, e.welcome, e.codecs);
     return [this, &s, error] {
       s.prepared = !error;
       s.made = s.made || s.prepared;
@@ -167,10 +169,10 @@ void PeerHost::Impl::apply(HostedSession& s, const ComputeFeedback& e) {
     return;
   }
   compute_then(s, [this, &s, e, batch = batch->second] {
-    const ComputedFeedback computed = s.compute_feedback(batch);
+    const ComputedFeedback computed = s.compute_feedback(e.round, batch);
     return [this, &s, e, computed] {
       if (!std::isfinite(computed.discriminator_loss) ||
-          !std::isfinite(computed.feedback.generator_loss)) {
+          !std::isfinite(computed.generator_loss)) {
         feed(s, Failed{{"peer " + s.peer().name +
                             "'s discriminator diverged in round " +
                             std::to_string(e.round.value),

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "common/net/endpoint.h"
+#include "common/tensor/compact.h"
 #include "common/tensor/device.h"
 #include "peer/io/peer_host_impl.h"
 
@@ -24,6 +25,9 @@ constexpr Duration kReportEvery = 10s;
 constexpr int kBurst = 256;
 // Batches are kept for so many rounds: peers of one process may be apart.
 constexpr std::uint64_t kRoundsKept = 4;
+// Discriminators in a small form that are unpacked for one peer at a time: more
+// than one, because a stranger may send some too.
+constexpr std::size_t kUnpacking = 8;
 
 }  // namespace
 
@@ -206,11 +210,13 @@ std::string PeerHost::Impl::defect_of_batch(
   const bool conditional = spec->condition != Condition::kNone;
   if (tensors.size() != (conditional ? 2U : 1U))
     return std::to_string(tensors.size()) + " tensors";
-  const protocol::TensorMeta images{protocol::DType::kFloat32,
-                                    {spec->batch, spec->image.channels,
-                                     spec->image.height, spec->image.width}};
+  const bool bytes = codecs.image == ImageCodec::kUint8;
+  const protocol::TensorMeta images{
+      bytes ? protocol::DType::kUint8 : protocol::DType::kFloat32,
+      {spec->batch, spec->image.channels, spec->image.height,
+       spec->image.width}};
   if (tensors[0].meta != images) return "images of another shape or type";
-  if (!is_finite(tensors[0])) return "images that are not finite";
+  if (!bytes && !is_finite(tensors[0])) return "images that are not finite";
   if (!conditional) return "";
   if (tensors[1].meta !=
       protocol::TensorMeta{protocol::DType::kInt32, {spec->batch}})
@@ -236,6 +242,8 @@ void PeerHost::Impl::on_batch(const protocol::Message& message,
   std::erase_if(batches, [&](const auto& entry) {
     return entry.first.first.value + kRoundsKept <= message.round.value;
   });
+  if (codecs.image == ImageCodec::kUint8)
+    tensors[0] = images_from_uint8(tensors[0]);
   batches[{message.round, index}] = {
       std::move(tensors[0]),
       tensors.size() > 1 ? std::move(tensors[1]) : Blob{}};
@@ -256,10 +264,30 @@ void PeerHost::Impl::on_transfer(const protocol::Message& message,
     state.second_moment = tensors[2];
   }
   state.adam_steps = transfer->adam_steps;
-  if (s->prepared) {
-    admit_transfer(*s, *transfer, std::move(state));
-  } else if (s->early.empty()) {
-    s->early.emplace_back(*transfer, std::move(state));
+  const protocol::TensorMeta packed{protocol::DType::kBfloat16, {parameters}};
+  if (codecs.swap == SwapCodec::kFloat32 ||
+      !std::ranges::all_of(
+          tensors, [&](const Blob& tensor) { return tensor.meta == packed; })) {
+    take_transfer(*s, *transfer, std::move(state));
+    return;
+  }
+  if (s->unpacking == kUnpacking) return;
+  ++s->unpacking;
+  compute_then(*s, [this, s, transfer = *transfer, state = std::move(state)] {
+    return [this, s, transfer, state = unpacked(state)] {
+      --s->unpacking;
+      take_transfer(*s, transfer, state);
+    };
+  });
+}
+
+void PeerHost::Impl::take_transfer(HostedSession& s,
+                                   const protocol::Transfer& transfer,
+                                   DiscriminatorState state) {
+  if (s.prepared) {
+    admit_transfer(s, transfer, std::move(state));
+  } else if (s.early.empty()) {
+    s.early.emplace_back(transfer, std::move(state));
   }
 }
 

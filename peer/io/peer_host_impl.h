@@ -35,6 +35,8 @@ struct PeerHost::Impl {
   std::string announced;                       // our listener, for hello
 
   std::optional<DiscriminatorSpec> spec;  // once a session is welcomed
+  WireCodecs codecs;                      // like it
+  std::uint64_t parameters = 0;           // likewise
   std::map<std::pair<Round, std::uint32_t>, SharedBatch> batches;
 
   TimePoint last_heard;
@@ -61,6 +63,8 @@ struct PeerHost::Impl {
   std::string defect_of_batch(const std::vector<Blob>& tensors) const;
   void on_transfer(const protocol::Message& message,
                    const std::vector<Blob>& tensors);
+  void take_transfer(HostedSession& s, const protocol::Transfer& transfer,
+                     DiscriminatorState state);
   void admit_transfer(HostedSession& s, const protocol::Transfer& transfer,
                       DiscriminatorState state);
 

@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "protocol/wire_codecs.h"
 #include "server/core/events.h"
 #include "server/core/swap_cycle.h"
 
@@ -32,6 +33,7 @@ struct CoordinatorConfig {
   Duration swap_timeout = std::chrono::seconds(60);
   Duration quorum_timeout = std::chrono::seconds(300);
   std::uint64_t checkpoint_every = 0;  // rounds; 0: only at the end
+  WireCodecs codecs;                   // a peer must be able to do them
   // Fixed by configuration or by the server's own data; else the first peer's.
   std::optional<ImageShape> image;
 };

@@ -20,11 +20,31 @@ std::string describe(const ImageShape& image) {
          std::to_string(image.classes) + " classes";
 }
 
+// The first codec of the run that the peer cannot do; empty if there is none.
+std::string missing_codec(const WireCodecs& codecs,
+                          const protocol::Hello& hello) {
+  for (std::string& name : protocol::codec_names(codecs))
+    if (std::ranges::find(hello.codecs, name) == hello.codecs.end())
+      return std::move(name);
+  return "";
+}
+
 }  // namespace
 
 void Coordinator::on_hello(ConnectionId connection,
                            const protocol::Hello& hello, TimePoint now,
                            Out& out) {
+  if (const std::string codec = missing_codec(config_.codecs, hello);
+      !codec.empty()) {
+    refuse_hello(connection, hello, protocol::ErrorCode::kMismatch,
+                 "this run uses the codec " + codec + ", which peer " +
+                     hello.name +
+                     " cannot do: install the server's version there, or run "
+                     "the server with " +
+                     codec.substr(0, codec.find('-')) + "-codec = float32",
+                 out);
+    return;
+  }
   if (!model_) {
     // The first peer's data decides the image shape where nothing else does.
     if (early_hellos_.size() >= protocol::kMaxPeers) return;
@@ -147,7 +167,8 @@ void Coordinator::send_welcome(Member& member, protocol::Start start,
   member.restore = restore;
   send(member,
        protocol::Welcome{member.session, model_->spec, model_->schema,
-                         model_->parameters, config_.rounds, start, restore},
+                         model_->parameters, config_.rounds, start, restore,
+                         protocol::codec_names(config_.codecs)},
        now, out);
 }
 

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "common/files/png.h"
+#include "common/tensor/compact.h"
 #include "server/io/server_shell_impl.h"
 
 namespace mdgan {
@@ -58,15 +59,18 @@ void ServerShell::Impl::apply(const DecideModel& e) {
 void ServerShell::Impl::apply(const GenerateBatches& e) {
   train([this, round = e.round] {
     const auto start = Clock::now();
-    const auto generated = trainer->generate(round);
+    std::vector<GeneratedBatch> generated = trainer->generate(round);
+    if (options.codecs.image == ImageCodec::kUint8)
+      for (GeneratedBatch& batch : generated)
+        batch.images = images_to_uint8(batch.images);
     const double took = seconds(Clock::now() - start);
     return [this, round, generated, took] {
       tick.phases().generate += took;
       std::vector<ReadyBatch>& ready = batches[round];
       ready.clear();
       for (const GeneratedBatch& batch : generated) {
-        std::vector<Blob> tensors{batch.images};
-        if (!batch.labels.empty()) tensors.push_back(batch.labels);
+        std::vector<Blob> tensors{batch.images, batch.labels};
+        if (batch.labels.empty()) tensors.pop_back();
         ReadyBatch& out = ready.emplace_back();
         for (const Blob& tensor : tensors) out.metas.push_back(tensor.meta);
         out.frames.emplace(tensors);
@@ -82,7 +86,9 @@ void ServerShell::Impl::apply(const StepGenerator& e) {
   for (const Contributor& c : e.contributors) {
     auto node = feedback.extract(c.peer);
     MDGAN_CHECK(!node.empty());
-    contributions.push_back({c.peer, c.batch, std::move(node.mapped())});
+    const std::vector<Blob>& tensors = node.mapped();
+    contributions.push_back({c.peer, c.batch, tensors[0],
+                             tensors.size() > 2 ? tensors[2] : Blob{}});
   }
   feedback.clear();
   batches.erase(e.round);

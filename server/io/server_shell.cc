@@ -50,8 +50,38 @@ CoordinatorConfig coordinator_config(const ServerOptions& options,
   config.swap_timeout = to_duration(options.swap_timeout);
   config.quorum_timeout = to_duration(options.quorum_timeout);
   config.checkpoint_every = options.checkpoint_every;
+  config.codecs = options.codecs;
   config.image = image;
   return config;
+}
+
+// The tensors that a feedback message must have.
+std::vector<protocol::TensorMeta> feedback_metas(const DiscriminatorSpec& spec,
+                                                 FeedbackCodec codec) {
+  using protocol::DType;
+  const auto values = [&](DType dtype) -> protocol::TensorMeta {
+    return {
+        dtype,
+        {spec.batch, spec.image.channels, spec.image.height, spec.image.width}};
+  };
+  const protocol::TensorMeta one_each{DType::kFloat32, {spec.batch}};
+  switch (codec) {
+    case FeedbackCodec::kFloat32:
+      break;
+    case FeedbackCodec::kBfloat16:
+      return {values(DType::kBfloat16), one_each};
+    case FeedbackCodec::kInt8:
+      return {values(DType::kInt8), one_each, one_each};
+  }
+  return {values(DType::kFloat32), one_each};
+}
+
+// Whether the values lie in [-kMaxFeedback, kMaxFeedback]; of int8, whether the
+// scales do so for the largest value there is.
+bool is_sound(const std::vector<Blob>& tensors) {
+  if (!is_within(tensors[1], kMaxFeedback)) return false;
+  if (tensors.size() == 3) return is_within(tensors[2], kMaxFeedback / 127);
+  return is_within(tensors[0], kMaxFeedback);
 }
 
 }  // namespace
@@ -220,7 +250,7 @@ void ServerShell::Impl::on_received(Received received) {
   }
   std::string defect = defect_of(message, received.tensors);
   if (defect.empty() && coordinator.expects_feedback(id, message))
-    feedback[message.peer] = received.tensors[0];
+    feedback[message.peer] = std::move(received.tensors);
   events.emplace_back(
       MessageArrived{id, std::move(message), std::move(defect)});
 }
@@ -233,15 +263,10 @@ std::string ServerShell::Impl::defect_of(
   }
   if (!std::holds_alternative<protocol::Feedback>(message.body) || !spec)
     return "";
-  const protocol::TensorMeta images{protocol::DType::kFloat32,
-                                    {spec->batch, spec->image.channels,
-                                     spec->image.height, spec->image.width}};
-  const protocol::TensorMeta logits{protocol::DType::kFloat32, {spec->batch}};
-  if (tensors.size() != 2 || tensors[0].meta != images ||
-      tensors[1].meta != logits)
+  if (!std::ranges::equal(feedback_metas(*spec, options.codecs.feedback),
+                          tensors, {}, {}, &Blob::meta))
     return "its tensors have other shapes or types than this round's";
-  if (!is_within(tensors[0], kMaxFeedback) ||
-      !is_within(tensors[1], kMaxFeedback))
+  if (!is_sound(tensors))
     return "it holds values that are not finite, or beyond 1e6";
   return "";
 }

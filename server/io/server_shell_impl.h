@@ -52,7 +52,8 @@ struct ServerShell::Impl {
   std::uint64_t next_connection = 1;
 
   std::deque<ServerEvent> events;
-  std::map<PeerId, Blob> feedback;  // of the open round
+  // Of the open round: the tensors of each peer's message.
+  std::map<PeerId, std::vector<Blob>> feedback;
   std::map<Round, std::vector<ReadyBatch>> batches;
   std::optional<DiscriminatorSpec> spec;  // once the model is decided
   std::optional<Finish> finished;

@@ -16,6 +16,7 @@
 #include "common/dense/dense_stack.h"
 #include "common/models/initialise.h"
 #include "common/models/registry.h"
+#include "common/tensor/compact.h"
 #include "common/tensor/device.h"
 #include "common/tensor/flat_adam.h"
 #include "common/tensor/flat_parameters.h"
@@ -250,8 +251,14 @@ void GeneratorTrainer::Impl::merge(
   merged.zero_();
   for (const Contribution& part : contributions) {
     MDGAN_CHECK(part.batch < spec.k);
-    batch_of(merged, part.batch)
-        .add_(to_tensor(part.feedback).to(device, /*non_blocking=*/true));
+    torch::Tensor sum = batch_of(merged, part.batch);
+    if (sum.is_cpu()) {
+      add_to(floats_of(sum), part.feedback, part.scales);
+    } else {
+      torch::Tensor decoded = torch::zeros(sum.sizes());
+      add_to(floats_of(decoded), part.feedback, part.scales);
+      sum.add_(decoded.to(device, /*non_blocking=*/true));
+    }
   }
   merged.div_(static_cast<double>(contributions.size()));
 }

@@ -41,7 +41,10 @@ struct GeneratedBatch {
 struct Contribution {
   PeerId peer;
   std::uint32_t batch = 0;
-  Blob feedback;  // [b, c, h, w] float32, finite
+  // [b, c, h, w], finite: float32, bfloat16, or int8 with `scales` [b] float32
+  // (common/tensor/compact.h).
+  Blob feedback;
+  Blob scales = {};
 };
 
 // What one step did, and where its time went.

@@ -12,6 +12,7 @@
 #include "tests/support/child_process.h"
 #include "tests/support/in_process_run.h"
 #include "tests/support/link.h"
+#include "tests/support/raw_peer.h"
 #include "tests/support/temporary_directory.h"
 
 using namespace mdgan;
@@ -39,14 +40,6 @@ std::size_t count_of(const std::string& text, const std::string& part) {
   for (auto at = text.find(part); at != text.npos; at = text.find(part, at + 1))
     ++count;
   return count;
-}
-
-Blob constant_floats(std::vector<std::uint64_t> dims, float value) {
-  std::size_t count = 1;
-  for (const auto dim : dims) count *= dim;
-  const std::vector<float> values(count, value);
-  return copy_blob({protocol::DType::kFloat32, std::move(dims)},
-                   std::as_bytes(std::span(values)));
 }
 
 }  // namespace
@@ -88,54 +81,6 @@ TEST_CASE("Over tcp the same run gives the same generator", "[integration]") {
 }
 
 namespace {
-
-// A peer that says whatever it is told to.
-class RawPeer {
- public:
-  RawPeer(zmq::context_t& context, const std::string& server)
-      : socket_(make_dealer(context, server)) {}
-
-  void hello(const std::string& name, ImageShape image) {
-    protocol::Hello hello;
-    hello.name = name;
-    hello.index = 2;
-    hello.shard_size = 20;
-    hello.image = image;
-    hello.endpoint = "tcp://127.0.0.1:1";
-    hello.nonce = 77;
-    Message message;
-    message.body = hello;
-    say(message);
-  }
-  void say(const Message& message) {
-    REQUIRE(send(socket_, "", message) == Sent::kYes);
-  }
-  void say_feedback(Message message, std::uint32_t generated,
-                    const std::vector<Blob>& tensors) {
-    protocol::Feedback feedback;
-    feedback.generated = generated;
-    for (const Blob& tensor : tensors) feedback.tensors.push_back(tensor.meta);
-    message.body = feedback;
-    TensorFrames frames(tensors);
-    REQUIRE(send(socket_, "", message, &frames) == Sent::kYes);
-  }
-  Message next() {
-    Received received = next_message(socket_);
-    REQUIRE(received.message.ok());
-    return *received.message;
-  }
-  // The next error's code and text; other messages are skipped.
-  protocol::ErrorReply next_error() {
-    while (true) {
-      const Message message = next();
-      if (const auto* error = std::get_if<protocol::ErrorReply>(&message.body))
-        return *error;
-    }
-  }
-
- private:
-  zmq::socket_t socket_;
-};
 
 // Answers one round with everything that must not count; the header is right.
 void answer_with_rubbish(RawPeer& peer, const Message& asked) {

@@ -32,11 +32,17 @@ import zmq
 FRAME = 1 << 20
 TYPES = ["hello", "welcome", "round", "batch", "feedback", "swap", "transfer",
          "staged", "commit", "abort", "checkpoint", "progress", "goodbye", "error"]
-# Fields of the messages that a peer receives; a newer server may append more.
+# Fields of the messages that a peer receives, and those that version 1.1 added;
+# a newer server may append more.
 FIELDS = {"welcome": 7, "round": 2, "batch": 2, "swap": 7, "transfer": 6,
           "commit": 1, "abort": 1, "checkpoint": 0, "progress": 4, "goodbye": 2,
           "error": 3}
-DTYPES = {1: numpy.dtype("<f4"), 2: numpy.dtype("<i4")}
+ADDED = {"welcome": 1}
+# As numpy has no bfloat16, its bits are held in 16-bit numbers.
+DTYPES = {number: numpy.dtype(code) for number, code in
+          ((1, "<f4"), (2, "<i4"), (4, "<u2"), (5, "u1"), (6, "i1"))}
+NUMBERS = {dtype: number for number, dtype in DTYPES.items()}
+CODECS = ["image-uint8", "feedback-bfloat16", "feedback-int8", "swap-bfloat16"]
 FRESH, KEEP, RESTORE, RECEIVE = 1, 2, 3, 4
 REASONS = {1: "done", 2: "stopped", 3: "leaving", 4: "failed"}
 MALFORMED, VERSION, MISMATCH, NAME_IN_USE, UNKNOWN_PEER, STATE, FULL = range(1, 8)
@@ -46,10 +52,10 @@ MALFORMED, VERSION, MISMATCH, NAME_IN_USE, UNKNOWN_PEER, STATE, FULL = range(1, 
 
 def to_frames(name, header, fields, tensors=()):
     """The frames of a message; header is (run, incarnation, round, peer)."""
-    arrays = [numpy.ascontiguousarray(t, "<f4") for t in tensors]
+    arrays = [numpy.ascontiguousarray(t) for t in tensors]
     if arrays:
-        fields = fields + [[[1, list(a.shape)] for a in arrays]]
-    frames = [msgpack.packb([1, 0, TYPES.index(name) + 1, *header, fields])]
+        fields = fields + [[[NUMBERS[a.dtype], list(a.shape)] for a in arrays]]
+    frames = [msgpack.packb([1, 1, TYPES.index(name) + 1, *header, fields])]
     for array in arrays:
         data = array.tobytes()
         frames += [data[i:i + FRAME] for i in range(0, len(data), FRAME)]
@@ -70,7 +76,7 @@ def from_frames(frames):
     name = TYPES[number - 1]
     if len(header) != 4 or name not in FIELDS or len(fields) < FIELDS[name]:
         raise ValueError(f"not a {name} that a peer may get")
-    fields = fields[:FIELDS[name]]
+    fields = fields[:FIELDS[name] + ADDED.get(name, 0)]
     arrays, rest = [], frames[1:]
     if name in ("batch", "transfer"):
         for dtype, dims in fields.pop():
@@ -82,11 +88,34 @@ def from_frames(frames):
                 raise ValueError("frames do not fit the tensors announced")
             data, rest = b"".join(rest[:len(sizes)]), rest[len(sizes):]
             arrays.append(numpy.frombuffer(data, DTYPES[dtype]).reshape(dims))
+            if dtype == 4:
+                arrays[-1] = from_bfloat16(arrays[-1])
             if not numpy.isfinite(arrays[-1]).all():
                 raise ValueError("a tensor is not finite")
     if rest:
         raise ValueError("more frames than announced")
     return name, header, fields, arrays
+
+
+# --- codecs: section 11 ---------------------------------------------------------
+
+def to_bfloat16(values):
+    """The nearest, ties to even; of finite values."""
+    bits = numpy.ascontiguousarray(values, "<f4").view("<u4")
+    return ((bits + 0x7fff + (bits >> 16 & 1)) >> 16).astype("<u2")
+
+
+def from_bfloat16(values):
+    return (values.astype("<u4") << 16).view("<f4")
+
+
+def to_int8(samples):
+    """(values, scales), stochastically rounded."""
+    rows = samples.reshape(len(samples), -1)
+    scales = (numpy.abs(rows).max(1) / 127).astype("<f4")
+    steps = rows / numpy.where(scales > 0, scales, 1)[:, None]
+    values = numpy.floor(steps + numpy.random.random(steps.shape))
+    return values.clip(-127, 127).astype("i1").reshape(samples.shape), scales
 
 
 # --- the model and its training: sections 7, 9 and 10 ---------------------------
@@ -253,6 +282,7 @@ class Peer:
         self.nonce = secrets.randbits(64)
         self.run, self.incarnation, self.id = bytes(16), 0, 0
         self.d = None            # the discriminator
+        self.codecs = ()         # those of the run
         self.held_round = 0      # the last round it was trained in
         self.outgoing = {}       # swap -> (socket, when it may be closed)
         self.counts = {"rounds": 0, "swaps_sent": 0, "swaps_received": 0}
@@ -306,7 +336,7 @@ class Peer:
         self.send_frames(to_frames("hello", (bytes(16), 0, 0, 0), [
             1, self.name, self.index, len(self.data.images),
             [1, height, width, 10], self.endpoint, self.nonce,
-            self.run if self.d else bytes(16), self.held_round, []]))
+            self.run if self.d else bytes(16), self.held_round, [], CODECS]))
         self.hello_due = time.monotonic() + self.HELLO_AGAIN
 
     def serve(self):
@@ -365,10 +395,14 @@ class Peer:
         # checkpoint and progress: this peer saves nothing and shows nothing
 
     def on_welcome(self, run, incarnation, peer, session, spec, schema, parameters,
-                   rounds, start, restore):
+                   rounds, start, restore, codecs=()):
         if self.state == "ready" or session != 1:
             return
         spec = Spec(spec)
+        for codec in codecs:
+            if codec not in CODECS:
+                raise Leave(f"this peer does not know the codec {codec}", False)
+        self.codecs = codecs
         if spec.model != "mlp":
             raise Leave(f"this peer does not know the model {spec.model}", False)
         if start != KEEP:
@@ -406,8 +440,14 @@ class Peer:
         self.held_round = round
         if not (numpy.isfinite(feedback).all() and math.isfinite(loss_d)):
             raise Leave("the discriminator has diverged", False)
+        tensors = [feedback, logits]
+        if "feedback-bfloat16" in self.codecs:
+            tensors = [to_bfloat16(feedback), logits]
+        elif "feedback-int8" in self.codecs:
+            values, scales = to_int8(feedback)
+            tensors = [values, logits, scales]
         self.send("feedback", [generated, loss_d, loss_g,
-                               time.monotonic() - began], [feedback, logits], round)
+                               time.monotonic() - began], tensors, round)
         self.counts["rounds"] += 1
 
     def check_batch(self, arrays):
@@ -417,7 +457,11 @@ class Peer:
             shapes.append((spec.batch,))
         if [a.shape for a in arrays] != shapes:
             raise ValueError("a batch does not have the run's shape")
-        images = torch.from_numpy(arrays[0].copy())
+        if (arrays[0].dtype == "u1") != ("image-uint8" in self.codecs):
+            raise ValueError("a batch does not have the run's type")
+        images = torch.from_numpy(arrays[0].astype("f4"))
+        if "image-uint8" in self.codecs:
+            images = images / 127.5 - 1
         if len(arrays) == 1:
             return images, None
         return images, torch.from_numpy(arrays[1].astype("i8"))
@@ -431,9 +475,12 @@ class Peer:
             socket.connect(endpoint.replace("//*:", f"//{server_host}:"))
             header = (self.run, self.incarnation, self.held_round, target)
             steps = self.d.steps if self.d.spec.swap_optimizer else 0
+            state = self.d.state()
+            if "swap-bfloat16" in self.codecs:
+                state = [to_bfloat16(tensor) for tensor in state]
             socket.send_multipart(to_frames(
                 "transfer", header, [swap, token, self.id, steps, self.d.schema],
-                self.d.state()))
+                state))
             self.outgoing[swap] = (socket, time.monotonic() + 60)
             self.counts["swaps_sent"] += 1
         if receives and self.early is not None:

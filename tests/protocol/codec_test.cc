@@ -1,5 +1,6 @@
 #include "protocol/codec.h"
 
+#include <algorithm>
 #include <limits>
 #include <msgpack.hpp>
 #include <string>
@@ -205,6 +206,33 @@ TEST_CASE("fields that a newer minor version appended are ignored") {
   }
 }
 
+TEST_CASE("a hello and a welcome of version 1.0 know float32 only") {
+  for (Message message : one_of_each()) {
+    auto* hello = std::get_if<Hello>(&message.body);
+    auto* welcome = std::get_if<Welcome>(&message.body);
+    if (hello == nullptr && welcome == nullptr) continue;
+    (hello != nullptr ? hello->codecs : welcome->codecs).clear();
+    std::vector<std::byte> bytes = encode(message);
+    REQUIRE(bytes.back() == std::byte{0x90});  // the empty list of codecs
+    REQUIRE(bytes[2] == std::byte{kMinor});
+    bytes[2] = std::byte{0};
+    CHECK_FALSE(decode(bytes).ok());  // 1.0 has no such field
+    bytes.pop_back();
+    // After the envelope's fields comes the array of the message's own.
+    const std::size_t fields = hello != nullptr ? 11 : 8;
+    const auto array = std::ranges::find(bytes.begin() + 22, bytes.end(),
+                                         static_cast<std::byte>(0x90 | fields));
+    REQUIRE(array != bytes.end());
+    *array = static_cast<std::byte>(0x90 | (fields - 1));
+    const Result<Message> old = decode(bytes);
+    INFO((old.ok() ? "" : old.error().message));
+    REQUIRE(old.ok());
+    CHECK(*old == message);
+    bytes[2] = std::byte{1};
+    CHECK_FALSE(decode(bytes).ok());  // 1.1 must have it
+  }
+}
+
 TEST_CASE("a missing field is refused even from a newer minor version") {
   msgpack::sbuffer buffer;
   Packer p(buffer);
@@ -256,7 +284,7 @@ TEST_CASE("tensors beyond the limits are refused") {
            std::vector<std::uint64_t>(kMaxRank + 1, 1)})
     CHECK(contains(feedback_refusal(zero, one_tensor(dims)),
                    "feedback.tensors.dims: expected"));
-  for (const int dtype : {0, 3, 4})
+  for (const int dtype : {0, 3, 7})
     CHECK(contains(feedback_refusal(zero, one_tensor({2}, dtype)),
                    "feedback.tensors.dtype: expected"));
   CHECK(contains(feedback_refusal(zero,
@@ -299,6 +327,9 @@ TEST_CASE("fields outside their range are refused by name") {
                  "hello.image.channels"));
   CHECK(contains(hello([](Hello& m) { m.checkpoints.resize(kMaxOffers + 1); }),
                  "hello.checkpoints"));
+  CHECK(contains(hello([](Hello& m) { m.codecs.resize(kMaxCodecs + 1, "x"); }),
+                 "hello.codecs"));
+  CHECK(contains(hello([](Hello& m) { m.codecs = {""}; }), "hello.codecs"));
   CHECK(contains(spec([](auto& s) { s.batch = 0; }), "welcome.spec.batch"));
   CHECK(contains(spec([](auto& s) { s.batch = kMaxBatch + 1; }),
                  "welcome.spec.batch"));
@@ -347,6 +378,11 @@ TEST_CASE("a text for people is sent whatever it contains") {
 TEST_CASE("a tensor's bytes are the product of its dimensions") {
   CHECK(*byte_size({DType::kFloat32, {10, 1, 28, 28}}) == 31'360);
   CHECK(*byte_size({DType::kInt64, {5}}) == 40);
+  CHECK(*byte_size({DType::kBfloat16, {5, 2}}) == 20);
+  CHECK(*byte_size({DType::kUint8, {10, 1, 28, 28}}) == 7'840);
+  CHECK(*byte_size({DType::kInt8, {7}}) == 7);
+  CHECK(*byte_size({DType::kInt8, {kMaxTensorBytes}}) == kMaxTensorBytes);
+  CHECK_FALSE(byte_size({DType::kInt8, {kMaxTensorBytes + 1}}).ok());
   CHECK(*byte_size({DType::kInt32, {}}) == 4);
   CHECK(*byte_size({DType::kFloat32, {kMaxTensorBytes / 4}}) ==
         kMaxTensorBytes);

@@ -1,5 +1,6 @@
 // PROTOCOL.md is what strangers write their peers from: its worked bytes, its
 // numbers and its names are compared with the code.
+#include <algorithm>
 #include <cstdio>
 #include <fstream>
 #include <iterator>
@@ -10,6 +11,7 @@
 
 #include "protocol/codec.h"
 #include "protocol/limits.h"
+#include "protocol/wire_codecs.h"
 #include "tests/protocol/examples.h"
 #include "tests/support/catch.h"
 
@@ -82,7 +84,8 @@ TEST_CASE("the bytes of version 1 are those that PROTOCOL.md shows") {
               0x0123456789abcdef,
               {},
               Round{0},
-              {}}}},
+              {},
+              {"image-uint8", "feedback-int8"}}}},
       {"round", {run, 1, Round{300}, PeerId{2}, RoundBegin{0, 1}}},
       {"feedback",
        {run, 1, Round{300}, PeerId{2},
@@ -92,6 +95,20 @@ TEST_CASE("the bytes of version 1 are those that PROTOCOL.md shows") {
     INFO(name);
     CHECK(hex_of(encode(message)) == hex_block(name));
   }
+}
+
+TEST_CASE("the tensors of an int8 feedback are those that PROTOCOL.md shows") {
+  const TensorMeta values{DType::kInt8, {10, 1, 28, 28}};
+  const TensorMeta one_each{DType::kFloat32, {10}};
+  const std::string message =
+      hex_of(encode({{},
+                     1,
+                     Round{1},
+                     PeerId{0},
+                     Feedback{0, 0, 0, 0, {values, one_each, one_each}}}));
+  const std::string tensors = hex_block("tensors");
+  REQUIRE_FALSE(tensors.empty());
+  CHECK(message.ends_with(tensors));
 }
 
 TEST_CASE("PROTOCOL.md numbers the messages as the code does") {
@@ -123,11 +140,36 @@ TEST_CASE("PROTOCOL.md lists the limits of the code") {
       {"classes", kMaxClasses},
       {"peers", kMaxPeers},
       {"checkpoints offered in a hello", kMaxOffers},
+      {"codecs named in a hello or a welcome", kMaxCodecs},
   };
   for (const auto& [what, limit] : limits) {
     const std::string row = "| " + what + " | " + std::to_string(limit) + " |";
     INFO(row);
     CHECK(has_line_starting(row));
+  }
+}
+
+TEST_CASE("PROTOCOL.md tells the version and names every codec") {
+  CHECK(has_line_starting("# The MD-GAN wire protocol, version " +
+                          std::to_string(kMajor) + "." +
+                          std::to_string(kMinor)));
+  for (const std::string& name : known_codecs())
+    CHECK(has_line_starting("| `" + name + "` |"));
+}
+
+TEST_CASE("PROTOCOL.md lists the size of every type that travels") {
+  const std::map<std::string, DType> types{{"float32", DType::kFloat32},
+                                           {"int32", DType::kInt32},
+                                           {"bfloat16", DType::kBfloat16},
+                                           {"uint8", DType::kUint8},
+                                           {"int8", DType::kInt8}};
+  for (const auto& [name, type] : types) {
+    const std::string numbers = " | " + std::to_string(static_cast<int>(type)) +
+                                " | " + std::to_string(bytes_of(type)) + " |";
+    INFO(name << numbers);
+    CHECK(std::ranges::any_of(document(), [&](const std::string& line) {
+      return line.starts_with("| " + name) && line.ends_with(numbers);
+    }));
   }
 }
 

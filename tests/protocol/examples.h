@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <iterator>
 #include <string>
 #include <vector>
 
@@ -35,7 +36,7 @@ inline std::vector<Message> one_of_each() {
   const TensorMeta images{DType::kFloat32, {10, 1, 28, 28}};
   const TensorMeta labels{DType::kInt32, {10}};
   const TensorMeta logits{DType::kFloat32, {10}};
-  const TensorMeta flat{DType::kFloat32, {670'219}};
+  const TensorMeta flat{DType::kBfloat16, {670'219}};
   std::vector<Message> messages;
   const auto add = [&](Body body) {
     messages.push_back({counting_bytes<16>(0xa0), 3, Round{70'000}, PeerId{12},
@@ -50,9 +51,16 @@ inline std::vector<Message> one_of_each() {
             std::uint64_t{1} << 63,
             counting_bytes<16>(1),
             Round{69'999},
-            {100, 200}});
-  add(Welcome{7, example_spec(), counting_bytes<32>(9), 670'219, 50'000,
-              Start::kRestore, Round{200}});
+            {100, 200},
+            {"image-uint8", "swap-bfloat16"}});
+  add(Welcome{7,
+              example_spec(),
+              counting_bytes<32>(9),
+              670'219,
+              50'000,
+              Start::kRestore,
+              Round{200},
+              {"feedback-int8"}});
   add(RoundBegin{2, 3});
   add(Batch{1, {images, labels}});
   add(Feedback{2, 0.5, -1.25, 0.015, {images, logits}});
@@ -77,7 +85,9 @@ inline std::vector<Message> one_of_each() {
 inline std::vector<TensorMeta> random_tensors(Random& random) {
   std::vector<TensorMeta> tensors(random.below(kMaxTensors + 1));
   for (TensorMeta& meta : tensors) {
-    meta.dtype = random.below(2) == 0 ? DType::kFloat32 : DType::kInt32;
+    constexpr DType kTypes[] = {DType::kFloat32, DType::kInt32,
+                                DType::kBfloat16, DType::kUint8, DType::kInt8};
+    meta.dtype = kTypes[random.below(std::size(kTypes))];
     meta.dims.resize(random.below(kMaxRank + 1));
     for (std::uint64_t& dim : meta.dims) dim = 1 + random.below(14);
   }
@@ -104,12 +114,15 @@ inline std::vector<Message> random_messages(Random& random) {
       hello->index = static_cast<std::int64_t>(random.below(100)) - 1;
       hello->checkpoints.resize(random.below(kMaxOffers + 1));
       for (std::uint64_t& c : hello->checkpoints) c = random.next64();
+      hello->codecs.resize(random.below(kMaxCodecs + 1));
+      for (std::string& c : hello->codecs) c = random_text(random).substr(0, 1);
     } else if (auto* welcome = std::get_if<Welcome>(&message.body)) {
       welcome->spec.model = random_text(random);
       welcome->spec.adam.learning_rate = random.uniform();
       welcome->spec.condition = kConditionNames[random.below(3)].first;
       welcome->spec.loss = kLossNames[random.below(4)].first;
       welcome->spec.swap_optimizer = random.below(2) == 0;
+      welcome->codecs.assign(random.below(4), random_text(random));
     } else if (auto* batch = std::get_if<Batch>(&message.body)) {
       batch->tensors = random_tensors(random);
     } else if (auto* feedback = std::get_if<Feedback>(&message.body)) {

@@ -292,6 +292,7 @@ void Cluster::apply(Peer& peer, const SessionEffect& effect) {
     if (peer.trainer) hello.held_round = peer.session.held_round();
     for (const auto& [round, d] : peer.checkpoints)
       hello.checkpoints.push_back(round);
+    hello.codecs = protocol::known_codecs();
     protocol::Message message;
     message.body = hello;
     to_server(peer, message, "");
@@ -300,7 +301,9 @@ void Cluster::apply(Peer& peer, const SessionEffect& effect) {
   } else if (const auto* send = std::get_if<SendFeedback>(&effect)) {
     to_server(peer, send->message,
               happens(faults_.bad_feedback) ? "not finite" : "");
-  } else if (std::holds_alternative<PrepareTrainer>(effect)) {
+  } else if (const auto* prepare = std::get_if<PrepareTrainer>(&effect)) {
+    if (prepare->codecs != config_.codecs)
+      fail("a peer uses other codecs than the server");
     compute(peer, 2ms, [this, &peer] {
       peer.trainer = true;
       feed(peer, TrainerPrepared{});

@@ -141,6 +141,57 @@ TEST_CASE("a swap cycle has no fixed point and is one cycle") {
   CHECK(edges == draw_swap_cycle(peers, 9, {77}));
 }
 
+TEST_CASE("who cannot do the run's codecs is refused by name, others train") {
+  CoordinatorConfig c = config(1);
+  c.codecs = {ImageCodec::kUint8, FeedbackCodec::kInt8, SwapCodec::kFloat32};
+  Server s(c);
+  s.hello(1, "old");
+  s.hello(2, "half",
+          [](protocol::Hello& hello) { hello.codecs = {"image-uint8"}; });
+  CHECK(s.sent<protocol::Welcome>() == 0);
+  std::vector<std::string> refusals;
+  for (const ServerEffect& effect : s.effects)
+    if (const auto* send = std::get_if<SendMessage>(&effect))
+      if (const auto* error =
+              std::get_if<protocol::ErrorReply>(&send->message.body)) {
+        CHECK(error->code == protocol::ErrorCode::kMismatch);
+        refusals.push_back(error->text);
+      }
+  REQUIRE(refusals.size() == 2);
+  CHECK(refusals[0].find("image-uint8, which peer old") != std::string::npos);
+  CHECK(refusals[1].find("feedback-int8, which peer half") !=
+        std::string::npos);
+  CHECK(refusals[1].find("feedback-codec = float32") != std::string::npos);
+
+  s.hello(3, "new", [](protocol::Hello& hello) {
+    hello.codecs = {"swap-bfloat16", "feedback-int8", "image-uint8", "later"};
+  });
+  REQUIRE(s.sent<protocol::Welcome>() == 1);
+  for (const ServerEffect& effect : s.effects)
+    if (const auto* send = std::get_if<SendMessage>(&effect))
+      if (const auto* welcome =
+              std::get_if<protocol::Welcome>(&send->message.body))
+        CHECK(welcome->codecs ==
+              std::vector<std::string>{"image-uint8", "feedback-int8"});
+  CHECK(s.sent<protocol::RoundBegin>() == 1);
+}
+
+TEST_CASE("a hello that the codecs rule out does not decide the model") {
+  CoordinatorConfig c = config(1);
+  c.codecs.image = ImageCodec::kUint8;
+  Coordinator coordinator(c);
+  protocol::Hello hello;
+  hello.name = "old";
+  hello.image = kImage;
+  protocol::Message message;
+  message.body = hello;
+  std::vector<ServerEffect> out;
+  coordinator.handle(MessageArrived{{1}, message, ""},
+                     TimePoint(std::chrono::hours(1)), out);
+  REQUIRE(out.size() == 1);
+  CHECK(std::holds_alternative<SendMessage>(out[0]));
+}
+
 TEST_CASE("a run that stops while batches are made and everybody leaves ends") {
   Server s(config(2));
   s.stalled = true;

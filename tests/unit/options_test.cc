@@ -221,6 +221,16 @@ TEST_CASE("an image size is channels x height x width") {
     CHECK(train_error({"--image", wrong}).starts_with("image must be like"));
 }
 
+TEST_CASE("a codec is one that its use has") {
+  CHECK(train({}).codecs == WireCodecs{});
+  CHECK(train({"--feedback-codec", "bfloat16"}).codecs.feedback ==
+        FeedbackCodec::kBfloat16);
+  CHECK(train_error({"--image-codec", "int8"}) ==
+        "image-codec must be one of float32, uint8, is 'int8'");
+  CHECK(train_error({"--swap-codec", "int8"}) ==
+        "swap-codec must be one of float32, bfloat16, is 'int8'");
+}
+
 TEST_CASE("local peers need data and no address") {
   CHECK(train({}).bind == "tcp://127.0.0.1:5555");
   CHECK(train({}).min_peers == 1);
@@ -283,7 +293,13 @@ TEST_CASE("what --dry-run prints reads back to the same options") {
                                        "false",
                                        "--quiet",
                                        "--keep-every",
-                                       "0"});
+                                       "0",
+                                       "--image-codec",
+                                       "uint8",
+                                       "--feedback-codec",
+                                       "int8",
+                                       "--swap-codec",
+                                       "bfloat16"});
   CHECK(options.data == data);
   const TemporaryDirectory folder;
   const fs::path file = folder.path() / "config.ini";
@@ -303,6 +319,8 @@ TEST_CASE("what --dry-run prints reads back to the same options") {
   CHECK(again.condition == Condition::kProjection);
   CHECK_FALSE(again.swap_optimizer);
   CHECK(again.quiet);
+  CHECK(again.codecs == WireCodecs{ImageCodec::kUint8, FeedbackCodec::kInt8,
+                                   SwapCodec::kBfloat16});
   CHECK(again.name == options.name);
 }
 

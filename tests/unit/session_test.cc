@@ -105,6 +105,33 @@ TEST_CASE("a welcome said twice does not begin anew") {
   CHECK(p.effects.empty());
 }
 
+TEST_CASE("the trainer is told the codecs that the welcome names") {
+  Peer p;
+  p.feed(Connected{});
+  protocol::Welcome welcome;
+  welcome.codecs = {"image-uint8", "feedback-int8"};
+  p.says(welcome, 0);
+  REQUIRE(p.find<PrepareTrainer>());
+  CHECK(p.find<PrepareTrainer>()->codecs == WireCodecs{ImageCodec::kUint8,
+                                                       FeedbackCodec::kInt8,
+                                                       SwapCodec::kFloat32});
+}
+
+TEST_CASE("a peer leaves a run whose codec it does not know, and says why") {
+  Peer p;
+  p.feed(Connected{});
+  protocol::Welcome welcome;
+  welcome.codecs = {"image-uint8", "feedback-int3"};
+  p.says(welcome, 0);
+  CHECK_FALSE(p.find<PrepareTrainer>());
+  REQUIRE(p.find<Leave>());
+  CHECK(p.find<Leave>()->code == ExitCode::kConfiguration);
+  CHECK(p.find<Leave>()->text.find("'feedback-int3'") != std::string::npos);
+  REQUIRE(p.said<protocol::Goodbye>());
+  CHECK(p.said<protocol::Goodbye>()->reason == protocol::Reason::kFailed);
+  CHECK(p.session.over());
+}
+
 TEST_CASE("what was computed before a reconnect is not the answer after it") {
   Peer p;
   p.be_ready();

@@ -44,6 +44,15 @@ TEST_CASE("without faults every round has all peers and swaps permute",
   CHECK(distinct.size() == peers);
 }
 
+TEST_CASE("every peer learns the run's codecs, also after faults", "[sim]") {
+  CoordinatorConfig small = config(6, 100);
+  small.codecs = {ImageCodec::kUint8, FeedbackCodec::kInt8,
+                  SwapCodec::kBfloat16};
+  Cluster cluster(6, small, {.kill_peer = 0.01, .kill_server = 0.01}, 3);
+  REQUIRE(cluster.run() == "");
+  CHECK(cluster.finish() == "the run is complete");
+}
+
 TEST_CASE("equal seeds give equal runs", "[sim]") {
   const Faults faults{.break_connection = 0.001, .kill_peer = 0.002};
   Cluster a(8, config(8, 100), faults, 7);

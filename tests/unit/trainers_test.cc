@@ -6,6 +6,7 @@
 #include "common/losses/adversarial.h"
 #include "common/models/initialise.h"
 #include "common/models/registry.h"
+#include "common/tensor/compact.h"
 #include "common/tensor/flat_adam.h"
 #include "common/tensor/flat_parameters.h"
 #include "common/tensor/tensor_blob.h"
@@ -343,6 +344,37 @@ TEST_CASE("a discriminator learns from its loss and its penalties") {
   const torch::Tensor moment = to_tensor(peer->snapshot(true).first_moment);
   CHECK(relative_error(moment / (1 - run.adam.beta1), torch::cat(gradients)) <
         1e-4);
+}
+
+TEST_CASE("feedback in a small form counts as what it stands for") {
+  const TinyRun run{.k = 2};
+  const auto made = make_server(run.generator());
+  const auto twin = make_server(run.generator());
+  const auto peer = make_peer(run.discriminator(), 0);
+  for (std::uint64_t i = 1; i <= 3; ++i) {
+    const Round round{i};
+    const auto batches = made->generate(round);
+    (void)twin->generate(round);
+    peer->learn(round, batches[0].images, batches[0].labels);
+    std::vector<Contribution> small;
+    std::vector<Contribution> plain;
+    for (std::uint32_t n = 0; n < 6; ++n) {
+      const Blob feedback = peer->feedback(batches[n % 2].images, {}).feedback;
+      if (n < 3) {
+        const ScaledInt8 packed = to_int8(feedback, 10 * i + n);
+        small.push_back({PeerId{n}, n % 2, packed.values, packed.scales});
+      } else {
+        small.push_back({PeerId{n}, n % 2, to_bfloat16(feedback)});
+      }
+      std::vector<float> decoded(feedback.bytes.size() / sizeof(float));
+      add_to(decoded, small.back().feedback, small.back().scales);
+      plain.push_back(
+          {PeerId{n}, n % 2, float_blob(feedback.meta.dims, decoded)});
+    }
+    REQUIRE(made->step(round, small).ok());
+    REQUIRE(twin->step(round, plain).ok());
+  }
+  CHECK(same(made->snapshot(), twin->snapshot()));
 }
 
 }  // namespace mdgan
