@@ -197,13 +197,31 @@ def order_swap(n):
         dist.send(torch.stack([to[p], source[p]]) + 1, p + 1)
 
 
+class Processor:
+    """The processor time of all processes together, after the warm-up."""
+
+    def __init__(self, a):
+        self.warm_up, self.start = a.warm_up, 0
+
+    def round(self, i):
+        if i == self.warm_up:
+            self.start = time.process_time()
+
+    def total(self):
+        used = torch.tensor(time.process_time() - self.start)
+        dist.reduce(used, 0)
+        return used.item()
+
+
 def server(a, n, shape):
     g = made(MODELS[a.model][0](shape, a.latent), a)
     opt = adam(g, a)
     k = a.k
     answers = [torch.empty(a.batch, *shape) for _ in range(n)]
     times = []
+    cpu = Processor(a)
     for i in range(a.rounds):
+        cpu.round(i)
         start = time.perf_counter()
         x = g(torch.randn(k * a.batch, a.latent))
         xs = x.detach().chunk(k)
@@ -221,11 +239,12 @@ def server(a, n, shape):
         if a.swap and (i + 1) % a.swap == 0 and n > 1:
             order_swap(n)
         times.append(time.perf_counter() - start)
-    steady = sorted(times[min(a.warm_up, a.rounds // 2):])
+    steady = sorted(times[a.warm_up:])
     print(json.dumps({"model": a.model, "peers": n, "batch": a.batch, "k": k,
                       "rounds": a.rounds,
                       "median_round_s": steady[len(steady) // 2],
                       "rounds_per_s": len(steady) / sum(steady),
+                      "cpu_s_per_round": cpu.total() / len(steady),
                       "torch": torch.__version__}), flush=True)
 
 
@@ -236,7 +255,9 @@ def peer(a, rank, n, images):
     m = len(images) // n
     shard = images[(rank - 1) * m:rank * m] / 127.5 - 1
     pair = torch.empty(2, a.batch, *images.shape[1:])
+    cpu = Processor(a)
     for i in range(a.rounds):
+        cpu.round(i)
         real = shard[torch.randint(m, (a.batch,))]
         dist.recv(pair, 0)
         x_g, x_d = pair
@@ -247,6 +268,7 @@ def peer(a, rank, n, images):
         dist.send(feedback(d, x_g), 0)
         if a.swap and (i + 1) % a.swap == 0 and n > 1:
             swap(d)
+    cpu.total()
 
 
 def swap(d):
@@ -286,6 +308,8 @@ def main():
                               warm_up=20).items():
         p.add_argument("--" + name.replace("_", "-"), type=int, default=default)
     a = p.parse_args()
+    if a.rounds <= a.warm_up:
+        p.error(f"--rounds must be more than --warm-up, {a.warm_up}")
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         port = s.getsockname()[1]
