@@ -1,0 +1,267 @@
+// Broadcasts a tensor to four receivers over loopback, through our channel and
+// through bare TCP sockets, in turn. Every receiver reads everything and keeps
+// nothing; one message a receiver is under way, as in a round. Prints one line
+// of JSON: GB/s of both (bytes received, all receivers together) and the ratio;
+// also the ratio of processor time, in the same sense (more is better for the
+// channel), which says more where others use the processor.
+//   bench_broadcast [BYTES [REPEATS]]
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <spdlog/fmt/fmt.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <chrono>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <ctime>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <utility>
+#include <vector>
+#include <zmq.hpp>
+
+#include "common/net/channel.h"
+#include "common/tensor/blob.h"
+#include "tests/bench/startup.h"
+
+namespace mdgan::bench {
+namespace {
+
+constexpr std::size_t kReceivers = 4;
+constexpr int kWarmUp = 20;
+constexpr int kBroadcasts = 60;
+
+using Clock = std::chrono::steady_clock;
+
+struct Rate {
+  double gb_per_s = 0;
+  double cpu_s_per_gb = 0;
+};
+
+// Of the broadcasts between its making and finish().
+class Meter {
+ public:
+  Rate finish(std::size_t bytes) const {
+    const double seconds =
+        std::chrono::duration<double>(Clock::now() - start_).count();
+    const double cpu =
+        static_cast<double>(std::clock() - cpu_) / CLOCKS_PER_SEC;
+    const double gb =
+        static_cast<double>(bytes * kReceivers * kBroadcasts) / 1e9;
+    return {gb / seconds, cpu / gb};
+  }
+
+ private:
+  Clock::time_point start_ = Clock::now();
+  std::clock_t cpu_ = std::clock();
+};
+
+// --- our channel -------------------------------------------------------------
+
+Received next(zmq::socket_t& socket) {
+  std::array<zmq::pollitem_t, 1> items{{{socket, 0, ZMQ_POLLIN, 0}}};
+  while (true) {
+    if (std::optional<Received> received = receive(socket))
+      return std::move(*received);
+    wait_readable(items, std::chrono::seconds(10));
+  }
+}
+
+protocol::Message small_message() {
+  protocol::Message message;
+  message.body = protocol::Checkpoint{};
+  return message;
+}
+
+// Answers every message but the last with a small one.
+void take_part(const std::string& endpoint) {
+  zmq::context_t context;
+  auto socket = or_exit(connect_dealer(context, endpoint, true));
+  for (int i = 0; i < kWarmUp + kBroadcasts; ++i) {
+    (void)send(socket, "", small_message());
+    const Received received = next(socket);
+    if (!received.message) throw std::runtime_error("a bad message");
+  }
+  (void)send(socket, "", small_message());
+  (void)next(socket);  // leave only when the server has seen it
+}
+
+Rate through_channel(std::size_t bytes) {
+  zmq::context_t context;
+  std::string endpoint = "tcp://127.0.0.1:*";
+  auto router = or_exit(bind_router(context, endpoint));
+  std::vector<std::thread> receivers;
+  for (std::size_t i = 0; i < kReceivers; ++i)
+    receivers.emplace_back(take_part, endpoint);
+
+  protocol::TensorMeta meta{protocol::DType::kFloat32, {bytes / 4}};
+  const std::vector<Blob> tensors{
+      copy_blob(meta, std::vector<std::byte>(bytes))};
+  protocol::Message message;
+  message.body = protocol::Batch{0, {meta}};
+  std::vector<std::string> ready;
+  const auto gather = [&] {
+    ready.clear();
+    while (ready.size() < kReceivers) ready.push_back(next(router).routing_id);
+  };
+  Meter meter;
+  for (int i = 0; i < kWarmUp + kBroadcasts; ++i) {
+    gather();
+    if (i == kWarmUp) meter = Meter();
+    TensorFrames frames(tensors);
+    for (const std::string& id : ready)
+      if (send(router, id, message, &frames) != Sent::kYes)
+        throw std::runtime_error("a receiver is gone");
+  }
+  gather();
+  const Rate result = meter.finish(bytes);
+  for (const std::string& id : ready) (void)send(router, id, small_message());
+  for (std::thread& receiver : receivers) receiver.join();
+  return result;
+}
+
+// --- bare sockets ------------------------------------------------------------
+
+class Socket {
+ public:
+  explicit Socket(int descriptor) : descriptor_(descriptor) {
+    if (descriptor < 0) throw std::runtime_error("no socket");
+  }
+  Socket(Socket&& other) noexcept
+      : descriptor_(std::exchange(other.descriptor_, -1)) {}
+  Socket& operator=(Socket&&) = delete;
+  ~Socket() {
+    if (descriptor_ >= 0) close(descriptor_);
+  }
+  int get() const { return descriptor_; }
+
+ private:
+  int descriptor_;
+};
+
+void write_all(int to, const std::byte* data, std::size_t size) {
+  while (size > 0) {
+    const ssize_t n = ::send(to, data, size, MSG_NOSIGNAL);
+    if (n <= 0) throw std::runtime_error("send failed");
+    data += n;
+    size -= static_cast<std::size_t>(n);
+  }
+}
+
+void read_all(int from, std::byte* data, std::size_t size) {
+  if (::recv(from, data, size, MSG_WAITALL) != static_cast<ssize_t>(size))
+    throw std::runtime_error("recv failed");
+}
+
+void read_everything(std::uint16_t port, std::size_t bytes) {
+  const Socket socket(::socket(AF_INET, SOCK_STREAM, 0));
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(port);
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  if (connect(socket.get(), reinterpret_cast<sockaddr*>(&address),
+              sizeof address) != 0)
+    throw std::runtime_error("connect failed");
+  const int on = 1;
+  setsockopt(socket.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  std::vector<std::byte> buffer(bytes);
+  std::byte ready{};
+  for (int i = 0; i < kWarmUp + kBroadcasts; ++i) {
+    write_all(socket.get(), &ready, 1);
+    read_all(socket.get(), buffer.data(), bytes);
+  }
+  write_all(socket.get(), &ready, 1);
+}
+
+Rate through_sockets(std::size_t bytes) {
+  const Socket listener(::socket(AF_INET, SOCK_STREAM, 0));
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t length = sizeof address;
+  auto* name = reinterpret_cast<sockaddr*>(&address);
+  if (bind(listener.get(), name, length) != 0 ||
+      listen(listener.get(), kReceivers) != 0 ||
+      getsockname(listener.get(), name, &length) != 0)
+    throw std::runtime_error("cannot listen");
+  std::vector<std::thread> receivers;
+  std::vector<Socket> connections;
+  for (std::size_t i = 0; i < kReceivers; ++i) {
+    receivers.emplace_back(read_everything, ntohs(address.sin_port), bytes);
+    connections.emplace_back(accept(listener.get(), nullptr, nullptr));
+    const int on = 1;
+    setsockopt(connections.back().get(), IPPROTO_TCP, TCP_NODELAY, &on,
+               sizeof on);
+  }
+  const std::vector<std::byte> data(bytes);
+  std::byte ready{};
+  Meter meter;
+  for (int i = 0; i < kWarmUp + kBroadcasts; ++i) {
+    for (const Socket& c : connections) read_all(c.get(), &ready, 1);
+    if (i == kWarmUp) meter = Meter();
+    for (const Socket& c : connections) write_all(c.get(), data.data(), bytes);
+  }
+  for (const Socket& c : connections) read_all(c.get(), &ready, 1);
+  const Rate result = meter.finish(bytes);
+  for (std::thread& receiver : receivers) receiver.join();
+  return result;
+}
+
+// --- both --------------------------------------------------------------------
+
+double median(std::vector<double> values) {
+  std::ranges::sort(values);
+  return values[values.size() / 2];
+}
+
+std::string compare(std::size_t bytes, std::size_t repeats) {
+  std::vector<double> ours, bare, ratios, cpu_ratios;
+  for (std::size_t i = 0; i < repeats; ++i) {
+    const Rate a = through_channel(bytes);
+    const Rate b = through_sockets(bytes);
+    ours.push_back(a.gb_per_s);
+    bare.push_back(b.gb_per_s);
+    ratios.push_back(a.gb_per_s / b.gb_per_s);
+    cpu_ratios.push_back(b.cpu_s_per_gb / a.cpu_s_per_gb);
+  }
+  return fmt::format(
+      R"({{"bytes": {}, "receivers": {}, "channel_gb_per_s": {:.3f}, )"
+      R"("sockets_gb_per_s": {:.3f}, "ratio": {{"median": {:.3f}, )"
+      R"("min": {:.3f}, "max": {:.3f}}}, "cpu_ratio": {:.3f}}})",
+      bytes, kReceivers, median(ours), median(bare), median(ratios),
+      *std::ranges::min_element(ratios), *std::ranges::max_element(ratios),
+      median(cpu_ratios));
+}
+
+// The argument as a number of at least 1, or the default.
+std::size_t number(int argc, char** argv, int index, std::size_t otherwise) {
+  if (index >= argc) return otherwise;
+  const std::string_view text = argv[index];
+  std::size_t value = 0;
+  const auto [end, error] =
+      std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc{} || end != text.data() + text.size() || value == 0) {
+    std::fputs("Usage: bench_broadcast [BYTES [REPEATS]]\n", stderr);
+    std::exit(static_cast<int>(ExitCode::kUsage));
+  }
+  return value;
+}
+
+}  // namespace
+}  // namespace mdgan::bench
+
+int main(int argc, char** argv) {
+  using namespace mdgan::bench;  // NOLINT: the program's own names
+  const std::size_t bytes = number(argc, argv, 1, 3'000'000) / 4 * 4;
+  const std::size_t repeats = number(argc, argv, 2, 15);
+  std::puts(compare(std::max<std::size_t>(bytes, 4), repeats).c_str());
+}

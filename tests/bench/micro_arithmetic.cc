@@ -1,0 +1,153 @@
+// The parts of a round's arithmetic: what a peer computes, what the server
+// computes, and one step of Adam by itself. b = 10, k = 2.
+
+#include <benchmark/benchmark.h>
+
+#include <cstdint>
+#include <memory>
+#include <numeric>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "common/base/random.h"
+#include "common/data/dataset.h"
+#include "common/tensor/flat_adam_kernel.h"
+#include "peer/train/discriminator_trainer.h"
+#include "server/train/generator_trainer.h"
+#include "tests/bench/startup.h"
+
+namespace mdgan::bench {
+namespace {
+
+constexpr std::uint32_t kImages = 1000;
+constexpr std::uint32_t kPeers = 10;
+
+struct Subject {
+  std::string model;
+  ImageShape image;
+};
+
+std::vector<Subject> subjects() {
+  return {{"mlp", {1, 28, 28, 0}},
+          {"mnist-cnn", {1, 28, 28, 0}},
+          {"dcgan", {3, 32, 32, 0}}};
+}
+
+std::shared_ptr<const Dataset> made_up(const ImageShape& shape) {
+  auto data = std::make_shared<Dataset>();
+  data->shape = shape;
+  data->pixels.resize(kImages * shape.values());
+  Random random(1, Purpose::kSimulation);
+  for (std::uint8_t& pixel : data->pixels)
+    pixel = static_cast<std::uint8_t>(random.next());
+  return data;
+}
+
+std::unique_ptr<GeneratorTrainer> generator(const Subject& subject) {
+  GeneratorSpec spec;
+  spec.model = subject.model;
+  spec.image = subject.image;
+  spec.k = 2;
+  return or_exit(GeneratorTrainer::create(spec, "cpu"));
+}
+
+std::unique_ptr<DiscriminatorTrainer> discriminator(const Subject& subject) {
+  DiscriminatorSpec spec;
+  spec.model = subject.model;
+  spec.image = subject.image;
+  std::vector<std::uint32_t> shard(kImages);
+  std::iota(shard.begin(), shard.end(), 0U);
+  auto made = or_exit(DiscriminatorTrainer::create(
+      spec, made_up(subject.image), std::move(shard), PeerId{0}, "cpu"));
+  made->initialise();
+  return made;
+}
+
+// D forward and backward, and D's step.
+void learn(benchmark::State& state, const Subject& subject) {
+  const auto d = discriminator(subject);
+  const auto batch = generator(subject)->generate(Round{1})[0];
+  std::uint64_t round = 0;
+  for (auto _ : state)
+    benchmark::DoNotOptimize(
+        d->learn(Round{++round}, batch.images, batch.labels));
+}
+
+// D forward, and backward to the images.
+void feedback(benchmark::State& state, const Subject& subject) {
+  const auto d = discriminator(subject);
+  const auto batch = generator(subject)->generate(Round{1})[0];
+  for (auto _ : state)
+    benchmark::DoNotOptimize(d->feedback(batch.images, batch.labels));
+}
+
+// G forward, all batches.
+void generate(benchmark::State& state, const Subject& subject) {
+  const auto g = generator(subject);
+  std::uint64_t round = 0;
+  for (auto _ : state) benchmark::DoNotOptimize(g->generate(Round{++round}));
+}
+
+// The feedback merged, G backward, G's step with the moving average.
+void step(benchmark::State& state, const Subject& subject) {
+  const auto g = generator(subject);
+  const auto d = discriminator(subject);
+  std::uint64_t round = 0;
+  std::vector<Contribution> contributions(kPeers);
+  for (auto _ : state) {
+    state.PauseTiming();
+    const auto batches = g->generate(Round{++round});
+    if (round == 1)
+      for (std::uint32_t i = 0; i < kPeers; ++i)
+        contributions[i] = {
+            PeerId{i}, i % 2,
+            d->feedback(batches[i % 2].images, batches[i % 2].labels).feedback};
+    state.ResumeTiming();
+    benchmark::DoNotOptimize(or_exit(g->step(Round{round}, contributions)));
+  }
+}
+
+// Adam over the MLP discriminator's parameters, with the moving average or
+// without.
+void adam(benchmark::State& state, bool with_average) {
+  constexpr std::size_t kParameters = 665'089;
+  std::vector<float> values(kParameters, 0.5F), gradients(kParameters, 0.1F),
+      first(kParameters), second(kParameters), average(kParameters);
+  const AdamCoefficients coefficients{0.5F,  0.5F,  0.999F, 0.001F, 2e-4F,
+                                      31.6F, 1e-8F, 0.999F, 0.001F};
+  for (auto _ : state) {
+    adam_step(kParameters, values.data(), gradients.data(), first.data(),
+              second.data(), with_average ? average.data() : nullptr,
+              coefficients);
+    benchmark::ClobberMemory();
+  }
+  // Four arrays read and three written; the average read and written.
+  state.SetBytesProcessed(state.iterations() * (with_average ? 9 : 7) *
+                          static_cast<std::int64_t>(kParameters * 4));
+}
+
+const bool kRegistered = [] {
+  using Function = void (*)(benchmark::State&, const Subject&);
+  const std::pair<std::string, Function> parts[]{{"generate", generate},
+                                                 {"learn", learn},
+                                                 {"feedback", feedback},
+                                                 {"step", step}};
+  for (const Subject& subject : subjects())
+    for (const auto& [name, function] : parts)
+      benchmark::RegisterBenchmark(
+          (name + "/" + subject.model).c_str(),
+          [function = function, subject](benchmark::State& state) {
+            function(state, subject);
+          })
+          ->Unit(benchmark::kMicrosecond);
+  for (const bool average : {false, true})
+    benchmark::RegisterBenchmark(
+        average ? "adam/mlp-with-average" : "adam/mlp",
+        [average](benchmark::State& state) { adam(state, average); })
+        ->Unit(benchmark::kMicrosecond);
+  return true;
+}();
+
+}  // namespace
+}  // namespace mdgan::bench

@@ -1,0 +1,224 @@
+// The arithmetic of a run in one process, without sockets and messages: what
+// the network may cost is measured against it. All discriminators on as many
+// threads as mdgan-peer would use; the server's work before and after theirs.
+// Prints one line of JSON: rounds a second, and where a round's time goes.
+
+#include <spdlog/fmt/fmt.h>
+
+#include <algorithm>
+#include <chrono>
+#include <condition_variable>
+#include <cstdio>
+#include <ctime>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "common/base/worker_pool.h"
+#include "common/data/dataset.h"
+#include "common/options/options_parser.h"
+#include "common/tensor/device.h"
+#include "peer/train/discriminator_trainer.h"
+#include "server/train/generator_trainer.h"
+#include "tests/bench/startup.h"
+
+namespace mdgan::bench {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+struct Setting {
+  std::string data;
+  std::string model = "mlp";
+  std::uint32_t peers = 10;
+  std::uint32_t batch = 10;
+  std::uint32_t k = 2;
+  std::uint64_t rounds = 400;  // the warm-up included
+  std::uint64_t warm_up = 20;
+  std::uint64_t swap = 100;
+};
+
+// Seconds, over all rounds that count; those of peers added up over the peers.
+struct Phases {
+  double generate = 0, learn = 0, feedback = 0, merge = 0, step = 0, swap = 0;
+};
+
+// Calls `task(i)` for i in [0, n), on the pool's threads; waits for all.
+class Crew {
+ public:
+  explicit Crew(std::size_t n)
+      : pool_(std::clamp(std::thread::hardware_concurrency(), 1U,
+                         static_cast<unsigned>(n)),
+              [] { set_compute_threads(1); }) {
+    for (std::size_t i = 0; i < n; ++i) strands_.emplace_back(pool_);
+  }
+
+  void each(const std::function<void(std::size_t)>& task) {
+    std::size_t left = strands_.size();
+    for (std::size_t i = 0; i < strands_.size(); ++i)
+      strands_[i].post([&, i] {
+        task(i);
+        const std::lock_guard lock(mutex_);
+        if (--left == 0) done_.notify_one();
+      });
+    std::unique_lock lock(mutex_);
+    done_.wait(lock, [&] { return left == 0; });
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable done_;
+  WorkerPool pool_;
+  std::vector<Strand> strands_;
+};
+
+class Training {
+ public:
+  Training(const Setting& s, std::shared_ptr<const Dataset> data);
+  void round(Round round);
+
+  std::vector<Phases> peers;  // each has its own: they run side by side
+  Phases server;
+
+ private:
+  void swap();
+
+  Setting setting_;
+  std::unique_ptr<GeneratorTrainer> generator_;
+  std::vector<std::unique_ptr<DiscriminatorTrainer>> discriminators_;
+  Crew crew_;
+};
+
+Training::Training(const Setting& s, std::shared_ptr<const Dataset> data)
+    : peers(s.peers), setting_(s), crew_(s.peers) {
+  GeneratorSpec g;
+  g.model = s.model;
+  g.image = data->shape;
+  g.batch = s.batch;
+  g.k = s.k;
+  generator_ = or_exit(GeneratorTrainer::create(g, "cpu"));
+  DiscriminatorSpec d;
+  d.model = s.model;
+  d.image = data->shape;
+  d.batch = s.batch;
+  for (std::uint32_t i = 0; i < s.peers; ++i) {
+    discriminators_.push_back(or_exit(DiscriminatorTrainer::create(
+        d, data, cut_shard(data->size(), i, s.peers), PeerId{i}, "cpu")));
+    discriminators_.back()->initialise();
+  }
+}
+
+void Training::round(Round round) {
+  auto start = Clock::now();
+  const std::vector<GeneratedBatch> batches = generator_->generate(round);
+  server.generate += seconds_since(start);
+
+  std::vector<Contribution> contributions(discriminators_.size());
+  crew_.each([&](std::size_t i) {
+    const auto began = Clock::now();
+    const GeneratedBatch& fake = batches[(i + 1) % batches.size()];
+    discriminators_[i]->learn(round, fake.images, fake.labels);
+    peers[i].learn += seconds_since(began);
+
+    const auto learnt = Clock::now();
+    const std::size_t own = i % batches.size();
+    PeerFeedback answer =
+        discriminators_[i]->feedback(batches[own].images, batches[own].labels);
+    contributions[i] = {PeerId{static_cast<std::uint32_t>(i)},
+                        static_cast<std::uint32_t>(own), answer.feedback};
+    peers[i].feedback += seconds_since(learnt);
+  });
+
+  const StepReport report = or_exit(generator_->step(round, contributions));
+  server.merge += report.merge_seconds;
+  server.step += report.step_seconds;
+
+  start = Clock::now();
+  if (setting_.swap > 0 && round.value % setting_.swap == 0) swap();
+  server.swap += seconds_since(start);
+}
+
+void Training::swap() {
+  std::vector<DiscriminatorState> states(discriminators_.size());
+  crew_.each([&](std::size_t i) {
+    states[i] = discriminators_[i]->snapshot(/*with_optimizer=*/true);
+  });
+  crew_.each([&](std::size_t i) {
+    or_exit(discriminators_[i]->load(states[(i + 1) % states.size()]));
+  });
+}
+
+std::string train(const Setting& s, std::shared_ptr<const Dataset> data) {
+  set_compute_threads(1);
+  Training training(s, std::move(data));
+  std::uint64_t round = 1;
+  for (; round <= s.warm_up; ++round) training.round({round});
+  training.server = {};
+  std::ranges::fill(training.peers, Phases{});
+  const auto start = Clock::now();
+  const std::clock_t cpu = std::clock();
+  for (; round <= s.rounds; ++round) training.round({round});
+  const double took = seconds_since(start);
+  const double used = static_cast<double>(std::clock() - cpu) / CLOCKS_PER_SEC;
+
+  Phases sum = training.server;
+  for (const Phases& peer : training.peers) {
+    sum.learn += peer.learn;
+    sum.feedback += peer.feedback;
+  }
+  const auto counted = static_cast<double>(s.rounds - s.warm_up);
+  return fmt::format(
+      R"({{"rounds_per_s": {}, "cpu_s_per_round": {}, "seconds": {{)"
+      R"("generate": {}, "learn": {}, "feedback": {}, "merge": {}, )"
+      R"("step": {}, "swap": {}}}}})",
+      counted / took, used / counted, sum.generate / counted,
+      sum.learn / counted, sum.feedback / counted, sum.merge / counted,
+      sum.step / counted, sum.swap / counted);
+}
+
+OptionTable option_table(Setting& s) {
+  constexpr double kMany = 1e9;
+  return OptionTable(
+      {{"What is trained",
+        {{"data", &s.data, "DIR", "MNIST files or CIFAR-10 binary files."},
+         {"model", &s.model, "NAME", "As of mdgan-server."},
+         {"peers", &s.peers, "N", "Discriminators.", {1, kMany}},
+         {"batch", &s.batch, "B", "Images in a batch.", {1, kMany}},
+         {"k", &s.k, "K", "Batches a round.", {1, kMany}},
+         {"rounds", &s.rounds, "N", "With the warm-up.", {1, kMany}},
+         {"warm-up", &s.warm_up, "N", "Rounds that do not count.", {0, kMany}},
+         {"swap", &s.swap, "ROUNDS", "Between swaps; 0: none.", {0, kMany}}}}});
+}
+
+int run(std::span<const char* const> arguments) {
+  Setting s;
+  OptionTable table = option_table(s);
+  const auto parsed = table.parse(
+      arguments, [] { return std::vector<std::filesystem::path>{}; });
+  if (!parsed || s.data.empty() || s.rounds <= s.warm_up) {
+    std::fprintf(stderr, "bench_no_sockets: %s\n\n%s",
+                 parsed ? "--data DIR is needed, and more rounds than warm-up"
+                        : parsed.error().message.c_str(),
+                 table.help().c_str());
+    return static_cast<int>(ExitCode::kUsage);
+  }
+  const auto data =
+      std::make_shared<const Dataset>(or_exit(load_dataset(s.data)));
+  std::puts(train(s, data).c_str());
+  return 0;
+}
+
+}  // namespace
+}  // namespace mdgan::bench
+
+int main(int argc, char** argv) {
+  mdgan::bench::start_like_the_programs(argv);
+  return mdgan::bench::run(
+      {argv + 1, static_cast<std::size_t>(argc > 0 ? argc - 1 : 0)});
+}
