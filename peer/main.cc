@@ -8,6 +8,7 @@
 #include <thread>
 #include <variant>
 
+#include "common/base/heap.h"
 #include "common/base/stop_signal.h"
 #include "common/data/dataset.h"
 #include "common/net/channel.h"
@@ -110,6 +111,7 @@ ExitCode run(const PeerHelpRequest& request) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  keep_freed_memory();
   try {
     const auto command = parse_peer_options(argc, argv);
     if (!command) {
