@@ -13,6 +13,7 @@
 #include "common/data/dataset.h"
 #include "common/net/channel.h"
 #include "common/net/endpoint.h"
+#include "common/tensor/blas_core.h"
 #include "common/version/version.h"
 #include "peer/io/peer_host.h"
 #include "peer/options.h"
@@ -112,6 +113,7 @@ ExitCode run(const PeerHelpRequest& request) {
 
 int main(int argc, char** argv) {
   keep_freed_memory();
+  choose_blas_core(argv);
   try {
     const auto command = parse_peer_options(argc, argv);
     if (!command) {
