@@ -8,10 +8,12 @@
 #include <thread>
 #include <variant>
 
+#include "common/base/heap.h"
 #include "common/base/stop_signal.h"
 #include "common/data/dataset.h"
 #include "common/net/channel.h"
 #include "common/net/endpoint.h"
+#include "common/tensor/blas_core.h"
 #include "common/version/version.h"
 #include "peer/io/peer_host.h"
 #include "peer/options.h"
@@ -110,6 +112,8 @@ ExitCode run(const PeerHelpRequest& request) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  keep_freed_memory();
+  choose_blas_core(argv);
   try {
     const auto command = parse_peer_options(argc, argv);
     if (!command) {

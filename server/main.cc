@@ -4,6 +4,8 @@
 #include <exception>
 #include <variant>
 
+#include "common/base/heap.h"
+#include "common/tensor/blas_core.h"
 #include "common/version/version.h"
 #include "server/commands/commands.h"
 
@@ -26,6 +28,8 @@ ExitCode run(const HelpRequest& request) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  keep_freed_memory();
+  choose_blas_core(argv);
   spdlog::set_pattern("%^%l%$: %v");  // training sets one of its own
   try {
     const auto command = parse_server_options(argc, argv);

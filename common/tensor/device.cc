@@ -7,6 +7,8 @@
 #include <charconv>
 #include <string_view>
 
+#include "common/tensor/blas_core.h"
+
 namespace mdgan {
 namespace {
 
@@ -41,8 +43,9 @@ Result<c10::Device> cuda_device(int index) {
 std::string blas_description() {
   if (auto* config = loaded_function<char*()>("openblas_get_config")) {
     auto* core = loaded_function<char*()>("openblas_get_corename");
-    return fmt::format("{}, kernels for {}", config(),
-                       core == nullptr ? "unknown" : core());
+    return fmt::format("{}, kernels for {}{}", config(),
+                       core == nullptr ? "unknown" : core(),
+                       is_blas_core_ours() ? ", chosen by this program" : "");
   }
   if (auto* version =
           loaded_function<const char*()>("bli_info_get_version_str"))

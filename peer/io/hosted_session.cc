@@ -78,10 +78,9 @@ fs::path HostedSession::folder(const RunId& run) const {
   return peer_.state / to_hex(run);
 }
 
-protocol::Hello HostedSession::hello(std::uint32_t session_number,
-                                     const std::string& endpoint) const {
+protocol::Hello HostedSession::hello(const std::string& endpoint) const {
   protocol::Hello hello;
-  hello.session = session_number;
+  hello.session = number;
   hello.name = peer_.name;
   hello.index = peer_.index;
   hello.shard_size = peer_.shard.size();

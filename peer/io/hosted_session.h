@@ -43,6 +43,10 @@ class HostedSession {
   // --- on the loop ---
   Session session;
   Strand strand;
+  std::uint32_t number = 0;  // its place in the process
+  // Under which the host has it listed, see PeerHost::Impl::track().
+  std::optional<PeerId> address;
+  std::optional<TimePoint> alarm;
   std::uint64_t nonce = 0;  // tells this process from an earlier one
   std::optional<ComputedFeedback> computed;
   std::map<std::uint64_t, DiscriminatorState> arrivals;
@@ -54,9 +58,8 @@ class HostedSession {
 
   const HostedPeer& peer() const { return peer_; }
   const Dataset& data() const { return *data_; }
-  // What hello says; `session_number` is this peer's place in the process.
-  protocol::Hello hello(std::uint32_t session_number,
-                        const std::string& endpoint) const;
+  // What hello says.
+  protocol::Hello hello(const std::string& endpoint) const;
   // Why a discriminator cannot be used; empty if it can. REQUIRES: prepared.
   std::string defect_of(const DiscriminatorState& state) const;
   void forget_checkpoint(Round round) { bad_.push_back(round); }

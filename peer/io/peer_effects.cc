@@ -20,12 +20,8 @@ constexpr std::size_t kOutgoingLinks = 512;
 // --- effects: talk ----------------------------------------------------------
 
 void PeerHost::Impl::apply(HostedSession& s, const SayHello&) {
-  const auto number = static_cast<std::uint32_t>(
-      std::ranges::find_if(sessions,
-                           [&](const auto& each) { return each.get() == &s; }) -
-      sessions.begin());
   protocol::Message message;
-  message.body = s.hello(number, announced);
+  message.body = s.hello(announced);
   (void)send(*server, "", message);  // repeated until there is a welcome
 }
 

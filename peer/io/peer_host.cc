@@ -59,9 +59,11 @@ Result<void> PeerHost::Impl::open() {
 
   const int threads = static_cast<int>(options.threads);
   pool.emplace(options.workers, [threads] { set_compute_threads(threads); });
-  for (HostedPeer& peer : options.peers)
+  for (HostedPeer& peer : options.peers) {
     sessions.push_back(std::make_unique<HostedSession>(*pool, std::move(peer),
                                                        data, options.device));
+    sessions.back()->number = static_cast<std::uint32_t>(taking_part++);
+  }
   last_heard = connected = last_report = Clock::now();
   return connect();
 }
@@ -72,12 +74,6 @@ Result<void> PeerHost::Impl::connect() {
   server = std::move(*socket);
   connected = Clock::now();
   return {};
-}
-
-bool PeerHost::Impl::over() const {
-  return computing == 0 && std::ranges::all_of(sessions, [](const auto& s) {
-           return s->session.over();
-         });
 }
 
 void PeerHost::Impl::poll() {
@@ -105,19 +101,14 @@ void PeerHost::Impl::poll() {
                    received->message.error().message);
   }
   const TimePoint now = Clock::now();
-  for (const auto& s : sessions)
-    if (const auto due = s->session.next_deadline(); due && *due <= now)
-      feed(*s, ClockTicked{});
+  ring_alarms(now);
   watch_server(now);
   report_progress(now);
 }
 
 TimePoint PeerHost::Impl::next_deadline() const {
-  TimePoint next = Clock::now() + 1s;
-  for (const auto& s : sessions)
-    if (const auto due = s->session.next_deadline())
-      next = std::min(next, *due);
-  return next;
+  const TimePoint next = Clock::now() + 1s;
+  return alarms.empty() ? next : std::min(next, alarms.begin()->first);
 }
 
 // Finds out that the server is silent: makes the socket anew, warns, gives up.
@@ -201,6 +192,7 @@ void PeerHost::Impl::on_server_message(Received received) {
     else
       spdlog::warn("the server reports: {}", error->text);
   } else if (HostedSession* s = by_peer(message.peer)) {
+    await_batches(*s, message);
     feed(*s, ServerSaid{message});
   }
 }
@@ -239,15 +231,31 @@ void PeerHost::Impl::on_batch(const protocol::Message& message,
                  defect);
     return;
   }
-  std::erase_if(batches, [&](const auto& entry) {
+  const auto is_old = [&](const auto& entry) {
     return entry.first.first.value + kRoundsKept <= message.round.value;
-  });
+  };
+  std::erase_if(batches, is_old);
+  std::erase_if(awaiting, is_old);
   if (codecs.image == ImageCodec::kUint8)
     tensors[0] = images_from_uint8(tensors[0]);
   batches[{message.round, index}] = {
       std::move(tensors[0]),
       tensors.size() > 1 ? std::move(tensors[1]) : Blob{}};
-  feed_all(BatchArrived{message.round, index});
+  const auto waiting = awaiting.extract({message.round, index});
+  if (waiting.empty()) return;
+  for (HostedSession* s : waiting.mapped())
+    feed(*s, BatchArrived{message.round, index});
+}
+
+// A round's message names the batches that its peer waits for; they come after
+// it on the same connection.
+void PeerHost::Impl::await_batches(HostedSession& s,
+                                   const protocol::Message& message) {
+  const auto* begin = std::get_if<protocol::RoundBegin>(&message.body);
+  if (begin == nullptr) return;
+  awaiting[{message.round, begin->discriminated}].push_back(&s);
+  if (begin->generated != begin->discriminated)
+    awaiting[{message.round, begin->generated}].push_back(&s);
 }
 
 void PeerHost::Impl::on_transfer(const protocol::Message& message,
@@ -303,20 +311,44 @@ void PeerHost::Impl::admit_transfer(HostedSession& s,
 // --- sessions ---------------------------------------------------------------
 
 HostedSession* PeerHost::Impl::by_peer(PeerId peer) {
-  for (const auto& s : sessions)
-    if (s->session.peer() == peer) return s.get();
-  return nullptr;
+  const auto found = welcomed.find(peer);
+  return found == welcomed.end() ? nullptr : found->second;
 }
 
 void PeerHost::Impl::feed(HostedSession& s, const SessionEvent& event) {
   std::vector<SessionEffect> effects;
+  const bool was_over = s.session.over();
   s.session.handle(event, Clock::now(), effects);
+  track(s, was_over);
   for (const SessionEffect& effect : effects)
     std::visit([&](const auto& e) { apply(s, e); }, effect);
 }
 
 void PeerHost::Impl::feed_all(const SessionEvent& event) {
   for (const auto& s : sessions) feed(*s, event);
+}
+
+void PeerHost::Impl::ring_alarms(TimePoint now) {
+  std::vector<std::uint32_t> due;
+  for (auto it = alarms.begin(); it != alarms.end() && it->first <= now; ++it)
+    due.push_back(it->second);
+  for (const std::uint32_t number : due) feed(*sessions[number], ClockTicked{});
+}
+
+// Brings the lists up to date with what an event has made of a session.
+void PeerHost::Impl::track(HostedSession& s, bool was_over) {
+  if (const auto alarm = s.session.next_deadline(); alarm != s.alarm) {
+    if (s.alarm) alarms.erase({*s.alarm, s.number});
+    if (alarm) alarms.emplace(*alarm, s.number);
+    s.alarm = alarm;
+  }
+  if (const auto address = s.session.peer(); address != s.address) {
+    // Unless another session has been given the address since.
+    if (s.address && by_peer(*s.address) == &s) welcomed.erase(*s.address);
+    if (address) welcomed[*address] = &s;
+    s.address = address;
+  }
+  if (!was_over && s.session.over()) --taking_part;
 }
 
 void PeerHost::Impl::compute_then(HostedSession& s,

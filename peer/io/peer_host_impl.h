@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -37,7 +38,15 @@ struct PeerHost::Impl {
   std::optional<DiscriminatorSpec> spec;  // once a session is welcomed
   WireCodecs codecs;                      // like it
   std::uint64_t parameters = 0;           // likewise
-  std::map<std::pair<Round, std::uint32_t>, SharedBatch> batches;
+  using BatchKey = std::pair<Round, std::uint32_t>;
+  std::map<BatchKey, SharedBatch> batches;
+
+  // Who is concerned by what, so that a message or a moment that concerns few
+  // of a thousand sessions costs no look at the others.
+  std::map<PeerId, HostedSession*> welcomed;             // by address
+  std::set<std::pair<TimePoint, std::uint32_t>> alarms;  // with session numbers
+  std::map<BatchKey, std::vector<HostedSession*>> awaiting;
+  std::size_t taking_part = 0;  // sessions that are not over
 
   TimePoint last_heard;
   TimePoint connected;
@@ -56,7 +65,7 @@ struct PeerHost::Impl {
   TimePoint next_deadline() const;
   void watch_server(TimePoint now);
   void report_progress(TimePoint now);
-  bool over() const;
+  bool over() const { return computing == 0 && taking_part == 0; }
 
   void on_server_message(Received received);
   void on_batch(const protocol::Message& message, std::vector<Blob> tensors);
@@ -70,6 +79,9 @@ struct PeerHost::Impl {
 
   void feed(HostedSession& s, const SessionEvent& event);
   void feed_all(const SessionEvent& event);
+  void ring_alarms(TimePoint now);
+  void track(HostedSession& s, bool was_over);
+  void await_batches(HostedSession& s, const protocol::Message& message);
   HostedSession* by_peer(PeerId peer);
 
   // One overload per effect: an effect without one does not compile.

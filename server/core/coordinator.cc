@@ -34,10 +34,8 @@ std::optional<TimePoint> Coordinator::next_deadline() const {
   };
   if (state_ == State::kCollecting) consider(round_deadline_);
   if (state_ == State::kWaiting && started_) consider(wait_deadline_);
-  for (const auto& [id, exchange] : exchanges_) consider(exchange.deadline);
-  for (const auto& [id, member] : members_)
-    if (member.presence != Presence::kAbsent)
-      consider(member.last_sent + silence_allowed(member));
+  if (!exchanges_.empty()) consider(exchanges_.begin()->second.deadline);
+  if (look_after_ != TimePoint::max()) consider(look_after_);
   return next;
 }
 
@@ -190,17 +188,13 @@ void Coordinator::on(const TimePassed&, TimePoint now, Out& out) {
             now, out);
     return;
   }
-  call_back_debtors(now, out);
-  send_progress(now, out);
+  if (look_after_ <= now) look_after_members(now, out);
 }
 
 bool Coordinator::quorum_reached() const {
-  const auto contributed = std::ranges::count_if(asked_, [](const auto& a) {
-    return a.second.answer && a.second.answer->contributed;
-  });
   const double quorum =
       std::ceil(config_.quorum * static_cast<double>(asked_count_));
-  return static_cast<double>(contributed) >= std::max(1.0, quorum);
+  return static_cast<double>(contributions_) >= std::max(1.0, quorum);
 }
 
 void Coordinator::give_up(const std::string& why, TimePoint now, Out& out) {
@@ -257,7 +251,8 @@ void Coordinator::ask_peers(TimePoint now, Out& out) {
   quorum_missed_ = false;
   round_deadline_ = now + config_.round_timeout;
   asked_.clear();
-  asked_count_ = peers.size();
+  asked_count_ = unanswered_ = peers.size();
+  contributions_ = 0;
   // Per connection, the batches its peers need: those to train on first, so
   // that a peer can begin before the others have arrived.
   std::map<ConnectionId, std::vector<std::uint32_t>> wanted;
@@ -312,7 +307,9 @@ void Coordinator::on_feedback(Member& member, const protocol::Message& message,
     return;
   }
   Answer& answer = asked_.at(member.id).answer.emplace();
+  --unanswered_;
   if (defect.empty()) {
+    ++contributions_;
     answer = {true, feedback.discriminator_loss, feedback.generator_loss};
   } else {
     ++counters_.invalid_feedback;
@@ -326,10 +323,8 @@ void Coordinator::on_feedback(Member& member, const protocol::Message& message,
 
 void Coordinator::close_round_if_complete(TimePoint now, Out& out) {
   if (state_ != State::kCollecting) return;
-  const bool complete = std::ranges::all_of(asked_, [](const auto& entry) {
-    return entry.second.answer.has_value();
-  });
-  if (complete || (quorum_missed_ && quorum_reached())) close_round(now, out);
+  if (unanswered_ == 0 || (quorum_missed_ && quorum_reached()))
+    close_round(now, out);
 }
 
 void Coordinator::close_round(TimePoint now, Out& out) {
@@ -419,6 +414,7 @@ void Coordinator::send(Member& member, protocol::Body body, TimePoint now,
   const bool open =
       state_ == State::kCollecting || state_ == State::kGenerating;
   member.last_sent = now;
+  look_after_ = std::min(look_after_, now + silence_allowed(member));
   out.emplace_back(SendMessage{
       member.connection,
       {config_.run, config_.incarnation, open ? current() : position_.completed,

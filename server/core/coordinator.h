@@ -107,6 +107,7 @@ class Coordinator {
     std::optional<Round> owes;  // asked, not answered yet: gets nothing new
     TimePoint owes_since{};
     TimePoint last_sent{};
+    bool being_copied_to = false;  // an exchange brings it a discriminator
     int failed_copies = 0;
     protocol::Start start = protocol::Start::kFresh;  // as last told
     Round restore;
@@ -157,8 +158,8 @@ class Coordinator {
                     protocol::ErrorCode code, std::string text, Out& out) const;
   void send_error(ConnectionId connection, PeerId peer,
                   protocol::ErrorReply error, Out& out) const;
+  void look_after_members(TimePoint now, Out& out);
   void call_back_debtors(TimePoint now, Out& out);
-  void send_progress(TimePoint now, Out& out);
   static Duration silence_allowed(const Member& member);
 
   // Exchanges of discriminators (coordinator_swap.cc).
@@ -202,13 +203,18 @@ class Coordinator {
   std::vector<std::pair<ConnectionId, protocol::Hello>> early_hellos_;
   std::map<PeerId, Member> members_;
   std::map<PeerId, Asked> asked_;
-  std::size_t asked_count_ = 0;  // also those who have left since
-  std::map<SwapId, Exchange> exchanges_;
+  std::size_t asked_count_ = 0;           // also those who have left since
+  std::size_t unanswered_ = 0;            // entries of asked_ without an answer
+  std::size_t contributions_ = 0;         // answers in asked_ that are of use
+  std::map<SwapId, Exchange> exchanges_;  // the oldest ends first
   std::uint64_t next_swap_ = 1;
   bool generating_ = false;  // GenerateBatches is out, BatchesReady not in
   bool batches_ready_ = false;
   TimePoint round_deadline_{};
   TimePoint wait_deadline_{};
+  // Nobody need be spoken to before: a lower bound, so that a message costs no
+  // look at all members.
+  TimePoint look_after_ = TimePoint::max();
   bool quorum_missed_ = false;
   int fruitless_ = 0;   // attempts at this round that nobody answered
   ReportRound report_;  // of the round that is being stepped

@@ -13,6 +13,8 @@ using namespace std::chrono_literals;
 
 // A late joiner whose copy failed so often starts with a fresh discriminator.
 constexpr int kCopyAttempts = 2;
+// Who is to hear from us within this time hears now, with the others.
+constexpr Duration kTogether = 50ms;
 
 std::string describe(const ImageShape& image) {
   return std::to_string(image.channels) + "x" + std::to_string(image.height) +
@@ -193,7 +195,10 @@ void Coordinator::lose(Member& member, const std::string& why, TimePoint now,
     end_exchange(id, false, "peer " + member.name + " " + why, now, out);
   // What it has already contributed counts; what it still owed does not.
   const auto asked = asked_.find(member.id);
-  if (asked != asked_.end() && !asked->second.answer) asked_.erase(asked);
+  if (asked != asked_.end() && !asked->second.answer) {
+    asked_.erase(asked);
+    --unanswered_;
+  }
   close_round_if_complete(now, out);
 }
 
@@ -210,12 +215,8 @@ void Coordinator::serve_joiners(TimePoint now, Out& out) {
   }
   if (!joiners) return;
   for (auto& [id, member] : members_) {
-    if (member.presence != Presence::kCopying) continue;
-    const bool served = std::ranges::any_of(exchanges_, [&](const auto& entry) {
-      return !entry.second.is_swap &&
-             entry.second.edges.front().target == member.id;
-    });
-    if (served) continue;
+    if (member.presence != Presence::kCopying || member.being_copied_to)
+      continue;
     if (member.failed_copies >= kCopyAttempts ||
         (donors.empty() && present >= needed_peers())) {
       member.presence = Presence::kLive;
@@ -229,6 +230,7 @@ void Coordinator::serve_joiners(TimePoint now, Out& out) {
       Exchange exchange;
       exchange.id = {next_swap_++};
       exchange.edges = {{donors[id.value % donors.size()], id}};
+      member.being_copied_to = true;
       begin_exchange(std::move(exchange), now, out);
     }
   }
@@ -272,18 +274,22 @@ Duration Coordinator::silence_allowed(const Member& member) {
   return member.owes ? Duration(500ms) : Duration(2s);
 }
 
-void Coordinator::send_progress(TimePoint now, Out& out) {
+void Coordinator::look_after_members(TimePoint now, Out& out) {
+  call_back_debtors(now, out);
   const protocol::Phase phase =
       state_ == State::kWaiting
           ? (started_ ? protocol::Phase::kPaused : protocol::Phase::kWaiting)
           : protocol::Phase::kTraining;
+  const protocol::Progress progress{phase, config_.rounds, live_peers(),
+                                    needed_peers()};
+  look_after_ = TimePoint::max();
   for (auto& [id, member] : members_) {
     if (member.presence == Presence::kAbsent) continue;
-    if (member.last_sent + silence_allowed(member) <= now)
-      send(member,
-           protocol::Progress{phase, config_.rounds, live_peers(),
-                              needed_peers()},
-           now, out);
+    const TimePoint due = member.last_sent + silence_allowed(member);
+    if (due <= now + kTogether)
+      send(member, progress, now, out);
+    else
+      look_after_ = std::min(look_after_, due);
   }
 }
 

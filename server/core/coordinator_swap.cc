@@ -110,6 +110,7 @@ void Coordinator::end_exchange(SwapId id, bool commit, const std::string& why,
     return;
   }
   Member& joiner = members_.at(exchange.edges.front().target);
+  joiner.being_copied_to = false;
   if (joiner.presence != Presence::kCopying) return;
   if (commit) {
     joiner.presence = Presence::kLive;
