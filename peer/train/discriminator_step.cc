@@ -19,14 +19,14 @@ class AutogradStep final : public DiscriminatorStep {
         separate_(d.model->mixes_samples() || d.spec.r1_gamma > 0 ||
                   d.spec.r2_gamma > 0 || d.spec.loss == Loss::kWassersteinGp) {}
 
-  torch::Tensor step(const torch::Tensor& x, const torch::Tensor& y,
-                     Random& random) override {
+  double step(const torch::Tensor& x, const torch::Tensor& y,
+              Random& random) override {
     const torch::Tensor loss =
         separate_ ? separate_loss(x, y, random) : joint_loss(x, y);
     gradients_.zero_();
     loss.backward();
     d_.adam.step(d_.values, gradients_);
-    return loss.detach();
+    return loss.item<double>();
   }
 
   PeerFeedback feedback(const torch::Tensor& images,

@@ -32,9 +32,9 @@ class DiscriminatorStep {
 
   // One step of D on x [2b, c, h, w], real samples before generated ones, and
   // their labels y [2b] int64 (undefined if unconditional). Returns the loss
-  // that was differentiated, a scalar.
-  virtual torch::Tensor step(const torch::Tensor& x, const torch::Tensor& y,
-                             Random& random) = 0;
+  // that was differentiated.
+  virtual double step(const torch::Tensor& x, const torch::Tensor& y,
+                      Random& random) = 0;
 
   // dLoss_G/dx for generated images x [b, c, h, w]. Leaves D as it is.
   virtual PeerFeedback feedback(const torch::Tensor& x,

@@ -4,6 +4,7 @@
 #include <torch/torch.h>
 
 #include <cmath>
+#include <cstring>
 #include <limits>
 #include <span>
 #include <utility>
@@ -147,7 +148,10 @@ void DiscriminatorTrainer::Impl::draw_real(Round round) {
 
 void DiscriminatorTrainer::Impl::put_generated(const Blob& generated,
                                                const Blob& generated_labels) {
-  half(images, 1).copy_(to_tensor(generated));
+  const std::size_t values = d.spec.batch * d.spec.image.values();
+  MDGAN_CHECK(generated.bytes.size() == values * sizeof(float));
+  std::memcpy(images.data_ptr<float>() + values, generated.bytes.data(),
+              generated.bytes.size());
   if (labels.defined()) half(labels, 1).copy_(to_tensor(generated_labels));
 }
 
@@ -201,10 +205,10 @@ double DiscriminatorTrainer::learn(Round round, const Blob& images,
         impl.labels.defined() ? impl.labels.to(impl.device, true) : impl.labels;
     const DiscriminatorSpec& spec = impl.d.spec;
     Random random(spec.seed, Purpose::kPenalty, impl.peer.value, round.value);
-    torch::Tensor sum = impl.step->step(x, y, random);
-    for (std::uint32_t step = 1; step < spec.local_steps; ++step)
-      sum = sum + impl.step->step(x, y, random);
-    return sum.item<double>() / spec.local_steps;
+    double sum = 0;
+    for (std::uint32_t step = 0; step < spec.local_steps; ++step)
+      sum += impl.step->step(x, y, random);
+    return sum / spec.local_steps;
   });
 }
 
