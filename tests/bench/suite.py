@@ -178,8 +178,8 @@ def show_round(result, micro):
         "tcp", "feedback", "real_us")
     adam = micro["adam/mlp"]["cpu_us"] / 1e3
     with_average = micro["adam/mlp-with-average"]["cpu_us"] / 1e3
-    print("\nWhere the time of a round goes (MLP, 10 peers, b = 10, k = 2; ms of "
-          "processor,\nall peers together)")
+    print("\nWhere the time of a round goes (MLP, 10 peers, b = 10, k = 2; ms "
+          "of processor,\nall peers together)")
     for name, value in (
             ("generate (G forward)", ms["generate"]),
             ("serialise", serialise),
