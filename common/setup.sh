@@ -1,6 +1,7 @@
 # shellcheck shell=bash disable=SC2034
-# What run.sh, test.sh and the Dockerfile share: the Debian packages (Debian 12
-# and 13 have them all under these names), and how to install and build.
+# What run.sh, test.sh, bench.sh and the Dockerfile share: the Debian packages
+# (Debian 12 and 13 have them all under these names), and how to install and
+# build.
 #   source common/setup.sh
 #   bash common/setup.sh build     prints the list packages_build
 
@@ -14,6 +15,7 @@ packages_build=(
 )
 packages_data=(dataset-fashion-mnist)
 packages_test=(catch2 python3-zmq python3-msgpack python3-torch python3-numpy)
+packages_bench=(libbenchmark-dev python3-torch python3-numpy)
 
 # install_packages PACKAGE...: installs those that are missing; asks nothing.
 install_packages() {
@@ -64,6 +66,6 @@ build() {
 }
 
 if [[ ${BASH_SOURCE[0]} == "$0" ]]; then
-  declare -n list="packages_${1:?build, data or test}"
+  declare -n list="packages_${1:?build, data, test or bench}"
   printf '%s\n' "${list[@]}"
 fi

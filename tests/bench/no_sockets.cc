@@ -1,7 +1,8 @@
 // The arithmetic of a run in one process, without sockets and messages: what
 // the network may cost is measured against it. All discriminators on as many
 // threads as mdgan-peer would use; the server's work before and after theirs.
-// Prints one line of JSON: rounds a second, and where a round's time goes.
+// Prints one line of JSON: rounds a second, and where a round's processor time
+// goes, all threads together.
 
 #include <spdlog/fmt/fmt.h>
 
@@ -27,10 +28,12 @@
 namespace mdgan::bench {
 namespace {
 
-using Clock = std::chrono::steady_clock;
-
-double seconds_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
+// This thread's processor time so far, in seconds.
+double thread_seconds() {
+  timespec now{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+  return static_cast<double>(now.tv_sec) +
+         static_cast<double>(now.tv_nsec) * 1e-9;
 }
 
 struct Setting {
@@ -44,7 +47,7 @@ struct Setting {
   std::uint64_t swap = 100;
 };
 
-// Seconds, over all rounds that count; those of peers added up over the peers.
+// Seconds of processor time over all rounds that count.
 struct Phases {
   double generate = 0, learn = 0, feedback = 0, merge = 0, step = 0, swap = 0;
 };
@@ -115,42 +118,48 @@ Training::Training(const Setting& s, std::shared_ptr<const Dataset> data)
 }
 
 void Training::round(Round round) {
-  auto start = Clock::now();
+  double start = thread_seconds();
   const std::vector<GeneratedBatch> batches = generator_->generate(round);
-  server.generate += seconds_since(start);
+  server.generate += thread_seconds() - start;
 
   std::vector<Contribution> contributions(discriminators_.size());
   crew_.each([&](std::size_t i) {
-    const auto began = Clock::now();
+    const double began = thread_seconds();
     const GeneratedBatch& fake = batches[(i + 1) % batches.size()];
     discriminators_[i]->learn(round, fake.images, fake.labels);
-    peers[i].learn += seconds_since(began);
+    peers[i].learn += thread_seconds() - began;
 
-    const auto learnt = Clock::now();
+    const double learnt = thread_seconds();
     const std::size_t own = i % batches.size();
     PeerFeedback answer =
         discriminators_[i]->feedback(batches[own].images, batches[own].labels);
     contributions[i] = {PeerId{static_cast<std::uint32_t>(i)},
                         static_cast<std::uint32_t>(own), answer.feedback};
-    peers[i].feedback += seconds_since(learnt);
+    peers[i].feedback += thread_seconds() - learnt;
   });
 
+  start = thread_seconds();
   const StepReport report = or_exit(generator_->step(round, contributions));
-  server.merge += report.merge_seconds;
-  server.step += report.step_seconds;
+  const double took = thread_seconds() - start;
+  const double merge = took * report.merge_seconds /
+                       (report.merge_seconds + report.step_seconds);
+  server.merge += merge;
+  server.step += took - merge;
 
-  start = Clock::now();
   if (setting_.swap > 0 && round.value % setting_.swap == 0) swap();
-  server.swap += seconds_since(start);
 }
 
 void Training::swap() {
   std::vector<DiscriminatorState> states(discriminators_.size());
   crew_.each([&](std::size_t i) {
+    const double start = thread_seconds();
     states[i] = discriminators_[i]->snapshot(/*with_optimizer=*/true);
+    peers[i].swap += thread_seconds() - start;
   });
   crew_.each([&](std::size_t i) {
+    const double start = thread_seconds();
     or_exit(discriminators_[i]->load(states[(i + 1) % states.size()]));
+    peers[i].swap += thread_seconds() - start;
   });
 }
 
@@ -161,16 +170,19 @@ std::string train(const Setting& s, std::shared_ptr<const Dataset> data) {
   for (; round <= s.warm_up; ++round) training.round({round});
   training.server = {};
   std::ranges::fill(training.peers, Phases{});
-  const auto start = Clock::now();
+  const auto start = std::chrono::steady_clock::now();
   const std::clock_t cpu = std::clock();
   for (; round <= s.rounds; ++round) training.round({round});
-  const double took = seconds_since(start);
+  const double took =
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - start)
+          .count();
   const double used = static_cast<double>(std::clock() - cpu) / CLOCKS_PER_SEC;
 
   Phases sum = training.server;
   for (const Phases& peer : training.peers) {
     sum.learn += peer.learn;
     sum.feedback += peer.feedback;
+    sum.swap += peer.swap;
   }
   const auto counted = static_cast<double>(s.rounds - s.warm_up);
   return fmt::format(
