@@ -35,14 +35,15 @@ bool write_all(int fd, std::span<const std::byte> bytes) {
   return true;
 }
 
-Result<void> write_synced(const fs::path& path,
-                          std::span<const std::span<const std::byte>> parts) {
+Result<void> write_file(const fs::path& path,
+                        std::span<const std::span<const std::byte>> parts,
+                        bool sync) {
   FileDescriptor file(
       ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
   if (!file) return cannot("create", path);
   for (const auto part : parts)
     if (!write_all(file.get(), part)) return cannot("write", path);
-  if (::fsync(file.get()) != 0) return cannot("sync", path);
+  if (sync && ::fsync(file.get()) != 0) return cannot("sync", path);
   if (!file.close()) return cannot("close", path);
   return {};
 }
@@ -55,7 +56,7 @@ Result<void> atomic_write(const fs::path& path,
       path.has_parent_path() ? path.parent_path() : fs::path(".");
   const fs::path temporary =
       directory / temporary_name(path.filename().string());
-  Result<void> written = write_synced(temporary, parts);
+  Result<void> written = write_file(temporary, parts, /*sync=*/true);
   if (written && ::rename(temporary.c_str(), path.c_str()) != 0)
     written = cannot("replace", path);
   if (!written) {
@@ -68,6 +69,17 @@ Result<void> atomic_write(const fs::path& path,
 Result<void> atomic_write(const fs::path& path, std::string_view text) {
   const std::array parts{std::as_bytes(std::span(text))};
   return atomic_write(path, parts);
+}
+
+Result<void> write_new(const fs::path& path,
+                       std::span<const std::span<const std::byte>> parts) {
+  return write_file(path, parts, /*sync=*/false);
+}
+
+Result<void> sync_file(const fs::path& path) {
+  const FileDescriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!file || ::fsync(file.get()) != 0) return cannot("sync", path);
+  return {};
 }
 
 Result<void> sync_directory(const fs::path& directory) {

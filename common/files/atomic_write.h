@@ -25,6 +25,13 @@ Result<void> atomic_write(const std::filesystem::path& path,
 Result<void> atomic_write(const std::filesystem::path& path,
                           std::string_view text);
 
+// For a file that must not exist yet, in a directory that nothing refers to
+// yet: not synced, so that several files need not each wait for the disk. A
+// failure leaves what has been written.
+Result<void> write_new(const std::filesystem::path& path,
+                       std::span<const std::span<const std::byte>> parts);
+Result<void> sync_file(const std::filesystem::path& path);
+
 // Makes a rename or removal inside the directory survive a power cut.
 Result<void> sync_directory(const std::filesystem::path& directory);
 

@@ -85,14 +85,20 @@ Result<void> verify(const fs::path& directory, Round round) {
   return {};
 }
 
+Result<void> write_text(const fs::path& path, std::string_view text) {
+  const std::array parts{std::as_bytes(std::span(text))};
+  return write_new(path, parts);
+}
+
 Result<void> write_contents(const fs::path& directory, Round round,
                             std::span<const NamedBlob> tensors,
                             std::string_view meta) {
   const std::map<std::string, std::string> metadata{
       {"round", std::to_string(round.value)}};
-  Result<void> done = write_safetensors(directory / kState, tensors, metadata);
+  Result<void> done =
+      write_safetensors(directory / kState, tensors, metadata, write_new);
   if (!done) return done;
-  done = atomic_write(directory / kMeta, meta);
+  done = write_text(directory / kMeta, meta);
   if (!done) return done;
   json files = json::object();
   for (const char* name : kContents) {
@@ -103,7 +109,11 @@ Result<void> write_contents(const fs::path& directory, Round round,
   const json manifest{{"format_version", kFormatVersion},
                       {"round", round.value},
                       {"files", std::move(files)}};
-  return atomic_write(directory / kManifest, manifest.dump(2) + "\n");
+  done = write_text(directory / kManifest, manifest.dump(2) + "\n");
+  // Together, and before the directory gets its name.
+  for (const char* name : {kState, kMeta, kManifest})
+    if (done) done = sync_file(directory / name);
+  return done ? sync_directory(directory) : done;
 }
 
 // Puts the directory `made` in the place of `target` and removes what was

@@ -14,7 +14,6 @@
 #include <string_view>
 #include <utility>
 
-#include "common/files/atomic_write.h"
 #include "protocol/limits.h"
 
 namespace mdgan {
@@ -216,7 +215,7 @@ Result<SafetensorsFile> read(const std::filesystem::path& path) {
 
 Result<void> write_safetensors(
     const std::filesystem::path& path, std::span<const NamedBlob> tensors,
-    const std::map<std::string, std::string>& metadata) {
+    const std::map<std::string, std::string>& metadata, WriteFile* write) {
   std::vector<const NamedBlob*> order;
   for (const NamedBlob& tensor : tensors) order.push_back(&tensor);
   std::stable_partition(order.begin(), order.end(), [](const NamedBlob* t) {
@@ -246,7 +245,7 @@ Result<void> write_safetensors(
   const std::array<std::uint64_t, 1> length{text.size()};
   parts[0] = std::as_bytes(std::span(length));
   parts[1] = std::as_bytes(std::span(text));
-  return atomic_write(path, parts);
+  return write(path, parts);
 }
 
 Result<SafetensorsFile> read_safetensors(const std::filesystem::path& path) {

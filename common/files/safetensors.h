@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "common/files/atomic_write.h"
 #include "common/tensor/blob.h"
 #include "protocol/result.h"
 
@@ -21,12 +22,17 @@ struct SafetensorsFile {
   std::map<std::string, std::string> metadata;
 };
 
-// Writes atomically; fails with kCheckpoint like atomic_write(). In the file
-// int64 tensors come first, so that every tensor is aligned; otherwise the
-// order is the caller's. REQUIRES: names unique, and not "__metadata__".
+// atomic_write() or write_new().
+using WriteFile = Result<void>(const std::filesystem::path&,
+                               std::span<const std::span<const std::byte>>);
+
+// Fails like `write`, with kCheckpoint. In the file int64 tensors come first,
+// so that every tensor is aligned; otherwise the order is the caller's.
+// REQUIRES: names unique, and not "__metadata__".
 Result<void> write_safetensors(
     const std::filesystem::path& path, std::span<const NamedBlob> tensors,
-    const std::map<std::string, std::string>& metadata = {});
+    const std::map<std::string, std::string>& metadata = {},
+    WriteFile* write = atomic_write);
 
 // Fails with kCheckpoint, naming the file and what is wrong with it. Trusts
 // nothing: allocates the header (at most 1 MiB) and, once that is found to

@@ -65,10 +65,12 @@ DiscriminatorState unpacked(const DiscriminatorState& state) {
   return result;
 }
 
-HostedSession::HostedSession(WorkerPool& pool, HostedPeer peer,
+HostedSession::HostedSession(WorkerPool& pool, WorkerPool& file_pool,
+                             HostedPeer peer,
                              std::shared_ptr<const Dataset> data,
                              std::string device)
     : strand(pool),
+      files(file_pool),
       nonce(random_number()),
       peer_(std::move(peer)),
       data_(std::move(data)),
@@ -179,18 +181,22 @@ DiscriminatorState HostedSession::packed(bool with_optimizer) const {
   return state;
 }
 
-Result<void> HostedSession::save(const RunId& run, Round round) {
-  const DiscriminatorState state = trainer_->snapshot(true);
-  const std::array<NamedBlob, 3> tensors{
-      NamedBlob{"discriminator", state.parameters},
-      NamedBlob{"adam.first_moment", state.first_moment},
-      NamedBlob{"adam.second_moment", state.second_moment}};
-  CheckpointStore store(folder(run), kKeepLast, 0);
-  if (auto opened = store.open_for_writing(); !opened) return opened;
+std::function<Result<void>()> HostedSession::copy_to_save(const RunId& run,
+                                                          Round round) const {
+  DiscriminatorState state = trainer_->snapshot(true);
   const nlohmann::json meta{{"adam_steps", state.adam_steps},
                             {"peer", trained_as_.value},
                             {"name", peer_.name}};
-  return store.save(round, tensors, meta.dump());
+  return [state = std::move(state), store_at = folder(run), round,
+          meta = meta.dump()]() -> Result<void> {
+    const std::array<NamedBlob, 3> tensors{
+        NamedBlob{"discriminator", state.parameters},
+        NamedBlob{"adam.first_moment", state.first_moment},
+        NamedBlob{"adam.second_moment", state.second_moment}};
+    CheckpointStore store(store_at, kKeepLast, 0);
+    if (auto opened = store.open_for_writing(); !opened) return opened;
+    return store.save(round, tensors, meta);
+  };
 }
 
 Result<void> HostedSession::restore(const RunId& run, Round round) {

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -37,12 +38,13 @@ DiscriminatorState unpacked(const DiscriminatorState& state);
 
 class HostedSession {
  public:
-  HostedSession(WorkerPool& pool, HostedPeer peer,
+  HostedSession(WorkerPool& pool, WorkerPool& file_pool, HostedPeer peer,
                 std::shared_ptr<const Dataset> data, std::string device);
 
   // --- on the loop ---
   Session session;
   Strand strand;
+  Strand files;              // where its checkpoints are written
   std::uint32_t number = 0;  // its place in the process
   // Under which the host has it listed, see PeerHost::Impl::track().
   std::optional<PeerId> address;
@@ -75,7 +77,10 @@ class HostedSession {
   // A copy of the discriminator as it travels.
   DiscriminatorState packed(bool with_optimizer) const;
   Result<void> load(const DiscriminatorState& s) { return trainer_->load(s); }
-  Result<void> save(const RunId& run, Round round);
+  // Copies the discriminator. What is returned writes the copy, on any thread,
+  // one of this peer's at a time.
+  std::function<Result<void>()> copy_to_save(const RunId& run,
+                                             Round round) const;
   Result<void> restore(const RunId& run, Round round);
 
  private:

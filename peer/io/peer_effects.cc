@@ -201,12 +201,29 @@ void PeerHost::Impl::apply(HostedSession& s, const DropTransfer& e) {
 
 void PeerHost::Impl::apply(HostedSession& s, const SaveDiscriminator& e) {
   const RunId run = s.session.run();
-  compute_then(s, [this, &s, e, run]() -> std::function<void()> {
-    const auto saved = s.save(run, e.round);
-    if (saved) return {};
-    return [this, &s, why = saved.error().message] {
-      apply(s, Report{"could not save its discriminator: " + why, true});
+  ++computing;
+  s.strand.post([this, &s, e, run] {
+    const auto failed = [this, &s](const std::string& why) {
+      come_back([this, &s, why] {
+        apply(s, Report{"could not save its discriminator: " + why, true});
+      });
     };
+    const auto permit = copies.take();
+    try {
+      s.files.post(
+          [this, failed, permit, write = s.copy_to_save(run, e.round)] {
+            try {
+              if (const auto saved = write(); !saved)
+                failed(saved.error().message);
+              else
+                come_back({});
+            } catch (const std::exception& error) {
+              failed(error.what());
+            }
+          });
+    } catch (const std::exception& error) {
+      failed(error.what());
+    }
   });
 }
 

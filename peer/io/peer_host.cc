@@ -59,9 +59,10 @@ Result<void> PeerHost::Impl::open() {
 
   const int threads = static_cast<int>(options.threads);
   pool.emplace(options.workers, [threads] { set_compute_threads(threads); });
+  file_pool.emplace(kWriters, [] {});
   for (HostedPeer& peer : options.peers) {
-    sessions.push_back(std::make_unique<HostedSession>(*pool, std::move(peer),
-                                                       data, options.device));
+    sessions.push_back(std::make_unique<HostedSession>(
+        *pool, *file_pool, std::move(peer), data, options.device));
     sessions.back()->number = static_cast<std::uint32_t>(taking_part++);
   }
   last_heard = connected = last_report = Clock::now();
@@ -363,10 +364,14 @@ void PeerHost::Impl::compute_then(HostedSession& s,
         feed(s, Failed{{what, ExitCode::kBug}});
       };
     }
-    mailbox.post([this, then = std::move(then)] {
-      --computing;
-      if (then) then();
-    });
+    come_back(std::move(then));
+  });
+}
+
+void PeerHost::Impl::come_back(std::function<void()> then) {
+  mailbox.post([this, then = std::move(then)] {
+    --computing;
+    if (then) then();
   });
 }
 

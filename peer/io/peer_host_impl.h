@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "common/base/mailbox.h"
+#include "common/base/permits.h"
 #include "common/base/worker_pool.h"
 #include "common/net/channel.h"
 #include "peer/core/session.h"
@@ -20,6 +21,9 @@
 
 namespace mdgan {
 
+// Threads that write checkpoints: what they do most is wait for the disk.
+inline constexpr unsigned kWriters = 4;
+
 struct PeerHost::Impl {
   zmq::context_t& context;
   PeerHostOptions options;
@@ -27,6 +31,8 @@ struct PeerHost::Impl {
 
   Mailbox mailbox;
   std::vector<std::unique_ptr<HostedSession>> sessions;
+  Permits copies{kWriters};  // of discriminators that are being written
+  std::optional<WorkerPool> file_pool;  // tasks of `pool` may wait for its
   std::optional<WorkerPool> pool;  // waits for its tasks, which use the above
   std::size_t computing = 0;       // tasks whose result has not come back
 
@@ -107,6 +113,7 @@ struct PeerHost::Impl {
   // to the session, back on the loop.
   void compute(HostedSession& s,
                std::function<std::optional<SessionEvent>()> work);
+  void come_back(std::function<void()> then);  // a task, to the loop
   // The same for work whose result is first kept on the loop.
   void compute_then(HostedSession& s,
                     std::function<std::function<void()>()> work);

@@ -69,8 +69,9 @@ void ServerShell::Impl::apply(const GenerateBatches& e) {
       std::vector<ReadyBatch>& ready = batches[round];
       ready.clear();
       for (const GeneratedBatch& batch : generated) {
-        std::vector<Blob> tensors{batch.images, batch.labels};
-        if (batch.labels.empty()) tensors.pop_back();
+        std::vector<Blob> tensors;
+        tensors.push_back(batch.images);
+        if (!batch.labels.empty()) tensors.push_back(batch.labels);
         ReadyBatch& out = ready.emplace_back();
         for (const Blob& tensor : tensors) out.metas.push_back(tensor.meta);
         out.frames.emplace(tensors);
@@ -128,28 +129,37 @@ void ServerShell::Impl::end_tick() {
 }
 
 void ServerShell::Impl::draw_samples(Round round) {
-  train([this, round]() -> std::function<void()> {
-    const Blob images = trainer->sample(kGridImages, {}, options.seed);
-    char name[32];
-    std::snprintf(name, sizeof name, "%06llu.png",
-                  static_cast<unsigned long long>(round.value));
-    const auto written =
-        write_image_grid(directory.samples() / name, images, kGridColumns);
-    if (written) return {};
-    return [why = written.error().message] { spdlog::warn("{}", why); };
+  write_copy(picture_copy, "cannot draw the samples", [this, round]() -> Task {
+    sampler = trainer->sampler(std::move(sampler));
+    return [this, round]() -> std::function<void()> {
+      const Blob images = sampler->sample(kGridImages, {}, options.seed);
+      char name[32];
+      std::snprintf(name, sizeof name, "%06llu.png",
+                    static_cast<unsigned long long>(round.value));
+      const auto written =
+          write_image_grid(directory.samples() / name, images, kGridColumns);
+      if (written) return {};
+      return [why = written.error().message] { spdlog::warn("{}", why); };
+    };
   });
 }
 
 void ServerShell::Impl::apply(const SaveCheckpoint& e) {
   state.position = coordinator.position();
   const std::string meta = describe_run(state, *spec);
-  train([this, round = e.round, meta]() -> std::function<void()> {
-    const auto saved = store.save(round, trainer->snapshot(), meta);
-    if (saved) return {};
-    return [why = saved.error().message] {
-      spdlog::error("{}; training goes on, older checkpoints are intact", why);
-    };
-  });
+  write_copy(checkpoint_copy, "cannot save a checkpoint",
+             [this, round = e.round, meta]() -> Task {
+               return [this, round, meta,
+                       copy = trainer->snapshot()]() -> std::function<void()> {
+                 const auto saved = store.save(round, copy, meta);
+                 if (saved) return {};
+                 return [why = saved.error().message] {
+                   spdlog::error(
+                       "{}; training goes on, older checkpoints are intact",
+                       why);
+                 };
+               };
+             });
 }
 
 void ServerShell::Impl::apply(const Note& e) {

@@ -84,6 +84,10 @@ bool is_sound(const std::vector<Blob>& tensors) {
   return is_within(tensors[0], kMaxFeedback);
 }
 
+std::function<void()> compute_with(std::uint32_t threads) {
+  return [threads] { set_compute_threads(static_cast<int>(threads)); };
+}
+
 }  // namespace
 
 ServerShell::Impl::Impl(zmq::context_t& c, const ServerOptions& o,
@@ -96,8 +100,9 @@ ServerShell::Impl::Impl(zmq::context_t& c, const ServerOptions& o,
       stop_descriptor(stop),
       coordinator(coordinator_config(o, state, image), state.position),
       store(d.checkpoints(), o.keep_last, o.keep_every),
-      pool(1, [threads = static_cast<int>(
-                   o.threads)] { set_compute_threads(threads); }),
+      file_pool(1, compute_with(o.threads)),
+      files(file_pool),
+      pool(1, compute_with(o.threads)),
       strand(pool) {}
 
 // --- the loop ---------------------------------------------------------------
@@ -126,7 +131,7 @@ Finish ServerShell::Impl::run(ProgressLine& line) {
   tick.restart();
   events.emplace_back(Started{});
   handle_events();
-  while (!finished || training > 0) poll();
+  while (!finished || tasks > 0) poll();
   end_tick();
   router->set(zmq::sockopt::linger, 2000);  // the goodbyes get their moment
   return outcome.value_or(*finished);
@@ -177,22 +182,49 @@ void ServerShell::Impl::handle_events() {
   }
 }
 
-void ServerShell::Impl::train(std::function<std::function<void()>()> work) {
-  ++training;
+void ServerShell::Impl::come_back(std::function<void()> then) {
+  mailbox.post([this, then = std::move(then)] {
+    --tasks;
+    if (then) then();
+  });
+}
+
+void ServerShell::Impl::train(Task work) {
+  ++tasks;
   strand.post([this, work = std::move(work)] {
-    std::function<void()> then;
     try {
-      then = work();
+      come_back(work());
     } catch (const std::exception& e) {
-      then = [this, what = std::string(e.what())] {
-        events.emplace_back(GeneratorFailed{
-            {"the generator cannot go on: " + what, ExitCode::kBug}});
-      };
+      come_back(generator_failure(e.what()));
     }
-    mailbox.post([this, then = std::move(then)] {
-      --training;
-      if (then) then();
-    });
+  });
+}
+
+std::function<void()> ServerShell::Impl::generator_failure(std::string what) {
+  return [this, what = std::move(what)] {
+    events.emplace_back(GeneratorFailed{
+        {"the generator cannot go on: " + what, ExitCode::kBug}});
+  };
+}
+
+void ServerShell::Impl::write_copy(Permits& permits, const char* action,
+                                   std::function<Task()> take) {
+  ++tasks;
+  strand.post([this, &permits, action, take = std::move(take)] {
+    const auto permit = permits.take();
+    try {
+      files.post([this, action, permit, write = take()] {
+        try {
+          come_back(write());
+        } catch (const std::exception& e) {
+          come_back([action, what = std::string(e.what())] {
+            spdlog::error("{}: {}", action, what);
+          });
+        }
+      });
+    } catch (const std::exception& e) {
+      come_back(generator_failure(e.what()));
+    }
   });
 }
 

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "common/base/mailbox.h"
+#include "common/base/permits.h"
 #include "common/base/worker_pool.h"
 #include "common/files/checkpoint_store.h"
 #include "common/files/jsonl.h"
@@ -19,6 +20,7 @@
 #include "server/io/server_shell.h"
 #include "server/io/tick_statistics.h"
 #include "server/train/generator_trainer.h"
+#include "server/train/sampler.h"
 
 namespace mdgan {
 
@@ -58,7 +60,7 @@ struct ServerShell::Impl {
   std::optional<DiscriminatorSpec> spec;  // once the model is decided
   std::optional<Finish> finished;
   std::optional<Finish> outcome;  // what request_stop() asks for
-  std::size_t training = 0;       // tasks on the strand that have not come back
+  std::size_t tasks = 0;          // on the strands, and not come back
 
   TickStatistics tick;
   // When the open round's last batch was handed over.
@@ -66,6 +68,15 @@ struct ServerShell::Impl {
   std::optional<JsonlWriter> stats;
   ProgressLine* progress = nullptr;
 
+  // Checkpoints and pictures are made from copies, while training goes on.
+  // There is at most one copy for each: taking the next one waits until what
+  // was made of the last one is on the disk.
+  Permits checkpoint_copy{1};
+  Permits picture_copy{1};
+  std::unique_ptr<Sampler> sampler;  // reused by whoever has picture_copy
+
+  WorkerPool file_pool;  // a training task may wait for this one's
+  Strand files;
   WorkerPool pool;  // destroyed first: its tasks use the above
   Strand strand;
 
@@ -95,8 +106,16 @@ struct ServerShell::Impl {
   void apply(const Note& e);
   void apply(const Finish& e);
 
-  // Runs `work` on the training strand, then what it returns on the loop.
-  void train(std::function<std::function<void()>()> work);
+  // Runs `work` on the training strand, then what it returns on the loop; an
+  // exception ends the run.
+  using Task = std::function<std::function<void()>()>;
+  void train(Task work);
+  // `take` makes a copy on the training strand and returns what makes a file of
+  // it; an exception there is reported as "ACTION: why".
+  void write_copy(Permits& permits, const char* action,
+                  std::function<Task()> take);
+  void come_back(std::function<void()> then);  // a task, to the loop
+  std::function<void()> generator_failure(std::string what);
   void end_tick();
   void draw_samples(Round round);
 };

@@ -22,6 +22,7 @@
 #include "common/tensor/flat_parameters.h"
 #include "common/tensor/guard.h"
 #include "common/tensor/tensor_blob.h"
+#include "server/train/sampler.h"
 
 namespace mdgan {
 namespace {
@@ -29,7 +30,6 @@ namespace {
 using Clock = std::chrono::steady_clock;
 using NamedTensors = std::vector<std::pair<std::string, torch::Tensor>>;
 
-constexpr std::int64_t kSampleBatch = 64;  // bounds the memory of sample()
 constexpr std::string_view kStepsName = "adam.steps";
 constexpr std::string_view kSecondMomentName = "adam.second_moment";
 
@@ -135,8 +135,9 @@ struct GeneratorTrainer::Impl {
   void merge(std::span<const Contribution> contributions);
   Result<StepReport> step(Round round,
                           std::span<const Contribution> contributions);
-  torch::Tensor sample_labels(std::uint32_t count,
-                              std::span<const std::int32_t> classes) const;
+  const std::shared_ptr<Generator>& sampled() const {
+    return average != nullptr ? average : model;
+  }
   NamedTensors named_state() const;
   Result<void> load(std::span<const NamedBlob> state);
 
@@ -300,23 +301,6 @@ Result<StepReport> GeneratorTrainer::Impl::step(
   return report;
 }
 
-torch::Tensor GeneratorTrainer::Impl::sample_labels(
-    std::uint32_t count, std::span<const std::int32_t> classes) const {
-  if (!conditional()) return {};
-  MDGAN_CHECK(classes.empty() || classes.size() == count);
-  torch::Tensor result = torch::empty({count}, torch::kInt64);
-  auto* out = result.data_ptr<std::int64_t>();
-  for (std::uint32_t i = 0; i < count; ++i) {
-    out[i] = classes.empty() ? std::int64_t{i % spec.image.classes}
-                             : std::int64_t{classes[i]};
-    if (out[i] < 0 || out[i] >= std::int64_t{spec.image.classes})
-      throw std::runtime_error(
-          fmt::format("class {} does not exist: the run has classes 0 to {}",
-                      out[i], spec.image.classes - 1));
-  }
-  return result;
-}
-
 NamedTensors GeneratorTrainer::Impl::named_state() const {
   NamedTensors state;
   append_state("generator.", *model, state);
@@ -408,24 +392,23 @@ Result<StepReport> GeneratorTrainer::step(
 Blob GeneratorTrainer::sample(std::uint32_t count,
                               std::span<const std::int32_t> classes,
                               std::uint64_t seed) const {
+  const Impl& g = *impl_;
+  return Sampler(g.spec, g.sampled()).sample(count, classes, seed);
+}
+
+std::unique_ptr<Sampler> GeneratorTrainer::sampler(
+    std::unique_ptr<Sampler> reused) const {
   return plain_exceptions([&] {
     const Impl& g = *impl_;
-    const torch::NoGradGuard no_grad;
-    Generator& model = g.average != nullptr ? *g.average : *g.model;
-    torch::Tensor z = torch::empty({count, g.spec.latent});
-    Random(seed, Purpose::kSampleGrid).fill_normal(floats_of(z));
-    const torch::Tensor y = g.sample_labels(count, classes);
-    torch::Tensor images =
-        torch::empty({count, g.spec.image.channels, g.spec.image.height,
-                      g.spec.image.width});
-    model.eval();
-    for (std::int64_t i = 0; i < count; i += kSampleBatch) {
-      const std::int64_t n = std::min(kSampleBatch, count - i);
-      images.narrow(0, i, n).copy_(
-          model.forward(z.narrow(0, i, n).to(g.device),
-                        y.defined() ? y.narrow(0, i, n).to(g.device) : y));
+    if (reused == nullptr) {
+      auto made = make_generator(g.spec.model, g.spec.image, g.spec.condition,
+                                 g.spec.latent);
+      MDGAN_CHECK(made.ok());  // like the one there is
+      (*made)->to(g.device);
+      reused = std::make_unique<Sampler>(g.spec, std::move(*made));
     }
-    return to_blob(images);
+    reused->copy(*g.sampled());
+    return std::move(reused);
   });
 }
 

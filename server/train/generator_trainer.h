@@ -54,6 +54,8 @@ struct StepReport {
   double step_seconds = 0;   // backward pass, Adam, moving average
 };
 
+class Sampler;
+
 class GeneratorTrainer {
  public:
   // Fails with kConfiguration: unknown model, no such device.
@@ -84,6 +86,11 @@ class GeneratorTrainer {
   // REQUIRES: classes is empty or has `count` values.
   Blob sample(std::uint32_t count, std::span<const std::int32_t> classes,
               std::uint64_t seed) const;
+
+  // Draws what sample() would draw now, whatever training does later. `reused`,
+  // an earlier one of this trainer's, saves making another.
+  std::unique_ptr<Sampler> sampler(
+      std::unique_ptr<Sampler> reused = nullptr) const;
 
   // Everything that training needs to go on, copied: "generator.*", "ema.*",
   // "adam.first_moment", "adam.second_moment" [P], "adam.steps" [1] int64.

@@ -1,5 +1,6 @@
 // Server and peers in one process over real sockets, left alone and disturbed.
 #include <cmath>
+#include <filesystem>
 #include <functional>
 #include <limits>
 #include <memory>
@@ -7,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "common/files/checkpoint_store.h"
 #include "common/net/channel.h"
 #include "tests/support/catch.h"
 #include "tests/support/child_process.h"
@@ -19,6 +21,7 @@ using namespace mdgan;
 using namespace mdgan::test;
 using protocol::ErrorCode;
 using protocol::Message;
+namespace fs = std::filesystem;
 
 namespace {
 
@@ -59,6 +62,31 @@ TEST_CASE("A run within a process ends well", "[integration]") {
   INFO(server.log());
   CHECK(count_of(server.log(), "among 2 peers") == kSwaps);
   CHECK_FALSE(server.weights().empty());
+}
+
+TEST_CASE("A picture and a checkpoint of every round change nothing",
+          "[integration]") {
+  const std::string expected = undisturbed_weights(small_options());
+  const TemporaryDirectory directory;
+  ServerOptions options = small_options();
+  options.samples_every = 1;
+  options.checkpoint_every = 1;
+  options.keep_last = 16;
+  InProcessServer server(directory / "run", options);
+  InProcessPeers peers(server.context(), kLocalEndpoint, directory.path(), 0, 1,
+                       2);
+  CHECK(server.wait().code == ExitCode::kOk);
+  // All on the disk by now, though they were made beside the training.
+  for (std::uint64_t round = 1; round <= options.rounds; ++round) {
+    const std::string name = std::to_string(round);
+    INFO("round " << name);
+    CHECK(
+        fs::exists(directory / "run" / "samples" / ("00000" + name + ".png")));
+    CHECK(CheckpointStore(directory / "run" / "checkpoints", 1, 0)
+              .load({round})
+              .ok());
+  }
+  CHECK(server.weights() == expected);
 }
 
 TEST_CASE("Over tcp the same run gives the same generator", "[integration]") {

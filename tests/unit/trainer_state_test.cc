@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <limits>
 
+#include "server/train/sampler.h"
 #include "tests/support/tiny_run.h"
 
 namespace mdgan {
@@ -426,6 +427,32 @@ TEST_CASE("server and peer agree on the discriminator's schema") {
   REQUIRE(other.ok());
   CHECK((other->schema == summary->schema) ==
         (run.condition == Condition::kNone));
+}
+
+TEST_CASE("a sampler draws what the generator drew when it was copied") {
+  TinyRun run;
+  run.k = 1;
+  SECTION("from the moving average") { run.condition = Condition::kAcgan; }
+  SECTION("from the generator itself") { run.ema = 0; }
+  SECTION("with batch normalisation") {
+    run.model = "dcgan";
+    run.image = {1, 32, 32, 3};
+    run.batch = 2;
+  }
+  INFO("seed " << run.seed << ", " << run.model);
+  const auto server = make_server(run.generator());
+  const auto peer = make_peer(run.discriminator(), 0);
+  train_round(*server, {peer.get()}, run.k, Round{1});
+  const Blob first = server->sample(3, {}, 1);
+  auto sampler = server->sampler();
+  train_round(*server, {peer.get()}, run.k, Round{2});
+  const Blob second = server->sample(3, {}, 1);
+  CHECK_FALSE(same(second, first));
+  CHECK(same(sampler->sample(3, {}, 1), first));
+  const Sampler* reused = sampler.get();
+  sampler = server->sampler(std::move(sampler));
+  CHECK(sampler.get() == reused);
+  CHECK(same(sampler->sample(3, {}, 1), second));
 }
 
 }  // namespace mdgan

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "common/base/mailbox.h"
+#include "common/base/permits.h"
 #include "tests/support/catch.h"
 
 using namespace mdgan;
@@ -112,6 +113,33 @@ TEST_CASE("A pool ends though tasks still wait, and drops them", "[unit]") {
     CHECK(token.use_count() > 1);
   }
   CHECK(token.use_count() == 1);
+}
+
+TEST_CASE("A permit is waited for until its last owner lets go", "[unit]") {
+  constexpr int kThreads = 6;
+  std::atomic<int> held = 0;
+  std::atomic<int> most = 0;
+  Permits permits(2);
+  {
+    std::vector<std::jthread> takers;
+    for (int t = 0; t < kThreads; ++t)
+      takers.emplace_back([&] {
+        for (int i = 0; i < 200; ++i) {
+          auto permit = permits.take();
+          const auto other_owner = permit;
+          permit.reset();
+          const int now = ++held;
+          for (int seen = most; seen < now;)
+            most.compare_exchange_weak(seen, now);
+          std::this_thread::yield();
+          --held;
+        }
+      });
+  }
+  CHECK(most >= 1);
+  CHECK(most <= 2);
+  const auto first = permits.take();
+  const auto second = permits.take();
 }
 
 TEST_CASE("Any thread may post to a strand", "[unit]") {
