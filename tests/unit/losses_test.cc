@@ -1,10 +1,12 @@
 #include <torch/torch.h>
 
 #include <cmath>
+#include <span>
 #include <vector>
 
 #include "common/base/random.h"
 #include "common/losses/adversarial.h"
+#include "common/losses/loss_gradients.h"
 #include "tests/support/catch.h"
 
 namespace mdgan {
@@ -200,6 +202,59 @@ TEST_CASE("the Dirac-GAN circles without a penalty and converges with one") {
   CHECK(plain.end > (loss == Loss::kNonSaturating ? 0.4 : plain.start));
   CHECK(dirac_gan(loss, 1.0, 0.0, 500).end < 1e-3);  // R1
   CHECK(dirac_gan(loss, 0.0, 1.0, 500).end < 1e-3);  // R2
+}
+
+namespace {
+
+std::span<float> floats(torch::Tensor& tensor) {
+  return {tensor.data_ptr<float>(), static_cast<std::size_t>(tensor.numel())};
+}
+
+// The largest difference between what was written out and what autograd finds.
+double worst(const torch::Tensor& written, const torch::Tensor& leaf) {
+  return (written - leaf.grad()).abs().max().item<double>();
+}
+
+}  // namespace
+
+TEST_CASE("the written-out gradients of the losses are autograd's") {
+  const Loss loss =
+      GENERATE(Loss::kNonSaturating, Loss::kSaturating, Loss::kHinge);
+  INFO(name_of(kLossNames, loss));
+  // Around zero, on both sides of the hinge, and far enough out to overflow a
+  // careless exp().
+  torch::Tensor real = torch::tensor({-120.0F, -1.5F, -0.3F, 0.2F, 2.0F, 95.0F})
+                           .requires_grad_(true);
+  torch::Tensor generated = (-real * 0.9).detach().requires_grad_(true);
+  const torch::Tensor of_d = discriminator_loss(loss, real, generated);
+  of_d.backward();
+  torch::Tensor y_r = real.detach(), y_f = generated.detach();
+  torch::Tensor d_r = torch::zeros(6), d_f = torch::zeros(6);
+  CHECK(discriminator_loss(loss, floats(y_r), floats(y_f), floats(d_r),
+                           floats(d_f)) ==
+        Approx(of_d.item<double>()).epsilon(1e-6));
+  CHECK(worst(d_r, real) < 1e-7);
+  CHECK(worst(d_f, generated) < 1e-7);
+
+  generated.mutable_grad().zero_();
+  const torch::Tensor of_g = generator_loss(loss, generated);
+  of_g.backward();
+  CHECK(generator_loss(loss, floats(y_f), floats(d_f)) ==
+        Approx(of_g.item<double>()).epsilon(1e-6));
+  CHECK(worst(d_f, generated) < 1e-7);
+}
+
+TEST_CASE("the written-out gradient of the cross-entropy is autograd's") {
+  torch::Tensor logits =
+      torch::tensor({{1.0F, -2.0F, 0.5F}, {90.0F, -90.0F, 3.0F}})
+          .requires_grad_(true);
+  const torch::Tensor labels = torch::tensor({2, 0}, torch::kInt64);
+  const torch::Tensor loss = class_loss(logits, labels);
+  loss.backward();
+  torch::Tensor y = logits.detach(), d = torch::zeros({2, 3});
+  CHECK(class_loss(floats(y), {labels.data_ptr<std::int64_t>(), 2},
+                   floats(d)) == Approx(loss.item<double>()).epsilon(1e-6));
+  CHECK(worst(d, logits) < 1e-7);
 }
 
 }  // namespace mdgan
