@@ -261,6 +261,7 @@ std::size_t number(int argc, char** argv, int index, std::size_t otherwise) {
 
 int main(int argc, char** argv) {
   using namespace mdgan::bench;  // NOLINT: the program's own names
+  start_like_the_programs(argv);
   const std::size_t bytes = number(argc, argv, 1, 3'000'000) / 4 * 4;
   const std::size_t repeats = number(argc, argv, 2, 15);
   std::puts(compare(std::max<std::size_t>(bytes, 4), repeats).c_str());

@@ -7,19 +7,15 @@
 #include <type_traits>
 #include <utility>
 
-#include "protocol/result.h"
-#if __has_include("common/base/heap.h")
 #include "common/base/heap.h"
 #include "common/tensor/blas_core.h"
-#endif
+#include "protocol/result.h"
 
 namespace mdgan::bench {
 
-inline void start_like_the_programs([[maybe_unused]] char** argv) {
-#if __has_include("common/base/heap.h")
+inline void start_like_the_programs(char** argv) {
   keep_freed_memory();
   choose_blas_core(argv);
-#endif
 }
 
 // The value, or the end of the program with the error's message and code.
