@@ -46,6 +46,11 @@ struct DenseKernels {
   void (*forward)(DenseSize size, DenseRange units, const float* x,
                   const float* w, const float* b, float slope, float* y);
 
+  // gradient *= the derivative of leaky, which the sign of its output tells;
+  // `n` values each.
+  void (*through_leaky)(std::size_t n, const float* output, float slope,
+                        float* gradient);
+
   // dx = dy w. Overwrites dx.
   void (*input_gradient)(DenseSize size, DenseRange inputs, const float* dy,
                          const float* w, float* dx);

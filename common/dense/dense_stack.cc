@@ -25,13 +25,6 @@ void in_parts(std::size_t size, const Use& use) {
       });
 }
 
-// gradient *= the derivative of LeakyReLU, which the sign of its output tells.
-void through_activation(std::size_t n, const float* output, float slope,
-                        float* gradient) {
-  for (std::size_t i = 0; i < n; ++i)
-    gradient[i] *= output[i] > 0 ? 1.0F : slope;
-}
-
 DenseAdamState shifted(const DenseAdamState& state, std::size_t by) {
   return {state.values + by, state.first_moment + by, state.second_moment + by};
 }
@@ -82,9 +75,9 @@ void DenseStack::backward(const float* parameters, DenseScratch& scratch,
   for (std::size_t i = layers(); i-- > 0;) {
     float* dy = scratch.at(scratch.gradients_[i + 1], row, i + 1);
     if (slope(i) != 1.0F)
-      through_activation(n * widths_[i + 1],
-                         scratch.at(scratch.values_[i + 1], activated, i + 1),
-                         slope(i), dy);
+      dense_kernels().through_leaky(
+          n * widths_[i + 1],
+          scratch.at(scratch.values_[i + 1], activated, i + 1), slope(i), dy);
     if (i == 0 && !to_input) return;
     float* dx = scratch.at(scratch.gradients_[i], row, i);
     in_parts(widths_[i], [&](DenseRange inputs) {
@@ -105,9 +98,9 @@ void DenseStack::tangent(const float* parameters, DenseScratch& scratch,
                               nullptr, 1.0F, y);
     });
     if (slope(i) != 1.0F)
-      through_activation(n * widths_[i + 1],
-                         scratch.at(scratch.values_[i + 1], activated, i + 1),
-                         slope(i), y);
+      dense_kernels().through_leaky(
+          n * widths_[i + 1],
+          scratch.at(scratch.values_[i + 1], activated, i + 1), slope(i), y);
   }
 }
 
