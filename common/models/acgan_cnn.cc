@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "common/models/conditional.h"
+#include "common/models/convolution.h"
 
 namespace mdgan {
 namespace {
@@ -46,7 +47,7 @@ class AcganCnnGenerator final : public ConditionalGenerator {
     torch::Tensor x =
         fc_->forward(latents).view({-1, channels_, height_, width_});
     for (auto& deconvolution : deconvolutions_)
-      x = deconvolution->forward(leaky(x));
+      x = deconvolve(deconvolution, leaky(x));
     return torch::tanh(x);
   }
 
@@ -87,19 +88,23 @@ class AcganCnnDiscriminator final : public ConditionalDiscriminator {
  private:
   torch::Tensor features(const torch::Tensor& images) override {
     torch::Tensor x = images;
-    for (auto& convolution : convolutions_) x = leaky(convolution->forward(x));
-    x = x.flatten(1);
-    return torch::cat({x, likenesses(x)}, 1);
+    for (auto& convolution : convolutions_)
+      x = leaky_(convolve(convolution, x));
+    return x.flatten(1);
+  }
+
+  torch::Tensor mix(const torch::Tensor& x, std::int64_t batches) override {
+    return torch::cat({x, likenesses(x, batches)}, 1);
   }
 
   // [n, flat] -> [n, kKernels]: how like a sample is to those of its batch,
   // itself included, by each kernel: the sum of exp(-L1 distance).
-  torch::Tensor likenesses(const torch::Tensor& x) {
+  torch::Tensor likenesses(const torch::Tensor& x, std::int64_t batches) {
     const torch::Tensor points =
-        minibatch_->forward(x).view({-1, kKernels, kKernelSize});
+        minibatch_->forward(x).view({batches, -1, kKernels, kKernelSize});
     const torch::Tensor distances =
-        (points.unsqueeze(0) - points.unsqueeze(1)).abs().sum(3);
-    return torch::exp(-distances).sum(1);
+        (points.unsqueeze(1) - points.unsqueeze(2)).abs().sum(4);
+    return torch::exp(-distances).sum(2).view({-1, kKernels});
   }
 
   std::vector<torch::nn::Conv2d> convolutions_;

@@ -52,4 +52,6 @@ torch::Tensor leaky(const torch::Tensor& x) {
   return torch::leaky_relu(x, 0.2);
 }
 
+torch::Tensor leaky_(torch::Tensor x) { return torch::leaky_relu_(x, 0.2); }
+
 }  // namespace mdgan

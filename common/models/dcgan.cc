@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "common/models/conditional.h"
+#include "common/models/convolution.h"
 
 namespace mdgan {
 namespace {
@@ -47,9 +48,9 @@ class DcganGenerator final : public ConditionalGenerator {
 
   torch::Tensor draw(const torch::Tensor& latents) override {
     torch::Tensor x =
-        deconvolutions_[0]->forward(latents.unsqueeze(2).unsqueeze(3));
+        deconvolve(deconvolutions_[0], latents.unsqueeze(2).unsqueeze(3));
     for (std::size_t i = 0; i < norms_.size(); ++i)
-      x = deconvolutions_[i + 1]->forward(torch::relu(norms_[i]->forward(x)));
+      x = deconvolve(deconvolutions_[i + 1], norms_[i]->forward(x).relu_());
     return torch::tanh(x);
   }
 
@@ -79,7 +80,8 @@ class DcganDiscriminator final : public ConditionalDiscriminator {
  private:
   torch::Tensor features(const torch::Tensor& images) override {
     torch::Tensor x = images;
-    for (auto& convolution : convolutions_) x = leaky(convolution->forward(x));
+    for (auto& convolution : convolutions_)
+      x = leaky_(convolve(convolution, x));
     return x.flatten(1);
   }
 

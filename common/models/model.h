@@ -52,12 +52,21 @@ struct DiscriminatorOutput {
 class Discriminator : public Model {
  public:
   // images [n, c, h, w] float32, labels [n] int64 (used by projection only).
+  // `images` may be several batches of equal size, one after the other: the
+  // samples of one know nothing of another's.
   DiscriminatorOutput forward(const torch::Tensor& images,
-                              const torch::Tensor& labels) {
-    return head(features(images), labels);
+                              const torch::Tensor& labels,
+                              std::int64_t batches = 1) {
+    return head(mix(features(images), batches), labels);
   }
-  // images [n, c, h, w] -> what the last layer sees, [n, features].
+  // images [n, c, h, w] -> each sample's own features, [n, own features].
   virtual torch::Tensor features(const torch::Tensor& images) = 0;
+  // Adds what a sample has from the others in its batch: what the last layer
+  // sees, [n, features].
+  virtual torch::Tensor mix(const torch::Tensor& features,
+                            std::int64_t /*batches*/) {
+    return features;
+  }
   // The last layer, linear in the features.
   virtual DiscriminatorOutput head(const torch::Tensor& features,
                                    const torch::Tensor& labels) = 0;
@@ -66,8 +75,7 @@ class Discriminator : public Model {
   // first (common/dense/dense_stack.h). Else empty.
   virtual std::vector<std::size_t> dense_widths() const { return {}; }
   // Whether a sample's output depends on the others in its batch (minibatch
-  // discrimination), so that real and generated images need passes of their
-  // own.
+  // discrimination).
   virtual bool mixes_samples() const { return false; }
 };
 

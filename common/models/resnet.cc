@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "common/models/conditional.h"
+#include "common/models/convolution.h"
 
 namespace mdgan {
 namespace {
@@ -38,8 +39,8 @@ class ResidualBlockImpl final : public torch::nn::Module {
 
   torch::Tensor forward(const torch::Tensor& x) {
     const torch::Tensor change =
-        conv1_->forward(leaky(conv0_->forward(leaky(x))));
-    return (shortcut_.is_empty() ? x : shortcut_->forward(x)) + 0.1 * change;
+        convolve(conv1_, leaky_(convolve(conv0_, leaky(x))));
+    return (shortcut_.is_empty() ? x : convolve(shortcut_, x)) + 0.1 * change;
   }
 
  private:
@@ -75,7 +76,7 @@ class ResnetGenerator final : public ConditionalGenerator {
         x = torch::upsample_nearest2d(x, {x.size(2) * 2, x.size(3) * 2});
       x = blocks_[i]->forward(x);
     }
-    return torch::tanh(conv_->forward(leaky(x)));
+    return torch::tanh(convolve(conv_, leaky(x)));
   }
 
   std::int64_t channels_;
@@ -101,7 +102,7 @@ class ResnetDiscriminator final : public ConditionalDiscriminator {
 
  private:
   torch::Tensor features(const torch::Tensor& images) override {
-    torch::Tensor x = conv_->forward(images);
+    torch::Tensor x = convolve(conv_, images);
     for (std::size_t i = 0; i < blocks_.size(); ++i) {
       if (i > 0) x = torch::avg_pool2d(x, /*kernel_size=*/2);
       x = blocks_[i]->forward(x);

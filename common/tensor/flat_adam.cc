@@ -27,6 +27,18 @@ AdamCoefficients coefficients_of(const AdamSpec& spec, std::uint64_t steps,
           .one_minus_decay = static_cast<float>(1.0 - decay)};
 }
 
+std::int64_t size_of(const std::vector<torch::Tensor>& parts) {
+  std::int64_t size = 0;
+  for (const torch::Tensor& part : parts) size += part.numel();
+  return size;
+}
+
+torch::Tensor joined(const std::vector<torch::Tensor>& parts) {
+  std::vector<torch::Tensor> flat;
+  for (const torch::Tensor& part : parts) flat.push_back(part.flatten());
+  return torch::cat(flat);
+}
+
 }  // namespace
 
 void adam_step_on_device(torch::Tensor& values, const torch::Tensor& gradients,
@@ -50,27 +62,44 @@ FlatAdam::FlatAdam(const AdamSpec& spec, const torch::Tensor& values)
 }
 
 void FlatAdam::step(torch::Tensor& values, const torch::Tensor& gradients) {
-  apply(values, gradients, nullptr, 0.0);
+  apply(values, {gradients}, nullptr, 0.0);
 }
 
 void FlatAdam::step(torch::Tensor& values, const torch::Tensor& gradients,
                     torch::Tensor& average, double decay) {
-  apply(values, gradients, &average, decay);
+  apply(values, {gradients}, &average, decay);
 }
 
-void FlatAdam::apply(torch::Tensor& values, const torch::Tensor& gradients,
+void FlatAdam::step(torch::Tensor& values,
+                    const std::vector<torch::Tensor>& parts) {
+  apply(values, parts, nullptr, 0.0);
+}
+
+void FlatAdam::step(torch::Tensor& values,
+                    const std::vector<torch::Tensor>& parts,
+                    torch::Tensor& average, double decay) {
+  apply(values, parts, &average, decay);
+}
+
+void FlatAdam::apply(torch::Tensor& values,
+                     const std::vector<torch::Tensor>& parts,
                      torch::Tensor* average, double decay) {
   MDGAN_CHECK(values.numel() == first_.numel());
-  MDGAN_CHECK(gradients.numel() == first_.numel());
+  MDGAN_CHECK(size_of(parts) == first_.numel());
   const torch::NoGradGuard no_grad;
   const AdamCoefficients c = next_step(decay);
-  if (values.is_cpu()) {
-    adam_step(static_cast<std::size_t>(values.numel()), floats(values),
-              gradients.data_ptr<float>(), floats(first_), floats(second_),
-              average == nullptr ? nullptr : floats(*average), c);
+  if (!values.is_cpu()) {
+    adam_step_on_device(values, joined(parts), first_, second_, average, c);
     return;
   }
-  adam_step_on_device(values, gradients, first_, second_, average, c);
+  std::int64_t at = 0;
+  for (const torch::Tensor& part : parts) {
+    MDGAN_CHECK(part.is_contiguous());
+    adam_step(static_cast<std::size_t>(part.numel()), floats(values) + at,
+              part.data_ptr<float>(), floats(first_) + at, floats(second_) + at,
+              average == nullptr ? nullptr : floats(*average) + at, c);
+    at += part.numel();
+  }
 }
 
 AdamCoefficients FlatAdam::next_step(double decay) {

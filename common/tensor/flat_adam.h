@@ -6,6 +6,7 @@
 #include <torch/types.h>
 
 #include <cstdint>
+#include <vector>
 
 #include "common/tensor/flat_adam_kernel.h"
 #include "protocol/spec.h"
@@ -30,6 +31,12 @@ class FlatAdam {
   void step(torch::Tensor& values, const torch::Tensor& gradients,
             torch::Tensor& average, double decay);
 
+  // The same against a gradient in parts, contiguous each, in the order of the
+  // buffer: what autograd gives then needs no buffer of its own.
+  void step(torch::Tensor& values, const std::vector<torch::Tensor>& parts);
+  void step(torch::Tensor& values, const std::vector<torch::Tensor>& parts,
+            torch::Tensor& average, double decay);
+
   // For a step that is taken elsewhere, on the moments here: counts it and
   // gives its numbers.
   AdamCoefficients next_step(double decay = 0.0);
@@ -46,7 +53,7 @@ class FlatAdam {
   std::uint64_t steps() const { return steps_; }
 
  private:
-  void apply(torch::Tensor& values, const torch::Tensor& gradients,
+  void apply(torch::Tensor& values, const std::vector<torch::Tensor>& parts,
              torch::Tensor* average, double decay);
 
   AdamSpec spec_;

@@ -55,4 +55,16 @@ torch::Tensor flatten_gradients(std::vector<torch::Tensor> parameters) {
   return layout.buffer;
 }
 
+std::vector<torch::Tensor> gradients_of(
+    const torch::Tensor& output, const torch::Tensor& weights,
+    const std::vector<torch::Tensor>& parameters) {
+  auto gradients = torch::autograd::grad(
+      {output}, parameters, {weights}, /*retain_graph=*/false,
+      /*create_graph=*/false, /*allow_unused=*/true);
+  for (std::size_t i = 0; i < parameters.size(); ++i)
+    gradients[i] = gradients[i].defined() ? gradients[i].contiguous()
+                                          : torch::zeros_like(parameters[i]);
+  return gradients;
+}
+
 }  // namespace mdgan

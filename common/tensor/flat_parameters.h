@@ -18,4 +18,11 @@ torch::Tensor flatten_parameters(torch::nn::Module& module);
 // the module's zero_grad(): it may drop the views; zero the buffer instead.
 torch::Tensor flatten_gradients(std::vector<torch::Tensor> parameters);
 
+// The gradient of `output` by each parameter: contiguous, zero where it does
+// not depend on it. `weights`, of the output's shape, say what its values
+// count; undefined for a scalar.
+std::vector<torch::Tensor> gradients_of(
+    const torch::Tensor& output, const torch::Tensor& weights,
+    const std::vector<torch::Tensor>& parameters);
+
 }  // namespace mdgan

@@ -3,6 +3,7 @@
 #include <torch/torch.h>
 
 #include <utility>
+#include <vector>
 
 #include "common/losses/adversarial.h"
 #include "common/tensor/flat_parameters.h"
@@ -15,17 +16,15 @@ class AutogradStep final : public DiscriminatorStep {
  public:
   explicit AutogradStep(TrainedDiscriminator& d)
       : d_(d),
-        gradients_(flatten_gradients(d.model->parameters())),
-        separate_(d.model->mixes_samples() || d.spec.r1_gamma > 0 ||
-                  d.spec.r2_gamma > 0 || d.spec.loss == Loss::kWassersteinGp) {}
+        parameters_(d.model->parameters()),
+        separate_(d.spec.r1_gamma > 0 || d.spec.r2_gamma > 0 ||
+                  d.spec.loss == Loss::kWassersteinGp) {}
 
   double step(const torch::Tensor& x, const torch::Tensor& y,
               Random& random) override {
     const torch::Tensor loss =
         separate_ ? separate_loss(x, y, random) : joint_loss(x, y);
-    gradients_.zero_();
-    loss.backward();
-    d_.adam.step(d_.values, gradients_);
+    d_.adam.step(d_.values, gradients_of(loss, {}, parameters_));
     return loss.item<double>();
   }
 
@@ -45,15 +44,14 @@ class AutogradStep final : public DiscriminatorStep {
                               Random& random);
 
   TrainedDiscriminator& d_;
-  torch::Tensor gradients_;  // [P], what the model's gradients view
-  // A penalty differentiates by one half's images; a model that mixes samples
-  // must not mix the halves.
+  const std::vector<torch::Tensor> parameters_;
+  // A penalty differentiates by one half's images.
   const bool separate_;
 };
 
 torch::Tensor AutogradStep::joint_loss(const torch::Tensor& x,
                                        const torch::Tensor& y) {
-  const auto [logits, class_logits] = d_.model->forward(x, y);
+  const auto [logits, class_logits] = d_.model->forward(x, y, /*batches=*/2);
   return discriminator_loss(d_.spec, {half(logits, 0), half(class_logits, 0)},
                             {half(logits, 1), half(class_logits, 1)}, y);
 }

@@ -100,6 +100,12 @@ Result<void> check_fit(const std::string& name, const Blob& blob,
   return {};
 }
 
+double norm_of(const std::vector<torch::Tensor>& parts) {
+  std::vector<torch::Tensor> norms;
+  for (const torch::Tensor& part : parts) norms.push_back(part.norm());
+  return torch::stack(norms).norm().item<double>();
+}
+
 Error diverged(Round round, std::string_view what) {
   return {fmt::format("round {}: {} is not finite or too large to square, so "
                       "the generator was left as it was; go on from an "
@@ -131,7 +137,8 @@ struct GeneratorTrainer::Impl {
   void draw_inputs(Round round);
   void forward(Round round);
   torch::Tensor forward_dense(const torch::Tensor& input);
-  void backward_dense(const Pending& passed);
+  std::vector<torch::Tensor> backward(const Pending& passed);
+  std::vector<torch::Tensor> backward_dense(const Pending& passed);
   void merge(std::span<const Contribution> contributions);
   Result<StepReport> step(Round round,
                           std::span<const Contribution> contributions);
@@ -145,12 +152,13 @@ struct GeneratorTrainer::Impl {
   const torch::Device device;
   const std::shared_ptr<Generator> model;
   const std::shared_ptr<Generator> average;  // null: none is kept
-  torch::Tensor values, gradients;           // [P], what `model` views
+  torch::Tensor values;                      // [P], what `model` views
   torch::Tensor average_values;              // [P], what `average` views
   FlatAdam adam;
   // Of dense layers on the CPU: the pass without autograd.
   std::optional<DenseStack> stack;
   DenseScratch scratch;
+  torch::Tensor stack_gradients;  // of the stack's parameters
   // Reused every round.
   torch::Tensor latents;  // [k*b, latent], on the CPU
   torch::Tensor labels;   // [k*b] int64, on the CPU; undefined: unconditional
@@ -166,10 +174,12 @@ GeneratorTrainer::Impl::Impl(const GeneratorSpec& the_spec, torch::Device where,
       model(std::move(generator)),
       average(std::move(moving_average)),
       values(flatten_parameters(*model)),
-      gradients(flatten_gradients(model->parameters())),
       adam(spec.adam, values) {
   if (device.is_cpu() && !model->dense_widths().empty())
     stack.emplace(model->dense_widths(), /*linear_end=*/true);
+  if (stack)
+    stack_gradients =
+        torch::empty(static_cast<std::int64_t>(stack->parameter_count()));
   Random random(spec.seed, Purpose::kGeneratorInit);
   initialise(*model, random);
   if (average != nullptr) {
@@ -230,21 +240,35 @@ torch::Tensor GeneratorTrainer::Impl::forward_dense(
   return torch::tanh(torch::from_blob(scratch.output(0), merged.sizes()));
 }
 
-// From `merged` to `gradients`.
-void GeneratorTrainer::Impl::backward_dense(const Pending& passed) {
+// From `merged` to the gradients of the parameters, in parts.
+std::vector<torch::Tensor> GeneratorTrainer::Impl::backward(
+    const Pending& passed) {
+  if (stack) return backward_dense(passed);
+  return gradients_of(passed.images, merged, model->parameters());
+}
+
+std::vector<torch::Tensor> GeneratorTrainer::Impl::backward_dense(
+    const Pending& passed) {
   const auto n = static_cast<std::size_t>(rows());
   torch::Tensor last =
       torch::from_blob(scratch.output_gradient(0), merged.sizes());
   last.copy_(torch::tanh_backward(merged, passed.images));
   const bool embeds = passed.input.requires_grad();
   stack->backward(values.data_ptr<float>(), scratch, 0, n, 0, embeds);
-  stack->parameter_gradient(scratch, n, n, gradients.data_ptr<float>());
-  if (!embeds) return;
-  const auto stacked = static_cast<std::int64_t>(stack->parameter_count());
-  gradients.narrow(0, stacked, gradients.numel() - stacked).zero_();
-  torch::autograd::backward(
-      {passed.input},
-      {torch::from_blob(scratch.input_gradient(0), passed.input.sizes())});
+  stack->parameter_gradient(scratch, n, n, stack_gradients.data_ptr<float>());
+  std::vector<torch::Tensor> gradients;
+  if (embeds) {
+    std::vector<torch::Tensor> rest = model->parameters();
+    rest.erase(rest.begin(),
+               rest.begin() + static_cast<std::ptrdiff_t>(
+                                  2 * (model->dense_widths().size() - 1)));
+    gradients = gradients_of(
+        passed.input,
+        torch::from_blob(scratch.input_gradient(0), passed.input.sizes()),
+        rest);
+  }
+  gradients.insert(gradients.begin(), stack_gradients);
+  return gradients;
 }
 
 void GeneratorTrainer::Impl::merge(
@@ -280,13 +304,8 @@ Result<StepReport> GeneratorTrainer::Impl::step(
 
   const Pending passed = std::move(*pending);
   pending.reset();
-  if (stack) {
-    backward_dense(passed);
-  } else {
-    gradients.zero_();
-    torch::autograd::backward({passed.images}, {merged});
-  }
-  if (!std::isfinite(gradients.norm().item<double>()))
+  const std::vector<torch::Tensor> gradients = backward(passed);
+  if (!std::isfinite(norm_of(gradients)))
     return diverged(round, "the generator's gradient");
 
   if (average == nullptr) {

@@ -83,6 +83,27 @@ TEST_CASE("the moving average follows the values after each step") {
   CHECK(average[2999].item<double>() == Approx(expected));
 }
 
+TEST_CASE("a gradient in parts is a gradient") {
+  INFO("seed " << kSeed);
+  Random random(kSeed, Purpose::kSimulation);
+  const AdamSpec spec{.learning_rate = 0.1};
+  torch::Tensor whole = normal(1000, random);
+  torch::Tensor in_parts = whole.clone();
+  torch::Tensor whole_average = whole.clone(), parts_average = whole.clone();
+  FlatAdam adam(spec, whole), other(spec, in_parts);
+  for (int step = 0; step < 3; ++step) {
+    const torch::Tensor gradient = normal(1000, random);
+    const std::vector<torch::Tensor> parts{
+        gradient.slice(0, 0, 7), gradient.slice(0, 7, 647).view({32, 20}),
+        gradient.slice(0, 647)};
+    adam.step(whole, gradient, whole_average, 0.9);
+    other.step(in_parts, parts, parts_average, 0.9);
+  }
+  CHECK(in_parts.equal(whole));
+  CHECK(parts_average.equal(whole_average));
+  CHECK(other.second_moment().equal(adam.second_moment()));
+}
+
 TEST_CASE("Adam on a device does what the fused loop does") {
   INFO("seed " << kSeed);
   Random random(kSeed, Purpose::kSimulation);

@@ -232,6 +232,20 @@ TEST_CASE("a discriminator judges samples one by one unless it says otherwise",
   }
 }
 
+TEST_CASE("batches that share a pass do not mix", "[models]") {
+  const torch::NoGradGuard no_grad;
+  for (const Case& c : kCases) {
+    INFO(describe(c, Condition::kAcgan));
+    const auto d = discriminator(c, Condition::kAcgan);
+    const torch::Tensor x = images(6, c.image);
+    const torch::Tensor together = d->forward(x, {}, /*batches=*/2).logits;
+    const torch::Tensor apart =
+        torch::cat({d->forward(x.slice(0, 0, 3), {}).logits,
+                    d->forward(x.slice(0, 3, 6), {}).logits});
+    CHECK(torch::allclose(together, apart, 1e-4, 1e-5));
+  }
+}
+
 TEST_CASE("minibatch discrimination tells a collapsed batch by its likeness",
           "[models]") {
   const torch::NoGradGuard no_grad;

@@ -1,0 +1,168 @@
+#include "common/models/convolution.h"
+
+#include <array>
+#include <tuple>
+
+namespace mdgan {
+namespace {
+
+using torch::Tensor;
+using torch::autograd::AutogradContext;
+using torch::autograd::tensor_list;
+// LibTorch counts an argument among a function's inputs if it has a value.
+using OptionalTensor = c10::optional<Tensor>;
+
+// Up to so many channels oneDNN is slower at the gradient of an image.
+constexpr std::int64_t kFewChannels = 4;
+
+struct Geometry {
+  std::int64_t stride = 1;
+  std::int64_t padding = 0;
+};
+
+struct Gradients {
+  Tensor x, weight, bias;
+};
+
+// Of y = conv2d(x, weight, bias) by what `of` asks for: x, weight, bias.
+Gradients convolution_gradients(const Tensor& y_gradient, const Tensor& x,
+                                const Tensor& weight, Geometry geometry,
+                                std::array<bool, 3> of) {
+  const std::array<std::int64_t, 2> stride{geometry.stride, geometry.stride};
+  const std::array<std::int64_t, 2> padding{geometry.padding, geometry.padding};
+  auto [by_x, by_weight, by_bias] = at::convolution_backward(
+      y_gradient, x, weight, /*bias_sizes=*/weight.sizes().slice(0, 1), stride,
+      padding, /*dilation=*/{1, 1}, /*transposed=*/false,
+      /*output_padding=*/{0, 0}, /*groups=*/1, of);
+  return {by_x, by_weight, by_bias};
+}
+
+OptionalTensor optional(const Tensor& bias) {
+  return bias.defined() ? OptionalTensor(bias) : OptionalTensor();
+}
+
+void save(AutogradContext& context, const Tensor& x, const Tensor& weight,
+          const OptionalTensor& bias, Geometry geometry) {
+  context.save_for_backward({x, weight});
+  context.saved_data["stride"] = geometry.stride;
+  context.saved_data["padding"] = geometry.padding;
+  context.saved_data["bias"] = bias.has_value();
+}
+
+bool needs_bias_gradient(const AutogradContext& context) {
+  return context.saved_data.at("bias").toBool() && context.needs_input_grad(2);
+}
+
+Geometry geometry_of(const AutogradContext& context) {
+  return {context.saved_data.at("stride").toInt(),
+          context.saved_data.at("padding").toInt()};
+}
+
+// What a transposed convolution adds to its output so that it has x's sides.
+std::array<std::int64_t, 2> output_padding(const Tensor& y, const Tensor& x,
+                                           const Tensor& weight,
+                                           Geometry geometry) {
+  std::array<std::int64_t, 2> result{};
+  for (const std::size_t i : {0U, 1U}) {
+    const auto side = static_cast<std::int64_t>(i) + 2;
+    result[i] = x.size(side) - (y.size(side) - 1) * geometry.stride +
+                2 * geometry.padding - weight.size(side);
+  }
+  return result;
+}
+
+// The backward passes are made of operations that LibTorch differentiates, for
+// penalties.
+class Convolution : public torch::autograd::Function<Convolution> {
+ public:
+  // NOLINTNEXTLINE(google-runtime-references): LibTorch's interface
+  static Tensor forward(AutogradContext* context, const Tensor& x,
+                        const Tensor& weight, const OptionalTensor& bias,
+                        Geometry geometry) {
+    save(*context, x, weight, bias, geometry);
+    return at::conv2d(x, weight, bias, geometry.stride, geometry.padding);
+  }
+
+  static tensor_list backward(AutogradContext* context,
+                              const tensor_list& outputs) {
+    const Geometry geometry = geometry_of(*context);
+    const auto saved = context->get_saved_variables();
+    const Tensor &x = saved[0], &weight = saved[1], &gradient = outputs[0];
+    std::array<bool, 3> of{context->needs_input_grad(0),
+                           context->needs_input_grad(1),
+                           needs_bias_gradient(*context)};
+    const bool transposed = of[0] && x.size(1) <= kFewChannels;
+    if (transposed) of[0] = false;
+    Gradients result;
+    if (of[0] || of[1] || of[2])
+      result = convolution_gradients(gradient, x, weight, geometry, of);
+    if (transposed)
+      result.x = at::conv_transpose2d(
+          gradient, weight, /*bias=*/{}, geometry.stride, geometry.padding,
+          output_padding(gradient, x, weight, geometry));
+    return {result.x, result.weight, result.bias, {}};
+  }
+};
+
+class Deconvolution : public torch::autograd::Function<Deconvolution> {
+ public:
+  static Tensor forward(AutogradContext* context, const Tensor& x,
+                        const Tensor& weight, const OptionalTensor& bias,
+                        Geometry geometry, std::int64_t output_padding) {
+    save(*context, x, weight, bias, geometry);
+    if (weight.size(1) <= kFewChannels)
+      return at::conv_transpose2d(x, weight, bias, geometry.stride,
+                                  geometry.padding, output_padding);
+    const auto side = [&](std::int64_t i) {
+      return (x.size(i) - 1) * geometry.stride - 2 * geometry.padding +
+             weight.size(i) + output_padding;
+    };
+    // Only its shape matters.
+    const Tensor like = torch::empty(
+        {x.size(0), weight.size(1), side(2), side(3)}, x.options());
+    Tensor y =
+        convolution_gradients(x, like, weight, geometry, {true, false, false})
+            .x;
+    if (bias.has_value()) y.add_(bias->view({1, -1, 1, 1}));
+    return y;
+  }
+
+  static tensor_list backward(AutogradContext* context,
+                              const tensor_list& outputs) {
+    const Geometry geometry = geometry_of(*context);
+    const auto saved = context->get_saved_variables();
+    const Tensor &x = saved[0], &weight = saved[1], &gradient = outputs[0];
+    Gradients result;
+    if (context->needs_input_grad(0))
+      result.x = at::conv2d(gradient, weight, /*bias=*/{}, geometry.stride,
+                            geometry.padding);
+    if (context->needs_input_grad(1))
+      result.weight = convolution_gradients(x, gradient, weight, geometry,
+                                            {false, true, false})
+                          .weight;
+    if (needs_bias_gradient(*context)) result.bias = gradient.sum({0, 2, 3});
+    return {result.x, result.weight, result.bias, {}, {}};
+  }
+};
+
+}  // namespace
+
+Tensor convolve(torch::nn::Conv2d& layer, const Tensor& x) {
+  if (!x.is_cpu()) return layer->forward(x);
+  const auto& options = layer->options;
+  // std::get, or c10::get in LibTorch 1.
+  const auto& padding = get<torch::ExpandingArray<2>>(options.padding());
+  return Convolution::apply(x, layer->weight, optional(layer->bias),
+                            Geometry{(*options.stride())[0], (*padding)[0]});
+}
+
+Tensor deconvolve(torch::nn::ConvTranspose2d& layer, const Tensor& x) {
+  if (!x.is_cpu()) return layer->forward(x);
+  const auto& options = layer->options;
+  const auto& padding = get<torch::ExpandingArray<2>>(options.padding());
+  return Deconvolution::apply(x, layer->weight, optional(layer->bias),
+                              Geometry{(*options.stride())[0], (*padding)[0]},
+                              (*options.output_padding())[0]);
+}
+
+}  // namespace mdgan

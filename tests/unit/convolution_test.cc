@@ -1,0 +1,110 @@
+#include "common/models/convolution.h"
+
+#include <torch/torch.h>
+
+#include <string>
+#include <vector>
+
+#include "tests/support/catch.h"
+
+namespace mdgan {
+namespace {
+
+struct Geometry {
+  std::int64_t in, out, side, kernel, stride, padding;
+  bool bias;
+};
+
+// Images of few and of many channels; sides that a stride divides and not.
+const std::vector<Geometry> kGeometries{
+    {1, 16, 12, 3, 2, 1, true},  {3, 20, 8, 4, 2, 1, false},
+    {20, 3, 8, 3, 1, 1, true},   {17, 33, 7, 3, 2, 1, true},
+    {16, 32, 5, 5, 1, 2, false}, {40, 8, 1, 4, 1, 3, true},
+};
+
+// Everything that training takes from a layer: y, the gradients of a loss by x
+// and the parameters, and those of a penalty on the gradient by x.
+template <typename Forward>
+std::vector<torch::Tensor> taken_from(const Forward& forward,
+                                      const std::vector<torch::Tensor>& layer,
+                                      const torch::Tensor& x) {
+  const torch::Tensor leaf = x.clone().requires_grad_();
+  std::vector<torch::Tensor> inputs{leaf};
+  inputs.insert(inputs.end(), layer.begin(), layer.end());
+  const torch::Tensor y = forward(leaf);
+  std::vector<torch::Tensor> taken{y.detach()};
+  const auto first = torch::autograd::grad({y.sin().sum()}, inputs, {},
+                                           /*retain_graph=*/true,
+                                           /*create_graph=*/true);
+  for (const torch::Tensor& gradient : first) taken.push_back(gradient);
+  for (const torch::Tensor& gradient :
+       torch::autograd::grad({first[0].square().sum()}, inputs))
+    taken.push_back(gradient);
+  // Without a graph, and one at a time, there are shorter ways.
+  for (const torch::Tensor& input : inputs)
+    taken.push_back(
+        torch::autograd::grad({forward(leaf).sin().sum()}, {input}).front());
+  return taken;
+}
+
+void check_alike(const std::vector<torch::Tensor>& found,
+                 const std::vector<torch::Tensor>& expected) {
+  REQUIRE(found.size() == expected.size());
+  for (std::size_t i = 0; i < found.size(); ++i) {
+    INFO("tensor " << i);
+    REQUIRE(found[i].sizes() == expected[i].sizes());
+    const double size = expected[i].norm().item<double>();
+    CHECK((found[i] - expected[i]).norm().item<double>() <= 1e-5 * size);
+  }
+}
+
+std::string describe(const Geometry& g) {
+  return std::to_string(g.in) + " to " + std::to_string(g.out) +
+         " channels, side " + std::to_string(g.side) + ", kernel " +
+         std::to_string(g.kernel) + ", stride " + std::to_string(g.stride);
+}
+
+}  // namespace
+
+TEST_CASE("a convolution is the layer's, and so are its derivatives",
+          "[models]") {
+  torch::manual_seed(1);
+  for (const Geometry& g : kGeometries) {
+    INFO(describe(g));
+    torch::nn::Conv2d layer(torch::nn::Conv2dOptions(g.in, g.out, g.kernel)
+                                .stride(g.stride)
+                                .padding(g.padding)
+                                .bias(g.bias));
+    const torch::Tensor x = torch::randn({3, g.in, g.side, g.side});
+    check_alike(
+        taken_from([&](const auto& images) { return convolve(layer, images); },
+                   layer->parameters(), x),
+        taken_from([&](const auto& images) { return layer->forward(images); },
+                   layer->parameters(), x));
+  }
+}
+
+TEST_CASE("a transposed convolution is the layer's, and so are its derivatives",
+          "[models]") {
+  torch::manual_seed(1);
+  for (const Geometry& g : kGeometries) {
+    for (std::int64_t more = 0; more < g.stride; ++more) {
+      INFO(describe(g) << ", output padding " << more);
+      torch::nn::ConvTranspose2d layer(
+          torch::nn::ConvTranspose2dOptions(g.out, g.in, g.kernel)
+              .stride(g.stride)
+              .padding(g.padding == 3 ? 0 : g.padding)
+              .output_padding(more)
+              .bias(g.bias));
+      const torch::Tensor x = torch::randn({3, g.out, g.side, g.side});
+      check_alike(
+          taken_from(
+              [&](const auto& images) { return deconvolve(layer, images); },
+              layer->parameters(), x),
+          taken_from([&](const auto& images) { return layer->forward(images); },
+                     layer->parameters(), x));
+    }
+  }
+}
+
+}  // namespace mdgan
