@@ -1,6 +1,6 @@
 // All the parameters of a module in one contiguous buffer, in the order of
-// named_parameters(), each row-major: the order of the schema. So a swap, an
-// optimiser step or zeroing the gradients is one pass over one array.
+// named_parameters(), each row-major: the order of the schema. So a swap or an
+// optimiser step is one pass over one array.
 #pragma once
 
 #include <torch/torch.h>
@@ -13,10 +13,6 @@ namespace mdgan {
 // values stay. Call it after module.to(device), which would undo it.
 // REQUIRES: all parameters are float32 and on one device; there is one.
 torch::Tensor flatten_parameters(torch::nn::Module& module);
-
-// The same for the gradients of some parameters, which become zero. Do not call
-// the module's zero_grad(): it may drop the views; zero the buffer instead.
-torch::Tensor flatten_gradients(std::vector<torch::Tensor> parameters);
 
 // The gradient of `output` by each parameter: contiguous, zero where it does
 // not depend on it. `weights`, of the output's shape, say what its values

@@ -5,6 +5,7 @@
 #include <zmq.hpp>
 
 #include "common/base/version.h"
+#include "common/dense/dense_kernel.h"
 #include "common/tensor/device.h"
 #include "protocol/messages.h"
 
@@ -15,6 +16,7 @@ std::string version_text(const std::string& program) {
   text += "protocol " + std::to_string(protocol::kMajor) + "." +
           std::to_string(protocol::kMinor) + "\n";
   for (const std::string& line : backend_versions()) text += line + "\n";
+  text += "dense layers: " + std::string(dense_kernels().name) + " kernels\n";
   const auto [major, minor, patch] = zmq::version();
   text += "ZeroMQ " + std::to_string(major) + "." + std::to_string(minor) +
           "." + std::to_string(patch) +

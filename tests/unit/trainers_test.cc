@@ -58,8 +58,6 @@ class PlainGan {
     initialise(*d_, d_random);
     g_values = flatten_parameters(*g_);
     d_values = flatten_parameters(*d_);
-    g_gradients_ = flatten_gradients(g_->parameters());
-    d_gradients_ = flatten_gradients(d_->parameters());
     g_adam_ = std::make_unique<FlatAdam>(run.adam, g_values);
     d_adam_ = std::make_unique<FlatAdam>(run.adam, d_values);
   }
@@ -76,18 +74,15 @@ class PlainGan {
     const Sample real = draw_real(run_, 0, round);
 
     for (std::uint32_t step = 0; step < local_steps; ++step) {
-      d_gradients_.zero_();
-      discriminator_loss(real, generated.detach(), y).backward();
-      d_adam_->step(d_values, d_gradients_);
+      const torch::Tensor loss =
+          discriminator_loss(real, generated.detach(), y);
+      d_adam_->step(d_values, gradients_of(loss, {}, d_->parameters()));
     }
-    d_gradients_.zero_();
-    g_gradients_.zero_();
     const DiscriminatorOutput out = d_->forward(generated, y);
     torch::Tensor loss = softplus(-out.logits).mean();
     if (run_.condition == Condition::kAcgan)
       loss = loss + cross_entropy(out.class_logits, y);
-    loss.backward();
-    g_adam_->step(g_values, g_gradients_);
+    g_adam_->step(g_values, gradients_of(loss, {}, g_->parameters()));
   }
 
   torch::Tensor g_values, d_values;
@@ -111,7 +106,6 @@ class PlainGan {
   TinyRun run_;
   std::shared_ptr<Generator> g_;
   std::shared_ptr<Discriminator> d_;
-  torch::Tensor g_gradients_, d_gradients_;
   std::unique_ptr<FlatAdam> g_adam_, d_adam_;
 };
 
