@@ -59,6 +59,8 @@ ExitCode run(const PeerOptions& options) {
   const int stop = install_stop_signals();
   const auto server = parse_endpoint(options.server, "server");
   if (!server) return report(server.error());
+  if (const auto set = set_precision(options.precision, options.device); !set)
+    return report(set.error());
   auto loaded = load_dataset(options.data);
   if (!loaded) return report(loaded.error());
   const auto data = std::make_shared<const Dataset>(std::move(*loaded));

@@ -97,6 +97,9 @@ OptionTable peer_table(PeerOptions& o) {
        {"Machine",
         {{"device", &o.device, "DEVICE",
           "Where the discriminator is: cpu, cuda or cuda:N."},
+         {"precision", one_of(&o.precision, kPrecisionNames), "NAME",
+          "Of convolutions. bf16 is faster on processors with AVX512-BF16 "
+          "or AMX, and on GPUs; weights and what travels stay float32."},
          {"threads",
           &o.threads,
           "N",

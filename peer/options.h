@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "common/options/options_parser.h"
+#include "common/tensor/precision.h"
 #include "protocol/result.h"
 
 namespace mdgan {
@@ -30,6 +31,7 @@ struct PeerOptions {
   std::string listen = "tcp://*:0";
   std::string advertise;  // empty: where the server sees this peer
   std::string device = "cpu";
+  Precision precision = Precision::kFloat32;
   std::uint32_t threads = 1;
   std::string state_dir = "state";
   Seconds connect_timeout{300};

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "common/options/options_parser.h"
+#include "common/tensor/precision.h"
 #include "protocol/result.h"
 #include "protocol/spec.h"
 #include "protocol/wire_codecs.h"
@@ -59,6 +60,7 @@ struct ServerOptions {
   Seconds swap_timeout{60};
 
   std::string device = "cpu";
+  Precision precision = Precision::kFloat32;
   std::uint32_t threads = 1;
 
   std::string run_dir;  // empty: the next number under runs/

@@ -3,6 +3,8 @@
 #include <array>
 #include <tuple>
 
+#include "common/tensor/precision.h"
+
 namespace mdgan {
 namespace {
 
@@ -145,24 +147,52 @@ class Deconvolution : public torch::autograd::Function<Deconvolution> {
   }
 };
 
+// What a layer's product sees, in the precision of the process. Images and
+// their gradients stay float32: oneDNN has no bfloat16 kernels for so few
+// channels, and there is little to gain.
+struct Operands {
+  Tensor x, weight, bias;
+};
+
+Operands operands(const Tensor& x, const Tensor& weight, const Tensor& bias,
+                  std::int64_t image_channels) {
+  if (precision() == Precision::kFloat32 || image_channels <= kFewChannels)
+    return {x, weight, bias};
+  const auto cast = [](const Tensor& t) {
+    return t.defined() ? t.to(torch::kBFloat16) : t;
+  };
+  return {cast(x), cast(weight), cast(bias)};
+}
+
 }  // namespace
 
-Tensor convolve(torch::nn::Conv2d& layer, const Tensor& x) {
-  if (!x.is_cpu()) return layer->forward(x);
+Tensor convolve(torch::nn::Conv2d& layer, const Tensor& image) {
+  const auto [x, weight, bias] =
+      operands(image, layer->weight, layer->bias, image.size(1));
   const auto& options = layer->options;
   // std::get, or c10::get in LibTorch 1.
   const auto& padding = get<torch::ExpandingArray<2>>(options.padding());
-  return Convolution::apply(x, layer->weight, optional(layer->bias),
-                            Geometry{(*options.stride())[0], (*padding)[0]});
+  const Geometry geometry{(*options.stride())[0], (*padding)[0]};
+  const Tensor y = x.is_cpu()
+                       ? Convolution::apply(x, weight, optional(bias), geometry)
+                       : at::conv2d(x, weight, optional(bias), geometry.stride,
+                                    geometry.padding);
+  return y.to(torch::kFloat32);
 }
 
-Tensor deconvolve(torch::nn::ConvTranspose2d& layer, const Tensor& x) {
-  if (!x.is_cpu()) return layer->forward(x);
+Tensor deconvolve(torch::nn::ConvTranspose2d& layer, const Tensor& input) {
+  const auto [x, weight, bias] =
+      operands(input, layer->weight, layer->bias, layer->weight.size(1));
   const auto& options = layer->options;
   const auto& padding = get<torch::ExpandingArray<2>>(options.padding());
-  return Deconvolution::apply(x, layer->weight, optional(layer->bias),
-                              Geometry{(*options.stride())[0], (*padding)[0]},
-                              (*options.output_padding())[0]);
+  const Geometry geometry{(*options.stride())[0], (*padding)[0]};
+  const std::int64_t output_padding = (*options.output_padding())[0];
+  const Tensor y = x.is_cpu() ? Deconvolution::apply(x, weight, optional(bias),
+                                                     geometry, output_padding)
+                              : at::conv_transpose2d(
+                                    x, weight, optional(bias), geometry.stride,
+                                    geometry.padding, output_padding);
+  return y.to(torch::kFloat32);
 }
 
 }  // namespace mdgan

@@ -133,6 +133,8 @@ ExitCode run_train(const ServerOptions& options) {
     std::fputs(effective_configuration(options).c_str(), stdout);
     return ExitCode::kOk;
   }
+  if (const auto set = set_precision(options.precision, options.device); !set)
+    return report(set.error());
   std::shared_ptr<const Dataset> data;
   if (!options.data.empty()) {
     auto loaded = load_dataset(options.data);

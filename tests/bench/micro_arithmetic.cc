@@ -13,6 +13,7 @@
 #include "common/base/random.h"
 #include "common/data/dataset.h"
 #include "common/tensor/flat_adam_kernel.h"
+#include "common/tensor/precision.h"
 #include "peer/train/discriminator_trainer.h"
 #include "server/train/generator_trainer.h"
 #include "tests/bench/startup.h"
@@ -24,14 +25,17 @@ constexpr std::uint32_t kImages = 1000;
 constexpr std::uint32_t kPeers = 10;
 
 struct Subject {
-  std::string model;
+  std::string name, model;
   ImageShape image;
+  Precision precision = Precision::kFloat32;
 };
 
 std::vector<Subject> subjects() {
-  return {{"mlp", {1, 28, 28, 0}},
-          {"mnist-cnn", {1, 28, 28, 0}},
-          {"dcgan", {3, 32, 32, 0}}};
+  return {{"mlp", "mlp", {1, 28, 28, 0}},
+          {"mnist-cnn", "mnist-cnn", {1, 28, 28, 0}},
+          {"dcgan", "dcgan", {3, 32, 32, 0}},
+          {"dcgan-64", "dcgan", {3, 64, 64, 0}},
+          {"dcgan-64-bf16", "dcgan", {3, 64, 64, 0}, Precision::kBfloat16}};
 }
 
 std::shared_ptr<const Dataset> made_up(const ImageShape& shape) {
@@ -136,8 +140,10 @@ const bool kRegistered = [] {
   for (const Subject& subject : subjects())
     for (const auto& [name, function] : parts)
       benchmark::RegisterBenchmark(
-          (name + "/" + subject.model).c_str(),
+          (name + "/" + subject.name).c_str(),
           [function = function, subject](benchmark::State& state) {
+            const auto set = set_precision(subject.precision, "cpu");
+            if (!set) return state.SkipWithError(set.error().message.c_str());
             function(state, subject);
           })
           ->Unit(benchmark::kMicrosecond);

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "common/tensor/precision.h"
 #include "tests/support/catch.h"
 
 namespace mdgan {
@@ -104,6 +105,40 @@ TEST_CASE("a transposed convolution is the layer's, and so are its derivatives",
           taken_from([&](const auto& images) { return layer->forward(images); },
                      layer->parameters(), x));
     }
+  }
+}
+
+TEST_CASE("convolutions in bfloat16 are near those in float32") {
+  if (!set_precision(Precision::kBfloat16, "cpu")) {
+    WARN("skipped: this processor has no instructions for bfloat16");
+    CHECK(precision() == Precision::kFloat32);
+    return;
+  }
+  torch::manual_seed(3);
+  torch::nn::Conv2d down(
+      torch::nn::Conv2dOptions(16, 32, 3).stride(2).padding(1));
+  torch::nn::ConvTranspose2d up(
+      torch::nn::ConvTranspose2dOptions(32, 16, 4).stride(2).padding(1));
+  const torch::Tensor x = torch::randn({4, 16, 12, 12}).requires_grad_();
+  const auto pass = [&] {
+    const torch::Tensor y = deconvolve(up, torch::relu(convolve(down, x)));
+    auto taken = torch::autograd::grad({y.square().mean()},
+                                       {x, down->weight, up->weight, up->bias});
+    taken.push_back(y.detach());
+    return taken;
+  };
+  const auto rounded = pass();
+  REQUIRE(set_precision(Precision::kFloat32, "cpu").ok());
+  const auto exact = pass();
+  for (std::size_t i = 0; i < exact.size(); ++i) {
+    INFO("tensor " << i);
+    CHECK(rounded[i].scalar_type() == torch::kFloat32);
+    const double error =
+        ((rounded[i] - exact[i]).norm() / exact[i].norm()).item<double>();
+    // bfloat16 has 8 bits: each rounding is off by at most 2^-9, and a few
+    // follow each other.
+    CHECK(error < 0.02);
+    CHECK(error > 1e-5);  // it was rounded indeed
   }
 }
 
