@@ -156,7 +156,9 @@ MDGAN_INLINE void forward_tile(const DenseSize& size, const float* x,
     for (std::size_t u = 0; u < kUnits; ++u) {
       wide[u] = load(w + u * size.in + i);
       // The units after these: the processor's own look-ahead stops at a page.
-      __builtin_prefetch(w + (kUnits + u) * size.in + i);
+      // Into the second-level cache: the first is full of samples.
+      __builtin_prefetch(w + (kUnits + u) * size.in + i, /*rw=*/0,
+                         /*locality=*/2);
     }
 #pragma GCC unroll 8
     for (std::size_t s = 0; s < kSamples; ++s) {
@@ -322,7 +324,7 @@ struct StepAdam {
   MDGAN_INLINE void operator()(std::size_t at, V g, std::size_t count) const {
     for (const float* p :
          {state.values, state.first_moment, state.second_moment})
-      __builtin_prefetch(p + at + ahead, /*rw=*/1);
+      __builtin_prefetch(p + at + ahead, /*rw=*/1, /*locality=*/2);
     const V m = load_some<kWhole>(state.first_moment + at, count) * c.beta1 +
                 g * c.one_minus_beta1;
     const V v = load_some<kWhole>(state.second_moment + at, count) * c.beta2 +

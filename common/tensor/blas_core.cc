@@ -74,8 +74,12 @@ void choose_blas_core(char** argv) {
   std::error_code failure;
   const auto program = std::filesystem::read_symlink("/proc/self/exe", failure);
   if (failure) return;
-  ::setenv(kTheirs, core.c_str(), 1);
-  ::setenv(kOurs, core.c_str(), 1);
+  // Run by a loader that was named on the command line, the loader is what
+  // would be run again.
+  if (program.filename().string().starts_with("ld-")) return;
+  if (::setenv(kTheirs, core.c_str(), 1) != 0 ||
+      ::setenv(kOurs, core.c_str(), 1) != 0)
+    return;
   ::execv(program.c_str(), argv);
   // It cannot be run again: slow kernels are better than none.
   ::unsetenv(kTheirs);

@@ -178,7 +178,17 @@ void PeerHost::Impl::on_server_message(Received received) {
   } else if (const auto* welcome =
                  std::get_if<protocol::Welcome>(&message.body)) {
     if (welcome->session >= sessions.size()) return;
+    const bool is_another =
+        message.run != served_run || message.incarnation != served_incarnation;
+    served_run = message.run;
+    served_incarnation = message.incarnation;
     feed(*sessions[welcome->session], ServerSaid{message});
+    // The server has been started anew and knows the others no more; one that
+    // waits for its word would wait for good.
+    if (is_another)
+      for (const auto& s : sessions)
+        if (s->number != welcome->session && s->session.peer())
+          feed(*s, Connected{});
   } else if (const auto* error =
                  std::get_if<protocol::ErrorReply>(&message.body);
              error != nullptr &&
@@ -225,7 +235,9 @@ std::string PeerHost::Impl::defect_of_batch(
 
 void PeerHost::Impl::on_batch(const protocol::Message& message,
                               std::vector<Blob> tensors) {
-  if (!spec) return;
+  if (!spec || message.run != served_run ||
+      message.incarnation != served_incarnation)
+    return;
   const std::uint32_t index = std::get<protocol::Batch>(message.body).index;
   if (const std::string defect = defect_of_batch(tensors); !defect.empty()) {
     spdlog::warn("round {}: the server sent {}; dropped", message.round.value,

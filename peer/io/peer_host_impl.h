@@ -30,8 +30,10 @@ struct PeerHost::Impl {
   std::shared_ptr<const Dataset> data;
 
   Mailbox mailbox;
+  // Of discriminators that are being written. Outlives the sessions, whose
+  // tasks give them back.
+  Permits copies{kWriters};
   std::vector<std::unique_ptr<HostedSession>> sessions;
-  Permits copies{kWriters};  // of discriminators that are being written
   std::optional<WorkerPool> file_pool;  // tasks of `pool` may wait for its
   std::optional<WorkerPool> pool;  // waits for its tasks, which use the above
   std::size_t computing = 0;       // tasks whose result has not come back
@@ -41,6 +43,9 @@ struct PeerHost::Impl {
   std::map<std::string, zmq::socket_t> links;  // to other peers, by endpoint
   std::string announced;                       // our listener, for hello
 
+  // Whose welcome was the last; batches of others are not for us.
+  RunId served_run{};
+  std::uint32_t served_incarnation = 0;
   std::optional<DiscriminatorSpec> spec;  // once a session is welcomed
   WireCodecs codecs;                      // like it
   std::uint64_t parameters = 0;           // likewise

@@ -7,6 +7,7 @@
 #include <cstring>
 #include <limits>
 #include <span>
+#include <stdexcept>
 #include <utility>
 
 #include "common/base/random.h"
@@ -58,6 +59,26 @@ Result<void> check_data(const DiscriminatorSpec& spec, const Dataset& data,
                     "the peer the run's kind of data",
                     want.classes, have.classes));
   return {};
+}
+
+// The arithmetic takes sizes and labels on trust.
+void check_batch(const DiscriminatorSpec& spec, const Blob& images,
+                 const Blob& labels) {
+  const protocol::TensorMeta image_meta{
+      protocol::DType::kFloat32,
+      {spec.batch, spec.image.channels, spec.image.height, spec.image.width}};
+  const protocol::TensorMeta label_meta{protocol::DType::kInt32, {spec.batch}};
+  const bool conditional = spec.condition != Condition::kNone;
+  if (images.meta != image_meta || (conditional && labels.meta != label_meta))
+    throw std::runtime_error(
+        "a generated batch has another shape than this discriminator's");
+  if (!conditional) return;
+  const torch::Tensor y = to_tensor(labels);
+  if (y.min().item<std::int32_t>() < 0 ||
+      y.max().item<std::int32_t>() >=
+          static_cast<std::int32_t>(spec.image.classes))
+    throw std::runtime_error(
+        "a generated batch has labels that this discriminator has not");
 }
 
 Error wrong_state(std::string_view what, std::string_view problem) {
@@ -197,6 +218,7 @@ double DiscriminatorTrainer::learn(Round round, const Blob& images,
                                    const Blob& labels) {
   return plain_exceptions([&] {
     Impl& impl = *impl_;
+    check_batch(impl.d.spec, images, labels);
     impl.draw_real(round);
     impl.put_generated(images, labels);
     // On the CPU these are the buffers themselves.
@@ -216,6 +238,7 @@ PeerFeedback DiscriminatorTrainer::feedback(const Blob& images,
                                             const Blob& labels) {
   return plain_exceptions([&] {
     const Impl& impl = *impl_;
+    check_batch(impl.d.spec, images, labels);
     torch::Tensor y;
     if (impl.d.spec.condition != Condition::kNone)
       y = to_tensor(labels).to(impl.device, torch::kInt64);

@@ -3,6 +3,7 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <cstring>
 #include <utility>
 
 #include "common/files/hash.h"
@@ -76,11 +77,22 @@ std::vector<protocol::TensorMeta> feedback_metas(const DiscriminatorSpec& spec,
   return {values(DType::kFloat32), one_each};
 }
 
+bool all_positive(const Blob& scales) {
+  for (std::size_t at = 0; at < scales.bytes.size(); at += sizeof(float)) {
+    float scale = 0;
+    std::memcpy(&scale, scales.bytes.data() + at, sizeof scale);
+    if (scale < 0) return false;
+  }
+  return true;
+}
+
 // Whether the values lie in [-kMaxFeedback, kMaxFeedback]; of int8, whether the
 // scales do so for the largest value there is.
 bool is_sound(const std::vector<Blob>& tensors) {
   if (!is_within(tensors[1], kMaxFeedback)) return false;
-  if (tensors.size() == 3) return is_within(tensors[2], kMaxFeedback / 127);
+  if (tensors.size() == 3)
+    return is_within(tensors[2], kMaxFeedback / 128) &&
+           all_positive(tensors[2]);
   return is_within(tensors[0], kMaxFeedback);
 }
 
@@ -211,8 +223,8 @@ void ServerShell::Impl::write_copy(Permits& permits, const char* action,
                                    std::function<Task()> take) {
   ++tasks;
   strand.post([this, &permits, action, take = std::move(take)] {
-    const auto permit = permits.take();
     try {
+      const auto permit = permits.take();
       files.post([this, action, permit, write = take()] {
         try {
           come_back(write());
@@ -222,8 +234,10 @@ void ServerShell::Impl::write_copy(Permits& permits, const char* action,
           });
         }
       });
-    } catch (const std::exception& e) {
-      come_back(generator_failure(e.what()));
+    } catch (const std::exception& e) {  // the copy was not made
+      come_back([action, what = std::string(e.what())] {
+        spdlog::error("{}: {}", action, what);
+      });
     }
   });
 }

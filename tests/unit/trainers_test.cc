@@ -2,6 +2,7 @@
 #include <torch/torch.h>
 
 #include <cmath>
+#include <stdexcept>
 
 #include "common/losses/adversarial.h"
 #include "common/models/initialise.h"
@@ -369,6 +370,27 @@ TEST_CASE("feedback in a small form counts as what it stands for") {
     REQUIRE(twin->step(round, plain).ok());
   }
   CHECK(same(made->snapshot(), twin->snapshot()));
+}
+
+TEST_CASE("a discriminator refuses a batch that is not of its kind") {
+  TinyRun run;
+  run.condition = Condition::kAcgan;
+  const auto peer = make_peer(run.discriminator(), 0);
+  const GeneratedBatch good =
+      make_server(run.generator())->generate(Round{1}).front();
+  TinyRun larger = run;
+  larger.image = {1, 8, 8, 3};
+  const GeneratedBatch other =
+      make_server(larger.generator())->generate(Round{1}).front();
+  CHECK_THROWS_AS(peer->learn(Round{1}, other.images, good.labels),
+                  std::runtime_error);
+  CHECK_THROWS_AS(peer->feedback(other.images, good.labels),
+                  std::runtime_error);
+  const Blob no_such_class =
+      to_blob(torch::full({run.batch}, 3, torch::kInt32));
+  CHECK_THROWS_AS(peer->learn(Round{1}, good.images, no_such_class),
+                  std::runtime_error);
+  CHECK_THROWS_AS(peer->feedback(good.images, Blob{}), std::runtime_error);
 }
 
 }  // namespace mdgan
