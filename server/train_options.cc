@@ -97,7 +97,12 @@ OptionGroup wire_group(ServerOptions& o) {
 OptionGroup algorithm_group(ServerOptions& o) {
   return {
       "Algorithm",
-      {{"rounds",
+      {{"algorithm", one_of(&o.algorithm, kTrainingNames), "NAME",
+        "md-gan; or what it is compared with: fl-gan (peers train whole GANs, "
+        "which are averaged every swap-epochs), data-parallel (the gradients "
+        "of both networks are averaged every round), standalone (one machine "
+        "has all of --data)."},
+       {"rounds",
         &o.rounds,
         "N",
         "Generator updates, the paper's global iterations.",
@@ -122,7 +127,8 @@ OptionGroup algorithm_group(ServerOptions& o) {
         &o.swap_epochs,
         "E",
         "Passes over the smallest shard between two swaps of the "
-        "discriminators (E). 0: never swap.",
+        "discriminators (E), or with fl-gan between two averagings. 0: never "
+        "swap.",
         {0, 1e6}},
        {"swap-optimizer", &o.swap_optimizer, "BOOL",
         "A swapped discriminator takes Adam's moments along: three times the "
@@ -197,7 +203,8 @@ OptionGroup faults_group(ServerOptions& o) {
   return {"When peers are slow or gone",
           {{"round-timeout", &o.round_timeout, "SECONDS",
             "A round waits this long for its peers, then closes with those "
-            "that answered if they are a quorum.",
+            "that answered if they are a quorum. With fl-gan a second more "
+            "for every round between two averagings.",
             kTimeout},
            {"quorum",
             &o.quorum,

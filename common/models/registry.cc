@@ -155,10 +155,13 @@ Result<std::shared_ptr<Discriminator>> make_discriminator(
                  [&] { return (*entry)->discriminator(image, condition); });
 }
 
-std::string discriminator_schema_text(const torch::nn::Module& discriminator) {
+std::string schema_text(
+    const torch::OrderedDict<std::string, torch::Tensor>& tensors,
+    const std::string& prefix) {
   std::string text;
-  for (const auto& parameter : discriminator.named_parameters())
-    text += schema_line(parameter.key(), parameter.value());
+  for (const auto& item : tensors)
+    if (item.value().is_floating_point())
+      text += schema_line(prefix + item.key(), item.value());
   return text;
 }
 

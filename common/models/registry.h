@@ -28,8 +28,10 @@ Result<std::shared_ptr<Discriminator>> make_discriminator(
     std::string_view model, const ImageShape& image, Condition condition);
 
 // What two programs must agree on before weights may travel between them: one
-// line "NAME float32 D0xD1x...\n" per parameter, in the order of
-// named_parameters(), which is also the order of a flat [P] state.
-std::string discriminator_schema_text(const torch::nn::Module& discriminator);
+// line "NAME float32 D0xD1x...\n" per tensor of floating point, in the order
+// given, which is also the order of a flat state.
+std::string schema_text(
+    const torch::OrderedDict<std::string, torch::Tensor>& tensors,
+    const std::string& prefix = "");
 
 }  // namespace mdgan

@@ -90,17 +90,20 @@ struct GenerateBatches {
 struct Contributor {
   PeerId peer;
   std::uint32_t batch = 0;
+  std::uint64_t shard_size = 0;
   friend bool operator==(const Contributor&, const Contributor&) = default;
 };
 // Merge the kept feedback of these peers in this order, step the generator;
 // answer GeneratorStepped or GeneratorFailed.
 struct StepGenerator {
   Round round;
+  std::uint32_t steps = 1;  // rounds that this one stands for
   std::vector<Contributor> contributors;
 };
 // A round is complete: for statistics, samples and the progress line.
 struct ReportRound {
   Round round;
+  std::uint32_t steps = 1;  // rounds that this one stands for
   std::uint32_t asked = 0;
   std::uint32_t contributed = 0;
   double discriminator_loss = 0;
@@ -120,6 +123,13 @@ struct Finish {
   ExitCode code = ExitCode::kOk;
   std::string text;
 };
+
+// Whether the `steps` rounds that end with `round` hold a multiple of `every`:
+// how what happens every so many rounds happens when rounds come in strides.
+inline bool passes(std::uint64_t round, std::uint64_t steps,
+                   std::uint64_t every) {
+  return round / every > (round - steps) / every;
+}
 
 using ServerEffect =
     std::variant<SendMessage, SendBatch, DecideModel, GenerateBatches,

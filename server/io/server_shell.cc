@@ -43,6 +43,7 @@ CoordinatorConfig coordinator_config(const ServerOptions& options,
   config.token_seed = random_number();
   config.k = state.k;
   config.batch = options.batch;
+  config.algorithm = wire_algorithm(options.algorithm);
   config.swap_epochs = options.swap_epochs;
   config.rounds = options.rounds;
   config.min_peers = options.min_peers;
@@ -54,27 +55,6 @@ CoordinatorConfig coordinator_config(const ServerOptions& options,
   config.codecs = options.codecs;
   config.image = image;
   return config;
-}
-
-// The tensors that a feedback message must have.
-std::vector<protocol::TensorMeta> feedback_metas(const DiscriminatorSpec& spec,
-                                                 FeedbackCodec codec) {
-  using protocol::DType;
-  const auto values = [&](DType dtype) -> protocol::TensorMeta {
-    return {
-        dtype,
-        {spec.batch, spec.image.channels, spec.image.height, spec.image.width}};
-  };
-  const protocol::TensorMeta one_each{DType::kFloat32, {spec.batch}};
-  switch (codec) {
-    case FeedbackCodec::kFloat32:
-      break;
-    case FeedbackCodec::kBfloat16:
-      return {values(DType::kBfloat16), one_each};
-    case FeedbackCodec::kInt8:
-      return {values(DType::kInt8), one_each, one_each};
-  }
-  return {values(DType::kFloat32), one_each};
 }
 
 bool all_positive(const Blob& scales) {
@@ -89,7 +69,7 @@ bool all_positive(const Blob& scales) {
 // Whether the values lie in [-kMaxFeedback, kMaxFeedback]; of int8, whether the
 // scales do so for the largest value there is.
 bool is_sound(const std::vector<Blob>& tensors) {
-  if (!is_within(tensors[1], kMaxFeedback)) return false;
+  if (tensors.size() > 1 && !is_within(tensors[1], kMaxFeedback)) return false;
   if (tensors.size() == 3)
     return is_within(tensors[2], kMaxFeedback / 128) &&
            all_positive(tensors[2]);
@@ -309,8 +289,7 @@ std::string ServerShell::Impl::defect_of(
   }
   if (!std::holds_alternative<protocol::Feedback>(message.body) || !spec)
     return "";
-  if (!std::ranges::equal(feedback_metas(*spec, options.codecs.feedback),
-                          tensors, {}, {}, &Blob::meta))
+  if (!std::ranges::equal(answer, tensors, {}, {}, &Blob::meta))
     return "its tensors have other shapes or types than this round's";
   if (!is_sound(tensors))
     return "it holds values that are not finite, or beyond 1e6";

@@ -21,6 +21,7 @@ std::string to_json(const StatsRecord& record) {
       {"rounds_per_second", record.rounds_per_second},
       {"bytes_sent", record.bytes_sent},
       {"bytes_received", record.bytes_received},
+      {"bytes_swapped", record.bytes_swapped},
       {"peers", record.peers},
   };
   return json.dump();

@@ -26,7 +26,8 @@ struct StatsRecord {
   double rounds_per_second = 0;
   std::uint64_t bytes_sent = 0;  // by the server, without swaps
   std::uint64_t bytes_received = 0;
-  std::uint32_t peers = 0;  // live ones, at the end of the tick
+  std::uint64_t bytes_swapped = 0;  // tensors that peers sent each other
+  std::uint32_t peers = 0;          // live ones, at the end of the tick
 };
 
 // A JSON object without a line end; a value that is not finite becomes null.

@@ -404,8 +404,8 @@ TEST_CASE("initialise also resets the running statistics",
 }
 
 TEST_CASE("the schema lists names, types and dimensions in order", "[models]") {
-  CHECK(discriminator_schema_text(
-            *discriminator({"mlp", kMnist}, Condition::kProjection)) ==
+  CHECK(schema_text(discriminator({"mlp", kMnist}, Condition::kProjection)
+                        ->named_parameters()) ==
         text({"fc1.weight float32 512x784", "fc1.bias float32 512",
               "fc2.weight float32 512x512", "fc2.bias float32 512",
               "fc3.weight float32 1x512", "fc3.bias float32 1",

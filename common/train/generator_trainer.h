@@ -1,12 +1,12 @@
-// The server's arithmetic: the generator, its optimiser and its moving average.
-// No sockets. LibTorch stays behind the implementation.
+// A generator in training: its optimiser and its moving average. The server's,
+// and in FL-GAN and data parallelism each peer's too. No sockets. LibTorch
+// stays behind the implementation.
 //
 // Threads: one call at a time; the caller may change threads between calls.
 // Where there is no Result, a failure of LibTorch, such as no memory, throws a
 // standard exception.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -30,6 +30,7 @@ struct GeneratorSpec {
   std::uint32_t batch = 10;  // b
   std::uint32_t k = 1;
   std::uint64_t seed = 1;
+  std::uint32_t first_batch = 0;  // the latents are those of batches from here
 };
 
 struct GeneratedBatch {
@@ -78,6 +79,22 @@ class GeneratorTrainer {
   Result<StepReport> step(Round round,
                           std::span<const Contribution> contributions);
 
+  // Where weights travel, those of a generator are its parameters, then its
+  // buffers of floating point, flat: [W], on the CPU.
+  std::size_t weight_count() const;
+  // REQUIRES: all spans have weight_count() values.
+  void copy_weights(std::span<float> out) const;
+  // Replaces them after `steps` rounds of training elsewhere, by which the
+  // moving average follows; the optimiser stays.
+  void set_weights(std::span<const float> weights, std::uint64_t steps);
+  // What step() would step against, and what it would make of the buffers.
+  // Fails and requires like step(); returns nothing else that step() reports.
+  Result<void> gradient(Round round,
+                        std::span<const Contribution> contributions,
+                        std::span<float> out);
+  // The second half of step(), for such a gradient. Fails like step().
+  Result<void> apply_gradient(Round round, std::span<const float> gradient);
+
   // Images [count, c, h, w] float32 in [-1, 1] from latents that depend on
   // (seed, Purpose::kSampleGrid) alone; uses the moving average when there is
   // one. `classes` gives each image's class and is ignored by an unconditional
@@ -111,13 +128,5 @@ class GeneratorTrainer {
   explicit GeneratorTrainer(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
 };
-
-// Of the discriminator that belongs to a spec: what the welcome tells peers.
-struct DiscriminatorSummary {
-  std::array<std::byte, 32> schema{};
-  std::uint64_t parameters = 0;
-};
-Result<DiscriminatorSummary> summarise_discriminator(
-    const DiscriminatorSpec& spec);
 
 }  // namespace mdgan
