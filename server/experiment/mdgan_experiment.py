@@ -24,15 +24,12 @@ import toys
 
 FASHION = pathlib.Path("/usr/share/datasets/fashion-mnist")
 PROGRAM = pathlib.Path(__file__).resolve()
-VERSION = "0.1.0"
 
 
 def arguments(given):
     parser = argparse.ArgumentParser(
         prog="mdgan-experiment", description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--version", action="version",
-                        version=f"mdgan-experiment {VERSION}")
     commands = parser.add_subparsers(dest="what", required=True,
                                      metavar="run | report")
     run = commands.add_parser("run", help="run what is not done yet, then "
