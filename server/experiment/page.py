@@ -196,10 +196,14 @@ def cell(key, values, best):
 def measure_notes(found):
     keys = {key for key, _, _ in found.columns()}
     counts = {len(runs) for runs in found.arms.values()}
-    text = "At the last evaluated round"
+    text = "At the end" if keys <= {"seconds", "bytes", "bytes_swapped"} else \
+        "At the last evaluated round"
     if max(counts) > 1:
         text += "; mean ± standard deviation over the seeds"
-    text += ". The best of a column is bold."
+    text += "."
+    if len(found.arms) > 1 and any(less is not None for _, _, less in
+                                   found.columns()):
+        text += " The best of a column is bold."
     if "classes_present" in keys:
         text += (" Classes: those that at least "
                  f"{results.PRESENT:.0%} of the samples are judged to be of;"
@@ -208,8 +212,8 @@ def measure_notes(found):
     if "modes_found" in keys:
         text += (" On a mode: within three standard deviations of a centre; "
                  "a mode is found with a fifth of its share of the samples.")
-    text += (" Bytes, server: sent and received by it; swapped: from peer to "
-             "peer.")
+    text += " Bytes, server: sent and received by it"
+    text += "; swapped: from peer to peer." if "bytes_swapped" in keys else "."
     every = [run for runs in found.arms.values() for run in runs]
     samples = sorted({run.samples for run in every if run.samples})
     if samples:
@@ -233,7 +237,7 @@ def curves(found, drawer):
             note += " A dotted vertical line: a peer was killed."
         parts = [legend(found), *parts, paragraph(note)]
     losses = drawing(drawer.losses(arms))
-    folded = f"<details><summary>Losses</summary>{legend(found)}{losses}" \
+    folded = f"<details{'' if parts else ' open'}><summary>Losses</summary>{legend(found)}{losses}" \
         "</details>"
     return section("How they learn", *parts, folded)
 
@@ -397,13 +401,14 @@ def drawn(found):
     glance = drawing(drawer.at_a_glance(
         [found.label(n) for n in found.arms], list(found.tables.values()),
         results.FID, "FID at the end; a dot is a seed, the bar their mean"))
-    return [curves(found, drawer), reaching(found), pictures(found),
-            toy_pictures(found, drawer), histograms(found, drawer)], glance
+    return [toy_pictures(found, drawer), curves(found, drawer),
+            reaching(found), pictures(found), histograms(found, drawer)], glance
 
 
 def html(found):
     sections, glance = drawn(found)
-    warnings = "".join(paragraph(text, "warning") for text in found.missing())
+    missing = "<br>".join(escape(text) for text in found.missing())
+    warnings = f'<p class="warning">{missing}</p>' if missing else ""
     title = escape(found.record["title"])
     body = "\n".join(
         [section("Result", head_line(found), glance, result_table(found),

@@ -1,6 +1,7 @@
 """Writes OUT/report.html, report.md and report.json from what an experiment's
 runs have left. The same results give the same bytes."""
 import json
+import math
 import pathlib
 import sys
 
@@ -50,12 +51,16 @@ class Results:
         if trajectories.numpy is None:
             return
         for name, runs in self.arms.items():
-            if not self.data(name).startswith("gaussians"):
-                continue
             for run in runs:
-                for round_, points in trajectories.stages(run):
-                    run.evaluations.setdefault(round_, {}).update(
-                        trajectories.judge(points, self.data(name)))
+                self.judge_toy(run, self.data(name))
+
+    def judge_toy(self, run, data):
+        if data == "dirac":
+            for round_, theta, psi in trajectories.path_of(run):
+                run.evaluations[round_] = {"distance": math.hypot(theta, psi)}
+        elif data.startswith("gaussians"):
+            for round_, points in trajectories.stages(run):
+                run.evaluations[round_] = trajectories.judge(points, data)
 
     def missing(self):
         """What the report must not be silent about."""

@@ -26,6 +26,7 @@ MEASURES = (
     ("class_distance", "class distance", True),
     ("good_samples", "on a mode", False),
     ("modes_found", "modes found", False),
+    ("distance", "distance from (0, 0)", True),
     ("seconds", "seconds", None),
     ("bytes", "bytes, server", None),
     ("bytes_swapped", "bytes, swapped", None),
@@ -44,6 +45,7 @@ class Run:
     evaluations: dict = dataclasses.field(default_factory=dict)
     features: str = ""
     samples: int = 0
+    swaps_told: bool = False  # older servers do not
     lost: list = dataclasses.field(default_factory=list)  # rounds
 
     def total_at(self, round_, which):
@@ -70,7 +72,9 @@ class Run:
             values.update(self.evaluations[max(self.evaluations)])
         if self.totals:
             _, seconds, sent, swapped = self.totals[-1]
-            values.update(seconds=seconds, bytes=sent, bytes_swapped=swapped)
+            values.update(seconds=seconds, bytes=sent)
+            if self.swaps_told:
+                values["bytes_swapped"] = swapped
         return values
 
 
@@ -119,6 +123,7 @@ def read_run(arm, seed, folder):
         run.totals.append(before)
         run.losses.append((tick["round"], tick.get("d_loss"),
                            tick.get("g_loss")))
+        run.swaps_told |= "bytes_swapped" in tick
     run.rounds = before[0]
     # The largest number of samples is read last and so is what counts.
     files = sorted(run.folder.glob("metric-*.jsonl"),

@@ -19,6 +19,7 @@ except ImportError:
 
 STAGES = 6
 SAMPLES = 2000
+SHOWN = 600  # of them in a picture
 GOOD = 3  # a sample is on a mode within so many standard deviations
 DTYPES = {"F32": "<f4", "F64": "<f8", "I64": "<i8", "I32": "<i4"}
 
@@ -110,22 +111,30 @@ def scatter(drawer, i, run, data, label):
     """The data, then what the generator draws as it learns."""
     panels = [("data", data_points(data))]
     panels += [(f"round {r:,}", points) for r, points in stages(run)]
-    with plots.matplotlib.rc_context({**plots.style(), "axes.grid": False}):
+    style = {**plots.style(), "axes.grid": False, "path.simplify": False}
+    with plots.matplotlib.rc_context(style):
+        columns = STAGES + 1  # even when there are fewer, for equal sizes
         figure, axes = plots.pyplot.subplots(
-            1, len(panels), figsize=(1.42 * len(panels), 1.6), squeeze=False)
-        for panel, (title, points) in zip(axes[0], panels):
-            shown = points[:500]  # each is an element of the page
-            panel.plot(shown[:, 0], shown[:, 1], ".", markersize=1.8,
-                       markeredgewidth=0, alpha=0.6,
+            1, columns, figsize=(1.42 * columns, 1.75))
+        for panel in axes[len(panels):]:
+            panel.set_visible(False)
+        for panel, (title, points) in zip(axes, panels):
+            # Lines of no length with round ends: a tenth of the page that
+            # markers would take.
+            at = numpy.repeat(points[:SHOWN], 3, axis=0)
+            at[2::3] = numpy.nan
+            panel.plot(at[:, 0], at[:, 1], linewidth=1.4, alpha=0.6,
+                       solid_capstyle="round",
                        color=plots.MUTED if title == "data"
                        else plots.colour(i))
             panel.set(xlim=(-1.1, 1.1), ylim=(-1.1, 1.1), xticks=[], yticks=[],
                       aspect="equal")
-            panel.set_title(title, fontsize=8, fontweight="normal")
+            panel.set_title(title, fontsize=8, fontweight="normal", pad=4)
             for spine in panel.spines.values():
                 spine.set_visible(True)
                 spine.set_color(plots.GRID)
-        figure.tight_layout(pad=0.3)
+        figure.subplots_adjust(left=0.005, right=0.995, bottom=0.01, top=0.88,
+                               wspace=0.06)
         return drawer.svg(figure, f"Samples of {label} at several rounds")
 
 
@@ -165,7 +174,8 @@ def plane(drawer, arms):
                       for v in p[1:]) or 1
     with plots.matplotlib.rc_context(plots.style()):
         figure, axes = plots.pyplot.subplots(
-            1, len(paths), figsize=(3.3 * len(paths), 3.4), squeeze=False)
+            1, len(paths), figsize=(2.7 * len(paths), 3), squeeze=False,
+            sharey=True)
         for panel, (i, label, path) in zip(axes[0], paths):
             theta = [p[1] for p in path]
             psi = [p[2] for p in path]
@@ -177,8 +187,8 @@ def plane(drawer, arms):
             panel.plot(0, 0, "+", color=plots.INK, markersize=11,
                        markeredgewidth=1.5)
             panel.set(xlim=(-reach, reach), ylim=(-reach, reach),
-                      aspect="equal", xlabel="theta (generator)",
-                      ylabel="psi (discriminator)")
+                      aspect="equal", xlabel="theta (generator)")
             panel.set_title(label)
-        figure.tight_layout(w_pad=2)
+        axes[0][0].set_ylabel("psi (discriminator)")
+        figure.tight_layout(w_pad=1)
         return drawer.svg(figure, "Trajectories of the Dirac-GAN")
