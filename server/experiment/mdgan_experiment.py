@@ -121,7 +121,8 @@ def run(options):
     out.mkdir(parents=True, exist_ok=True)
     with record.lock(out):
         now = record.made(experiment, record.machine(binaries),
-                          regenerate(options, experiment, out))
+                          regenerate(options, experiment, out),
+                          options.jobs)
         if (out / record.NAME).exists():
             now = record.agreed(record.load(out), now, out)
         record.save(out, now)
@@ -157,6 +158,8 @@ def regenerate(options, experiment, out):
               "--seeds", ",".join(map(str, experiment.seeds))]
     if options.arms:
         words += ["--arms", options.arms]
+    if options.jobs > 1:
+        words += ["--jobs", options.jobs]
     return record.command_line([*words, "--out", out])
 
 

@@ -13,7 +13,7 @@ from definition import Refused
 NAME = "experiment.json"
 
 
-def made(experiment, machine, command):
+def made(experiment, machine, command, at_once=1):
     return {
         "name": experiment.name, "title": experiment.title,
         "question": experiment.question, "rounds": experiment.rounds,
@@ -25,7 +25,7 @@ def made(experiment, machine, command):
             "label": arm.label, "options": arm.options, "data": arm.data,
             "config": arm.config.name if arm.config else "",
             "lose_peers": arm.lose_peers} for arm in experiment.arms},
-        "machine": machine, "command": command}
+        "machine": machine, "command": command, "at_once": at_once}
 
 
 def load(out):
@@ -64,6 +64,7 @@ def agreed(before, now, out):
     return {**now, "configs": {**before["configs"], **now["configs"]},
             "arms": {**before["arms"], **now["arms"]},
             "seeds": sorted({*before["seeds"], *now["seeds"]}),
+            "at_once": max(before["at_once"], now["at_once"]),
             "command": before["command"] if covers(before, now)
             else now["command"]}
 

@@ -10,6 +10,7 @@ import plots
 import record
 import results
 import trajectories
+import wording
 from definition import Refused
 
 
@@ -74,6 +75,14 @@ class Results:
                       for seed in self.record["seeds"] if seed not in seeds]
             if short or absent:
                 told.append(f"{self.label(name)}: {', '.join(short + absent)}")
+            early = [f"seed {run.seed} was last judged at round {last:,}"
+                     for run in runs if run.evaluations
+                     and (last := max(run.evaluations)) < run.rounds]
+            if early:
+                told.append(f"{self.label(name)}: {', '.join(early)}")
+        if self.record["at_once"] > 1:
+            told.append(f"up to {self.record['at_once']} runs shared the "
+                        "machine, so their seconds compare only roughly")
         features = sorted({run.features for runs in self.arms.values()
                            for run in runs if run.features})
         if len(features) > 1:
@@ -135,7 +144,7 @@ def markdown(found):
                  + " |")
     lines.append("|---" * (len(columns) + 1) + "|")
     for name in found.arms:
-        cells = [page.plain(key, found.tables[name].get(key))
+        cells = [wording.plain(key, found.tables[name].get(key))
                  for key, _, _ in columns]
         lines.append(f"| {found.label(name)} | " + " | ".join(cells) + " |")
     if found.reached and found.fids:
@@ -143,11 +152,11 @@ def markdown(found):
                   "| | " + " | ".join(f"{f:g}" for f in found.fids) + " |",
                   "|---" * (len(found.fids) + 1) + "|"]
         for name, reached in found.reached.items():
-            cells = [page.plain_reached(r) for r in reached.values()]
+            cells = [wording.plain_reached(r) for r in reached.values()]
             lines.append(f"| {found.label(name)} | " + " | ".join(cells)
                          + " |")
     lines += [""] + [f"Note: {text}" for text in found.missing()]
-    lines += [f"Machine: {page.machine_line(found.record['machine'])}", "",
+    lines += [f"Machine: {wording.machine_line(found.record['machine'])}", "",
               f"    {found.record['command']}", ""]
     return "\n".join(lines)
 

@@ -14,7 +14,8 @@ import jobs
 def main(programs):
     faults = 0
     with tempfile.TemporaryDirectory() as folder:
-        for file in sorted((support.ROOT / "configs/experiments").glob("*.ini")):
+        files = (support.ROOT / "configs/experiments").glob("*.ini")
+        for file in sorted(files):
             experiment = definition.read(file)
             for arm in experiment.arms:
                 job = jobs.make(experiment, arm, 1, folder,
