@@ -167,8 +167,8 @@ def curves(found, drawer):
             note += " A dotted vertical line: a peer was killed."
         parts = [legend(found), *parts, paragraph(note)]
     losses = drawing(drawer.losses(arms))
-    folded = f"<details{'' if parts else ' open'}><summary>Losses</summary>{legend(found)}{losses}" \
-        "</details>"
+    folded = (f"<details{'' if parts else ' open'}><summary>Losses</summary>"
+              f"{legend(found)}{losses}</details>")
     return section("How they learn", *parts, folded)
 
 
