@@ -262,10 +262,16 @@ void Coordinator::ask_peers(TimePoint now, Out& out) {
   contributions_ = 0;
   // Per connection, the batches its peers need: those to train on first, so
   // that a peer can begin before the others have arrived.
-  std::map<ConnectionId, std::vector<std::uint32_t>> wanted;
+  struct Wanted {
+    std::uint32_t batch = 0;
+    std::uint32_t peers = 0;
+  };
+  std::map<ConnectionId, std::vector<Wanted>> wanted;
   const auto want = [&](ConnectionId connection, std::uint32_t batch) {
     auto& list = wanted[connection];
-    if (std::ranges::find(list, batch) == list.end()) list.push_back(batch);
+    auto it = std::ranges::find(list, batch, &Wanted::batch);
+    if (it == list.end()) it = list.insert(it, {batch, 0});
+    ++it->peers;
   };
   for (std::size_t n = 0; n < peers.size(); ++n) {
     Member& member = members_.at(peers[n]);
@@ -278,11 +284,12 @@ void Coordinator::ask_peers(TimePoint now, Out& out) {
     send(member, begin, now, out);
     want(member.connection, begin.discriminated);
   }
-  for (const auto& [id, asked] : asked_)
-    want(members_.at(id).connection, asked.generated);
+  if (config_.k > 1)  // else it is the same batch
+    for (const auto& [id, asked] : asked_)
+      want(members_.at(id).connection, asked.generated);
   for (const auto& [connection, batches] : wanted)
-    for (const std::uint32_t index : batches)
-      out.emplace_back(SendBatch{connection, current(), index});
+    for (const auto& [index, count] : batches)
+      out.emplace_back(SendBatch{connection, current(), index, count});
 }
 
 bool Coordinator::expects_feedback(ConnectionId connection,

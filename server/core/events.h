@@ -73,11 +73,12 @@ struct SendMessage {
   protocol::Message message;
 };
 // Send generated batch `index` of the round, once for all the connection's
-// peers.
+// `peers` that need it.
 struct SendBatch {
   ConnectionId connection;
   Round round;
   std::uint32_t index = 0;
+  std::uint32_t peers = 1;
 };
 // Make the model for images of this shape; answer ModelReady or ModelRefused.
 struct DecideModel {

@@ -117,7 +117,7 @@ def read_run(arm, seed, folder):
         rounds = tick["round"] - before[0]
         before = (tick["round"],
                   before[1] + rounds * tick.get("seconds_per_round", 0),
-                  before[2] + tick.get("bytes_sent", 0)
+                  before[2] + tick.get("bytes_sent_apart", tick.get("bytes_sent", 0))
                   + tick.get("bytes_received", 0),
                   before[3] + tick.get("bytes_swapped", 0))
         run.totals.append(before)

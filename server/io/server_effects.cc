@@ -125,7 +125,7 @@ void ServerShell::Impl::end_tick() {
   swapped_before = bytes_swapped();
   // Nothing leaves the machine.
   if (options.algorithm == Training::kStandalone)
-    record.bytes_sent = record.bytes_received = 0;
+    record.bytes_sent = record.bytes_sent_apart = record.bytes_received = 0;
   if (const auto appended = stats->append(to_json(record)); !appended)
     spdlog::warn("{}", appended.error().message);
   progress->tick(record);

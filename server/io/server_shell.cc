@@ -300,7 +300,7 @@ std::string ServerShell::Impl::defect_of(
 
 void ServerShell::Impl::deliver(ConnectionId id,
                                 const protocol::Message& message,
-                                TensorFrames* frames) {
+                                TensorFrames* frames, std::uint32_t peers) {
   const auto connection = connections.find(id);
   if (connection == connections.end()) {
     events.emplace_back(ConnectionLost{id});
@@ -309,7 +309,7 @@ void ServerShell::Impl::deliver(ConnectionId id,
   std::uint64_t bytes = 0;
   const Sent sent =
       send(*router, connection->second.routing_id, message, frames, &bytes);
-  tick.add_sent(bytes);
+  tick.add_sent(bytes, peers);
   if (sent == Sent::kYes) return;
   if (sent == Sent::kFull)
     spdlog::warn("{} takes no more messages; dropping the connection",
@@ -331,7 +331,7 @@ void ServerShell::Impl::apply(const SendBatch& e) {
   message.incarnation = state.incarnation;
   message.round = e.round;
   message.body = protocol::Batch{e.index, batch.metas};
-  deliver(e.connection, message, &*batch.frames);
+  deliver(e.connection, message, &*batch.frames, e.peers);
   sent_at = Clock::now();
   tick.phases().send += seconds(sent_at - start);
 }

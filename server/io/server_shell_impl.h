@@ -95,8 +95,9 @@ struct ServerShell::Impl {
                         const std::vector<Blob>& tensors) const;
   ConnectionId connection_of(const Received& received);
   void forget_a_stranger();
+  // `peers`: how many of the connection's the message is for.
   void deliver(ConnectionId id, const protocol::Message& message,
-               TensorFrames* frames);
+               TensorFrames* frames, std::uint32_t peers = 1);
 
   // One overload per effect: an effect without one does not compile.
   void apply(const SendMessage& e);

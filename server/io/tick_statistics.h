@@ -15,7 +15,10 @@ class TickStatistics {
 
   // Seconds that a part of a round has taken are added here.
   PhaseSeconds& phases() { return sum_.seconds; }
-  void add_sent(std::uint64_t bytes) { sum_.bytes_sent += bytes; }
+  void add_sent(std::uint64_t bytes, std::uint32_t peers) {
+    sum_.bytes_sent += bytes;
+    sum_.bytes_sent_apart += bytes * peers;
+  }
   void add_received(std::uint64_t bytes) { sum_.bytes_received += bytes; }
   // The norm of the round that add_rounds() will report next.
   void set_norm(double norm) { norm_ = norm; }
