@@ -90,6 +90,10 @@ Result<ServerOptions> resolve(ServerOptions o) {
   if (o.local_peers > 0 && o.data.empty())
     return usage("local-peers needs data: give the folder with --data DIR");
   if (auto fits = resolve_algorithm(o); !fits) return fits.error();
+  if (o.local_peers == 0 && o.partition != Partition{})
+    return usage(
+        "partition cuts the data of local peers: give --local-peers N, or give "
+        "the partition to the peers");
   if (!o.bind && o.local_peers == 0) o.bind = "tcp://127.0.0.1:5555";
   if (o.min_peers == 0) o.min_peers = std::max(1U, o.local_peers);
   if (!o.bind && o.min_peers > o.local_peers)

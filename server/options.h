@@ -11,6 +11,7 @@
 #include <variant>
 #include <vector>
 
+#include "common/data/partition.h"
 #include "common/options/options_parser.h"
 #include "common/tensor/precision.h"
 #include "common/train/generator_trainer.h"
@@ -40,6 +41,7 @@ struct ServerOptions {
   std::string name;  // parsed: never empty
   std::string data;  // parsed: absolute, or empty
   std::uint32_t local_peers = 0;
+  Partition partition;  // of `data` among the local peers
 
   std::optional<std::string> bind;  // parsed: nothing means local peers only
   std::uint32_t min_peers = 0;      // parsed: at least 1

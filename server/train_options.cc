@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "common/options/partition_value.h"
 #include "protocol/limits.h"
 
 namespace mdgan {
@@ -77,7 +78,12 @@ OptionGroup peers_group(ServerOptions& o) {
        {"data", &o.data, "DIR",
         "The data of the local peers: MNIST files (IDX, plain or gzip), "
         "CIFAR-10 binary files, or pictures in a folder, with a subfolder "
-        "for each class. Other peers bring their own."}}};
+        "for each class. Other peers bring their own."},
+       {"partition", partition_value(&o.partition), "CUT",
+        "How the local peers share out the data. iid: equal parts of the same "
+        "mixture. dirichlet:ALPHA: each class unevenly, the more so the "
+        "smaller ALPHA. classes:C: C classes a peer. sizes:zipf: the same "
+        "mixture, sizes like 1, 1/2, 1/3."}}};
 }
 
 OptionGroup wire_group(ServerOptions& o) {

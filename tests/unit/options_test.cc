@@ -245,6 +245,28 @@ TEST_CASE("local peers need data and no address") {
             .starts_with("min-peers is 5 but there are only the 4"));
 }
 
+TEST_CASE("a partition needs peers that share the data out") {
+  const Partition by_class = *parse_partition("classes:1");
+  CHECK(train({"--local-peers", "4", "--data", "d", "--partition", "classes:1"})
+            .partition == by_class);
+  CHECK(train_error({"--partition", "classes:1"})
+            .starts_with("partition cuts the data of local peers"));
+  CHECK(train_error({"--local-peers", "4", "--partition", "classes"}) ==
+        "partition must be iid, dirichlet:ALPHA, classes:C or sizes:zipf, is "
+        "'classes'");
+  CHECK(
+      peer_options({"--shard", "1/2", "--partition", "classes:1"}).partition ==
+      by_class);
+  CHECK(
+      peer_options({"--sessions", "2", "--partition", "classes:1"}).partition ==
+      by_class);
+  for (const char* shard : {"", "0/1"})
+    CHECK(peer_error({"--shard", shard, "--partition", "classes:1"})
+              .starts_with("partition says how several peers share out"));
+  CHECK(peer_error({"--partition", "dirichlet:0"})
+            .starts_with("partition must be iid, "));
+}
+
 TEST_CASE("a run is resumed with its own configuration, flags beating it") {
   const TemporaryDirectory run;
   ServerOptions first =
@@ -299,7 +321,9 @@ TEST_CASE("what --dry-run prints reads back to the same options") {
                                        "--feedback-codec",
                                        "int8",
                                        "--swap-codec",
-                                       "bfloat16"});
+                                       "bfloat16",
+                                       "--partition",
+                                       "dirichlet:0.1"});
   CHECK(options.data == data);
   const TemporaryDirectory folder;
   const fs::path file = folder.path() / "config.ini";
@@ -321,6 +345,7 @@ TEST_CASE("what --dry-run prints reads back to the same options") {
   CHECK(again.quiet);
   CHECK(again.codecs == WireCodecs{ImageCodec::kUint8, FeedbackCodec::kInt8,
                                    SwapCodec::kBfloat16});
+  CHECK(again.partition == *parse_partition("dirichlet:0.1"));
   CHECK(again.name == options.name);
 }
 
@@ -381,7 +406,7 @@ TEST_CASE("the help names every key and keeps to 80 columns") {
   const std::string peers = peer_help();
   const std::vector<std::string> peer_keys =
       keys_of(peer_configuration_template());
-  CHECK(peer_keys.size() == 13);
+  CHECK(peer_keys.size() == 14);
   for (const std::string& key : peer_keys)
     CHECK(peers.find("--" + key) != std::string::npos);
   for (const std::string& help :
