@@ -184,7 +184,8 @@ GeneratorSpec generator_spec(const ServerOptions& options,
           .ema = options.ema,
           .batch = options.batch,
           .k = k,
-          .seed = options.seed};
+          .seed = options.seed,
+          .aggregation = options.aggregation};
 }
 
 }  // namespace mdgan

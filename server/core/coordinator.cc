@@ -338,7 +338,8 @@ void Coordinator::close_round(TimePoint now, Out& out) {
       rubbish = true;
       continue;
     }
-    step.contributors.push_back({id, asked.generated});
+    step.contributors.push_back(
+        {id, asked.generated, members_.at(id).shard_size});
     report_.discriminator_loss += asked.answer->discriminator_loss;
     report_.generator_loss += asked.answer->generator_loss;
   }

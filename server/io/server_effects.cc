@@ -89,7 +89,8 @@ void ServerShell::Impl::apply(const StepGenerator& e) {
     MDGAN_CHECK(!node.empty());
     const std::vector<Blob>& tensors = node.mapped();
     contributions.push_back({c.peer, c.batch, tensors[0],
-                             tensors.size() > 2 ? tensors[2] : Blob{}});
+                             tensors.size() > 2 ? tensors[2] : Blob{},
+                             tensors[1], static_cast<double>(c.shard_size)});
   }
   feedback.clear();
   batches.erase(e.round);

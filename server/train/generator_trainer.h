@@ -17,6 +17,7 @@
 #include "protocol/ids.h"
 #include "protocol/result.h"
 #include "protocol/spec.h"
+#include "server/train/aggregation.h"
 
 namespace mdgan {
 
@@ -30,6 +31,7 @@ struct GeneratorSpec {
   std::uint32_t batch = 10;  // b
   std::uint32_t k = 1;
   std::uint64_t seed = 1;
+  Aggregation aggregation = {};
 };
 
 struct GeneratedBatch {
@@ -45,6 +47,10 @@ struct Contribution {
   // (common/tensor/compact.h).
   Blob feedback;
   Blob scales = {};
+  // What aggregations other than the mean weigh it by: D's logits of the batch
+  // [b] float32, finite, and the size of the peer's shard.
+  Blob logits = {};
+  double shard_size = 1;
 };
 
 // What one step did, and where its time went.
@@ -69,8 +75,9 @@ class GeneratorTrainer {
   // step(). Called twice for a round, it draws the same latents.
   std::vector<GeneratedBatch> generate(Round round);
 
-  // Sums the feedback per batch in the order given (the caller sorts by peer),
-  // divides by the number of contributions, back-propagates once through all k
+  // Weighs the feedback (aggregation.h), sums it per batch in the order given
+  // (the caller sorts by peer), divides by the number of contributions,
+  // back-propagates once through all k
   // batches, steps Adam and the moving average. Fails with kDiverged when the
   // generator would become non-finite, or a norm on the way overflows float32;
   // it is then unchanged, and generate() must come before another step().
