@@ -157,7 +157,8 @@ OptionGroup model_group(ServerOptions& o) {
   return {"Model",
           {{"model", &o.model, "NAME",
             "mlp, mnist-cnn, cifar10-cnn (the paper's), dcgan (32, 64 or 128 "
-            "pixels), resnet (32 or 64 pixels)."},
+            "pixels), resnet (32 or 64 pixels), dirac (one value, to study "
+            "convergence)."},
            {"condition", one_of(&o.condition, kConditionNames), "NAME",
             "What labels do: nothing; acgan: the discriminator also guesses "
             "the class (the paper's); projection: it is told the class."},
