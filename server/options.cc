@@ -75,6 +75,8 @@ Result<void> resolve_algorithm(ServerOptions& o) {
   o.k = 1;
   if (o.codecs != WireCodecs{})
     return wrong("sends float32 only: the codecs are MD-GAN's");
+  if (o.aggregation.rule != AggregationRule::kMean)
+    return wrong("has no feedback to weigh: aggregate is MD-GAN's");
   if (o.algorithm == Training::kFlGan && o.swap_epochs <= 0)
     return wrong("averages every swap-epochs, which must be above 0");
   if (o.algorithm == Training::kDataParallel && o.local_steps > 1)
@@ -224,7 +226,8 @@ GeneratorSpec generator_spec(const ServerOptions& options,
           .ema = options.ema,
           .batch = options.batch,
           .k = k,
-          .seed = options.seed};
+          .seed = options.seed,
+          .aggregation = options.aggregation};
 }
 
 }  // namespace mdgan

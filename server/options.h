@@ -53,6 +53,7 @@ struct ServerOptions {
   std::uint32_t k = 0;  // 0: automatic, see batches_per_round()
   std::uint32_t batch = 10;
   std::uint32_t local_steps = 1;
+  Aggregation aggregation;
   double swap_epochs = 1;
   bool swap_optimizer = true;
 

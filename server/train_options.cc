@@ -129,6 +129,18 @@ OptionGroup algorithm_group(ServerOptions& o) {
         "L",
         "Steps of each discriminator a round (L).",
         {1, 1000}},
+       {"aggregate", one_of(&o.aggregation.rule, kAggregationNames), "NAME",
+        "How the answers of the peers that saw the same batch become one. mean "
+        "is the paper's; shard-size: by the images a peer has; by how real a "
+        "peer takes each image for, the harshest (gman) or the most forgiving "
+        "(f2a) counts most; ua-gan: as f2a, times the images it has. More than "
+        "one peer a batch is needed, so a small k."},
+       {"aggregate-temperature",
+        &o.aggregation.temperature,
+        "T",
+        "How much the judgements count for gman, f2a and ua-gan: their factor "
+        "in the softmax.",
+        {0, 1e6}},
        {"swap-epochs",
         &o.swap_epochs,
         "E",
@@ -151,7 +163,8 @@ OptionGroup model_group(ServerOptions& o) {
   return {"Model",
           {{"model", &o.model, "NAME",
             "mlp, mnist-cnn, cifar10-cnn (the paper's), dcgan (32, 64 or 128 "
-            "pixels), resnet (32 or 64 pixels)."},
+            "pixels), resnet (32 or 64 pixels), dirac (one value, to study "
+            "convergence)."},
            {"condition", one_of(&o.condition, kConditionNames), "NAME",
             "What labels do: nothing; acgan: the discriminator also guesses "
             "the class (the paper's); projection: it is told the class."},

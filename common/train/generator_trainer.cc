@@ -41,6 +41,12 @@ std::span<float> floats_of(torch::Tensor& tensor) {
   return {tensor.data_ptr<float>(), static_cast<std::size_t>(tensor.numel())};
 }
 
+// REQUIRES: none, or float32, aligned as received or made.
+std::span<const float> logits_of(const Contribution& part) {
+  return {reinterpret_cast<const float*>(part.logits.bytes.data()),
+          part.logits.bytes.size() / sizeof(float)};
+}
+
 // A copy in CPU memory.
 torch::Tensor host_copy(const torch::Tensor& tensor) {
   return tensor.is_cpu() ? tensor.detach().clone() : to_tensor(to_blob(tensor));
@@ -158,6 +164,7 @@ struct GeneratorTrainer::Impl {
   std::vector<torch::Tensor> backward(const Pending& passed);
   std::vector<torch::Tensor> backward_dense(const Pending& passed);
   void merge(std::span<const Contribution> contributions);
+  void merge_weighted(std::span<const Contribution> contributions);
   // From the contributions to the parameters' gradient.
   struct Gradient {
     std::vector<torch::Tensor> parts;
@@ -303,6 +310,8 @@ std::vector<torch::Tensor> GeneratorTrainer::Impl::backward_dense(
 void GeneratorTrainer::Impl::merge(
     std::span<const Contribution> contributions) {
   merged.zero_();
+  if (spec.aggregation.rule != AggregationRule::kMean)
+    return merge_weighted(contributions);
   for (const Contribution& part : contributions) {
     MDGAN_CHECK(part.batch < spec.k);
     torch::Tensor sum = batch_of(merged, part.batch);
@@ -313,6 +322,29 @@ void GeneratorTrainer::Impl::merge(
       add_to(floats_of(decoded), part.feedback, part.scales);
       sum.add_(decoded.to(device, /*non_blocking=*/true));
     }
+  }
+  merged.div_(static_cast<double>(contributions.size()));
+}
+
+// Into `merged`, which is zero.
+void GeneratorTrainer::Impl::merge_weighted(
+    std::span<const Contribution> contributions) {
+  std::vector<Judgement> judgements;
+  for (const Contribution& part : contributions) {
+    MDGAN_CHECK(part.batch < spec.k);
+    judgements.push_back({part.batch, part.shard_size, logits_of(part)});
+  }
+  std::vector<float> factors =
+      aggregation_factors(spec.aggregation, judgements, spec.batch);
+  const std::vector<std::int64_t> one_a_sample{spec.batch, 1, 1, 1};
+  float* row = factors.data();
+  for (const Contribution& part : contributions) {
+    torch::Tensor sum = batch_of(merged, part.batch);
+    torch::Tensor decoded = torch::zeros(sum.sizes());
+    add_to(floats_of(decoded), part.feedback, part.scales);
+    decoded.mul_(torch::from_blob(row, one_a_sample));
+    sum.add_(decoded.to(device));
+    row += spec.batch;
   }
   merged.div_(static_cast<double>(contributions.size()));
 }

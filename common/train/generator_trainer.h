@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "common/tensor/blob.h"
+#include "common/train/aggregation.h"
 #include "protocol/ids.h"
 #include "protocol/result.h"
 #include "protocol/spec.h"
@@ -31,6 +32,7 @@ struct GeneratorSpec {
   std::uint32_t k = 1;
   std::uint64_t seed = 1;
   std::uint32_t first_batch = 0;  // the latents are those of batches from here
+  Aggregation aggregation = {};
 };
 
 struct GeneratedBatch {
@@ -46,6 +48,10 @@ struct Contribution {
   // (common/tensor/compact.h).
   Blob feedback;
   Blob scales = {};
+  // What aggregations other than the mean weigh it by: D's logits of the batch
+  // [b] float32, finite, and the size of the peer's shard.
+  Blob logits = {};
+  double shard_size = 1;
 };
 
 // What one step did, and where its time went.
@@ -70,8 +76,9 @@ class GeneratorTrainer {
   // step(). Called twice for a round, it draws the same latents.
   std::vector<GeneratedBatch> generate(Round round);
 
-  // Sums the feedback per batch in the order given (the caller sorts by peer),
-  // divides by the number of contributions, back-propagates once through all k
+  // Weighs the feedback (aggregation.h), sums it per batch in the order given
+  // (the caller sorts by peer), divides by the number of contributions,
+  // back-propagates once through all k
   // batches, steps Adam and the moving average. Fails with kDiverged when the
   // generator would become non-finite, or a norm on the way overflows float32;
   // it is then unchanged, and generate() must come before another step().

@@ -91,7 +91,7 @@ struct GenerateBatches {
 struct Contributor {
   PeerId peer;
   std::uint32_t batch = 0;
-  std::uint64_t shard_size = 0;
+  std::uint64_t shard_size = 0;  // as its hello said
   friend bool operator==(const Contributor&, const Contributor&) = default;
 };
 // Merge the kept feedback of these peers in this order, step the generator;

@@ -28,7 +28,9 @@ class MdGan final : public RoundTrainer {
     std::vector<Contribution> contributions;
     for (const PeerAnswer& a : answers)
       contributions.push_back({a.peer, a.batch, a.tensors[0],
-                               a.tensors.size() > 2 ? a.tensors[2] : Blob{}});
+                               a.tensors.size() > 2 ? a.tensors[2] : Blob{},
+                               a.tensors[1],
+                               static_cast<double>(a.shard_size)});
     return g_->step(round, contributions);
   }
 

@@ -108,6 +108,35 @@ TEST_CASE("a cut by classes is the same for local peers and processes") {
   CHECK(row["peers"][0]["counts"][3] == 40);
 }
 
+TEST_CASE("peers are weighed by their shards and their judgements") {
+  const SmallRun t;
+  const auto weights = [&](const std::string& run,
+                           const std::vector<std::string>& more) {
+    auto server =
+        t.server(run, std::vector<std::string>{"--local-peers", "4", "--data",
+                                               (t / "data").string(), "--k",
+                                               "2", "--rounds", "5"} +
+                          more);
+    const auto code = server.wait();
+    INFO(server.output());
+    REQUIRE(code == 0);
+    return t.weights(run);
+  };
+  const std::string mean = weights("mean", {});
+  // 400 images: equal parts weigh the same, and unequal ones do not.
+  CHECK((weights("equal", {"--aggregate", "shard-size"}) == mean));
+  const std::string uneven = weights("uneven", {"--partition", "sizes:zipf"});
+  CHECK((weights("sizes", {"--partition", "sizes:zipf", "--aggregate",
+                           "shard-size"}) != uneven));
+  const std::string f2a = weights("f2a", {"--aggregate", "f2a"});
+  CHECK((f2a != mean));
+  CHECK((weights("cold", {"--aggregate", "f2a", "--aggregate-temperature",
+                          "0"}) == mean));
+  CHECK((weights("gman", {"--aggregate", "gman"}) != f2a));
+  CHECK((weights("int8", {"--aggregate", "ua-gan", "--feedback-codec",
+                          "int8"}) != mean));
+}
+
 TEST_CASE("a cut that is not one is a usage error that names the key") {
   const SmallRun t;
   auto server =

@@ -442,15 +442,19 @@ TEST_CASE("what no model is for is refused with a way out", "[models]") {
   contains(refusal("mlp", {1, 0, 28, 0}, Condition::kNone), "no values");
   contains(refusal("mlp", {1, 28, 28, 0}, Condition::kAcgan),
            "condition 'acgan' needs labels");
+  contains(refusal("dirac", {1, 1, 1, 2}, Condition::kProjection),
+           "model 'dirac' takes no labels");
+  contains(refusal("dirac", kMnist, Condition::kNone), "a single value");
   CHECK_FALSE(make_generator("mlp", kMnist, Condition::kNone, 0).ok());
 }
 
 TEST_CASE("every name of the list makes a model", "[models]") {
-  REQUIRE(model_names().size() == 5);
+  REQUIRE(model_names().size() == 6);
   for (const std::string_view name : model_names()) {
     INFO(name);
-    CHECK(make_generator(name, kCifar, Condition::kNone, kLatent).ok());
-    CHECK(make_discriminator(name, kCifar, Condition::kNone).ok());
+    const ImageShape image = name == "dirac" ? ImageShape{1, 1, 1, 0} : kCifar;
+    CHECK(make_generator(name, image, Condition::kNone, kLatent).ok());
+    CHECK(make_discriminator(name, image, Condition::kNone).ok());
   }
 }
 

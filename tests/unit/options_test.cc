@@ -231,6 +231,20 @@ TEST_CASE("a codec is one that its use has") {
         "swap-codec must be one of float32, bfloat16, is 'int8'");
 }
 
+TEST_CASE("the answers of the peers are merged by a rule") {
+  CHECK(train({}).aggregation.rule == AggregationRule::kMean);
+  const Aggregation how =
+      generator_spec(
+          train({"--aggregate", "ua-gan", "--aggregate-temperature", "0.5"}),
+          {1, 28, 28, 10}, 2)
+          .aggregation;
+  CHECK(how.rule == AggregationRule::kUaGan);
+  CHECK(how.temperature == 0.5);
+  CHECK(train_error({"--aggregate", "median"}) ==
+        "aggregate must be one of mean, shard-size, gman, f2a, ua-gan, is "
+        "'median'");
+}
+
 TEST_CASE("local peers need data and no address") {
   CHECK(train({}).bind == "tcp://127.0.0.1:5555");
   CHECK(train({}).min_peers == 1);
