@@ -14,7 +14,8 @@ packages_build=(
   libopenblas0-pthread
 )
 packages_data=(dataset-fashion-mnist)
-packages_test=(catch2 python3-zmq python3-msgpack python3-torch python3-numpy)
+packages_test=(catch2 python3-zmq python3-msgpack python3-torch python3-numpy
+  python3-scipy)
 packages_bench=(libbenchmark-dev python3-torch python3-numpy)
 
 # install_packages PACKAGE...: installs those that are missing; asks nothing.
