@@ -118,36 +118,48 @@ void ServerShell::Impl::apply(const ReportRound& e) {
   if (round == options.rounds ||
       (options.samples_every > 0 && round % options.samples_every == 0))
     draw_samples(e.round);
+  if (evaluator != nullptr &&
+      (round == options.rounds || round % options.evaluate_every == 0))
+    evaluate(e.round);
 }
 
 void ServerShell::Impl::end_tick() {
   if (tick.empty()) return;
-  const StatsRecord record = tick.finish(coordinator.live_peers());
+  StatsRecord record = tick.finish(coordinator.live_peers());
+  if (evaluator != nullptr && record.round == options.rounds)
+    last_record = std::move(record);
+  else
+    write_record(std::move(record));
+}
+
+void ServerShell::Impl::write_record(StatsRecord record) {
+  record.evaluation = std::exchange(evaluation, std::nullopt);
   if (const auto appended = stats->append(to_json(record)); !appended)
     spdlog::warn("{}", appended.error().message);
   progress->tick(record);
 }
 
 void ServerShell::Impl::draw_samples(Round round) {
-  write_copy(picture_copy, "cannot draw the samples", [this, round]() -> Task {
-    sampler = trainer->sampler(std::move(sampler));
-    return [this, round]() -> std::function<void()> {
-      const Blob images = sampler->sample(kGridImages, {}, options.seed);
-      char name[32];
-      std::snprintf(name, sizeof name, "%06llu.png",
-                    static_cast<unsigned long long>(round.value));
-      const auto written =
-          write_image_grid(directory.samples() / name, images, kGridColumns);
-      if (written) return {};
-      return [why = written.error().message] { spdlog::warn("{}", why); };
-    };
-  });
+  write_copy(
+      files, picture_copy, "cannot draw the samples", [this, round]() -> Task {
+        sampler = trainer->sampler(std::move(sampler));
+        return [this, round]() -> std::function<void()> {
+          const Blob images = sampler->sample(kGridImages, {}, options.seed);
+          char name[32];
+          std::snprintf(name, sizeof name, "%06llu.png",
+                        static_cast<unsigned long long>(round.value));
+          const auto written = write_image_grid(directory.samples() / name,
+                                                images, kGridColumns);
+          if (written) return {};
+          return [why = written.error().message] { spdlog::warn("{}", why); };
+        };
+      });
 }
 
 void ServerShell::Impl::apply(const SaveCheckpoint& e) {
   state.position = coordinator.position();
   const std::string meta = describe_run(state, *spec);
-  write_copy(checkpoint_copy, "cannot save a checkpoint",
+  write_copy(files, checkpoint_copy, "cannot save a checkpoint",
              [this, round = e.round, meta]() -> Task {
                return [this, round, meta,
                        copy = trainer->snapshot()]() -> std::function<void()> {
