@@ -15,6 +15,7 @@ using namespace mdgan;  // NOLINT: the program's own names
 
 ExitCode run(const ServerOptions& options) { return run_train(options); }
 ExitCode run(const SampleOptions& options) { return run_sample(options); }
+ExitCode run(const EvaluateOptions& options) { return run_evaluate(options); }
 ExitCode run(const ExportOptions& options) { return run_export(options); }
 ExitCode run(const VersionRequest&) {
   std::fputs(version_text("mdgan-server").c_str(), stdout);

@@ -21,6 +21,7 @@ Usage: mdgan-server COMMAND [--KEY VALUE ...]
 
   train      train a generator with peers
   sample     make a grid of pictures from a run
+  evaluate   measure how good a run's generator is: FID and others
   export     write a run's generator as safetensors
   --version  the version, and the libraries in use
   --help     this text; after a command, what that command can do
@@ -110,10 +111,15 @@ Result<ServerOptions> resolve(ServerOptions o) {
     return usage(fmt::format(
         "name must do for a folder, without '/' and a '.' in front, is '{}'",
         o.name));
-  if (!o.data.empty()) {
+  if (o.evaluate_every > 0 && o.evaluate_data.empty() && o.data.empty())
+    return usage(
+        "evaluate-every needs images to compare with: give their folder with "
+        "--evaluate-data DIR");
+  for (std::string* path : {&o.data, &o.evaluate_data, &o.evaluate_features}) {
+    if (path->empty()) continue;
     std::error_code ignored;  // then the path stays as it was given
-    const auto absolute = std::filesystem::absolute(o.data, ignored);
-    if (!ignored) o.data = absolute.lexically_normal().string();
+    const auto absolute = std::filesystem::absolute(*path, ignored);
+    if (!ignored) *path = absolute.lexically_normal().string();
   }
   return o;
 }
@@ -144,22 +150,24 @@ Result<ParsedCommand> parse_server_options(int argc, const char* const* argv) {
       argv, static_cast<std::size_t>(std::max(argc, 0)));
   if (arguments.size() < 2)
     return usage(
-        "no command: mdgan-server train|sample|export; see mdgan-server "
-        "--help");
+        "no command: mdgan-server train|sample|evaluate|export; see "
+        "mdgan-server --help");
   const std::string_view command = arguments[1];
   const auto rest = arguments.subspan(2);
   if (command == "train") return parse_train(rest);
   if (command == "sample") return parse_sample(rest);
+  if (command == "evaluate") return parse_evaluate(rest);
   if (command == "export") return parse_export(rest);
   if (command == "--version") return ParsedCommand(VersionRequest{});
   if (asks_for_help(arguments.subspan(1, 1)))
     return ParsedCommand(HelpRequest{std::string(kCommands)});
-  constexpr std::array<std::string_view, 3> kNames{"train", "sample", "export"};
-  return usage(
-      fmt::format("unknown command '{}'{}", command,
-                  nearest(command, kNames)
-                      ? suggestion(command, kNames)
-                      : ": it is one of train, sample, export, --help"));
+  constexpr std::array<std::string_view, 4> kNames{"train", "sample",
+                                                   "evaluate", "export"};
+  return usage(fmt::format(
+      "unknown command '{}'{}", command,
+      nearest(command, kNames)
+          ? suggestion(command, kNames)
+          : ": it is one of train, sample, evaluate, export, --help"));
 }
 
 std::string effective_configuration(const ServerOptions& options) {

@@ -1,5 +1,6 @@
-// What a user can ask of mdgan-server: `train`, `sample` and `export`, with
-// their options. configs/server.ini documents the keys of `train`.
+// What a user can ask of mdgan-server: `train`, `sample`, `evaluate` and
+// `export`, with their options. configs/server.ini documents the keys of
+// `train`.
 #pragma once
 
 #include <array>
@@ -76,6 +77,12 @@ struct ServerOptions {
   Seconds quorum_timeout{300};
   Seconds swap_timeout{60};
 
+  std::uint64_t evaluate_every = 0;
+  std::string evaluate_data;  // parsed: absolute; empty: data
+  std::uint32_t evaluate_samples = 10'000;
+  std::string evaluate_features;  // parsed: absolute, or empty
+  std::string evaluate_cache;
+
   std::string device = "cpu";
   Precision precision = Precision::kFloat32;
   std::uint32_t threads = 1;
@@ -101,6 +108,18 @@ struct SampleOptions {
   std::optional<std::uint64_t> seed;  // nothing: the run's own
 };
 
+// `mdgan-server evaluate`: how good a run's generator is.
+struct EvaluateOptions {
+  std::string run;
+  std::string data;         // empty: the run's own
+  std::uint64_t round = 0;  // of the checkpoint; 0: the newest
+  bool all = false;         // every checkpoint there is
+  std::uint32_t samples = 10'000;
+  std::string features;  // empty: the run's own
+  bool no_ema = false;
+  std::string cache;  // empty: the run's own
+};
+
 // `mdgan-server export`: the generator's weights alone.
 struct ExportOptions {
   std::string run;
@@ -114,8 +133,9 @@ struct HelpRequest {
   std::string text;
 };
 
-using ParsedCommand = std::variant<ServerOptions, SampleOptions, ExportOptions,
-                                   VersionRequest, HelpRequest>;
+using ParsedCommand =
+    std::variant<ServerOptions, SampleOptions, EvaluateOptions, ExportOptions,
+                 VersionRequest, HelpRequest>;
 
 // Reads the command line and the files it names. Errors have ExitCode::kUsage.
 Result<ParsedCommand> parse_server_options(int argc, const char* const* argv);

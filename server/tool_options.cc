@@ -18,6 +18,21 @@ Example: eight pictures of each of the classes 0 and 7
   mdgan-server sample --run runs/00001-mnist-mlp --count 16 --classes 0,7
 )";
 
+constexpr std::string_view kEvaluateIntro =
+    R"(Measures the generator of a run's checkpoint against real images, under the
+names that torch-fidelity uses, and puts the results into the run's
+metric-*.jsonl.
+
+Usage: mdgan-server evaluate --run DIR [--KEY VALUE ...]
+
+)";
+constexpr std::string_view kEvaluateExample = R"(
+Examples
+  mdgan-server evaluate --run runs/00001-mnist-mlp --all
+with 500 images, as the paper does
+  mdgan-server evaluate --run runs/00001-mnist-mlp --samples 500
+)";
+
 constexpr std::string_view kExportIntro =
     R"(Writes the generator of a run's checkpoint as a safetensors file, with
 PyTorch's names and shapes.
@@ -113,6 +128,46 @@ Result<ParsedCommand> parse_sample(std::span<const char* const> arguments) {
                                      std::string(kSampleExample)});
   if (auto done = table.parse(arguments, no_files); !done) return done.error();
   if (o.run.empty()) return run_is_missing();
+  return ParsedCommand(std::move(o));
+}
+
+Result<ParsedCommand> parse_evaluate(std::span<const char* const> arguments) {
+  EvaluateOptions o;
+  OptionTable table(
+      {{"Options",
+        {{"run", &o.run, "DIR", "The run's folder. Required."},
+         {"data", &o.data, "DIR",
+          "The real images: the test part of MNIST or CIFAR-10 files, or a "
+          "tenth of a folder's. Without it: the run's evaluate-data or data."},
+         {"round",
+          &o.round,
+          "N",
+          "Of the checkpoint of this round. 0: of the newest.",
+          {0, 1e12}},
+         {"all", &o.all, "", "Of every checkpoint there is."},
+         {"samples",
+          &o.samples,
+          "N",
+          "Generated images, and at most as many real ones.",
+          {20, 50'000}},
+         {"features", &o.features, "FILE",
+          "A TorchScript module that gives the features, such as StyleGAN's "
+          "inception-2015-12-05.pt. Without it: as the run does; by default "
+          "with a classifier, trained once on the data."},
+         {"no-ema", &o.no_ema, "",
+          "Of the weights under training rather than their moving average; "
+          "the results are only printed."},
+         {"cache", &o.cache, "DIR",
+          "Where trained classifiers are kept. Without it: the run's "
+          "evaluate-cache, or ~/.cache/mdgan."}}}});
+  if (asks_for_help(arguments))
+    return ParsedCommand(HelpRequest{std::string(kEvaluateIntro) +
+                                     table.help() +
+                                     std::string(kEvaluateExample)});
+  if (auto done = table.parse(arguments, no_files); !done) return done.error();
+  if (o.run.empty()) return run_is_missing();
+  if (o.all && o.round > 0)
+    return Error{"--all and --round exclude each other", ExitCode::kUsage};
   return ParsedCommand(std::move(o));
 }
 

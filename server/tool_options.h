@@ -9,6 +9,7 @@ namespace mdgan {
 
 // `arguments` are those after the command.
 Result<ParsedCommand> parse_sample(std::span<const char* const> arguments);
+Result<ParsedCommand> parse_evaluate(std::span<const char* const> arguments);
 Result<ParsedCommand> parse_export(std::span<const char* const> arguments);
 
 }  // namespace mdgan

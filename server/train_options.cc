@@ -255,6 +255,32 @@ OptionGroup machine_group(ServerOptions& o) {
             {1, 256}}}};
 }
 
+OptionGroup evaluation_group(ServerOptions& o) {
+  return {
+      "How good the generator is",
+      {{"evaluate-every",
+        &o.evaluate_every,
+        "ROUNDS",
+        "Measure FID and others every so many rounds and after the last, "
+        "beside training. 0: never.",
+        {0, 1e9}},
+       {"evaluate-data", &o.evaluate_data, "DIR",
+        "The real images: the test part of MNIST or CIFAR-10 files, or a tenth "
+        "of a folder's. Empty: data."},
+       {"evaluate-samples",
+        &o.evaluate_samples,
+        "N",
+        "Generated images, and at most as many real ones. FID depends on it: "
+        "10000 is customary, the paper has 500.",
+        {20, 50'000}},
+       {"evaluate-features", &o.evaluate_features, "FILE",
+        "A TorchScript module that gives the features, such as StyleGAN's "
+        "inception-2015-12-05.pt. Empty: a classifier, trained once on "
+        "evaluate-data."},
+       {"evaluate-cache", &o.evaluate_cache, "DIR",
+        "Where trained classifiers are kept. Empty: ~/.cache/mdgan."}}};
+}
+
 OptionGroup run_group(ServerOptions& o) {
   constexpr OptionRange kRounds{0, 1e9};
   return {
@@ -299,7 +325,8 @@ OptionTable train_table(ServerOptions& options) {
   return OptionTable({run_group(options), peers_group(options),
                       wire_group(options), algorithm_group(options),
                       model_group(options), optimisation_group(options),
-                      faults_group(options), machine_group(options)});
+                      faults_group(options), evaluation_group(options),
+                      machine_group(options)});
 }
 
 }  // namespace mdgan

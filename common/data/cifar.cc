@@ -11,13 +11,23 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr int kFiles = 5;
 constexpr ImageShape kShape{3, 32, 32, 10};
 constexpr std::size_t kImageBytes = std::size_t{3} * 32 * 32;
 constexpr std::size_t kRecordBytes = 1 + kImageBytes;
 
-fs::path file_path(const fs::path& directory, int number) {
-  return directory / fmt::format("data_batch_{}.bin", number);
+// Those of the part that exist.
+std::vector<fs::path> files_of(const fs::path& directory, DataPart part) {
+  std::vector<fs::path> files;
+  if (part == DataPart::kTest)
+    files.push_back(directory / "test_batch.bin");
+  else
+    for (int i = 1; i <= 5; ++i)
+      files.push_back(directory / fmt::format("data_batch_{}.bin", i));
+  std::erase_if(files, [](const fs::path& file) {
+    std::error_code ignored;
+    return !fs::exists(file, ignored);
+  });
+  return files;
 }
 
 Result<void> append(const fs::path& path, Dataset& data) {
@@ -46,23 +56,16 @@ Result<void> append(const fs::path& path, Dataset& data) {
 
 }  // namespace
 
-bool has_cifar_files(const fs::path& directory) {
-  std::error_code ignored;
-  for (int i = 1; i <= kFiles; ++i)
-    if (fs::exists(file_path(directory, i), ignored)) return true;
-  return false;
+bool has_cifar_files(const fs::path& directory, DataPart part) {
+  return !files_of(directory, part).empty();
 }
 
-Result<Dataset> load_cifar(const fs::path& directory) {
+Result<Dataset> load_cifar(const fs::path& directory, DataPart part) {
   Dataset data;
   data.shape = kShape;
-  for (int i = 1; i <= kFiles; ++i) {
-    const fs::path path = file_path(directory, i);
-    std::error_code ignored;
-    if (!fs::exists(path, ignored)) continue;
-    const Result<void> appended = append(path, data);
-    if (!appended) return appended.error();
-  }
+  for (const fs::path& path : files_of(directory, part))
+    if (const auto appended = append(path, data); !appended)
+      return appended.error();
   for (std::uint32_t i = 0; i < kShape.classes; ++i)
     data.class_names.push_back(std::to_string(i));
   return data;

@@ -9,10 +9,12 @@
 
 namespace mdgan {
 
-// Whether the directory holds one of the five training files.
-bool has_cifar_files(const std::filesystem::path& directory);
+// Whether the directory holds one of the part's files: five for training, one
+// for testing.
+bool has_cifar_files(const std::filesystem::path& directory, DataPart part);
 
 // Fails with kData like load_dataset().
-Result<Dataset> load_cifar(const std::filesystem::path& directory);
+Result<Dataset> load_cifar(const std::filesystem::path& directory,
+                           DataPart part);
 
 }  // namespace mdgan

@@ -16,7 +16,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-Result<Dataset> load(const fs::path& directory) {
+Result<Dataset> load(const fs::path& directory, DataPart part) {
   std::error_code code;
   const fs::file_status status = fs::status(directory, code);
   const auto bad = [&directory](std::string_view what) {
@@ -28,16 +28,16 @@ Result<Dataset> load(const fs::path& directory) {
   if (code) return bad(code.message());
   if (!fs::is_directory(status))
     return bad("is not a directory; give the one that holds the data set");
-  if (has_idx_files(directory)) return load_idx(directory);
-  if (has_cifar_files(directory)) return load_cifar(directory);
+  if (has_idx_files(directory, part)) return load_idx(directory, part);
+  if (has_cifar_files(directory, part)) return load_cifar(directory, part);
   return load_image_folder(directory);
 }
 
 }  // namespace
 
-Result<Dataset> load_dataset(const fs::path& directory) {
+Result<Dataset> load_dataset(const fs::path& directory, DataPart part) {
   try {
-    Result<Dataset> data = load(directory);
+    Result<Dataset> data = load(directory, part);
     // Shards name their images by 32-bit numbers.
     if (data && data->size() > std::numeric_limits<std::uint32_t>::max())
       return Error{fmt::format("{}: has {} images, more than 2^32 - 1",
@@ -49,6 +49,11 @@ Result<Dataset> load_dataset(const fs::path& directory) {
         fmt::format("{}: cannot be loaded: {}", directory.string(), e.what()),
         ExitCode::kData};
   }
+}
+
+bool has_test_part(const fs::path& directory) {
+  return has_idx_files(directory, DataPart::kTest) ||
+         has_cifar_files(directory, DataPart::kTest);
 }
 
 std::vector<std::uint32_t> cut_shard(std::size_t size, std::uint32_t index,

@@ -23,15 +23,24 @@ struct Dataset {
   }
 };
 
-// Reads the training part of a data set; the layout is recognised by its files:
-//   MNIST     train-images-idx3-ubyte[.gz], train-labels-idx1-ubyte[.gz]
-//   CIFAR-10  data_batch_1.bin ... data_batch_5.bin (whichever exist)
+// What the publishers of a data set keep apart.
+enum class DataPart { kTrain, kTest };
+
+// Reads a part of a data set; the layout is recognised by its files:
+//   MNIST     train-images-idx3-ubyte[.gz], train-labels-idx1-ubyte[.gz]; of
+//             the test part t10k- instead of train-
+//   CIFAR-10  data_batch_1.bin ... data_batch_5.bin (whichever exist);
+//             test_batch.bin
 //   folder    PNG/JPEG files, either all directly inside (no labels) or in
-//             subfolders, one per class, in the order of their names
+//             subfolders, one per class, in the order of their names; it has
+//             no test part
 // Pixels are not resized: images of different sizes are an error. On any damage
 // the error (ExitCode::kData) names the file, the byte offset or image index,
 // what was expected and what was found. Never throws.
-Result<Dataset> load_dataset(const std::filesystem::path& directory);
+// REQUIRES: kTest only where has_test_part().
+Result<Dataset> load_dataset(const std::filesystem::path& directory,
+                             DataPart part = DataPart::kTrain);
+bool has_test_part(const std::filesystem::path& directory);
 
 // Shard `index` of cut_evenly() (common/data/partition.h), when one is enough.
 // REQUIRES: index < count.

@@ -16,8 +16,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr const char* kImages = "train-images-idx3-ubyte";
-constexpr const char* kLabels = "train-labels-idx1-ubyte";
 constexpr std::uint32_t kClasses = 10;
 constexpr std::uint32_t kUnsignedBytes = 0x08;  // the element type we read
 
@@ -33,6 +31,17 @@ struct IdxArray {
 
 Error bad(std::string_view path, std::string_view what) {
   return {fmt::format("{}: {}", path, what), ExitCode::kData};
+}
+
+struct Names {
+  const char* images;
+  const char* labels;
+};
+
+Names names_of(DataPart part) {
+  if (part == DataPart::kTest)
+    return {"t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"};
+  return {"train-images-idx3-ubyte", "train-labels-idx1-ubyte"};
 }
 
 std::optional<fs::path> find(const fs::path& directory, const char* name) {
@@ -118,20 +127,22 @@ Result<IdxArray> read_idx(const fs::path& path, std::uint32_t rank) {
 
 }  // namespace
 
-bool has_idx_files(const fs::path& directory) {
-  return find(directory, kImages) || find(directory, kLabels);
+bool has_idx_files(const fs::path& directory, DataPart part) {
+  const Names names = names_of(part);
+  return find(directory, names.images) || find(directory, names.labels);
 }
 
-Result<Dataset> load_idx(const fs::path& directory) {
-  for (const char* name : {kImages, kLabels})
+Result<Dataset> load_idx(const fs::path& directory, DataPart part) {
+  const Names names = names_of(part);
+  for (const char* name : {names.images, names.labels})
     if (!find(directory, name))
       return bad(directory.string(),
                  fmt::format("{}[.gz] is missing; put it beside the other "
                              "file of the data set",
                              name));
-  const Result<IdxArray> images = read_idx(*find(directory, kImages), 3);
+  const Result<IdxArray> images = read_idx(*find(directory, names.images), 3);
   if (!images) return images.error();
-  const Result<IdxArray> labels = read_idx(*find(directory, kLabels), 1);
+  const Result<IdxArray> labels = read_idx(*find(directory, names.labels), 1);
   if (!labels) return labels.error();
   if (images->dims[0] != labels->dims[0])
     return bad(images->path,

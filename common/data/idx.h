@@ -9,10 +9,10 @@
 
 namespace mdgan {
 
-// Whether the directory holds one of the two training files.
-bool has_idx_files(const std::filesystem::path& directory);
+// Whether the directory holds one of the part's two files.
+bool has_idx_files(const std::filesystem::path& directory, DataPart part);
 
 // Fails with kData like load_dataset().
-Result<Dataset> load_idx(const std::filesystem::path& directory);
+Result<Dataset> load_idx(const std::filesystem::path& directory, DataPart part);
 
 }  // namespace mdgan

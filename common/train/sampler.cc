@@ -6,8 +6,9 @@
 #include <algorithm>
 #include <stdexcept>
 #include <utility>
+#include <vector>
 
-#include "common/base/random.h"
+#include "server/train/purposes.h"
 #include "common/models/model.h"
 #include "common/tensor/guard.h"
 #include "common/tensor/tensor_blob.h"
@@ -55,13 +56,26 @@ void Sampler::copy(const Generator& other) {
 
 Blob Sampler::sample(std::uint32_t count, std::span<const std::int32_t> classes,
                      std::uint64_t seed) const {
+  return draw(count, classes, Random(seed, Purpose::kSampleGrid));
+}
+
+Blob Sampler::evaluation_batch(std::uint32_t number, std::uint32_t first,
+                               std::uint32_t count, std::uint64_t seed) const {
+  std::vector<std::int32_t> classes;
+  if (spec_.condition != Condition::kNone)
+    for (std::uint32_t i = first; i < first + count; ++i)
+      classes.push_back(static_cast<std::int32_t>(i % spec_.image.classes));
+  return draw(count, classes, Random(seed, kEvaluation, number));
+}
+
+Blob Sampler::draw(std::uint32_t count, std::span<const std::int32_t> classes,
+                   Random random) const {
   return plain_exceptions([&] {
     const torch::NoGradGuard no_grad;
     const torch::Device device = model_->parameters().front().device();
     torch::Tensor z = torch::empty({count, spec_.latent});
-    Random(seed, Purpose::kSampleGrid)
-        .fill_normal(
-            {z.data_ptr<float>(), static_cast<std::size_t>(z.numel())});
+    random.fill_normal(
+        {z.data_ptr<float>(), static_cast<std::size_t>(z.numel())});
     const torch::Tensor y = labels_of(spec_, count, classes);
     torch::Tensor images = torch::empty(
         {count, spec_.image.channels, spec_.image.height, spec_.image.width});

@@ -9,6 +9,7 @@ namespace mdgan {
 
 ExitCode run_train(const ServerOptions& options);
 ExitCode run_sample(const SampleOptions& options);
+ExitCode run_evaluate(const EvaluateOptions& options);
 ExitCode run_export(const ExportOptions& options);
 
 // Prints "mdgan-server: MESSAGE" and returns the error's code.

@@ -14,6 +14,7 @@
 #include "peer/io/peer_host.h"
 #include "server/commands/commands.h"
 #include "server/commands/local_data.h"
+#include "server/commands/make_evaluator.h"
 #include "server/io/server_shell.h"
 
 namespace mdgan {
@@ -95,9 +96,15 @@ ExitCode train_in(const ServerOptions& options, const RunDirectory& directory,
   if (options.local_peers > 0)
     shards = cut_local_data(options, directory, *data);
   if (!shards) return report(shards.error());
+  std::unique_ptr<Evaluator> evaluator;
+  if (options.evaluate_every > 0) {
+    auto made = make_evaluator(options);
+    if (!made) return report(made.error());
+    evaluator = std::move(*made);
+  }
   zmq::context_t context;
-  ServerShell shell(context, options, directory, std::move(state), *image,
-                    stop);
+  ServerShell shell(context, options, directory, std::move(state), *image, stop,
+                    evaluator.get());
   if (const auto opened = shell.open(); !opened) return report(opened.error());
   if (!shell.endpoint().empty())
     spdlog::info("peers connect to {}", shell.endpoint());
@@ -170,6 +177,10 @@ ExitCode run_train(const ServerOptions& options) {
     spdlog::info("goes on after round {}", state.position.completed.value);
     if (const auto cut =
             truncate_after_round(directory->stats(), state.position.completed);
+        !cut)
+      return report(cut.error());
+    if (const auto cut =
+            truncate_evaluations(directory->path(), state.position.completed);
         !cut)
       return report(cut.error());
   }

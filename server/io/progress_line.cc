@@ -103,13 +103,17 @@ void RemainingTime::add(double seconds_per_round) {
 std::string progress_text(const StatsRecord& record, std::uint64_t rounds,
                           double seconds_left, std::uint64_t total_sent,
                           std::uint64_t total_received) {
-  return fmt::format(
+  std::string text = fmt::format(
       "round {}/{}  {:.1f} rounds/s  {} left  D {:.3f}  G {:.3f}  {} peer{}  "
       "sent {}  received {}",
       record.round, rounds, record.rounds_per_second,
       duration_text(seconds_left), record.d_loss, record.g_loss, record.peers,
       record.peers == 1 ? "" : "s", bytes_text(total_sent),
       bytes_text(total_received));
+  if (record.evaluation)
+    text += fmt::format("  {} at {}", summary(*record.evaluation),
+                        record.evaluation->round);
+  return text;
 }
 
 Result<std::unique_ptr<ProgressLine>> ProgressLine::open(
@@ -147,7 +151,10 @@ ProgressLine::~ProgressLine() {
   spdlog::set_default_logger(std::move(logger));
 }
 
-void ProgressLine::tick(const StatsRecord& record) {
+void ProgressLine::tick(const StatsRecord& finished) {
+  StatsRecord record = finished;
+  if (record.evaluation) evaluation_ = record.evaluation;
+  record.evaluation = evaluation_;
   remaining_.add(record.seconds_per_round);
   total_sent_ += record.bytes_sent;
   total_received_ += record.bytes_received;

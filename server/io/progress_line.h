@@ -29,7 +29,8 @@ class RemainingTime {
 };
 
 // "round 1200/10000  45.1 rounds/s  3:15 left  D 1.312  G 0.904  4 peers
-// sent 9.4 MiB  received 4.7 MiB"; the bytes are totals.
+// sent 9.4 MiB  received 4.7 MiB"; the bytes are totals. With an evaluation
+// also "FID 88.10  score 8.62 at 1000".
 std::string progress_text(const StatsRecord& record, std::uint64_t rounds,
                           double seconds_left, std::uint64_t total_sent,
                           std::uint64_t total_received);
@@ -54,6 +55,7 @@ class ProgressLine {
   ProgressLine(const ProgressLine&) = delete;
   ProgressLine& operator=(const ProgressLine&) = delete;
 
+  // Shows the newest evaluation until there is another.
   void tick(const StatsRecord& record);
 
  private:
@@ -65,6 +67,7 @@ class ProgressLine {
   RemainingTime remaining_;
   std::uint64_t total_sent_ = 0;
   std::uint64_t total_received_ = 0;
+  std::optional<EvaluationRecord> evaluation_;
 };
 
 }  // namespace mdgan

@@ -116,6 +116,10 @@ void ServerShell::Impl::apply(const ReportRound& e) {
       (options.samples_every > 0 &&
        passes(round, e.steps, options.samples_every)))
     draw_samples(e.round);
+  if (evaluator != nullptr &&
+      (round == options.rounds ||
+       passes(round, e.steps, options.evaluate_every)))
+    evaluate(e.round);
 }
 
 void ServerShell::Impl::end_tick() {
@@ -126,6 +130,14 @@ void ServerShell::Impl::end_tick() {
   // Nothing leaves the machine.
   if (options.algorithm == Training::kStandalone)
     record.bytes_sent = record.bytes_sent_apart = record.bytes_received = 0;
+  if (evaluator != nullptr && record.round == options.rounds)
+    last_record = std::move(record);
+  else
+    write_record(std::move(record));
+}
+
+void ServerShell::Impl::write_record(StatsRecord record) {
+  record.evaluation = std::exchange(evaluation, std::nullopt);
   if (const auto appended = stats->append(to_json(record)); !appended)
     spdlog::warn("{}", appended.error().message);
   progress->tick(record);
@@ -140,25 +152,26 @@ std::uint64_t ServerShell::Impl::bytes_swapped() const {
 }
 
 void ServerShell::Impl::draw_samples(Round round) {
-  write_copy(picture_copy, "cannot draw the samples", [this, round]() -> Task {
-    sampler = trainer->generator().sampler(std::move(sampler));
-    return [this, round]() -> std::function<void()> {
-      const Blob images = sampler->sample(kGridImages, {}, options.seed);
-      char name[32];
-      std::snprintf(name, sizeof name, "%06llu.png",
-                    static_cast<unsigned long long>(round.value));
-      const auto written =
-          write_image_grid(directory.samples() / name, images, kGridColumns);
-      if (written) return {};
-      return [why = written.error().message] { spdlog::warn("{}", why); };
-    };
-  });
+  write_copy(
+      files, picture_copy, "cannot draw the samples", [this, round]() -> Task {
+        sampler = trainer->generator().sampler(std::move(sampler));
+        return [this, round]() -> std::function<void()> {
+          const Blob images = sampler->sample(kGridImages, {}, options.seed);
+          char name[32];
+          std::snprintf(name, sizeof name, "%06llu.png",
+                        static_cast<unsigned long long>(round.value));
+          const auto written = write_image_grid(directory.samples() / name,
+                                                images, kGridColumns);
+          if (written) return {};
+          return [why = written.error().message] { spdlog::warn("{}", why); };
+        };
+      });
 }
 
 void ServerShell::Impl::apply(const SaveCheckpoint& e) {
   state.position = coordinator.position();
   const std::string meta = describe_run(state, *spec);
-  write_copy(checkpoint_copy, "cannot save a checkpoint",
+  write_copy(files, checkpoint_copy, "cannot save a checkpoint",
              [this, round = e.round, meta]() -> Task {
                return [this, round, meta,
                        copy = trainer->snapshot()]() -> std::function<void()> {

@@ -1,6 +1,7 @@
 #include "server/io/server_shell.h"
 
 #include <spdlog/spdlog.h>
+#include <sys/resource.h>
 
 #include <algorithm>
 #include <cstring>
@@ -80,11 +81,21 @@ std::function<void()> compute_with(std::uint32_t threads) {
   return [threads] { set_compute_threads(static_cast<int>(threads)); };
 }
 
+// Training goes first.
+std::function<void()> evaluate_with(std::uint32_t threads) {
+  return [threads] {
+    // Linux has this for each thread; where it fails they share alike.
+    (void)::setpriority(PRIO_PROCESS, 0, 10);
+    set_compute_threads(static_cast<int>(threads));
+  };
+}
+
 }  // namespace
 
 ServerShell::Impl::Impl(zmq::context_t& c, const ServerOptions& o,
                         const RunDirectory& d, RunState s,
-                        const std::optional<ImageShape>& image, int stop)
+                        const std::optional<ImageShape>& image, int stop,
+                        Evaluator* measures)
     : context(c),
       options(o),
       directory(d),
@@ -92,6 +103,9 @@ ServerShell::Impl::Impl(zmq::context_t& c, const ServerOptions& o,
       stop_descriptor(stop),
       coordinator(coordinator_config(o, state, image), state.position),
       store(d.checkpoints(), o.keep_last, o.keep_every),
+      evaluator(measures),
+      evaluation_pool(measures == nullptr ? 0 : 1, evaluate_with(o.threads)),
+      evaluations(evaluation_pool),
       file_pool(1, compute_with(o.threads)),
       files(file_pool),
       pool(1, compute_with(o.threads)),
@@ -125,6 +139,7 @@ Finish ServerShell::Impl::run(ProgressLine& line) {
   handle_events();
   while (!finished || tasks > 0) poll();
   end_tick();
+  if (last_record) write_record(std::move(*last_record));
   router->set(zmq::sockopt::linger, 2000);  // the goodbyes get their moment
   return outcome.value_or(*finished);
 }
@@ -199,13 +214,14 @@ std::function<void()> ServerShell::Impl::generator_failure(std::string what) {
   };
 }
 
-void ServerShell::Impl::write_copy(Permits& permits, const char* action,
+void ServerShell::Impl::write_copy(Strand& writer, Permits& permits,
+                                   const char* action,
                                    std::function<Task()> take) {
   ++tasks;
-  strand.post([this, &permits, action, take = std::move(take)] {
+  strand.post([this, &writer, &permits, action, take = std::move(take)] {
     try {
       const auto permit = permits.take();
-      files.post([this, action, permit, write = take()] {
+      writer.post([this, action, permit, write = take()] {
         try {
           come_back(write());
         } catch (const std::exception& e) {
@@ -340,9 +356,11 @@ void ServerShell::Impl::apply(const SendBatch& e) {
 
 ServerShell::ServerShell(zmq::context_t& context, const ServerOptions& options,
                          const RunDirectory& directory, RunState state,
-                         std::optional<ImageShape> image, int stop_descriptor)
+                         std::optional<ImageShape> image, int stop_descriptor,
+                         Evaluator* evaluator)
     : impl_(std::make_unique<Impl>(context, options, directory,
-                                   std::move(state), image, stop_descriptor)) {}
+                                   std::move(state), image, stop_descriptor,
+                                   evaluator)) {}
 
 ServerShell::~ServerShell() = default;
 

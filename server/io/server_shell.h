@@ -23,14 +23,18 @@ namespace mdgan {
 // Where hosts of local peers connect to, within the process.
 inline constexpr const char* kLocalEndpoint = "inproc://mdgan-server";
 
+class Evaluator;  // server/evaluate/evaluator.h
+
 class ServerShell {
  public:
   // `image` as known before any peer speaks: from the configuration or the
   // server's own data. `stop_descriptor` becomes readable when a person wants
-  // the run to stop; -1: nobody ever does.
+  // the run to stop; -1: nobody ever does. `evaluator` measures the generator
+  // every options.evaluate_every rounds; null: nobody does.
   ServerShell(zmq::context_t& context, const ServerOptions& options,
               const RunDirectory& directory, RunState state,
-              std::optional<ImageShape> image, int stop_descriptor);
+              std::optional<ImageShape> image, int stop_descriptor,
+              Evaluator* evaluator = nullptr);
   ~ServerShell();
   ServerShell(const ServerShell&) = delete;
   ServerShell& operator=(const ServerShell&) = delete;

@@ -78,13 +78,23 @@ struct ServerShell::Impl {
   Permits picture_copy{1};
   std::unique_ptr<Sampler> sampler;  // reused by whoever has picture_copy
 
+  // Evaluations too, but they may take longer than what is between them: some
+  // copies may wait before training has to.
+  Evaluator* evaluator;  // null: there are none
+  Permits evaluation_copies{4};
+  std::optional<EvaluationRecord> evaluation;  // for the next line
+  std::optional<StatsRecord> last_record;      // waits for the last evaluation
+  WorkerPool evaluation_pool;
+  Strand evaluations;
+
   WorkerPool file_pool;  // a training task may wait for this one's
   Strand files;
   WorkerPool pool;  // destroyed first: its tasks use the above
   Strand strand;
 
   Impl(zmq::context_t& c, const ServerOptions& o, const RunDirectory& d,
-       RunState s, const std::optional<ImageShape>& image, int stop);
+       RunState s, const std::optional<ImageShape>& image, int stop,
+       Evaluator* measures);
 
   Result<void> open();
   Finish run(ProgressLine& line);
@@ -115,15 +125,17 @@ struct ServerShell::Impl {
   using Task = std::function<std::function<void()>()>;
   void train(Task work);
   // `take` makes a copy on the training strand and returns what makes a file of
-  // it; an exception there is reported as "ACTION: why".
-  void write_copy(Permits& permits, const char* action,
+  // it on the strand `writer`; an exception is reported as "ACTION: why".
+  void write_copy(Strand& writer, Permits& permits, const char* action,
                   std::function<Task()> take);
   void come_back(std::function<void()> then);  // a task, to the loop
   std::function<void()> generator_failure(std::string what);
   void end_tick();
   // That peers have sent each other so far: the server does not see them.
   std::uint64_t bytes_swapped() const;
+  void write_record(StatsRecord record);
   void draw_samples(Round round);
+  void evaluate(Round round);
 };
 
 }  // namespace mdgan

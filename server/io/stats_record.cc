@@ -6,7 +6,7 @@ namespace mdgan {
 
 std::string to_json(const StatsRecord& record) {
   const PhaseSeconds& seconds = record.seconds;
-  const nlohmann::ordered_json json{
+  nlohmann::ordered_json json{
       {"round", record.round},
       {"d_loss", record.d_loss},
       {"g_loss", record.g_loss},
@@ -25,6 +25,9 @@ std::string to_json(const StatsRecord& record) {
       {"bytes_swapped", record.bytes_swapped},
       {"peers", record.peers},
   };
+  if (record.evaluation)
+    json["metrics"] =
+        nlohmann::ordered_json::parse(to_json(*record.evaluation));
   return json.dump();
 }
 

@@ -2,7 +2,10 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
+
+#include "server/io/evaluation_record.h"
 
 namespace mdgan {
 
@@ -29,6 +32,7 @@ struct StatsRecord {
   std::uint64_t bytes_received = 0;
   std::uint64_t bytes_swapped = 0;  // tensors that peers sent each other
   std::uint32_t peers = 0;          // live ones, at the end of the tick
+  std::optional<EvaluationRecord> evaluation;  // the newest since the last line
 };
 
 // A JSON object without a line end; a value that is not finite becomes null.

@@ -100,6 +100,22 @@ TEST_CASE("MNIST is read, plain and compressed", "[dataset][idx]") {
   }
 }
 
+TEST_CASE("the test part is read where there is one", "[dataset]") {
+  const TemporaryDirectory dir;
+  write_text(dir / kImagesName, kImages);
+  write_text(dir / kLabelsName, kLabels);
+  CHECK_FALSE(has_test_part(dir.path()));
+  write_text(dir / "t10k-images-idx3-ubyte", idx_images(1, 2, 3, 6));
+  CHECK(has_test_part(dir.path()));
+  CHECK_FALSE(load_dataset(dir.path(), DataPart::kTest));
+  write_text(dir / "t10k-labels-idx1-ubyte", idx_labels(1, "\x04"));
+  const auto test = load_dataset(dir.path(), DataPart::kTest);
+  REQUIRE(test);
+  CHECK(test->size() == 1);
+  CHECK(test->labels == std::vector<std::int32_t>{4});
+  check_small_mnist(dir.path());
+}
+
 TEST_CASE("compressed MNIST of more than one piece is read", "[dataset][idx]") {
   const TemporaryDirectory dir;
   const std::uint32_t count = 4000;
@@ -246,6 +262,21 @@ TEST_CASE("CIFAR-10 is read from whichever files exist", "[dataset][cifar]") {
   CHECK(data->class_names[3] == "3");
   const std::string last = cifar_record(9, 'a').substr(1);
   CHECK(std::string(data->pixels.end() - 3072, data->pixels.end()) == last);
+}
+
+TEST_CASE("CIFAR-10's test part is its own file", "[dataset][cifar]") {
+  const TemporaryDirectory dir;
+  write_text(dir / "data_batch_1.bin", cifar_record(9, 'a'));
+  CHECK_FALSE(has_test_part(dir.path()));
+  write_text(dir / "test_batch.bin",
+             cifar_record(0, 'b') + cifar_record(3, 'c'));
+  CHECK(has_test_part(dir.path()));
+  const auto test = load_dataset(dir.path(), DataPart::kTest);
+  REQUIRE(test);
+  CHECK(test->labels == std::vector<std::int32_t>{0, 3});
+  const auto train = load_dataset(dir.path());
+  REQUIRE(train);
+  CHECK(train->labels == std::vector<std::int32_t>{9});
 }
 
 TEST_CASE("damaged CIFAR-10 files are refused", "[dataset][cifar]") {

@@ -426,7 +426,8 @@ TEST_CASE("the help names every key and keeps to 80 columns") {
     CHECK(peers.find("--" + key) != std::string::npos);
   for (const std::string& help :
        {train_help, peers, help_of({"--help"}), help_of({"-h"}),
-        help_of({"sample", "--help"}), help_of({"export", "--help"})}) {
+        help_of({"sample", "--help"}), help_of({"evaluate", "--help"}),
+        help_of({"export", "--help"})}) {
     std::istringstream lines(help);
     for (std::string line; std::getline(lines, line);) {
       INFO(line);
@@ -446,6 +447,19 @@ TEST_CASE("k is automatic, and never more than the peers") {
   CHECK(batches_per_round(options, 3) == 3);
   options.k = 1;
   CHECK(batches_per_round(options, 10) == 1);
+}
+
+TEST_CASE("evaluating needs images, and a run or one in training") {
+  CHECK_FALSE(server({"evaluate"}).ok());
+  CHECK_FALSE(server({"evaluate", "--run", "r", "--all", "--round", "5"}).ok());
+  const auto evaluate = server({"evaluate", "--run", "r", "--samples", "500"});
+  REQUIRE(evaluate.ok());
+  CHECK(std::get<EvaluateOptions>(*evaluate).samples == 500);
+  CHECK_FALSE(server({"train", "--evaluate-every", "10"}).ok());
+  const auto train = server(
+      {"train", "--evaluate-every", "10", "--evaluate-data", "/a/../data"});
+  REQUIRE(train.ok());
+  CHECK(std::get<ServerOptions>(*train).evaluate_data == "/data");
 }
 
 TEST_CASE("sample and export need a run") {

@@ -162,6 +162,79 @@ TEST_CASE("the progress text says how far, how fast and how well") {
         "sent 3.0 MiB  received 1.5 KiB");
 }
 
+EvaluationRecord some_evaluation(std::uint64_t round) {
+  EvaluationRecord record;
+  record.round = round;
+  record.samples = 10'000;
+  record.real_images = 9000;
+  record.features = "a network";
+  record.frechet_distance = 88.125;
+  record.kernel_distance_mean = 0.5;
+  record.precision = 0.25;
+  record.seconds.kernel = 1.5;
+  return record;
+}
+
+TEST_CASE("an evaluation is in the next statistics and on the progress line") {
+  StatsRecord stats = some_stats();
+  CHECK_FALSE(nlohmann::json::parse(to_json(stats)).contains("metrics"));
+  stats.evaluation = some_evaluation(40);
+  ClassScores& classes = stats.evaluation->classes.emplace();
+  classes.inception_score_mean = 8.5;
+  classes.histogram = {0.75, 0.25};
+  const auto metrics = nlohmann::json::parse(to_json(stats))["metrics"];
+  CHECK(metrics["round"] == 40);
+  CHECK(metrics["frechet_inception_distance"] == 88.125);
+  CHECK(metrics["kernel_inception_distance_mean"] == 0.5);
+  CHECK(metrics["precision"] == 0.25);
+  CHECK(metrics["inception_score_mean"] == 8.5);
+  CHECK(metrics["class_histogram"] == std::vector<double>{0.75, 0.25});
+  CHECK(metrics["features"] == "a network");
+  CHECK(metrics["seconds"] == 1.5);
+  const std::string text = progress_text(stats, 1000, 0, 0, 0);
+  CHECK(text.ends_with("  FID 88.12  score 8.50 at 40"));
+}
+
+TEST_CASE("evaluations are kept a file a metric, in the order of rounds") {
+  const TemporaryDirectory folder;
+  const fs::path file = folder / "metric-fid10k.jsonl";
+  const auto rounds = [&file] {
+    std::vector<std::uint64_t> found;
+    std::ifstream lines(file);
+    for (std::string line; std::getline(lines, line);)
+      found.push_back(nlohmann::json::parse(line)["round"]);
+    return found;
+  };
+  for (const std::uint64_t round : {200, 100, 300})
+    REQUIRE(keep_evaluation(folder.path(), some_evaluation(round)));
+  CHECK(rounds() == std::vector<std::uint64_t>{100, 200, 300});
+  EvaluationRecord better = some_evaluation(200);
+  better.frechet_distance = 7;
+  REQUIRE(keep_evaluation(folder.path(), better));
+  CHECK(rounds() == std::vector<std::uint64_t>{100, 200, 300});
+  std::ifstream lines(file);
+  std::string line;
+  std::getline(lines, line);
+  std::getline(lines, line);
+  const auto json = nlohmann::json::parse(line);
+  CHECK(json["metric"] == "fid10k");
+  CHECK(json["results"]["frechet_inception_distance"] == 7);
+  CHECK(json["samples"] == 10'000);
+  CHECK(json["real_images"] == 9000);
+  CHECK(json["features"] == "a network");
+  CHECK(json["seconds"] == 1.5);
+  CHECK(fs::exists(folder / "metric-kid10k.jsonl"));
+  CHECK(fs::exists(folder / "metric-pr10k.jsonl"));
+  CHECK_FALSE(fs::exists(folder / "metric-is10k.jsonl"));  // no classes
+  EvaluationRecord small = some_evaluation(100);
+  small.samples = 500;
+  REQUIRE(keep_evaluation(folder.path(), small));
+  CHECK(fs::exists(folder / "metric-fid500.jsonl"));
+
+  REQUIRE(truncate_evaluations(folder.path(), Round{200}));
+  CHECK(rounds() == std::vector<std::uint64_t>{100, 200});
+}
+
 TEST_CASE("the remaining time follows the latest speed") {
   RemainingTime remaining;
   remaining.add(10);

@@ -1,0 +1,127 @@
+#include <spdlog/spdlog.h>
+
+#include <cstdio>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "common/files/checkpoint_store.h"
+#include "common/tensor/precision.h"
+#include "server/commands/commands.h"
+#include "server/commands/make_evaluator.h"
+#include "server/commands/saved_generator.h"
+#include "server/io/run_directory.h"
+#include "common/train/sampler.h"
+
+namespace mdgan {
+namespace {
+
+// The run's options, with what the command line says instead.
+Result<ServerOptions> merged(const EvaluateOptions& given,
+                             ServerOptions options) {
+  if (!given.data.empty()) options.evaluate_data = given.data;
+  if (!given.features.empty()) options.evaluate_features = given.features;
+  if (!given.cache.empty()) options.evaluate_cache = given.cache;
+  options.evaluate_samples = given.samples;
+  if (options.evaluate_data.empty() && options.data.empty())
+    return Error{
+        "the run has no data of its own: give the real images with --data DIR",
+        ExitCode::kUsage};
+  return options;
+}
+
+// Draws from the weights under training where there is no moving average.
+Result<std::unique_ptr<Sampler>> make_sampler(SavedGenerator saved,
+                                              bool use_ema) {
+  if (!use_ema) {
+    saved.spec.ema = 0;
+    std::erase_if(saved.state.generator, [](const NamedBlob& tensor) {
+      return tensor.name.starts_with("ema.");
+    });
+  }
+  auto trainer = GeneratorTrainer::create(saved.spec, saved.options.device);
+  if (!trainer) return trainer.error();
+  if (const auto loaded = (*trainer)->load(saved.state.generator); !loaded)
+    return loaded.error();
+  return (*trainer)->sampler();
+}
+
+void print(const EvaluationRecord& r) {
+  std::printf(
+      "round %llu\n"
+      "  frechet_inception_distance     %.4f\n"
+      "  kernel_inception_distance      %.6f +- %.6f\n",
+      static_cast<unsigned long long>(r.round), r.frechet_distance,
+      r.kernel_distance_mean, r.kernel_distance_std);
+  if (r.classes)
+    std::printf("  inception_score                %.4f +- %.4f\n",
+                r.classes->inception_score_mean,
+                r.classes->inception_score_std);
+  std::printf("  precision, recall, f_score     %.4f  %.4f  %.4f\n",
+              r.precision, r.recall, r.f_score);
+  if (r.classes) {
+    std::printf(
+        "  class_distance                 %.4f\n"
+        "  class_histogram                ",
+        r.classes->distance);
+    for (const double share : r.classes->histogram) std::printf("%.3f ", share);
+    std::printf("\n");
+  }
+  const EvaluationRecord::Seconds& s = r.seconds;
+  std::printf(
+      "  %u generated and %u real images; features of %s\n"
+      "  %.1f s: images %.1f, features %.1f, FID %.1f, KID %.1f, precision and "
+      "recall %.1f\n",
+      r.samples, r.real_images, r.features.c_str(), s.total(), s.generate,
+      s.extract, s.frechet, s.kernel, s.neighbours);
+  std::fflush(stdout);
+}
+
+std::vector<Round> rounds_of(const EvaluateOptions& options) {
+  if (!options.all) return {{options.round}};
+  const CheckpointStore store(
+      std::filesystem::path(options.run) / "checkpoints", 1, 0);
+  std::vector<Round> rounds = store.rounds();
+  if (rounds.empty()) rounds.push_back({});  // whose loading says what is wrong
+  return rounds;
+}
+
+}  // namespace
+
+ExitCode run_evaluate(const EvaluateOptions& options) {
+  const std::vector<Round> rounds = rounds_of(options);
+  auto saved = load_generator(options.run, rounds.front());
+  if (!saved) return report(saved.error());
+  const auto run = merged(options, saved->options);
+  if (!run) return report(run.error());
+  if (const auto set = set_precision(run->precision, run->device); !set)
+    return report(set.error());
+  const auto evaluator = make_evaluator(*run);
+  if (!evaluator) return report(evaluator.error());
+
+  // Held while the results are written: training writes the same files.
+  std::optional<RunDirectory> directory;
+  if (!options.no_ema) {
+    auto opened = RunDirectory::reopen(options.run);
+    if (opened)
+      directory.emplace(std::move(*opened));
+    else
+      spdlog::warn("the results are only printed: {}", opened.error().message);
+  }
+  for (const Round round : rounds) {
+    saved = load_generator(options.run, round);
+    if (!saved) return report(saved.error());
+    const Round at = saved->state.position.completed;
+    const auto sampler = make_sampler(std::move(*saved), !options.no_ema);
+    if (!sampler) return report(sampler.error());
+    const auto measured = (*evaluator)->evaluate(**sampler, at, run->seed);
+    if (!measured) return report(measured.error());
+    print(*measured);
+    if (!directory) continue;
+    if (const auto kept = keep_evaluation(directory->path(), *measured); !kept)
+      return report(kept.error());
+  }
+  return ExitCode::kOk;
+}
+
+}  // namespace mdgan

@@ -1,0 +1,26 @@
+// The images that a generator is measured on.
+#pragma once
+
+#include <filesystem>
+
+#include "common/data/dataset.h"
+#include "protocol/result.h"
+
+namespace mdgan {
+
+struct EvaluationData {
+  Dataset train;  // for the classifier
+  Dataset test;   // what generated images are compared with
+};
+
+// The data set's own two parts (MNIST and CIFAR-10: 10,000 images to test on);
+// of data without a test part, a tenth held out at random, always the same one.
+// Fails like load_dataset(), also when there are fewer than 20 images.
+Result<EvaluationData> load_evaluation_data(
+    const std::filesystem::path& directory);
+
+// `count` of the images, in random order, always the same; all of them if there
+// are no more.
+Dataset pick_images(const Dataset& data, std::size_t count);
+
+}  // namespace mdgan

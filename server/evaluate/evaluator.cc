@@ -1,0 +1,168 @@
+#include "server/evaluate/evaluator.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cstring>
+#include <functional>
+#include <utility>
+#include <vector>
+
+#include "common/tensor/compact.h"
+#include "server/evaluate/classifier.h"
+#include "common/train/sampler.h"
+
+namespace mdgan {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr std::uint32_t kBatch = 500;  // images; bounds the memory
+
+// Adds the time since `start` to `sum` and begins anew.
+void lap(Clock::time_point& start, double& sum) {
+  const auto now = Clock::now();
+  sum += std::chrono::duration<double>(now - start).count();
+  start = now;
+}
+
+// Blobs [n_i, width] as one [sum of n_i, width].
+Blob concatenate(const std::vector<Blob>& parts) {
+  protocol::TensorMeta meta = parts.front().meta;
+  meta.dims[0] = 0;
+  for (const Blob& part : parts) meta.dims[0] += part.meta.dims[0];
+  NewBlob all = make_blob(meta);
+  std::size_t at = 0;
+  for (const Blob& part : parts) {
+    std::memcpy(all.bytes.data() + at, part.bytes.data(), part.bytes.size());
+    at += part.bytes.size();
+  }
+  return all.blob;
+}
+
+// Of `count` images, of which make(first, n) gives some.
+Features extract(FeatureExtractor& extractor, std::uint32_t count,
+                 const std::function<Blob(std::uint32_t, std::uint32_t)>& make,
+                 EvaluationRecord::Seconds& seconds) {
+  std::vector<Blob> values;
+  std::vector<Blob> probabilities;
+  auto start = Clock::now();
+  for (std::uint32_t first = 0; first < count; first += kBatch) {
+    const Blob images = make(first, std::min(kBatch, count - first));
+    lap(start, seconds.generate);
+    Features features = extractor.extract(images);
+    values.push_back(std::move(features.values));
+    if (!features.probabilities.empty())
+      probabilities.push_back(std::move(features.probabilities));
+    lap(start, seconds.extract);
+  }
+  Features all{concatenate(values), {}};
+  if (!probabilities.empty()) all.probabilities = concatenate(probabilities);
+  return all;
+}
+
+Blob images_of(const Dataset& data) {
+  const ImageShape& shape = data.shape;
+  return copy_blob({protocol::DType::kUint8,
+                    {data.size(), shape.channels, shape.height, shape.width}},
+                   std::as_bytes(std::span(data.pixels)));
+}
+
+// Images `first` to `first + n - 1` of the blob, which must outlive them.
+Blob rows_of(const Blob& images, std::uint32_t first, std::uint32_t n) {
+  Blob rows = images;
+  const std::size_t each = images.bytes.size() / images.meta.dims[0];
+  rows.meta.dims[0] = n;
+  rows.bytes = images.bytes.subspan(first * each, n * each);
+  return rows;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Evaluator>> Evaluator::create(
+    const EvaluatorOptions& options) {
+  const auto data = load_evaluation_data(options.data);
+  if (!data) return data.error();
+  std::unique_ptr<FeatureExtractor> extractor;
+  if (options.features.empty()) {
+    ClassifierOptions classifier;
+    classifier.cache = options.cache;
+    classifier.device = options.device;
+    auto made = Classifier::obtain(*data, classifier);
+    if (!made) return made.error();
+    extractor = std::move(*made);
+  } else {
+    auto loaded = load_script(options.features, options.device);
+    if (!loaded) return loaded.error();
+    extractor = std::move(*loaded);
+  }
+  try {
+    return std::unique_ptr<Evaluator>(
+        new Evaluator(options, data->train.shape, std::move(extractor),
+                      images_of(pick_images(data->test, options.samples))));
+  } catch (const std::exception& e) {
+    return Error{std::string("the real images cannot be measured: ") + e.what(),
+                 ExitCode::kConfiguration};
+  }
+}
+
+Evaluator::Evaluator(const EvaluatorOptions& options, const ImageShape& image,
+                     std::unique_ptr<FeatureExtractor> extractor,
+                     const Blob& images)
+    : samples_(options.samples),
+      image_(image),
+      extractor_(std::move(extractor)),
+      real_images_(static_cast<std::uint32_t>(images.meta.dims[0])) {
+  EvaluationRecord::Seconds ignored;
+  const Features features = extract(
+      *extractor_, real_images_,
+      [&](auto first, auto n) { return rows_of(images, first, n); }, ignored);
+  real_ = std::make_unique<RealFeatures>(features.values);
+  if (!features.probabilities.empty())
+    real_histogram_ = class_histogram(features.probabilities);
+}
+
+Result<EvaluationRecord> Evaluator::evaluate(const Sampler& generator,
+                                             Round round, std::uint64_t seed) {
+  const ImageShape& made = generator.image();
+  if (made.channels != image_.channels || made.height != image_.height ||
+      made.width != image_.width)
+    return Error{
+        "the generator's images have another size than those of the "
+        "evaluation data: give the data that it was trained on",
+        ExitCode::kConfiguration};
+  EvaluationRecord record;
+  record.round = round.value;
+  record.samples = samples_;
+  record.real_images = real_images_;
+  record.features = extractor_->name();
+  const Features features = extract(
+      *extractor_, samples_,
+      [&](auto first, auto n) {
+        return images_to_uint8(
+            generator.evaluation_batch(first / kBatch, first, n, seed));
+      },
+      record.seconds);
+
+  auto start = Clock::now();
+  record.frechet_distance = real_->frechet_distance(features.values);
+  lap(start, record.seconds.frechet);
+  const MeanAndSpread kernel = real_->kernel_distance(features.values);
+  record.kernel_distance_mean = kernel.mean;
+  record.kernel_distance_std = kernel.std;
+  lap(start, record.seconds.kernel);
+  const PrecisionRecall among = real_->precision_recall(features.values);
+  record.precision = among.precision;
+  record.recall = among.recall;
+  record.f_score = among.f_score;
+  lap(start, record.seconds.neighbours);
+  if (real_histogram_.empty()) return record;
+  const MeanAndSpread score = inception_score(features.probabilities);
+  ClassScores& classes = record.classes.emplace();
+  classes.inception_score_mean = score.mean;
+  classes.inception_score_std = score.std;
+  classes.histogram = class_histogram(features.probabilities);
+  classes.distance = total_variation(classes.histogram, real_histogram_);
+  return record;
+}
+
+}  // namespace mdgan
