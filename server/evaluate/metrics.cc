@@ -7,7 +7,7 @@
 #include <limits>
 #include <utility>
 
-#include "server/train/purposes.h"
+#include "common/base/random.h"
 #include "common/tensor/guard.h"
 #include "common/tensor/tensor_blob.h"
 
@@ -196,7 +196,7 @@ MeanAndSpread RealFeatures::kernel_distance(const Blob& features,
         std::min({std::int64_t{size}, all.size(0), impl_->features.size(0)}));
     std::vector<double> values;
     for (std::uint32_t i = 0; i < subsets; ++i) {
-      Random random(0, kMetricSubsets, i);
+      Random random(0, Purpose::kMetricSubsets, i);
       const Tensor real = pick(impl_->features, size, random);
       const Tensor generated = pick(all, size, random);
       values.push_back(mean_within(real) + mean_within(generated) -
