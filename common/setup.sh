@@ -15,7 +15,8 @@ packages_build=(
 )
 packages_data=(dataset-fashion-mnist)
 packages_test=(catch2 python3-zmq python3-msgpack python3-torch python3-numpy
-  python3-scipy)
+  python3-matplotlib python3-scipy)
+packages_experiment=(python3-matplotlib python3-numpy)
 packages_bench=(libbenchmark-dev python3-torch python3-numpy)
 
 # install_packages PACKAGE...: installs those that are missing; asks nothing.
@@ -67,6 +68,6 @@ build() {
 }
 
 if [[ ${BASH_SOURCE[0]} == "$0" ]]; then
-  declare -n list="packages_${1:?build, data, test or bench}"
+  declare -n list="packages_${1:?build, data, test, experiment or bench}"
   printf '%s\n' "${list[@]}"
 fi

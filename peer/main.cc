@@ -10,7 +10,9 @@
 
 #include "common/base/heap.h"
 #include "common/base/stop_signal.h"
+#include "common/data/class_table.h"
 #include "common/data/dataset.h"
+#include "common/files/atomic_write.h"
 #include "common/net/channel.h"
 #include "common/net/endpoint.h"
 #include "common/tensor/blas_core.h"
@@ -53,6 +55,44 @@ void watch_for_stop(int stop, int quit, PeerHost& host) {
   host.request_leave();
 }
 
+// A peer can do without the file, which is for people.
+void save_classes(const PeerOptions& options, const Dataset& data,
+                  const PeerSessionOptions& session, const PeerClasses& peer) {
+  std::error_code ignored;  // then writing the file fails
+  std::filesystem::create_directories(session.state, ignored);
+  const auto written =
+      atomic_write(session.state / "partition.json",
+                   table_json(options.partition, session.shards, {&peer, 1},
+                              data.class_names));
+  if (!written) spdlog::warn("{}", written.error().message);
+}
+
+// The sessions with their parts of the data. Where that is cut unevenly, the
+// log says who has what of each class.
+Result<std::vector<HostedPeer>> hosted_peers(const PeerOptions& options,
+                                             const Dataset& data) {
+  const auto sessions = sessions_of(options, host_name());
+  const auto shards = cut_data(options.partition, data.size(), data.labels,
+                               sessions.front().shards);
+  if (!shards) return shards.error();
+  std::vector<HostedPeer> peers;
+  std::vector<PeerClasses> classes;
+  for (const PeerSessionOptions& session : sessions) {
+    const std::vector<std::uint32_t>& shard = (*shards)[session.shard];
+    classes.push_back(count_classes(session.name, session.shard, shard,
+                                    data.labels, data.shape.classes));
+    if (session.shards > 1)
+      save_classes(options, data, session, classes.back());
+    peers.push_back({session.name, session.index, shard, session.state});
+  }
+  if (options.partition != Partition{})
+    for (const std::string& line :
+         table_lines(classes, data.class_names,
+                     sessions.size() == sessions.front().shards))
+      spdlog::info("{}", line);
+  return peers;
+}
+
 ExitCode run(const PeerOptions& options) {
   spdlog::set_pattern("%Y-%m-%d %H:%M:%S %^%l%$ %v");
   if (options.quiet) spdlog::set_level(spdlog::level::warn);
@@ -78,11 +118,9 @@ ExitCode run(const PeerOptions& options) {
       std::clamp(std::thread::hardware_concurrency(), 1U, options.sessions);
   host.connect_timeout =
       std::chrono::ceil<std::chrono::seconds>(options.connect_timeout);
-  for (const PeerSessionOptions& session : sessions_of(options, host_name()))
-    host.peers.push_back(
-        {session.name, session.index,
-         cut_shard(data->size(), session.shard, session.shards),
-         session.state});
+  auto peers_here = hosted_peers(options, *data);
+  if (!peers_here) return report(peers_here.error());
+  host.peers = std::move(*peers_here);
   spdlog::info("{} images of {}x{}x{} in {}; connecting to {}", data->size(),
                data->shape.channels, data->shape.height, data->shape.width,
                options.data, options.server);

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "common/options/partition_value.h"
 #include "common/options/text.h"
 #include "protocol/limits.h"
 
@@ -78,14 +79,19 @@ OptionTable peer_table(PeerOptions& o) {
           "MNIST files (IDX, plain or gzip), CIFAR-10 binary files, or "
           "pictures in a folder, with a subfolder for each class. Required."},
          {"shard", shard_of(&o.shard), "I/N",
-          "Train on the random I-th of N equal parts of the data, for "
-          "simulations. Without it: on all."},
+          "Train on the I-th of N parts of the data, for simulations. Without "
+          "it: on all."},
          {"sessions",
           &o.sessions,
           "M",
           "Host M peers in this process: with shards I to I+M-1 of N, or, "
           "without --shard, each with an M-th of the data.",
-          {1, protocol::kMaxPeers}}}},
+          {1, protocol::kMaxPeers}},
+         {"partition", partition_value(&o.partition), "CUT",
+          "How N peers share out the data; the same for all of them. iid: "
+          "equal parts of the same mixture. dirichlet:ALPHA: each class "
+          "unevenly, the more so the smaller ALPHA. classes:C: C classes a "
+          "peer. sizes:zipf: the same mixture, sizes like 1, 1/2, 1/3."}}},
        {"The network",
         {{"listen", &o.listen, "tcp://ADDR:PORT",
           "Where other peers bring discriminators at a swap. Port 0: any that "
@@ -144,6 +150,10 @@ Result<void> check(const PeerOptions& o) {
         "--sessions or a lower --shard",
         o.sessions, o.shard.index, o.shard.count,
         std::uint64_t{o.shard.index} + o.sessions));
+  if (o.partition != Partition{} && o.shard.count < 2 && o.sessions < 2)
+    return usage(
+        "partition says how several peers share out the data, and this one has "
+        "all of it: give --shard I/N or --sessions M too");
   return {};
 }
 

@@ -7,13 +7,14 @@
 #include <variant>
 #include <vector>
 
+#include "common/data/partition.h"
 #include "common/options/options_parser.h"
 #include "common/tensor/precision.h"
 #include "protocol/result.h"
 
 namespace mdgan {
 
-// Part `index` of `count` equal parts; {0, 0}: none was asked for.
+// Part `index` of `count`; {0, 0}: none was asked for.
 struct ShardOption {
   std::uint32_t index = 0;
   std::uint32_t count = 0;
@@ -27,6 +28,7 @@ struct PeerOptions {
   std::string data;
   ShardOption shard;
   std::uint32_t sessions = 1;
+  Partition partition;
   std::string name;  // empty: the host's, see sessions_of()
   std::string listen = "tcp://*:0";
   std::string advertise;  // empty: where the server sees this peer

@@ -29,10 +29,11 @@ void pack_fields(Packer& p, const Hello& m) {
 }
 void pack_fields(Packer& p, const Welcome& m) {
   pack_record(p, m.session, m.spec, m.schema, m.parameters, m.rounds, m.start,
-              m.restore, m.codecs);
+              m.restore, m.codecs, name_of(kAlgorithmNames, m.spec.algorithm),
+              m.spec.latent, m.spec.generator_adam);
 }
 void pack_fields(Packer& p, const RoundBegin& m) {
-  pack_record(p, m.generated, m.discriminated);
+  pack_record(p, m.generated, m.discriminated, m.steps);
 }
 void pack_fields(Packer& p, const Batch& m) {
   pack_record(p, m.index, m.tensors);
@@ -180,10 +181,15 @@ void read_fields(Reader& r, Welcome& m) {
   m.start = read_enum(r, "start", Start::kFresh, Start::kReceive);
   m.restore.value = r.integer("restore");
   m.codecs = read_codecs(r);
+  if (!r.since(2)) return;
+  m.spec.algorithm = read_name(r, "algorithm", kAlgorithmNames);
+  m.spec.latent = r.integer32("latent", 1, kMaxLatent);
+  m.spec.generator_adam = read_adam(r.record("generator_adam"));
 }
 void read_fields(Reader& r, RoundBegin& m) {
   m.generated = r.integer32("generated", 0, kMaxPeers - 1);
   m.discriminated = r.integer32("discriminated", 0, kMaxPeers - 1);
+  if (r.since(2)) m.steps = r.integer32("steps", 1);
 }
 void read_fields(Reader& r, Batch& m) {
   m.index = r.integer32("index", 0, kMaxPeers - 1);

@@ -26,6 +26,7 @@ inline constexpr std::uint32_t kMaxBatch = 65'536;
 inline constexpr std::uint32_t kMaxImageSide = 4096;
 inline constexpr std::uint32_t kMaxChannels = 64;
 inline constexpr std::uint32_t kMaxClasses = 65'536;
+inline constexpr std::uint32_t kMaxLatent = 65'536;
 inline constexpr std::uint32_t kMaxPeers = 65'536;
 // Checkpointed rounds a peer may offer in its hello.
 inline constexpr std::size_t kMaxOffers = 16;

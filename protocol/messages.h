@@ -15,9 +15,9 @@ namespace mdgan::protocol {
 
 // A receiver refuses another major version; a higher minor version may append
 // fields to a message and add message types, which a receiver ignores.
-// 1.1: the codecs in hello and welcome.
+// 1.1: the codecs in hello and welcome. 1.2: the algorithms.
 inline constexpr std::uint32_t kMajor = 1;
-inline constexpr std::uint32_t kMinor = 1;
+inline constexpr std::uint32_t kMinor = 2;
 
 // Wire values. Never renumber, never reuse: retire with a comment instead.
 enum class DType : std::uint8_t {
@@ -66,7 +66,9 @@ struct Hello {
   RunId held_run{};
   Round held_round;
   std::vector<std::uint64_t> checkpoints;
-  std::vector<std::string> codecs;  // it can do, besides float32; since 1.1
+  // Codecs it can do besides float32, since 1.1, and algorithms besides
+  // MD-GAN, since 1.2.
+  std::vector<std::string> codecs;
   friend bool operator==(const Hello&, const Hello&) = default;
 };
 
@@ -81,7 +83,7 @@ enum class Start : std::uint8_t {
 // server -> peer. The envelope carries the PeerId.
 struct Welcome {
   std::uint32_t session = 0;
-  DiscriminatorSpec spec;
+  DiscriminatorSpec spec;  // its algorithm and generator: since 1.2
   // SHA-256 of the discriminator's schema; see PROTOCOL.md, "Schema".
   std::array<std::byte, 32> schema{};
   std::uint64_t parameters = 0;
@@ -96,12 +98,16 @@ struct Welcome {
 struct RoundBegin {
   std::uint32_t generated = 0;      // X^g: compute the feedback on this batch
   std::uint32_t discriminated = 0;  // X^d: train on this batch
+  // How many rounds this message stands for: the envelope's is the last of
+  // them. 1, but for FL-GAN. Since 1.2.
+  std::uint32_t steps = 1;
   friend bool operator==(const RoundBegin&, const RoundBegin&) = default;
 };
 
 // server -> connection: one generated batch of the round, once for all peers of
 // the connection. Tensors: images [b,c,h,w] in [-1,1] as the image codec says;
-// when the model is conditional also labels [b] int32.
+// when the model is conditional also labels [b] int32. In FL-GAN and data
+// parallelism: the replica [R] float32.
 struct Batch {
   std::uint32_t index = 0;
   std::vector<TensorMeta> tensors;
@@ -109,7 +115,8 @@ struct Batch {
 };
 
 // peer -> server. Tensors: feedback [b,c,h,w] as the feedback codec says,
-// logits [b] float32; with int8 also the scales [b] float32.
+// logits [b] float32; with int8 also the scales [b] float32. In FL-GAN and data
+// parallelism: the replica as it is now, or its gradient, [R] float32.
 struct Feedback {
   std::uint32_t generated = 0;  // echoes RoundBegin
   double discriminator_loss = 0;

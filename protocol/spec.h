@@ -31,6 +31,16 @@ inline constexpr std::array<std::pair<Condition, std::string_view>, 3>
         {Condition::kProjection, "projection"},
     }};
 
+// How training is distributed; PROTOCOL.md, "Algorithms". In all of them a
+// round is one generator update.
+enum class Algorithm { kMdGan, kFlGan, kDataParallel };
+inline constexpr std::array<std::pair<Algorithm, std::string_view>, 3>
+    kAlgorithmNames{{
+        {Algorithm::kMdGan, "md-gan"},
+        {Algorithm::kFlGan, "fl-gan"},
+        {Algorithm::kDataParallel, "data-parallel"},
+    }};
+
 template <typename Enum, std::size_t N>
 constexpr std::string_view name_of(
     const std::array<std::pair<Enum, std::string_view>, N>& names, Enum value) {
@@ -69,7 +79,8 @@ struct AdamSpec {
   friend bool operator==(const AdamSpec&, const AdamSpec&) = default;
 };
 
-// Everything a peer must know to train its discriminator.
+// Everything a peer must know to train its discriminator, and with the last
+// three, which MD-GAN does not use, a generator of its own.
 struct DiscriminatorSpec {
   std::string model;  // "mlp", "mnist-cnn", ...: common/models/registry.h
   ImageShape image;
@@ -83,6 +94,9 @@ struct DiscriminatorSpec {
   std::uint32_t local_steps = 1;  // L
   std::uint64_t seed = 1;
   bool swap_optimizer = true;  // Adam's moments travel with D
+  Algorithm algorithm = Algorithm::kMdGan;
+  std::uint32_t latent = 100;
+  AdamSpec generator_adam;
   friend bool operator==(const DiscriminatorSpec&,
                          const DiscriminatorSpec&) = default;
 };

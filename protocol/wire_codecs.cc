@@ -58,6 +58,12 @@ std::vector<std::string> known_codecs() {
   return names;
 }
 
+std::vector<std::string> known_abilities() {
+  std::vector<std::string> names = known_codecs();
+  append_all("", kAlgorithmNames, names);
+  return names;
+}
+
 Result<WireCodecs> parse_codecs(std::span<const std::string> names) {
   WireCodecs codecs;
   for (const std::string& name : names) {

@@ -51,8 +51,11 @@ namespace protocol {
 // "image-uint8".
 std::vector<std::string> codec_names(const WireCodecs& codecs);
 
-// What hello says of this program: all the names there are.
+// All the names there are.
 std::vector<std::string> known_codecs();
+
+// What hello says of this program: those, and the algorithms besides MD-GAN.
+std::vector<std::string> known_abilities();
 
 // The reverse of codec_names(). Fails with kConfiguration, naming a codec that
 // this program does not know, or one that another contradicts.

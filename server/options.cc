@@ -60,6 +60,31 @@ Error usage(std::string message) {
   return {std::move(message), ExitCode::kUsage};
 }
 
+Result<void> resolve_algorithm(ServerOptions& o) {
+  const auto name = name_of(kTrainingNames, o.algorithm);
+  const auto wrong = [&](std::string_view what) {
+    return usage(fmt::format("algorithm = {} {}", name, what));
+  };
+  if (o.algorithm == Training::kStandalone) {
+    if (o.data.empty()) return wrong("needs data: give --data DIR");
+    if (o.bind || o.local_peers > 1)
+      return wrong("has no peers: leave out bind and local-peers");
+    o.local_peers = o.k = 1;
+  }
+  if (wire_algorithm(o.algorithm) == Algorithm::kMdGan) return {};
+  if (o.k > 1) return wrong("has no k: leave it out");
+  o.k = 1;
+  if (o.codecs != WireCodecs{})
+    return wrong("sends float32 only: the codecs are MD-GAN's");
+  if (o.aggregation.rule != AggregationRule::kMean)
+    return wrong("has no feedback to weigh: aggregate is MD-GAN's");
+  if (o.algorithm == Training::kFlGan && o.swap_epochs <= 0)
+    return wrong("averages every swap-epochs, which must be above 0");
+  if (o.algorithm == Training::kDataParallel && o.local_steps > 1)
+    return wrong("takes one step a round: leave out local-steps");
+  return {};
+}
+
 // Fills in what depends on other options, and refuses what cannot go together.
 Result<ServerOptions> resolve(ServerOptions o) {
   if (!o.resume.empty() && !o.run_dir.empty())
@@ -67,6 +92,11 @@ Result<ServerOptions> resolve(ServerOptions o) {
         "--resume goes on in the run's own folder: leave out --run-dir");
   if (o.local_peers > 0 && o.data.empty())
     return usage("local-peers needs data: give the folder with --data DIR");
+  if (auto fits = resolve_algorithm(o); !fits) return fits.error();
+  if (o.local_peers == 0 && o.partition != Partition{})
+    return usage(
+        "partition cuts the data of local peers: give --local-peers N, or give "
+        "the partition to the peers");
   if (!o.bind && o.local_peers == 0) o.bind = "tcp://127.0.0.1:5555";
   if (o.min_peers == 0) o.min_peers = std::max(1U, o.local_peers);
   if (!o.bind && o.min_peers > o.local_peers)
@@ -156,6 +186,19 @@ std::string server_configuration_template() {
          train_table(options).template_file();
 }
 
+Algorithm wire_algorithm(Training training) {
+  switch (training) {
+    case Training::kFlGan:
+      return Algorithm::kFlGan;
+    case Training::kDataParallel:
+      return Algorithm::kDataParallel;
+    case Training::kMdGan:
+    case Training::kStandalone:
+      break;
+  }
+  return Algorithm::kMdGan;
+}
+
 std::uint32_t batches_per_round(const ServerOptions& options,
                                 std::uint32_t peers) {
   if (options.k == 0) return default_k(peers);
@@ -175,7 +218,10 @@ DiscriminatorSpec discriminator_spec(const ServerOptions& options,
           .batch = options.batch,
           .local_steps = options.local_steps,
           .seed = options.seed,
-          .swap_optimizer = options.swap_optimizer};
+          .swap_optimizer = options.swap_optimizer,
+          .algorithm = wire_algorithm(options.algorithm),
+          .latent = options.latent,
+          .generator_adam = options.adam_g};
 }
 
 GeneratorSpec generator_spec(const ServerOptions& options,
@@ -188,7 +234,8 @@ GeneratorSpec generator_spec(const ServerOptions& options,
           .ema = options.ema,
           .batch = options.batch,
           .k = k,
-          .seed = options.seed};
+          .seed = options.seed,
+          .aggregation = options.aggregation};
 }
 
 }  // namespace mdgan

@@ -3,6 +3,7 @@
 // `train`.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <filesystem>
 #include <optional>
@@ -11,14 +12,27 @@
 #include <variant>
 #include <vector>
 
+#include "common/data/partition.h"
 #include "common/options/options_parser.h"
 #include "common/tensor/precision.h"
+#include "common/train/generator_trainer.h"
 #include "protocol/result.h"
 #include "protocol/spec.h"
 #include "protocol/wire_codecs.h"
-#include "server/train/generator_trainer.h"
 
 namespace mdgan {
+
+// What a user calls the ways to train; standalone is MD-GAN with one peer, in
+// this process, that has all the data.
+enum class Training { kMdGan, kFlGan, kDataParallel, kStandalone };
+inline constexpr std::array<std::pair<Training, std::string_view>, 4>
+    kTrainingNames{{
+        {Training::kMdGan, "md-gan"},
+        {Training::kFlGan, "fl-gan"},
+        {Training::kDataParallel, "data-parallel"},
+        {Training::kStandalone, "standalone"},
+    }};
+Algorithm wire_algorithm(Training training);
 
 // `mdgan-server train`. The members' values are the defaults; what each is for
 // is said once, in the help texts of train_options.cc. After parsing everything
@@ -28,16 +42,19 @@ struct ServerOptions {
   std::string name;  // parsed: never empty
   std::string data;  // parsed: absolute, or empty
   std::uint32_t local_peers = 0;
+  Partition partition;  // of `data` among the local peers
 
   std::optional<std::string> bind;  // parsed: nothing means local peers only
   std::uint32_t min_peers = 0;      // parsed: at least 1
   WireCodecs codecs;
 
+  Training algorithm = Training::kMdGan;
   std::uint64_t rounds = 10'000;
   std::uint64_t seed = 1;
   std::uint32_t k = 0;  // 0: automatic, see batches_per_round()
   std::uint32_t batch = 10;
   std::uint32_t local_steps = 1;
+  Aggregation aggregation;
   double swap_epochs = 1;
   bool swap_optimizer = true;
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "common/options/partition_value.h"
 #include "protocol/limits.h"
 
 namespace mdgan {
@@ -77,7 +78,12 @@ OptionGroup peers_group(ServerOptions& o) {
        {"data", &o.data, "DIR",
         "The data of the local peers: MNIST files (IDX, plain or gzip), "
         "CIFAR-10 binary files, or pictures in a folder, with a subfolder "
-        "for each class. Other peers bring their own."}}};
+        "for each class. Other peers bring their own."},
+       {"partition", partition_value(&o.partition), "CUT",
+        "How the local peers share out the data. iid: equal parts of the same "
+        "mixture. dirichlet:ALPHA: each class unevenly, the more so the "
+        "smaller ALPHA. classes:C: C classes a peer. sizes:zipf: the same "
+        "mixture, sizes like 1, 1/2, 1/3."}}};
 }
 
 OptionGroup wire_group(ServerOptions& o) {
@@ -97,7 +103,12 @@ OptionGroup wire_group(ServerOptions& o) {
 OptionGroup algorithm_group(ServerOptions& o) {
   return {
       "Algorithm",
-      {{"rounds",
+      {{"algorithm", one_of(&o.algorithm, kTrainingNames), "NAME",
+        "md-gan; or what it is compared with: fl-gan (peers train whole GANs, "
+        "which are averaged every swap-epochs), data-parallel (the gradients "
+        "of both networks are averaged every round), standalone (one machine "
+        "has all of --data)."},
+       {"rounds",
         &o.rounds,
         "N",
         "Generator updates, the paper's global iterations.",
@@ -118,11 +129,24 @@ OptionGroup algorithm_group(ServerOptions& o) {
         "L",
         "Steps of each discriminator a round (L).",
         {1, 1000}},
+       {"aggregate", one_of(&o.aggregation.rule, kAggregationNames), "NAME",
+        "How the answers of the peers that saw the same batch become one. mean "
+        "is the paper's; shard-size: by the images a peer has; by how real a "
+        "peer takes each image for, the harshest (gman) or the most forgiving "
+        "(f2a) counts most; ua-gan: as f2a, times the images it has. More than "
+        "one peer a batch is needed, so a small k."},
+       {"aggregate-temperature",
+        &o.aggregation.temperature,
+        "T",
+        "How much the judgements count for gman, f2a and ua-gan: their factor "
+        "in the softmax.",
+        {0, 1e6}},
        {"swap-epochs",
         &o.swap_epochs,
         "E",
         "Passes over the smallest shard between two swaps of the "
-        "discriminators (E). 0: never swap.",
+        "discriminators (E), or with fl-gan between two averagings. 0: never "
+        "swap.",
         {0, 1e6}},
        {"swap-optimizer", &o.swap_optimizer, "BOOL",
         "A swapped discriminator takes Adam's moments along: three times the "
@@ -139,7 +163,8 @@ OptionGroup model_group(ServerOptions& o) {
   return {"Model",
           {{"model", &o.model, "NAME",
             "mlp, mnist-cnn, cifar10-cnn (the paper's), dcgan (32, 64 or 128 "
-            "pixels), resnet (32 or 64 pixels)."},
+            "pixels), resnet (32 or 64 pixels), dirac (one value, to study "
+            "convergence)."},
            {"condition", one_of(&o.condition, kConditionNames), "NAME",
             "What labels do: nothing; acgan: the discriminator also guesses "
             "the class (the paper's); projection: it is told the class."},
@@ -197,7 +222,8 @@ OptionGroup faults_group(ServerOptions& o) {
   return {"When peers are slow or gone",
           {{"round-timeout", &o.round_timeout, "SECONDS",
             "A round waits this long for its peers, then closes with those "
-            "that answered if they are a quorum.",
+            "that answered if they are a quorum. With fl-gan a second more "
+            "for every round between two averagings.",
             kTimeout},
            {"quorum",
             &o.quorum,

@@ -22,6 +22,11 @@ foreach(program mdgan-server mdgan-peer)
   check_runs("${program}" ${prefix}/${BIN}/${program} --version)
   check_runs("--" ${prefix}/${BIN}/${program} --help)
 endforeach()
+check_runs("run" ${prefix}/${BIN}/mdgan-experiment --help)
+check_runs("--seed 3"
+  ${prefix}/${BIN}/mdgan-experiment run
+  ${prefix}/${DATA}/mdgan/configs/experiments/swap.ini --data ${prefix}
+  --seeds 3 --arms swap --dry-run)
 foreach(file ${DATA}/mdgan/configs/server.ini ${DATA}/mdgan/configs/peer.ini
              ${DATA}/mdgan/configs/mnist-mlp.ini ${DOC}/PROTOCOL.md
              ${DOC}/README.md ${DOC}/LICENSE)

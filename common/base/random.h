@@ -20,7 +20,7 @@ enum class Purpose : std::uint32_t {
   kRealSamples = 5,        // owner: PeerId
   kPenalty = 6,            // owner: PeerId; WGAN-GP's interpolation
   kSwapCycle = 7,
-  kShardCut = 8,
+  kShardCut = 8,  // owner: 0 all of the data, 1 + c class c
   kSampleGrid = 9,
   kSimulation = 10,        // tests
   kFeedbackRounding = 11,  // owner: PeerId

@@ -2,14 +2,14 @@
 
 #include <spdlog/fmt/fmt.h>
 
-#include <algorithm>
 #include <exception>
 #include <limits>
+#include <utility>
 
-#include "common/base/random.h"
 #include "common/data/cifar.h"
 #include "common/data/idx.h"
 #include "common/data/image_folder.h"
+#include "common/data/partition.h"
 
 namespace mdgan {
 namespace {
@@ -59,17 +59,7 @@ bool has_test_part(const fs::path& directory) {
 std::vector<std::uint32_t> cut_shard(std::size_t size, std::uint32_t index,
                                      std::uint32_t count) {
   MDGAN_CHECK(index < count);
-  MDGAN_CHECK(size <= std::numeric_limits<std::uint32_t>::max());
-  Random random(0, Purpose::kShardCut);
-  const std::vector<std::uint32_t> order =
-      permutation(static_cast<std::uint32_t>(size), random);
-  // The first size % count shards have one more.
-  const std::size_t each = size / count;
-  const std::size_t begin =
-      index * each + std::min<std::size_t>(index, size % count);
-  const std::size_t length = each + (index < size % count ? 1 : 0);
-  const auto first = order.begin() + static_cast<std::ptrdiff_t>(begin);
-  return {first, first + static_cast<std::ptrdiff_t>(length)};
+  return std::move(cut_evenly(size, count)[index]);
 }
 
 }  // namespace mdgan

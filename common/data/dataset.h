@@ -42,8 +42,8 @@ Result<Dataset> load_dataset(const std::filesystem::path& directory,
                              DataPart part = DataPart::kTrain);
 bool has_test_part(const std::filesystem::path& directory);
 
-// The i.i.d. part `index` of `count`: the same on every machine, disjoint over
-// index, sizes differing by at most one. REQUIRES: index < count.
+// Shard `index` of cut_evenly() (common/data/partition.h), when one is enough.
+// REQUIRES: index < count.
 std::vector<std::uint32_t> cut_shard(std::size_t size, std::uint32_t index,
                                      std::uint32_t count);
 

@@ -8,6 +8,7 @@
 
 #include "common/models/acgan_cnn.h"
 #include "common/models/dcgan.h"
+#include "common/models/dirac.h"
 #include "common/models/mlp.h"
 #include "common/models/resnet.h"
 
@@ -34,10 +35,11 @@ struct Entry {
   std::shared_ptr<Generator> (*generator)(const ImageShape&, Condition,
                                           std::uint32_t);
   std::shared_ptr<Discriminator> (*discriminator)(const ImageShape&, Condition);
+  bool takes_labels = true;
 };
 
 // The MLP's bound keeps its first layer, 512 weights a value, at half a GiB.
-constexpr std::array<Entry, 5> kEntries{{
+constexpr std::array<Entry, 6> kEntries{{
     {"mlp", "images of at most 262144 values (3x256x256 fits)",
      [](const ImageShape& image) { return image.values() <= 262'144; },
      make_mlp_generator, make_mlp_discriminator},
@@ -57,6 +59,9 @@ constexpr std::array<Entry, 5> kEntries{{
        return square_of({32, 64}, image);
      },
      make_resnet_generator, make_resnet_discriminator},
+    {"dirac", "images of a single value (1x1x1)",
+     [](const ImageShape& image) { return image.values() == 1; },
+     make_dirac_generator, make_dirac_discriminator, /*takes_labels=*/false},
 }};
 
 Error configuration_error(std::string message) {
@@ -98,6 +103,11 @@ Result<const Entry*> find(std::string_view model, const ImageShape& image,
         fmt::format("images of {}x{}x{} have no values: check the data set",
                     image.channels, image.height, image.width));
   if (!entry->fits(image)) return wrong_size(*entry, image);
+  if (condition != Condition::kNone && !entry->takes_labels)
+    return configuration_error(
+        fmt::format("model '{}' takes no labels: use condition 'none', not "
+                    "'{}'",
+                    model, name_of(kConditionNames, condition)));
   if (condition != Condition::kNone && image.classes == 0)
     return configuration_error(fmt::format(
         "condition '{}' needs labels and the data has none: use labelled data, "
@@ -155,10 +165,13 @@ Result<std::shared_ptr<Discriminator>> make_discriminator(
                  [&] { return (*entry)->discriminator(image, condition); });
 }
 
-std::string discriminator_schema_text(const torch::nn::Module& discriminator) {
+std::string schema_text(
+    const torch::OrderedDict<std::string, torch::Tensor>& tensors,
+    const std::string& prefix) {
   std::string text;
-  for (const auto& parameter : discriminator.named_parameters())
-    text += schema_line(parameter.key(), parameter.value());
+  for (const auto& item : tensors)
+    if (item.value().is_floating_point())
+      text += schema_line(prefix + item.key(), item.value());
   return text;
 }
 

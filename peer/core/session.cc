@@ -274,8 +274,12 @@ void Session::on_round(const protocol::Message& message, Out& out) {
     return;
   }
   const auto& begin = std::get<protocol::RoundBegin>(message.body);
-  open_ =
-      OpenRound{message.round, begin.generated, begin.discriminated, ++asks_};
+  if (begin.steps > message.round.value) {
+    ++counters_.refused;
+    return;
+  }
+  open_ = OpenRound{message.round, begin.generated, begin.discriminated,
+                    begin.steps, ++asks_};
   batches_.clear();
   advance_round(out);
 }
@@ -289,7 +293,7 @@ void Session::advance_round(Out& out) {
   };
   if (!open_->learning && arrived(open_->discriminated)) {
     open_->learning = true;
-    out.emplace_back(Learn{open_->round, open_->discriminated});
+    out.emplace_back(Learn{open_->round, open_->discriminated, open_->steps});
   }
   if (open_->learning && !open_->computing && arrived(open_->generated)) {
     open_->computing = true;

@@ -99,10 +99,12 @@ struct InitialiseDiscriminator {};
 struct RestoreDiscriminator {
   Round round;
 };
-// L discriminator steps on batch `index` of the round.
+// L discriminator steps on batch `index` of the round; in FL-GAN, `steps`
+// rounds of training that end with this one.
 struct Learn {
   Round round;
   std::uint32_t index = 0;
+  std::uint32_t steps = 1;
 };
 // The error feedback on batch `index`; answer FeedbackComputed.
 struct ComputeFeedback {
@@ -181,6 +183,7 @@ class Session {
     Round round;
     std::uint32_t generated = 0;
     std::uint32_t discriminated = 0;
+    std::uint32_t steps = 1;
     std::uint64_t ask = 0;
     bool learning = false;
     bool computing = false;

@@ -89,7 +89,7 @@ protocol::Hello HostedSession::hello(const std::string& endpoint) const {
   hello.image = data_->shape;
   hello.endpoint = endpoint;
   hello.nonce = nonce;
-  hello.codecs = protocol::known_codecs();
+  hello.codecs = protocol::known_abilities();
   std::optional<RunId> run;
   if (made) run = session.run();
   if (!run) run = newest_run(peer_.state);
@@ -119,8 +119,8 @@ std::optional<Error> HostedSession::prepare(PeerId peer,
     std::optional<DiscriminatorState> kept;
     if (trainer_) kept = trainer_->snapshot(true);
     trainer_.reset();
-    auto trainer = DiscriminatorTrainer::create(welcome.spec, data_,
-                                                peer_.shard, peer, device_);
+    auto trainer =
+        make_peer_trainer(welcome.spec, data_, peer_.shard, peer, device_);
     if (!trainer) return trainer.error();
     trainer_ = std::move(*trainer);
     spec_ = welcome.spec;
@@ -140,9 +140,10 @@ std::optional<Error> HostedSession::prepare(PeerId peer,
   return std::nullopt;
 }
 
-void HostedSession::learn(Round round, const SharedBatch& batch) {
+void HostedSession::learn(Round round, std::uint32_t steps,
+                          const SharedBatch& batch) {
   const auto start = std::chrono::steady_clock::now();
-  loss_ = trainer_->learn(round, batch.images, batch.labels);
+  loss_ = trainer_->learn(round, steps, batch.sent, batch.labels);
   seconds_ = seconds_since(start);
 }
 
@@ -150,10 +151,11 @@ ComputedFeedback HostedSession::compute_feedback(Round round,
                                                  const SharedBatch& batch) {
   const auto start = std::chrono::steady_clock::now();
   ComputedFeedback result;
-  const PeerFeedback answer = trainer_->feedback(batch.images, batch.labels);
+  const PeerFeedback answer = trainer_->feedback(batch.sent, batch.labels);
   switch (codecs_.feedback) {
     case FeedbackCodec::kFloat32:
-      result.tensors = {answer.feedback, answer.logits};
+      result.tensors = {answer.feedback};
+      if (!answer.logits.empty()) result.tensors.push_back(answer.logits);
       break;
     case FeedbackCodec::kBfloat16:
       result.tensors = {to_bfloat16(answer.feedback), answer.logits};

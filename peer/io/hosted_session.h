@@ -15,13 +15,15 @@
 #include "common/files/checkpoint_store.h"
 #include "peer/core/session.h"
 #include "peer/io/peer_host.h"
-#include "peer/train/discriminator_trainer.h"
+#include "peer/train/peer_trainer.h"
 
 namespace mdgan {
 
-// A generated batch, shared by all peers of the connection.
+// What the server sent for a round, shared by all peers of the connection.
 struct SharedBatch {
-  Blob images;  // [b, c, h, w] float32, whatever it travelled as
+  // Generated images [b, c, h, w] float32, whatever they travelled as; in the
+  // other algorithms a replica [P] float32.
+  Blob sent;
   Blob labels;  // [b] int32, or empty
 };
 
@@ -72,7 +74,7 @@ class HostedSession {
   std::optional<Error> prepare(PeerId peer, const protocol::Welcome& welcome,
                                const WireCodecs& codecs);
   void initialise() { trainer_->initialise(); }
-  void learn(Round round, const SharedBatch& batch);
+  void learn(Round round, std::uint32_t steps, const SharedBatch& batch);
   ComputedFeedback compute_feedback(Round round, const SharedBatch& batch);
   // A copy of the discriminator as it travels.
   DiscriminatorState packed(bool with_optimizer) const;
@@ -91,7 +93,7 @@ class HostedSession {
   std::string device_;
   std::vector<Round> bad_;  // checkpoints that could not be read
 
-  std::unique_ptr<DiscriminatorTrainer> trainer_;
+  std::unique_ptr<PeerTrainer> trainer_;
   DiscriminatorSpec spec_;
   WireCodecs codecs_;
   PeerId trained_as_;

@@ -153,7 +153,7 @@ void PeerHost::Impl::apply(HostedSession& s, const Learn& e) {
   const auto batch = batches.find({e.round, e.index});
   if (batch == batches.end()) return;
   compute(s, [&s, e, batch = batch->second]() -> std::optional<SessionEvent> {
-    s.learn(e.round, batch);
+    s.learn(e.round, e.steps, batch);
     return std::nullopt;
   });
 }

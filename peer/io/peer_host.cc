@@ -210,6 +210,12 @@ void PeerHost::Impl::on_server_message(Received received) {
 
 std::string PeerHost::Impl::defect_of_batch(
     const std::vector<Blob>& tensors) const {
+  if (spec->algorithm != Algorithm::kMdGan) {
+    const protocol::TensorMeta replica{protocol::DType::kFloat32, {parameters}};
+    if (tensors.size() != 1 || tensors[0].meta != replica)
+      return "a replica of another size";
+    return is_finite(tensors[0]) ? "" : "a replica that is not finite";
+  }
   const bool conditional = spec->condition != Condition::kNone;
   if (tensors.size() != (conditional ? 2U : 1U))
     return std::to_string(tensors.size()) + " tensors";
@@ -249,7 +255,7 @@ void PeerHost::Impl::on_batch(const protocol::Message& message,
   };
   std::erase_if(batches, is_old);
   std::erase_if(awaiting, is_old);
-  if (codecs.image == ImageCodec::kUint8)
+  if (tensors[0].meta.dtype == protocol::DType::kUint8)
     tensors[0] = images_from_uint8(tensors[0]);
   batches[{message.round, index}] = {
       std::move(tensors[0]),

@@ -12,18 +12,49 @@
 namespace mdgan {
 namespace {
 
+torch::Tensor joint_loss(const TrainedDiscriminator& d, const torch::Tensor& x,
+                         const torch::Tensor& y) {
+  const auto [logits, class_logits] = d.model->forward(x, y, /*batches=*/2);
+  return discriminator_loss(d.spec, {half(logits, 0), half(class_logits, 0)},
+                            {half(logits, 1), half(class_logits, 1)}, y);
+}
+
+torch::Tensor separate_loss(const TrainedDiscriminator& d,
+                            const torch::Tensor& x, const torch::Tensor& y,
+                            Random& random) {
+  const DiscriminatorSpec& spec = d.spec;
+  const torch::Tensor real =
+      half(x, 0).detach().requires_grad_(spec.r1_gamma > 0);
+  const torch::Tensor generated =
+      half(x, 1).detach().requires_grad_(spec.r2_gamma > 0);
+  const DiscriminatorOutput on_real = d.model->forward(real, half(y, 0));
+  const DiscriminatorOutput on_generated =
+      d.model->forward(generated, half(y, 1));
+  torch::Tensor loss = discriminator_loss(spec, on_real, on_generated, y);
+  if (spec.r1_gamma > 0)
+    loss = loss + zero_centred_penalty(on_real.logits, real, spec.r1_gamma);
+  if (spec.r2_gamma > 0)
+    loss = loss +
+           zero_centred_penalty(on_generated.logits, generated, spec.r2_gamma);
+  if (spec.loss == Loss::kWassersteinGp) {
+    // With projection, the critic between two images is the real one's class's.
+    const Critic critic = [&](const torch::Tensor& between) {
+      return d.model->forward(between, half(y, 0)).logits;
+    };
+    loss = loss + wasserstein_penalty(critic, real, generated,
+                                      spec.gradient_penalty, random);
+  }
+  return loss;
+}
+
 class AutogradStep final : public DiscriminatorStep {
  public:
   explicit AutogradStep(TrainedDiscriminator& d)
-      : d_(d),
-        parameters_(d.model->parameters()),
-        separate_(d.spec.r1_gamma > 0 || d.spec.r2_gamma > 0 ||
-                  d.spec.loss == Loss::kWassersteinGp) {}
+      : d_(d), parameters_(d.model->parameters()) {}
 
   double step(const torch::Tensor& x, const torch::Tensor& y,
               Random& random) override {
-    const torch::Tensor loss =
-        separate_ ? separate_loss(x, y, random) : joint_loss(x, y);
+    const torch::Tensor loss = discriminator_objective(d_, x, y, random);
     d_.adam.step(d_.values, gradients_of(loss, {}, parameters_));
     return loss.item<double>();
   }
@@ -39,50 +70,9 @@ class AutogradStep final : public DiscriminatorStep {
   }
 
  private:
-  torch::Tensor joint_loss(const torch::Tensor& x, const torch::Tensor& y);
-  torch::Tensor separate_loss(const torch::Tensor& x, const torch::Tensor& y,
-                              Random& random);
-
   TrainedDiscriminator& d_;
   const std::vector<torch::Tensor> parameters_;
-  // A penalty differentiates by one half's images.
-  const bool separate_;
 };
-
-torch::Tensor AutogradStep::joint_loss(const torch::Tensor& x,
-                                       const torch::Tensor& y) {
-  const auto [logits, class_logits] = d_.model->forward(x, y, /*batches=*/2);
-  return discriminator_loss(d_.spec, {half(logits, 0), half(class_logits, 0)},
-                            {half(logits, 1), half(class_logits, 1)}, y);
-}
-
-torch::Tensor AutogradStep::separate_loss(const torch::Tensor& x,
-                                          const torch::Tensor& y,
-                                          Random& random) {
-  const DiscriminatorSpec& spec = d_.spec;
-  const torch::Tensor real =
-      half(x, 0).detach().requires_grad_(spec.r1_gamma > 0);
-  const torch::Tensor generated =
-      half(x, 1).detach().requires_grad_(spec.r2_gamma > 0);
-  const DiscriminatorOutput on_real = d_.model->forward(real, half(y, 0));
-  const DiscriminatorOutput on_generated =
-      d_.model->forward(generated, half(y, 1));
-  torch::Tensor loss = discriminator_loss(spec, on_real, on_generated, y);
-  if (spec.r1_gamma > 0)
-    loss = loss + zero_centred_penalty(on_real.logits, real, spec.r1_gamma);
-  if (spec.r2_gamma > 0)
-    loss = loss +
-           zero_centred_penalty(on_generated.logits, generated, spec.r2_gamma);
-  if (spec.loss == Loss::kWassersteinGp) {
-    // With projection, the critic between two images is the real one's class's.
-    const Critic critic = [&](const torch::Tensor& between) {
-      return d_.model->forward(between, half(y, 0)).logits;
-    };
-    loss = loss + wasserstein_penalty(critic, real, generated,
-                                      spec.gradient_penalty, random);
-  }
-  return loss;
-}
 
 }  // namespace
 
@@ -116,6 +106,16 @@ torch::Tensor generator_loss(const DiscriminatorSpec& spec,
   torch::Tensor loss = generator_loss(spec.loss, generated.logits);
   if (spec.condition != Condition::kAcgan) return loss;
   return loss + class_loss(generated.class_logits, y);
+}
+
+torch::Tensor discriminator_objective(const TrainedDiscriminator& d,
+                                      const torch::Tensor& x,
+                                      const torch::Tensor& y, Random& random) {
+  // A penalty differentiates by one half's images.
+  const DiscriminatorSpec& spec = d.spec;
+  const bool separate = spec.r1_gamma > 0 || spec.r2_gamma > 0 ||
+                        spec.loss == Loss::kWassersteinGp;
+  return separate ? separate_loss(d, x, y, random) : joint_loss(d, x, y);
 }
 
 std::unique_ptr<DiscriminatorStep> make_autograd_step(TrainedDiscriminator& d) {

@@ -52,6 +52,11 @@ torch::Tensor generator_loss(const DiscriminatorSpec& spec,
                              const DiscriminatorOutput& generated,
                              const torch::Tensor& y);
 
+// The loss of a step, penalties included, for autograd.
+torch::Tensor discriminator_objective(const TrainedDiscriminator& d,
+                                      const torch::Tensor& x,
+                                      const torch::Tensor& y, Random& random);
+
 // `d` outlives the step.
 std::unique_ptr<DiscriminatorStep> make_autograd_step(TrainedDiscriminator& d);
 // Null if it is not for this model, loss or device.

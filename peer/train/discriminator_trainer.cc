@@ -15,6 +15,7 @@
 #include "common/models/initialise.h"
 #include "common/models/registry.h"
 #include "common/tensor/device.h"
+#include "common/tensor/flat_parameters.h"
 #include "common/tensor/guard.h"
 #include "common/tensor/tensor_blob.h"
 #include "peer/train/discriminator_step.h"
@@ -23,7 +24,7 @@ namespace mdgan {
 namespace {
 
 Sha256 schema_of(const Discriminator& model) {
-  const std::string text = discriminator_schema_text(model);
+  const std::string text = schema_text(model.named_parameters());
   return sha256(std::as_bytes(std::span(text)));
 }
 
@@ -113,6 +114,11 @@ struct DiscriminatorTrainer::Impl {
        std::vector<std::uint32_t> indices, PeerId id, torch::Device where,
        std::shared_ptr<Discriminator> model);
 
+  // What a step is given: x [2b, c, h, w] and y [2b] or undefined, on the
+  // device.
+  std::pair<torch::Tensor, torch::Tensor> inputs(Round round,
+                                                 const Blob& generated,
+                                                 const Blob& generated_labels);
   void draw_real(Round round);
   void put_generated(const Blob& generated, const Blob& generated_labels);
 
@@ -176,6 +182,16 @@ void DiscriminatorTrainer::Impl::put_generated(const Blob& generated,
   if (labels.defined()) half(labels, 1).copy_(to_tensor(generated_labels));
 }
 
+std::pair<torch::Tensor, torch::Tensor> DiscriminatorTrainer::Impl::inputs(
+    Round round, const Blob& generated, const Blob& generated_labels) {
+  check_batch(d.spec, generated, generated_labels);
+  draw_real(round);
+  put_generated(generated, generated_labels);
+  // On the CPU these are the buffers themselves.
+  return {images.to(device, /*non_blocking=*/true),
+          labels.defined() ? labels.to(device, true) : labels};
+}
+
 DiscriminatorTrainer::DiscriminatorTrainer(std::unique_ptr<Impl> impl)
     : impl_(std::move(impl)) {}
 DiscriminatorTrainer::~DiscriminatorTrainer() = default;
@@ -218,19 +234,32 @@ double DiscriminatorTrainer::learn(Round round, const Blob& images,
                                    const Blob& labels) {
   return plain_exceptions([&] {
     Impl& impl = *impl_;
-    check_batch(impl.d.spec, images, labels);
-    impl.draw_real(round);
-    impl.put_generated(images, labels);
-    // On the CPU these are the buffers themselves.
-    const torch::Tensor x = impl.images.to(impl.device, /*non_blocking=*/true);
-    const torch::Tensor y =
-        impl.labels.defined() ? impl.labels.to(impl.device, true) : impl.labels;
+    const auto [x, y] = impl.inputs(round, images, labels);
     const DiscriminatorSpec& spec = impl.d.spec;
     Random random(spec.seed, Purpose::kPenalty, impl.peer.value, round.value);
     double sum = 0;
     for (std::uint32_t step = 0; step < spec.local_steps; ++step)
       sum += impl.step->step(x, y, random);
     return sum / spec.local_steps;
+  });
+}
+
+double DiscriminatorTrainer::gradient(Round round, const Blob& images,
+                                      const Blob& labels,
+                                      std::span<float> out) {
+  return plain_exceptions([&] {
+    Impl& impl = *impl_;
+    const auto [x, y] = impl.inputs(round, images, labels);
+    const DiscriminatorSpec& spec = impl.d.spec;
+    Random random(spec.seed, Purpose::kPenalty, impl.peer.value, round.value);
+    const torch::Tensor loss = discriminator_objective(impl.d, x, y, random);
+    for (const torch::Tensor& part :
+         gradients_of(loss, {}, impl.d.model->parameters())) {
+      torch::from_blob(out.data(), part.sizes()).copy_(part);
+      out = out.subspan(static_cast<std::size_t>(part.numel()));
+    }
+    MDGAN_CHECK(out.empty());
+    return loss.item<double>();
   });
 }
 

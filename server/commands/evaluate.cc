@@ -11,7 +11,7 @@
 #include "server/commands/make_evaluator.h"
 #include "server/commands/saved_generator.h"
 #include "server/io/run_directory.h"
-#include "server/train/sampler.h"
+#include "common/train/sampler.h"
 
 namespace mdgan {
 namespace {

@@ -19,6 +19,9 @@ Result<SavedGenerator> load_generator(const std::filesystem::path& run,
   auto state = load_run(run / "checkpoints", round);
   if (!state) return state.error();
   saved.state = std::move(*state);
+  std::erase_if(saved.state.generator, [](const NamedBlob& item) {
+    return item.name.starts_with("discriminator.");  // of fl-gan and the like
+  });
   saved.spec = generator_spec(saved.options, *saved.state.image, saved.state.k);
   return saved;
 }

@@ -13,6 +13,7 @@
 #include "common/net/endpoint.h"
 #include "peer/io/peer_host.h"
 #include "server/commands/commands.h"
+#include "server/commands/local_data.h"
 #include "server/commands/make_evaluator.h"
 #include "server/io/server_shell.h"
 
@@ -50,7 +51,7 @@ Result<std::optional<ImageShape>> known_image(const ServerOptions& options,
 // `endpoint`: where other peers connect to; empty when there are none.
 PeerHostOptions local_host(const ServerOptions& options,
                            const std::string& endpoint,
-                           const RunDirectory& directory, const Dataset& data) {
+                           const RunDirectory& directory, Shards shards) {
   PeerHostOptions host;
   host.server = kLocalEndpoint;
   const auto bound = parse_endpoint(endpoint, "bind");
@@ -62,10 +63,9 @@ PeerHostOptions local_host(const ServerOptions& options,
       std::clamp(std::thread::hardware_concurrency(), 1U, options.local_peers);
   host.verbose = false;
   for (std::uint32_t i = 0; i < options.local_peers; ++i) {
-    const std::string name = "local-" + std::to_string(i);
-    host.peers.push_back({name, i,
-                          cut_shard(data.size(), i, options.local_peers),
-                          directory.peers() / name});
+    const std::string name = local_name(i);
+    host.peers.push_back(
+        {name, i, std::move(shards[i]), directory.peers() / name});
   }
   return host;
 }
@@ -92,6 +92,10 @@ ExitCode train_in(const ServerOptions& options, const RunDirectory& directory,
                   ProgressLine& progress, int stop) {
   const auto image = known_image(options, data.get(), state);
   if (!image) return report(image.error());
+  Result<Shards> shards = Shards{};
+  if (options.local_peers > 0)
+    shards = cut_local_data(options, directory, *data);
+  if (!shards) return report(shards.error());
   std::unique_ptr<Evaluator> evaluator;
   if (options.evaluate_every > 0) {
     auto made = make_evaluator(options);
@@ -109,7 +113,9 @@ ExitCode train_in(const ServerOptions& options, const RunDirectory& directory,
   std::thread host_thread;
   if (options.local_peers > 0) {
     host = std::make_unique<PeerHost>(
-        context, local_host(options, shell.endpoint(), directory, *data), data);
+        context,
+        local_host(options, shell.endpoint(), directory, std::move(*shards)),
+        data);
     host_thread = std::thread([&] {
       const auto done = run_host(*host);
       if (!done)

@@ -9,6 +9,8 @@ namespace {
 
 // Rounds in a row without one valid answer before the run gives up.
 constexpr int kFruitlessRounds = 5;
+// What a further local round of FL-GAN adds to round-timeout.
+constexpr Duration kLocalRound = std::chrono::seconds(1);
 
 }  // namespace
 
@@ -227,6 +229,9 @@ void Coordinator::begin_round(TimePoint now, Out& out) {
   }
   if (!started_) {
     started_ = true;
+    if (config_.algorithm == Algorithm::kFlGan)
+      stride_ =
+          swap_period(smallest_shard(), config_.swap_epochs, config_.batch);
     out.emplace_back(Note{"training starts with " + std::to_string(live) +
                           " peers, k = " + std::to_string(config_.k)});
   }
@@ -249,33 +254,42 @@ void Coordinator::ask_peers(TimePoint now, Out& out) {
   }
   state_ = State::kCollecting;
   quorum_missed_ = false;
-  round_deadline_ = now + config_.round_timeout;
+  const auto steps =
+      static_cast<std::uint32_t>(current().value - position_.completed.value);
+  round_deadline_ = now + config_.round_timeout + (steps - 1) * kLocalRound;
   asked_.clear();
   asked_count_ = unanswered_ = peers.size();
   contributions_ = 0;
   // Per connection, the batches its peers need: those to train on first, so
   // that a peer can begin before the others have arrived.
-  std::map<ConnectionId, std::vector<std::uint32_t>> wanted;
+  struct Wanted {
+    std::uint32_t batch = 0;
+    std::uint32_t peers = 0;
+  };
+  std::map<ConnectionId, std::vector<Wanted>> wanted;
   const auto want = [&](ConnectionId connection, std::uint32_t batch) {
     auto& list = wanted[connection];
-    if (std::ranges::find(list, batch) == list.end()) list.push_back(batch);
+    auto it = std::ranges::find(list, batch, &Wanted::batch);
+    if (it == list.end()) it = list.insert(it, {batch, 0});
+    ++it->peers;
   };
   for (std::size_t n = 0; n < peers.size(); ++n) {
     Member& member = members_.at(peers[n]);
     const protocol::RoundBegin begin{
         static_cast<std::uint32_t>(n % config_.k),
-        static_cast<std::uint32_t>((n + 1) % config_.k)};
+        static_cast<std::uint32_t>((n + 1) % config_.k), steps};
     asked_[member.id].generated = begin.generated;
     member.owes = current();
     member.owes_since = now;
     send(member, begin, now, out);
     want(member.connection, begin.discriminated);
   }
-  for (const auto& [id, asked] : asked_)
-    want(members_.at(id).connection, asked.generated);
+  if (config_.k > 1)  // else it is the same batch
+    for (const auto& [id, asked] : asked_)
+      want(members_.at(id).connection, asked.generated);
   for (const auto& [connection, batches] : wanted)
-    for (const std::uint32_t index : batches)
-      out.emplace_back(SendBatch{connection, current(), index});
+    for (const auto& [index, count] : batches)
+      out.emplace_back(SendBatch{connection, current(), index, count});
 }
 
 bool Coordinator::expects_feedback(ConnectionId connection,
@@ -330,15 +344,18 @@ void Coordinator::close_round_if_complete(TimePoint now, Out& out) {
 void Coordinator::close_round(TimePoint now, Out& out) {
   const bool enough = quorum_reached();
   bool rubbish = false;
-  StepGenerator step{current(), {}};
-  report_ = {current(), static_cast<std::uint32_t>(asked_count_)};
+  const auto steps =
+      static_cast<std::uint32_t>(current().value - position_.completed.value);
+  StepGenerator step{current(), steps, {}};
+  report_ = {current(), steps, static_cast<std::uint32_t>(asked_count_)};
   for (const auto& [id, asked] : asked_) {  // by PeerId: the order of the sum
     if (!asked.answer) continue;
     if (!asked.answer->contributed) {
       rubbish = true;
       continue;
     }
-    step.contributors.push_back({id, asked.generated});
+    step.contributors.push_back(
+        {id, asked.generated, members_.at(id).shard_size});
     report_.discriminator_loss += asked.answer->discriminator_loss;
     report_.generator_loss += asked.answer->generator_loss;
   }
@@ -363,7 +380,7 @@ void Coordinator::close_round(TimePoint now, Out& out) {
   // The next batches are made while this thread talks to the peers.
   if (!stopping_ && current().value < config_.rounds) {
     generating_ = true;
-    out.emplace_back(GenerateBatches{{current().value + 1}});
+    out.emplace_back(GenerateBatches{following(current())});
   }
 }
 
@@ -371,8 +388,9 @@ void Coordinator::close_round(TimePoint now, Out& out) {
 void Coordinator::end_round(TimePoint now, Out& out) {
   const Round done = position_.completed;
   const bool last = done.value >= config_.rounds;
-  const bool periodic = config_.checkpoint_every > 0 && done.value > 0 &&
-                        done.value % config_.checkpoint_every == 0;
+  const bool periodic =
+      config_.checkpoint_every > 0 &&
+      passes(done.value, report_.steps, config_.checkpoint_every);
   if (started_ && (last || stopping_ || periodic)) save(now, out);
   if (last) {
     finish(ExitCode::kOk, protocol::Reason::kDone, "the run is complete", out);

@@ -5,6 +5,7 @@
 // order. Equal configuration and event sequence give an equal effect sequence.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -25,7 +26,8 @@ struct CoordinatorConfig {
   std::uint64_t token_seed = 0;  // unpredictable: transfers are bound to it
   std::uint32_t k = 1;           // distinct generated batches per round
   std::uint32_t batch = 10;
-  double swap_epochs = 1;  // E; 0: never swap
+  Algorithm algorithm = Algorithm::kMdGan;
+  double swap_epochs = 1;  // E; 0: never swap. FL-GAN: between two averagings
   std::uint64_t rounds = 0;
   std::uint32_t min_peers = 1;  // wait for so many before training starts
   double quorum = 0.5;  // of the peers asked (rounds), of min_peers (run)
@@ -54,6 +56,7 @@ struct CoordinatorCounters {
   std::uint64_t lost_peers = 0;
   std::uint64_t swaps_committed = 0;
   std::uint64_t swaps_aborted = 0;
+  std::uint64_t transfers = 0;  // discriminators that have arrived by exchange
 };
 
 class Coordinator {
@@ -163,6 +166,7 @@ class Coordinator {
   static Duration silence_allowed(const Member& member);
 
   // Exchanges of discriminators (coordinator_swap.cc).
+  std::uint64_t smallest_shard() const;  // of the live peers; 0: there is none
   bool swap_is_due() const;
   void begin_swap(TimePoint now, Out& out);
   void begin_exchange(Exchange exchange, TimePoint now, Out& out);
@@ -190,13 +194,20 @@ class Coordinator {
   const Member* find(ConnectionId connection, PeerId peer) const;
   std::vector<PeerId> available() const;  // live and owing nothing, by id
   std::uint32_t needed_peers() const;
-  Round current() const { return {position_.completed.value + 1}; }
+  // The round after `round`: the next, but for FL-GAN and the run's end.
+  Round following(Round round) const {
+    return {std::min(round.value + stride_, config_.rounds)};
+  }
+  Round current() const { return following(position_.completed); }
 
   CoordinatorConfig config_;
   RunPosition position_;
   CoordinatorCounters counters_;
   State state_ = State::kWaiting;
-  bool started_ = false;   // min_peers have been there
+  bool started_ = false;  // min_peers have been there
+  // Rounds between two messages of a round: 1, but for FL-GAN, where it is E
+  // epochs of the shard that was the smallest when training started.
+  std::uint64_t stride_ = 1;
   bool stopping_ = false;  // finish the round, save, leave
   std::optional<ModelReady> model_;
   bool deciding_ = false;
@@ -217,7 +228,7 @@ class Coordinator {
   TimePoint look_after_ = TimePoint::max();
   bool quorum_missed_ = false;
   int fruitless_ = 0;   // attempts at this round that nobody answered
-  ReportRound report_;  // of the round that is being stepped
+  ReportRound report_;  // of the round that is being stepped, or was last
 };
 
 }  // namespace mdgan

@@ -31,6 +31,12 @@ std::string missing_codec(const WireCodecs& codecs,
   return "";
 }
 
+bool knows_algorithm(Algorithm algorithm, const protocol::Hello& hello) {
+  return algorithm == Algorithm::kMdGan ||
+         std::ranges::find(hello.codecs, name_of(kAlgorithmNames, algorithm)) !=
+             hello.codecs.end();
+}
+
 }  // namespace
 
 void Coordinator::on_hello(ConnectionId connection,
@@ -44,6 +50,15 @@ void Coordinator::on_hello(ConnectionId connection,
                      " cannot do: install the server's version there, or run "
                      "the server with " +
                      codec.substr(0, codec.find('-')) + "-codec = float32",
+                 out);
+    return;
+  }
+  if (!knows_algorithm(config_.algorithm, hello)) {
+    refuse_hello(connection, hello, protocol::ErrorCode::kMismatch,
+                 "this run's algorithm is " +
+                     std::string(name_of(kAlgorithmNames, config_.algorithm)) +
+                     ", which peer " + hello.name +
+                     " cannot do: install the server's version there",
                  out);
     return;
   }
@@ -138,7 +153,8 @@ void Coordinator::welcome(Member& member, const protocol::Hello& hello,
   const bool exact = ours && !started_ &&
                      std::ranges::find(hello.checkpoints, completed) !=
                          hello.checkpoints.end();
-  if (completed == 0) {
+  // In data parallelism a peer holds nothing that the server does not send.
+  if (completed == 0 || config_.algorithm == Algorithm::kDataParallel) {
     send_welcome(member, protocol::Start::kFresh, {}, now, out);
   } else if (exact) {
     send_welcome(member, protocol::Start::kRestore, position_.completed, now,

@@ -10,8 +10,7 @@
 
 namespace mdgan {
 
-// Whether the round completed last is to be followed by a swap.
-bool Coordinator::swap_is_due() const {
+std::uint64_t Coordinator::smallest_shard() const {
   std::uint64_t smallest = 0;
   std::uint32_t live = 0;
   for (const auto& [id, member] : members_) {
@@ -19,8 +18,14 @@ bool Coordinator::swap_is_due() const {
     smallest =
         live++ == 0 ? member.shard_size : std::min(smallest, member.shard_size);
   }
+  return smallest;
+}
+
+// Whether the round completed last is to be followed by a swap.
+bool Coordinator::swap_is_due() const {
+  if (config_.algorithm != Algorithm::kMdGan) return false;
   const std::uint64_t period =
-      swap_period(smallest, config_.swap_epochs, config_.batch);
+      swap_period(smallest_shard(), config_.swap_epochs, config_.batch);
   return period > 0 &&
          position_.completed.value - position_.last_swap.value >= period;
 }
@@ -91,6 +96,7 @@ void Coordinator::end_exchange(SwapId id, bool commit, const std::string& why,
   for (const SwapEdge& edge : exchange.edges) {
     Member& target = members_.at(edge.target);
     if (target.presence == Presence::kAbsent) continue;
+    counters_.transfers += commit ? 1 : 0;
     if (commit)
       send(target, protocol::Commit{id}, now, out);
     else

@@ -73,11 +73,12 @@ struct SendMessage {
   protocol::Message message;
 };
 // Send generated batch `index` of the round, once for all the connection's
-// peers.
+// `peers` that need it.
 struct SendBatch {
   ConnectionId connection;
   Round round;
   std::uint32_t index = 0;
+  std::uint32_t peers = 1;
 };
 // Make the model for images of this shape; answer ModelReady or ModelRefused.
 struct DecideModel {
@@ -90,17 +91,20 @@ struct GenerateBatches {
 struct Contributor {
   PeerId peer;
   std::uint32_t batch = 0;
+  std::uint64_t shard_size = 0;  // as its hello said
   friend bool operator==(const Contributor&, const Contributor&) = default;
 };
 // Merge the kept feedback of these peers in this order, step the generator;
 // answer GeneratorStepped or GeneratorFailed.
 struct StepGenerator {
   Round round;
+  std::uint32_t steps = 1;  // rounds that this one stands for
   std::vector<Contributor> contributors;
 };
 // A round is complete: for statistics, samples and the progress line.
 struct ReportRound {
   Round round;
+  std::uint32_t steps = 1;  // rounds that this one stands for
   std::uint32_t asked = 0;
   std::uint32_t contributed = 0;
   double discriminator_loss = 0;
@@ -120,6 +124,13 @@ struct Finish {
   ExitCode code = ExitCode::kOk;
   std::string text;
 };
+
+// Whether the `steps` rounds that end with `round` hold a multiple of `every`:
+// how what happens every so many rounds happens when rounds come in strides.
+inline bool passes(std::uint64_t round, std::uint64_t steps,
+                   std::uint64_t every) {
+  return round / every > (round - steps) / every;
+}
 
 using ServerEffect =
     std::variant<SendMessage, SendBatch, DecideModel, GenerateBatches,

@@ -9,7 +9,7 @@
 
 #include "common/tensor/compact.h"
 #include "server/evaluate/classifier.h"
-#include "server/train/sampler.h"
+#include "common/train/sampler.h"
 
 namespace mdgan {
 namespace {

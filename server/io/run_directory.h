@@ -3,7 +3,7 @@
 //   log.txt      what the server said      stats.jsonl  one line a tick
 //   samples/     pictures                  checkpoints/ the server's state
 //   peers/       the state of local peers  lock         held while in use
-//   incarnation  starts so far
+//   incarnation  starts so far             partition.json  local peers' classes
 #pragma once
 
 #include <cstdint>
@@ -41,6 +41,7 @@ class RunDirectory {
   std::filesystem::path samples() const { return path_ / "samples"; }
   std::filesystem::path checkpoints() const { return path_ / "checkpoints"; }
   std::filesystem::path peers() const { return path_ / "peers"; }
+  std::filesystem::path partition() const { return path_ / "partition.json"; }
 
   Result<void> write_configuration(const std::string& text) const;
 

@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "common/files/png.h"
-#include "common/tensor/compact.h"
+#include "common/models/model_summary.h"
 #include "server/io/server_shell_impl.h"
 
 namespace mdgan {
@@ -32,9 +32,10 @@ void ServerShell::Impl::apply(const DecideModel& e) {
     const auto refuse = [this](const Error& error) {
       return [this, error] { events.emplace_back(ModelRefused{error}); };
     };
-    auto made = GeneratorTrainer::create(generator, options.device);
+    auto made = make_round_trainer(generator, discriminator, options.codecs,
+                                   options.device);
     if (!made) return refuse(made.error());
-    const auto summary = summarise_discriminator(discriminator);
+    const auto summary = summarise_model(discriminator);
     if (!summary) return refuse(summary.error());
     if (!state.generator.empty()) {
       if (const auto loaded = (*made)->load(state.generator); !loaded)
@@ -43,13 +44,16 @@ void ServerShell::Impl::apply(const DecideModel& e) {
     }
     trainer = std::move(*made);
     return [this, discriminator, summary = *summary,
-            parameters = trainer->parameter_count()] {
+            of_generator = trainer->generator().parameter_count()] {
       spec = discriminator;
+      parameters = summary.parameters;
+      answer = answer_metas(discriminator, options.codecs.feedback, parameters);
       spdlog::info(
-          "{} for {}x{}x{} images: generator {} parameters, discriminator {}",
-          discriminator.model, discriminator.image.channels,
-          discriminator.image.height, discriminator.image.width, parameters,
-          summary.parameters);
+          "{}, {} for {}x{}x{} images: the generator has {} parameters, what "
+          "peers keep {}",
+          name_of(kTrainingNames, options.algorithm), discriminator.model,
+          discriminator.image.channels, discriminator.image.height,
+          discriminator.image.width, of_generator, parameters);
       events.emplace_back(
           ModelReady{discriminator, summary.schema, summary.parameters});
     };
@@ -59,19 +63,13 @@ void ServerShell::Impl::apply(const DecideModel& e) {
 void ServerShell::Impl::apply(const GenerateBatches& e) {
   train([this, round = e.round] {
     const auto start = Clock::now();
-    std::vector<GeneratedBatch> generated = trainer->generate(round);
-    if (options.codecs.image == ImageCodec::kUint8)
-      for (GeneratedBatch& batch : generated)
-        batch.images = images_to_uint8(batch.images);
+    const std::vector<std::vector<Blob>> generated = trainer->batches(round);
     const double took = seconds(Clock::now() - start);
     return [this, round, generated, took] {
       tick.phases().generate += took;
       std::vector<ReadyBatch>& ready = batches[round];
       ready.clear();
-      for (const GeneratedBatch& batch : generated) {
-        std::vector<Blob> tensors;
-        tensors.push_back(batch.images);
-        if (!batch.labels.empty()) tensors.push_back(batch.labels);
+      for (const std::vector<Blob>& tensors : generated) {
         ReadyBatch& out = ready.emplace_back();
         for (const Blob& tensor : tensors) out.metas.push_back(tensor.meta);
         out.frames.emplace(tensors);
@@ -83,19 +81,18 @@ void ServerShell::Impl::apply(const GenerateBatches& e) {
 
 void ServerShell::Impl::apply(const StepGenerator& e) {
   tick.phases().wait += seconds(Clock::now() - sent_at);
-  std::vector<Contribution> contributions;
+  std::vector<PeerAnswer> answers;
   for (const Contributor& c : e.contributors) {
     auto node = feedback.extract(c.peer);
     MDGAN_CHECK(!node.empty());
-    const std::vector<Blob>& tensors = node.mapped();
-    contributions.push_back({c.peer, c.batch, tensors[0],
-                             tensors.size() > 2 ? tensors[2] : Blob{}});
+    answers.push_back(
+        {c.peer, c.batch, c.shard_size, std::move(node.mapped())});
   }
   feedback.clear();
   batches.erase(e.round);
-  train([this, round = e.round,
-         contributions = std::move(contributions)]() -> std::function<void()> {
-    const auto stepped = trainer->step(round, contributions);
+  train([this, round = e.round, steps = e.steps,
+         answers = std::move(answers)]() -> std::function<void()> {
+    const auto stepped = trainer->step(round, steps, answers);
     if (!stepped)
       return [this, error = stepped.error()] {
         events.emplace_back(GeneratorFailed{error});
@@ -113,19 +110,26 @@ void ServerShell::Impl::apply(const StepGenerator& e) {
 
 void ServerShell::Impl::apply(const ReportRound& e) {
   const std::uint64_t round = e.round.value;
-  tick.add_round(round, e.discriminator_loss, e.generator_loss);
-  if (round % options.stats_every == 0) end_tick();
+  tick.add_rounds(round, e.steps, e.discriminator_loss, e.generator_loss);
+  if (passes(round, e.steps, options.stats_every)) end_tick();
   if (round == options.rounds ||
-      (options.samples_every > 0 && round % options.samples_every == 0))
+      (options.samples_every > 0 &&
+       passes(round, e.steps, options.samples_every)))
     draw_samples(e.round);
   if (evaluator != nullptr &&
-      (round == options.rounds || round % options.evaluate_every == 0))
+      (round == options.rounds ||
+       passes(round, e.steps, options.evaluate_every)))
     evaluate(e.round);
 }
 
 void ServerShell::Impl::end_tick() {
   if (tick.empty()) return;
   StatsRecord record = tick.finish(coordinator.live_peers());
+  record.bytes_swapped = bytes_swapped() - swapped_before;
+  swapped_before = bytes_swapped();
+  // Nothing leaves the machine.
+  if (options.algorithm == Training::kStandalone)
+    record.bytes_sent = record.bytes_sent_apart = record.bytes_received = 0;
   if (evaluator != nullptr && record.round == options.rounds)
     last_record = std::move(record);
   else
@@ -139,10 +143,18 @@ void ServerShell::Impl::write_record(StatsRecord record) {
   progress->tick(record);
 }
 
+std::uint64_t ServerShell::Impl::bytes_swapped() const {
+  if (!spec) return 0;
+  const std::uint64_t value =
+      options.codecs.swap == SwapCodec::kBfloat16 ? 2 : 4;
+  return coordinator.counters().transfers * parameters * value *
+         (spec->swap_optimizer ? 3 : 1);
+}
+
 void ServerShell::Impl::draw_samples(Round round) {
   write_copy(
       files, picture_copy, "cannot draw the samples", [this, round]() -> Task {
-        sampler = trainer->sampler(std::move(sampler));
+        sampler = trainer->generator().sampler(std::move(sampler));
         return [this, round]() -> std::function<void()> {
           const Blob images = sampler->sample(kGridImages, {}, options.seed);
           char name[32];

@@ -44,6 +44,7 @@ CoordinatorConfig coordinator_config(const ServerOptions& options,
   config.token_seed = random_number();
   config.k = state.k;
   config.batch = options.batch;
+  config.algorithm = wire_algorithm(options.algorithm);
   config.swap_epochs = options.swap_epochs;
   config.rounds = options.rounds;
   config.min_peers = options.min_peers;
@@ -55,27 +56,6 @@ CoordinatorConfig coordinator_config(const ServerOptions& options,
   config.codecs = options.codecs;
   config.image = image;
   return config;
-}
-
-// The tensors that a feedback message must have.
-std::vector<protocol::TensorMeta> feedback_metas(const DiscriminatorSpec& spec,
-                                                 FeedbackCodec codec) {
-  using protocol::DType;
-  const auto values = [&](DType dtype) -> protocol::TensorMeta {
-    return {
-        dtype,
-        {spec.batch, spec.image.channels, spec.image.height, spec.image.width}};
-  };
-  const protocol::TensorMeta one_each{DType::kFloat32, {spec.batch}};
-  switch (codec) {
-    case FeedbackCodec::kFloat32:
-      break;
-    case FeedbackCodec::kBfloat16:
-      return {values(DType::kBfloat16), one_each};
-    case FeedbackCodec::kInt8:
-      return {values(DType::kInt8), one_each, one_each};
-  }
-  return {values(DType::kFloat32), one_each};
 }
 
 bool all_positive(const Blob& scales) {
@@ -90,7 +70,7 @@ bool all_positive(const Blob& scales) {
 // Whether the values lie in [-kMaxFeedback, kMaxFeedback]; of int8, whether the
 // scales do so for the largest value there is.
 bool is_sound(const std::vector<Blob>& tensors) {
-  if (!is_within(tensors[1], kMaxFeedback)) return false;
+  if (tensors.size() > 1 && !is_within(tensors[1], kMaxFeedback)) return false;
   if (tensors.size() == 3)
     return is_within(tensors[2], kMaxFeedback / 128) &&
            all_positive(tensors[2]);
@@ -325,8 +305,7 @@ std::string ServerShell::Impl::defect_of(
   }
   if (!std::holds_alternative<protocol::Feedback>(message.body) || !spec)
     return "";
-  if (!std::ranges::equal(feedback_metas(*spec, options.codecs.feedback),
-                          tensors, {}, {}, &Blob::meta))
+  if (!std::ranges::equal(answer, tensors, {}, {}, &Blob::meta))
     return "its tensors have other shapes or types than this round's";
   if (!is_sound(tensors))
     return "it holds values that are not finite, or beyond 1e6";
@@ -337,7 +316,7 @@ std::string ServerShell::Impl::defect_of(
 
 void ServerShell::Impl::deliver(ConnectionId id,
                                 const protocol::Message& message,
-                                TensorFrames* frames) {
+                                TensorFrames* frames, std::uint32_t peers) {
   const auto connection = connections.find(id);
   if (connection == connections.end()) {
     events.emplace_back(ConnectionLost{id});
@@ -346,7 +325,7 @@ void ServerShell::Impl::deliver(ConnectionId id,
   std::uint64_t bytes = 0;
   const Sent sent =
       send(*router, connection->second.routing_id, message, frames, &bytes);
-  tick.add_sent(bytes);
+  tick.add_sent(bytes, peers);
   if (sent == Sent::kYes) return;
   if (sent == Sent::kFull)
     spdlog::warn("{} takes no more messages; dropping the connection",
@@ -368,7 +347,7 @@ void ServerShell::Impl::apply(const SendBatch& e) {
   message.incarnation = state.incarnation;
   message.round = e.round;
   message.body = protocol::Batch{e.index, batch.metas};
-  deliver(e.connection, message, &*batch.frames);
+  deliver(e.connection, message, &*batch.frames, e.peers);
   sent_at = Clock::now();
   tick.phases().send += seconds(sent_at - start);
 }

@@ -17,10 +17,10 @@
 #include "common/files/checkpoint_store.h"
 #include "common/files/jsonl.h"
 #include "common/net/channel.h"
+#include "common/train/sampler.h"
 #include "server/io/server_shell.h"
 #include "server/io/tick_statistics.h"
-#include "server/train/generator_trainer.h"
-#include "server/train/sampler.h"
+#include "server/train/round_trainer.h"
 
 namespace mdgan {
 
@@ -46,7 +46,7 @@ struct ServerShell::Impl {
 
   Mailbox mailbox;
   // Touched by tasks on the training strand alone, once made.
-  std::unique_ptr<GeneratorTrainer> trainer;
+  std::unique_ptr<RoundTrainer> trainer;
 
   std::optional<zmq::socket_t> router;
   std::map<std::string, ConnectionId> by_routing_id;
@@ -57,7 +57,9 @@ struct ServerShell::Impl {
   // Of the open round: the tensors of each peer's message.
   std::map<PeerId, std::vector<Blob>> feedback;
   std::map<Round, std::vector<ReadyBatch>> batches;
-  std::optional<DiscriminatorSpec> spec;  // once the model is decided
+  std::optional<DiscriminatorSpec> spec;     // once the model is decided
+  std::uint64_t parameters = 0;              // that peers keep, likewise
+  std::vector<protocol::TensorMeta> answer;  // of the spec, likewise
   std::optional<Finish> finished;
   std::optional<Finish> outcome;  // what request_stop() asks for
   std::size_t tasks = 0;          // on the strands, and not come back
@@ -65,6 +67,7 @@ struct ServerShell::Impl {
   TickStatistics tick;
   // When the open round's last batch was handed over.
   TimePoint sent_at = std::chrono::steady_clock::now();
+  std::uint64_t swapped_before = 0;  // bytes_swapped() when the tick began
   std::optional<JsonlWriter> stats;
   ProgressLine* progress = nullptr;
 
@@ -102,8 +105,9 @@ struct ServerShell::Impl {
                         const std::vector<Blob>& tensors) const;
   ConnectionId connection_of(const Received& received);
   void forget_a_stranger();
+  // `peers`: how many of the connection's the message is for.
   void deliver(ConnectionId id, const protocol::Message& message,
-               TensorFrames* frames);
+               TensorFrames* frames, std::uint32_t peers = 1);
 
   // One overload per effect: an effect without one does not compile.
   void apply(const SendMessage& e);
@@ -127,6 +131,8 @@ struct ServerShell::Impl {
   void come_back(std::function<void()> then);  // a task, to the loop
   std::function<void()> generator_failure(std::string what);
   void end_tick();
+  // That peers have sent each other so far: the server does not see them.
+  std::uint64_t bytes_swapped() const;
   void write_record(StatsRecord record);
   void draw_samples(Round round);
   void evaluate(Round round);

@@ -20,7 +20,9 @@ std::string to_json(const StatsRecord& record) {
         {"step", seconds.step}}},
       {"rounds_per_second", record.rounds_per_second},
       {"bytes_sent", record.bytes_sent},
+      {"bytes_sent_apart", record.bytes_sent_apart},
       {"bytes_received", record.bytes_received},
+      {"bytes_swapped", record.bytes_swapped},
       {"peers", record.peers},
   };
   if (record.evaluation)

@@ -27,9 +27,11 @@ struct StatsRecord {
   double seconds_per_round = 0;
   PhaseSeconds seconds;
   double rounds_per_second = 0;
-  std::uint64_t bytes_sent = 0;  // by the server, without swaps
+  std::uint64_t bytes_sent = 0;        // by the server, without swaps
+  std::uint64_t bytes_sent_apart = 0;  // had every peer its own connection
   std::uint64_t bytes_received = 0;
-  std::uint32_t peers = 0;  // live ones, at the end of the tick
+  std::uint64_t bytes_swapped = 0;  // tensors that peers sent each other
+  std::uint32_t peers = 0;          // live ones, at the end of the tick
   std::optional<EvaluationRecord> evaluation;  // the newest since the last line
 };
 

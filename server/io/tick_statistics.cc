@@ -8,13 +8,14 @@ void TickStatistics::restart() {
   start_ = std::chrono::steady_clock::now();
 }
 
-void TickStatistics::add_round(std::uint64_t round, double d_loss,
-                               double g_loss) {
-  ++rounds_;
+void TickStatistics::add_rounds(std::uint64_t round, std::uint64_t steps,
+                                double d_loss, double g_loss) {
+  const double n = static_cast<double>(steps);
+  rounds_ += steps;
   sum_.round = round;
-  sum_.d_loss += d_loss;
-  sum_.g_loss += g_loss;
-  sum_.feedback_norm += norm_;
+  sum_.d_loss += n * d_loss;
+  sum_.g_loss += n * g_loss;
+  sum_.feedback_norm += n * norm_;
 }
 
 StatsRecord TickStatistics::finish(std::uint32_t peers) {

@@ -15,11 +15,16 @@ class TickStatistics {
 
   // Seconds that a part of a round has taken are added here.
   PhaseSeconds& phases() { return sum_.seconds; }
-  void add_sent(std::uint64_t bytes) { sum_.bytes_sent += bytes; }
+  void add_sent(std::uint64_t bytes, std::uint32_t peers) {
+    sum_.bytes_sent += bytes;
+    sum_.bytes_sent_apart += bytes * peers;
+  }
   void add_received(std::uint64_t bytes) { sum_.bytes_received += bytes; }
-  // The norm of the round that add_round() will report next.
+  // The norm of the round that add_rounds() will report next.
   void set_norm(double norm) { norm_ = norm; }
-  void add_round(std::uint64_t round, double d_loss, double g_loss);
+  // The `steps` rounds that end with `round`; the losses are their means.
+  void add_rounds(std::uint64_t round, std::uint64_t steps, double d_loss,
+                  double g_loss);
 
   bool empty() const { return rounds_ == 0; }
   // The tick's record; the next tick begins. REQUIRES: !empty().

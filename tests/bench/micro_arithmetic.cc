@@ -14,8 +14,8 @@
 #include "common/data/dataset.h"
 #include "common/tensor/flat_adam_kernel.h"
 #include "common/tensor/precision.h"
+#include "common/train/generator_trainer.h"
 #include "peer/train/discriminator_trainer.h"
-#include "server/train/generator_trainer.h"
 #include "tests/bench/startup.h"
 
 namespace mdgan::bench {

@@ -21,8 +21,8 @@
 #include "common/data/dataset.h"
 #include "common/options/options_parser.h"
 #include "common/tensor/device.h"
+#include "common/train/generator_trainer.h"
 #include "peer/train/discriminator_trainer.h"
-#include "server/train/generator_trainer.h"
 #include "tests/bench/startup.h"
 
 namespace mdgan::bench {

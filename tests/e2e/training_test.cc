@@ -3,6 +3,7 @@
 #include <signal.h>
 
 #include <filesystem>
+#include <nlohmann/json.hpp>
 #include <vector>
 
 #include "tests/support/catch.h"
@@ -67,6 +68,83 @@ TEST_CASE("peers in processes of their own train what local peers train") {
   REQUIRE(hosted.wait() == 0);
   CHECK(host.wait() == 0);
   CHECK((t.weights("hosted") == t.weights("local")));
+}
+
+TEST_CASE("a cut by classes is the same for local peers and processes") {
+  const SmallRun t;
+  const std::vector<std::string> cut{"--partition", "classes:1", "--rounds",
+                                     "6"};
+  const std::string data = (t / "data").string();
+  auto local = t.server(
+      "local",
+      cut + std::vector<std::string>{"--local-peers", "4", "--data", data});
+  REQUIRE(local.wait() == 0);
+  INFO(local.output());
+  const auto table = nlohmann::json::parse(
+      read_text((t / "local") / "partition.json"), nullptr, false);
+  REQUIRE(table.is_object());
+  CHECK(table["partition"] == "classes:1");
+  REQUIRE(table["peers"].size() == 4);
+  // Bars are of ten classes with 40 images each.
+  CHECK(table["peers"][2]["name"] == "local-2");
+  CHECK(table["peers"][2]["counts"] ==
+        std::vector<int>{0, 0, 40, 0, 0, 0, 0, 0, 0, 0});
+  CHECK(t.log("local").find("6 of 10 classes are in nobody's data") !=
+        std::string::npos);
+
+  auto server = t.server(
+      "tcp",
+      kListen + std::vector<std::string>{"--min-peers", "4", "--rounds", "6"});
+  auto host =
+      t.peer("tcp", 0, 4,
+             {"--sessions", "4", "--partition", "classes:1", "--name", "p"});
+  REQUIRE(server.wait() == 0);
+  REQUIRE(host.wait() == 0);
+  CHECK((t.weights("tcp") == t.weights("local")));
+  const auto row = nlohmann::json::parse(
+      read_text(t / "state" / "p-3" / "partition.json"), nullptr, false);
+  REQUIRE(row.is_object());
+  CHECK(row["peers"][0]["shard"] == 3);
+  CHECK(row["peers"][0]["counts"][3] == 40);
+}
+
+TEST_CASE("peers are weighed by their shards and their judgements") {
+  const SmallRun t;
+  const auto weights = [&](const std::string& run,
+                           const std::vector<std::string>& more) {
+    auto server =
+        t.server(run, std::vector<std::string>{"--local-peers", "4", "--data",
+                                               (t / "data").string(), "--k",
+                                               "2", "--rounds", "5"} +
+                          more);
+    const auto code = server.wait();
+    INFO(server.output());
+    REQUIRE(code == 0);
+    return t.weights(run);
+  };
+  const std::string mean = weights("mean", {});
+  // 400 images: equal parts weigh the same, and unequal ones do not.
+  CHECK((weights("equal", {"--aggregate", "shard-size"}) == mean));
+  const std::string uneven = weights("uneven", {"--partition", "sizes:zipf"});
+  CHECK((weights("sizes", {"--partition", "sizes:zipf", "--aggregate",
+                           "shard-size"}) != uneven));
+  const std::string f2a = weights("f2a", {"--aggregate", "f2a"});
+  CHECK((f2a != mean));
+  CHECK((weights("cold", {"--aggregate", "f2a", "--aggregate-temperature",
+                          "0"}) == mean));
+  CHECK((weights("gman", {"--aggregate", "gman"}) != f2a));
+  CHECK((weights("int8", {"--aggregate", "ua-gan", "--feedback-codec",
+                          "int8"}) != mean));
+}
+
+TEST_CASE("a cut that is not one is a usage error that names the key") {
+  const SmallRun t;
+  auto server =
+      t.server("run", {"--local-peers", "2", "--data", (t / "data").string(),
+                       "--partition", "classes:many"});
+  CHECK(server.wait() == 2);
+  CHECK(server.output().find("partition must be iid, dirichlet:ALPHA") !=
+        std::string::npos);
 }
 
 TEST_CASE("a resumed run equals an uninterrupted one bit for bit") {

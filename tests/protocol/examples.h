@@ -27,6 +27,9 @@ inline DiscriminatorSpec example_spec() {
   spec.loss = Loss::kHinge;
   spec.r1_gamma = 0.1;
   spec.seed = ~std::uint64_t{0};
+  spec.algorithm = Algorithm::kFlGan;
+  spec.latent = 64;
+  spec.generator_adam.learning_rate = 0.001;
   return spec;
 }
 
@@ -61,7 +64,7 @@ inline std::vector<Message> one_of_each() {
               Start::kRestore,
               Round{200},
               {"feedback-int8"}});
-  add(RoundBegin{2, 3});
+  add(RoundBegin{2, 3, 600});
   add(Batch{1, {images, labels}});
   add(Feedback{2, 0.5, -1.25, 0.015, {images, logits}});
   add(Swap{SwapId{5}, 0xfeed'face'cafe'beef, true, PeerId{4},

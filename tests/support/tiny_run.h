@@ -10,8 +10,8 @@
 #include <vector>
 
 #include "common/base/random.h"
+#include "common/train/generator_trainer.h"
 #include "peer/train/discriminator_trainer.h"
-#include "server/train/generator_trainer.h"
 #include "tests/support/catch.h"
 
 namespace mdgan::tests {

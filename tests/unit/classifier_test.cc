@@ -4,7 +4,7 @@
 
 #include "common/base/random.h"
 #include "server/evaluate/evaluator.h"
-#include "server/train/sampler.h"
+#include "common/train/sampler.h"
 #include "tests/support/catch.h"
 #include "tests/support/small_run.h"
 #include "tests/support/temporary_directory.h"

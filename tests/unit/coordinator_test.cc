@@ -307,3 +307,61 @@ TEST_CASE("another process with a live peer's name is refused") {
   CHECK(s.coordinator.live_peers() == 1);
   CHECK(s.sent<protocol::Welcome>() == 2);
 }
+
+TEST_CASE("fl-gan's rounds are as many as E epochs of the smallest shard") {
+  CoordinatorConfig config;
+  config.algorithm = Algorithm::kFlGan;
+  config.batch = 10;
+  config.swap_epochs = 0.5;
+  config.rounds = 120;
+  config.min_peers = 2;
+  config.checkpoint_every = 100;
+  Server server(config);
+  const auto can = [](protocol::Hello& hello) { hello.codecs = {"fl-gan"}; };
+  server.hello(1, "a", can);
+  server.hello(2, "b", [&](protocol::Hello& hello) {
+    can(hello);
+    hello.shard_size = 2000;
+  });
+  std::vector<std::pair<std::uint64_t, std::uint32_t>> rounds;
+  for (const std::uint64_t round : {50, 100, 120}) {
+    for (const std::uint32_t peer : {0U, 1U}) {
+      protocol::Message message{config.run,
+                                config.incarnation,
+                                {round},
+                                PeerId{peer},
+                                protocol::Feedback{0, 0, 0, 0, {}}};
+      server.feed(MessageArrived{{peer + 1}, message, ""});
+    }
+  }
+  for (const ServerEffect& effect : server.effects) {
+    if (const auto* step = std::get_if<StepGenerator>(&effect)) {
+      rounds.emplace_back(step->round.value, step->steps);
+      REQUIRE(step->contributors.size() == 2);
+      CHECK(step->contributors[1].shard_size == 2000);
+    }
+    if (const auto* sent = std::get_if<SendMessage>(&effect))
+      CHECK_FALSE(std::holds_alternative<protocol::Swap>(sent->message.body));
+  }
+  using Rounds = std::vector<std::pair<std::uint64_t, std::uint32_t>>;
+  CHECK((rounds == Rounds{{50, 50}, {100, 50}, {120, 20}}));
+  // Once where the rounds pass 100, once at the end.
+  CHECK(server.count<SaveCheckpoint>() == 2);
+}
+
+TEST_CASE("a peer that does not know the run's algorithm is refused") {
+  CoordinatorConfig config;
+  config.algorithm = Algorithm::kDataParallel;
+  config.rounds = 3;
+  Server server(config);
+  server.hello(1, "old");
+  bool refused = false;
+  for (const ServerEffect& effect : server.effects)
+    if (const auto* sent = std::get_if<SendMessage>(&effect))
+      if (const auto* error =
+              std::get_if<protocol::ErrorReply>(&sent->message.body))
+        refused = error->code == protocol::ErrorCode::kMismatch &&
+                  error->text.find("data-parallel") != std::string::npos;
+  CHECK(refused);
+  CHECK(server.coordinator.live_peers() == 0);
+}

@@ -404,8 +404,8 @@ TEST_CASE("initialise also resets the running statistics",
 }
 
 TEST_CASE("the schema lists names, types and dimensions in order", "[models]") {
-  CHECK(discriminator_schema_text(
-            *discriminator({"mlp", kMnist}, Condition::kProjection)) ==
+  CHECK(schema_text(discriminator({"mlp", kMnist}, Condition::kProjection)
+                        ->named_parameters()) ==
         text({"fc1.weight float32 512x784", "fc1.bias float32 512",
               "fc2.weight float32 512x512", "fc2.bias float32 512",
               "fc3.weight float32 1x512", "fc3.bias float32 1",
@@ -442,15 +442,19 @@ TEST_CASE("what no model is for is refused with a way out", "[models]") {
   contains(refusal("mlp", {1, 0, 28, 0}, Condition::kNone), "no values");
   contains(refusal("mlp", {1, 28, 28, 0}, Condition::kAcgan),
            "condition 'acgan' needs labels");
+  contains(refusal("dirac", {1, 1, 1, 2}, Condition::kProjection),
+           "model 'dirac' takes no labels");
+  contains(refusal("dirac", kMnist, Condition::kNone), "a single value");
   CHECK_FALSE(make_generator("mlp", kMnist, Condition::kNone, 0).ok());
 }
 
 TEST_CASE("every name of the list makes a model", "[models]") {
-  REQUIRE(model_names().size() == 5);
+  REQUIRE(model_names().size() == 6);
   for (const std::string_view name : model_names()) {
     INFO(name);
-    CHECK(make_generator(name, kCifar, Condition::kNone, kLatent).ok());
-    CHECK(make_discriminator(name, kCifar, Condition::kNone).ok());
+    const ImageShape image = name == "dirac" ? ImageShape{1, 1, 1, 0} : kCifar;
+    CHECK(make_generator(name, image, Condition::kNone, kLatent).ok());
+    CHECK(make_discriminator(name, image, Condition::kNone).ok());
   }
 }
 

@@ -4,7 +4,8 @@
 #include <cstdint>
 #include <limits>
 
-#include "server/train/sampler.h"
+#include "common/models/model_summary.h"
+#include "common/train/sampler.h"
 #include "tests/support/tiny_run.h"
 
 namespace mdgan {
@@ -415,7 +416,7 @@ TEST_CASE("a trainer that cannot be made says why") {
 TEST_CASE("server and peer agree on the discriminator's schema") {
   TinyRun run;
   run.condition = GENERATE(Condition::kNone, Condition::kAcgan);
-  const auto summary = summarise_discriminator(run.discriminator());
+  const auto summary = summarise_model(run.discriminator());
   REQUIRE(summary.ok());
   const auto peer = make_peer(run.discriminator(), 0);
   CHECK((summary->schema == peer->schema()));
@@ -423,7 +424,7 @@ TEST_CASE("server and peer agree on the discriminator's schema") {
   CHECK(summary->parameters * 4 ==
         peer->snapshot(false).parameters.bytes.size());
   run.image.classes = 4;
-  const auto other = summarise_discriminator(run.discriminator());
+  const auto other = summarise_model(run.discriminator());
   REQUIRE(other.ok());
   CHECK((other->schema == summary->schema) ==
         (run.condition == Condition::kNone));

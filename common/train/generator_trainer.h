@@ -1,12 +1,12 @@
-// The server's arithmetic: the generator, its optimiser and its moving average.
-// No sockets. LibTorch stays behind the implementation.
+// A generator in training: its optimiser and its moving average. The server's,
+// and in FL-GAN and data parallelism each peer's too. No sockets. LibTorch
+// stays behind the implementation.
 //
 // Threads: one call at a time; the caller may change threads between calls.
 // Where there is no Result, a failure of LibTorch, such as no memory, throws a
 // standard exception.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "common/tensor/blob.h"
+#include "common/train/aggregation.h"
 #include "protocol/ids.h"
 #include "protocol/result.h"
 #include "protocol/spec.h"
@@ -30,6 +31,8 @@ struct GeneratorSpec {
   std::uint32_t batch = 10;  // b
   std::uint32_t k = 1;
   std::uint64_t seed = 1;
+  std::uint32_t first_batch = 0;  // the latents are those of batches from here
+  Aggregation aggregation = {};
 };
 
 struct GeneratedBatch {
@@ -45,6 +48,10 @@ struct Contribution {
   // (common/tensor/compact.h).
   Blob feedback;
   Blob scales = {};
+  // What aggregations other than the mean weigh it by: D's logits of the batch
+  // [b] float32, finite, and the size of the peer's shard.
+  Blob logits = {};
+  double shard_size = 1;
 };
 
 // What one step did, and where its time went.
@@ -69,14 +76,31 @@ class GeneratorTrainer {
   // step(). Called twice for a round, it draws the same latents.
   std::vector<GeneratedBatch> generate(Round round);
 
-  // Sums the feedback per batch in the order given (the caller sorts by peer),
-  // divides by the number of contributions, back-propagates once through all k
+  // Weighs the feedback (aggregation.h), sums it per batch in the order given
+  // (the caller sorts by peer), divides by the number of contributions,
+  // back-propagates once through all k
   // batches, steps Adam and the moving average. Fails with kDiverged when the
   // generator would become non-finite, or a norm on the way overflows float32;
   // it is then unchanged, and generate() must come before another step().
   // REQUIRES: generate() was called for this round; at least one contribution.
   Result<StepReport> step(Round round,
                           std::span<const Contribution> contributions);
+
+  // Where weights travel, those of a generator are its parameters, then its
+  // buffers of floating point, flat: [W], on the CPU.
+  std::size_t weight_count() const;
+  // REQUIRES: all spans have weight_count() values.
+  void copy_weights(std::span<float> out) const;
+  // Replaces them after `steps` rounds of training elsewhere, by which the
+  // moving average follows; the optimiser stays.
+  void set_weights(std::span<const float> weights, std::uint64_t steps);
+  // What step() would step against, and what it would make of the buffers.
+  // Fails and requires like step(); returns nothing else that step() reports.
+  Result<void> gradient(Round round,
+                        std::span<const Contribution> contributions,
+                        std::span<float> out);
+  // The second half of step(), for such a gradient. Fails like step().
+  Result<void> apply_gradient(Round round, std::span<const float> gradient);
 
   // Images [count, c, h, w] float32 in [-1, 1] from latents that depend on
   // (seed, Purpose::kSampleGrid) alone; uses the moving average when there is
@@ -111,13 +135,5 @@ class GeneratorTrainer {
   explicit GeneratorTrainer(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
 };
-
-// Of the discriminator that belongs to a spec: what the welcome tells peers.
-struct DiscriminatorSummary {
-  std::array<std::byte, 32> schema{};
-  std::uint64_t parameters = 0;
-};
-Result<DiscriminatorSummary> summarise_discriminator(
-    const DiscriminatorSpec& spec);
 
 }  // namespace mdgan

@@ -10,7 +10,7 @@
 #include <span>
 
 #include "common/tensor/blob.h"
-#include "server/train/generator_trainer.h"
+#include "common/train/generator_trainer.h"
 
 namespace mdgan {
 

@@ -1,4 +1,4 @@
-#include "server/train/sampler.h"
+#include "common/train/sampler.h"
 
 #include <spdlog/fmt/fmt.h>
 #include <torch/torch.h>

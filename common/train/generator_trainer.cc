@@ -1,4 +1,4 @@
-#include "server/train/generator_trainer.h"
+#include "common/train/generator_trainer.h"
 
 #include <spdlog/fmt/fmt.h>
 #include <torch/torch.h>
@@ -22,7 +22,7 @@
 #include "common/tensor/flat_parameters.h"
 #include "common/tensor/guard.h"
 #include "common/tensor/tensor_blob.h"
-#include "server/train/sampler.h"
+#include "common/train/sampler.h"
 
 namespace mdgan {
 namespace {
@@ -39,6 +39,12 @@ double seconds(Clock::duration duration) {
 
 std::span<float> floats_of(torch::Tensor& tensor) {
   return {tensor.data_ptr<float>(), static_cast<std::size_t>(tensor.numel())};
+}
+
+// REQUIRES: none, or float32, aligned as received or made.
+std::span<const float> logits_of(const Contribution& part) {
+  return {reinterpret_cast<const float*>(part.logits.bytes.data()),
+          part.logits.bytes.size() / sizeof(float)};
 }
 
 // A copy in CPU memory.
@@ -100,6 +106,24 @@ Result<void> check_fit(const std::string& name, const Blob& blob,
   return {};
 }
 
+std::vector<torch::Tensor> floating(std::vector<torch::Tensor> tensors) {
+  std::erase_if(tensors, [](const torch::Tensor& tensor) {
+    return !tensor.is_floating_point();
+  });
+  return tensors;
+}
+
+// One after the other, from any device.
+void write_all(const std::vector<torch::Tensor>& parts, std::span<float> out) {
+  for (const torch::Tensor& part : parts) {
+    const auto count = static_cast<std::size_t>(part.numel());
+    MDGAN_CHECK(count <= out.size());
+    torch::from_blob(out.data(), part.sizes()).copy_(part.detach());
+    out = out.subspan(count);
+  }
+  MDGAN_CHECK(out.empty());
+}
+
 double norm_of(const std::vector<torch::Tensor>& parts) {
   std::vector<torch::Tensor> norms;
   for (const torch::Tensor& part : parts) norms.push_back(part.norm());
@@ -140,8 +164,19 @@ struct GeneratorTrainer::Impl {
   std::vector<torch::Tensor> backward(const Pending& passed);
   std::vector<torch::Tensor> backward_dense(const Pending& passed);
   void merge(std::span<const Contribution> contributions);
+  void merge_weighted(std::span<const Contribution> contributions);
+  // From the contributions to the parameters' gradient.
+  struct Gradient {
+    std::vector<torch::Tensor> parts;
+    std::vector<torch::Tensor> buffers;  // the model's, once it has stepped
+  };
+  Result<Gradient> gradient(Round round,
+                            std::span<const Contribution> contributions,
+                            StepReport& report);
+  void apply(const Gradient& gradient);
   Result<StepReport> step(Round round,
                           std::span<const Contribution> contributions);
+  std::vector<torch::Tensor> parts_of(std::span<const float> weights) const;
   const std::shared_ptr<Generator>& sampled() const {
     return average != nullptr ? average : model;
   }
@@ -200,10 +235,11 @@ GeneratorTrainer::Impl::Impl(const GeneratorSpec& the_spec, torch::Device where,
 void GeneratorTrainer::Impl::draw_inputs(Round round) {
   for (std::uint32_t j = 0; j < spec.k; ++j) {
     torch::Tensor z = batch_of(latents, j);
-    Random(spec.seed, Purpose::kLatents, j, round.value)
+    const std::uint32_t stream = spec.first_batch + j;
+    Random(spec.seed, Purpose::kLatents, stream, round.value)
         .fill_normal(floats_of(z));
     if (!conditional()) continue;
-    Random random(spec.seed, Purpose::kLabels, j, round.value);
+    Random random(spec.seed, Purpose::kLabels, stream, round.value);
     torch::Tensor y = batch_of(labels, j);
     for (std::int64_t i = 0; i < y.numel(); ++i)
       y.data_ptr<std::int64_t>()[i] =
@@ -274,6 +310,8 @@ std::vector<torch::Tensor> GeneratorTrainer::Impl::backward_dense(
 void GeneratorTrainer::Impl::merge(
     std::span<const Contribution> contributions) {
   merged.zero_();
+  if (spec.aggregation.rule != AggregationRule::kMean)
+    return merge_weighted(contributions);
   for (const Contribution& part : contributions) {
     MDGAN_CHECK(part.batch < spec.k);
     torch::Tensor sum = batch_of(merged, part.batch);
@@ -288,11 +326,34 @@ void GeneratorTrainer::Impl::merge(
   merged.div_(static_cast<double>(contributions.size()));
 }
 
-Result<StepReport> GeneratorTrainer::Impl::step(
-    Round round, std::span<const Contribution> contributions) {
+// Into `merged`, which is zero.
+void GeneratorTrainer::Impl::merge_weighted(
+    std::span<const Contribution> contributions) {
+  std::vector<Judgement> judgements;
+  for (const Contribution& part : contributions) {
+    MDGAN_CHECK(part.batch < spec.k);
+    judgements.push_back({part.batch, part.shard_size, logits_of(part)});
+  }
+  std::vector<float> factors =
+      aggregation_factors(spec.aggregation, judgements, spec.batch);
+  const std::vector<std::int64_t> one_a_sample{spec.batch, 1, 1, 1};
+  float* row = factors.data();
+  for (const Contribution& part : contributions) {
+    torch::Tensor sum = batch_of(merged, part.batch);
+    torch::Tensor decoded = torch::zeros(sum.sizes());
+    add_to(floats_of(decoded), part.feedback, part.scales);
+    decoded.mul_(torch::from_blob(row, one_a_sample));
+    sum.add_(decoded.to(device));
+    row += spec.batch;
+  }
+  merged.div_(static_cast<double>(contributions.size()));
+}
+
+Result<GeneratorTrainer::Impl::Gradient> GeneratorTrainer::Impl::gradient(
+    Round round, std::span<const Contribution> contributions,
+    StepReport& report) {
   MDGAN_CHECK(pending.has_value() && pending->round == round);
   MDGAN_CHECK(!contributions.empty());
-  StepReport report;
   const auto start = Clock::now();
   merge(contributions);
   // In float32 on purpose: a norm that overflows there would overflow Adam's
@@ -300,24 +361,53 @@ Result<StepReport> GeneratorTrainer::Impl::step(
   report.feedback_norm = merged.norm().item<double>();
   if (!std::isfinite(report.feedback_norm))
     return diverged(round, "the feedback");
-  const auto merged_at = Clock::now();
+  report.merge_seconds = seconds(Clock::now() - start);
 
   const Pending passed = std::move(*pending);
   pending.reset();
-  const std::vector<torch::Tensor> gradients = backward(passed);
-  if (!std::isfinite(norm_of(gradients)))
+  Gradient result{backward(passed), passed.buffers};
+  if (!std::isfinite(norm_of(result.parts)))
     return diverged(round, "the generator's gradient");
+  return result;
+}
 
+void GeneratorTrainer::Impl::apply(const Gradient& gradient) {
   if (average == nullptr) {
-    adam.step(values, gradients);
+    adam.step(values, gradient.parts);
   } else {
-    adam.step(values, gradients, average_values, spec.ema);
-    assign(average->buffers(), passed.buffers);
+    adam.step(values, gradient.parts, average_values, spec.ema);
+    assign(average->buffers(), gradient.buffers);
   }
-  assign(model->buffers(), passed.buffers);
-  report.merge_seconds = seconds(merged_at - start);
-  report.step_seconds = seconds(Clock::now() - merged_at);
+  assign(model->buffers(), gradient.buffers);
+}
+
+Result<StepReport> GeneratorTrainer::Impl::step(
+    Round round, std::span<const Contribution> contributions) {
+  StepReport report;
+  const auto start = Clock::now();
+  const auto back = gradient(round, contributions, report);
+  if (!back) return back.error();
+  apply(*back);
+  report.step_seconds = seconds(Clock::now() - start) - report.merge_seconds;
   return report;
+}
+
+// The parameters [P], then each buffer of floating point in its shape.
+std::vector<torch::Tensor> GeneratorTrainer::Impl::parts_of(
+    std::span<const float> weights) const {
+  // from_blob takes no pointer to const; nothing here writes through it.
+  const torch::Tensor all =
+      torch::from_blob(const_cast<float*>(weights.data()),
+                       {static_cast<std::int64_t>(weights.size())})
+          .to(device);
+  std::vector<torch::Tensor> parts{all.narrow(0, 0, values.numel())};
+  std::int64_t at = values.numel();
+  for (const torch::Tensor& buffer : floating(model->buffers())) {
+    parts.push_back(all.narrow(0, at, buffer.numel()).view(buffer.sizes()));
+    at += buffer.numel();
+  }
+  MDGAN_CHECK(at == all.numel());
+  return parts;
 }
 
 NamedTensors GeneratorTrainer::Impl::named_state() const {
@@ -429,6 +519,75 @@ std::unique_ptr<Sampler> GeneratorTrainer::sampler(
     reused->copy(*g.sampled());
     return std::move(reused);
   });
+}
+
+std::size_t GeneratorTrainer::weight_count() const {
+  const Impl& g = *impl_;
+  std::int64_t count = g.values.numel();
+  for (const torch::Tensor& buffer : floating(g.model->buffers()))
+    count += buffer.numel();
+  return static_cast<std::size_t>(count);
+}
+
+void GeneratorTrainer::copy_weights(std::span<float> out) const {
+  plain_exceptions([&] {
+    const Impl& g = *impl_;
+    std::vector<torch::Tensor> parts{g.values};
+    for (const torch::Tensor& buffer : floating(g.model->buffers()))
+      parts.push_back(buffer);
+    write_all(parts, out);
+  });
+}
+
+void GeneratorTrainer::set_weights(std::span<const float> weights,
+                                   std::uint64_t steps) {
+  plain_exceptions([&] {
+    Impl& g = *impl_;
+    g.pending.reset();
+    const auto parts = g.parts_of(weights);
+    g.values.copy_(parts.front());
+    const std::vector<torch::Tensor> buffers(parts.begin() + 1, parts.end());
+    assign(floating(g.model->buffers()), buffers);
+    if (g.average == nullptr) return;
+    const double kept = std::pow(g.spec.ema, static_cast<double>(steps));
+    g.average_values.mul_(kept).add_(g.values, 1.0 - kept);
+    assign(floating(g.average->buffers()), buffers);
+  });
+}
+
+Result<void> GeneratorTrainer::gradient(
+    Round round, std::span<const Contribution> contributions,
+    std::span<float> out) {
+  return guarded("cannot compute the generator's gradient", ExitCode::kBug,
+                 [&]() -> Result<void> {
+                   StepReport ignored;
+                   auto back = impl_->gradient(round, contributions, ignored);
+                   if (!back) return back.error();
+                   std::vector<torch::Tensor> parts = std::move(back->parts);
+                   const auto& passed = back->buffers.empty()
+                                            ? impl_->model->buffers()
+                                            : back->buffers;
+                   for (const torch::Tensor& buffer : floating(passed))
+                     parts.push_back(buffer);
+                   write_all(parts, out);
+                   return {};
+                 });
+}
+
+Result<void> GeneratorTrainer::apply_gradient(Round round,
+                                              std::span<const float> gradient) {
+  return guarded("cannot step the generator", ExitCode::kBug,
+                 [&]() -> Result<void> {
+                   Impl& g = *impl_;
+                   const auto parts = g.parts_of(gradient);
+                   const std::vector<torch::Tensor> buffers(parts.begin() + 1,
+                                                            parts.end());
+                   if (!std::isfinite(norm_of({parts.front()})))
+                     return diverged(round, "the generator's gradient");
+                   assign(floating(g.model->buffers()), buffers);
+                   g.apply({{parts.front()}, copies_of(g.model->buffers())});
+                   return {};
+                 });
 }
 
 std::vector<NamedBlob> GeneratorTrainer::snapshot() const {

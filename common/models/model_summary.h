@@ -1,0 +1,25 @@
+// What server and peer must agree on before weights travel between them.
+// LibTorch stays behind the implementation.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+
+#include "protocol/result.h"
+#include "protocol/spec.h"
+
+namespace mdgan {
+
+// Of what travels: in MD-GAN a discriminator, in the other algorithms a
+// replica, which is a generator's parameters, its buffers of floating point and
+// a discriminator's parameters. PROTOCOL.md, "Schema".
+struct ModelSummary {
+  std::array<std::byte, 32> schema{};  // SHA-256
+  std::uint64_t parameters = 0;        // values that travel
+};
+
+// Fails with kConfiguration like make_generator() and make_discriminator().
+Result<ModelSummary> summarise_model(const DiscriminatorSpec& spec);
+
+}  // namespace mdgan

@@ -1,0 +1,37 @@
+// Federated averaging of a GAN (McMahan et al. 2017; FL-GAN of Hardy et al.
+// 2019, section V): a peer trains generator and discriminator by itself, each
+// round as one of MD-GAN with a single peer and k = 1, and answers its replica.
+
+#include <limits>
+
+#include "peer/train/replica_trainer.h"
+
+namespace mdgan {
+namespace {
+
+class FlGan final : public ReplicaTrainer {
+  Losses train(Round last, std::uint32_t steps,
+               std::span<float> answer) override {
+    Losses sum;
+    for (std::uint64_t i = last.value - steps + 1; i <= last.value; ++i) {
+      const Round round{i};
+      const GeneratedBatch batch = g->generate(round).front();
+      sum.discriminator += d->learn(round, batch.images, batch.labels);
+      const PeerFeedback back = d->feedback(batch.images, batch.labels);
+      sum.generator += back.generator_loss;
+      const Contribution contribution{peer, 0, back.feedback};
+      if (!g->step(round, {&contribution, 1}))  // it diverged
+        return {std::numeric_limits<double>::quiet_NaN(), sum.generator};
+    }
+    copy_replica(answer);
+    return {sum.discriminator / steps, sum.generator / steps};
+  }
+};
+
+}  // namespace
+
+std::unique_ptr<ReplicaTrainer> make_fl_gan() {
+  return std::make_unique<FlGan>();
+}
+
+}  // namespace mdgan

@@ -1,0 +1,21 @@
+// The local peers' parts of the data.
+#pragma once
+
+#include "common/data/dataset.h"
+#include "server/io/run_directory.h"
+#include "server/options.h"
+
+namespace mdgan {
+
+// "local-3"
+std::string local_name(std::uint32_t index);
+
+// Cuts `data` among options.local_peers as options.partition says, logs who
+// has how many images of which class, and leaves that as partition.json in the
+// run directory. Fails as cut_data() and atomic_write() do.
+// REQUIRES: options.local_peers > 0.
+Result<Shards> cut_local_data(const ServerOptions& options,
+                              const RunDirectory& directory,
+                              const Dataset& data);
+
+}  // namespace mdgan

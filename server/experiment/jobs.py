@@ -1,0 +1,224 @@
+"""The programs of one run of an arm: how they are started, watched and ended.
+
+A job's folder is the run folder of its mdgan-server; what the programs say goes
+to FOLDER.log beside it.
+"""
+import contextlib
+import json
+import os
+import pathlib
+import re
+import shutil
+import signal
+import subprocess
+
+from definition import Refused
+
+END_WAIT_S = 10  # for peers, after their server has ended
+
+
+def newest_checkpoint(folder):
+    """The round of it; 0 without one."""
+    names = [p.name for p in (folder / "checkpoints").glob("*")
+             if re.fullmatch(r"\d+", p.name) and (p / "manifest.json").exists()]
+    return max(map(int, names), default=0)
+
+
+def last_round(folder):
+    """The newest round in stats.jsonl; 0 without one."""
+    try:
+        with (folder / "stats.jsonl").open("rb") as file:
+            file.seek(0, os.SEEK_END)
+            file.seek(max(0, file.tell() - 8192))
+            told = re.findall(rb'^\{"round":\s*(\d+).*\n', file.read(), re.M)
+    except OSError:
+        return 0
+    return int(told[-1]) if told else 0
+
+
+class Job:
+    """A run with its peers, if any, in the server's process."""
+
+    def __init__(self, experiment, arm, seed, folder, data, programs):
+        self.experiment, self.arm, self.seed = experiment, arm, seed
+        self.folder, self.data = pathlib.Path(folder), data
+        self.programs = pathlib.Path(programs)
+        self.log = self.folder.with_name(self.folder.name + ".log")
+        self.server = None
+        self.first_round = 0  # what this start began with
+
+    @property
+    def name(self):
+        return f"{self.arm.name}/seed-{self.seed}"
+
+    @property
+    def rounds(self):
+        return self.experiment.rounds
+
+    # --- what there is already ---
+
+    def done(self):
+        return newest_checkpoint(self.folder) >= self.rounds
+
+    def resumable(self):
+        return newest_checkpoint(self.folder) > 0
+
+    def progress(self):
+        return min(self.rounds, last_round(self.folder))
+
+    # --- commands ---
+
+    def flags(self):
+        """Of mdgan-server train, for a start from nothing."""
+        options = {**self.arm.options, **self.peer_flags(),
+                   "rounds": self.rounds, "seed": self.seed}
+        if self.experiment.evaluate_every:
+            options["evaluate-every"] = self.experiment.evaluate_every
+        flags = []
+        if self.arm.config:
+            flags += ["--config", self.arm.config]
+        for key, value in options.items():
+            flags += ["--" + key, value]
+        return [str(f) for f in [*flags, "--run-dir", self.folder]]
+
+    def peer_flags(self):
+        return {"local-peers": self.arm.peers, "data": self.data}
+
+    def command(self):
+        server = str(self.programs / "mdgan-server")
+        if self.resumable():
+            return [server, "train", "--resume", str(self.folder)]
+        return [server, "train", *self.flags()]
+
+    # --- life ---
+
+    def start(self):
+        self.folder.parent.mkdir(parents=True, exist_ok=True)
+        if self.resumable():
+            self.first_round = newest_checkpoint(self.folder)
+        else:  # what has no checkpoint cannot go on
+            shutil.rmtree(self.folder, ignore_errors=True)
+        self.server = self.launch(self.command())
+
+    def launch(self, command):
+        # A session of its own: Ctrl-C reaches it once, and through us.
+        with self.log.open("ab") as log:
+            log.write((" ".join(command) + "\n").encode())
+            log.flush()
+            return subprocess.Popen(command, stdin=subprocess.DEVNULL,
+                                    stdout=log, stderr=log,
+                                    start_new_session=True)
+
+    def poll(self):
+        """The server's exit code, or None while it runs."""
+        return self.server.poll()
+
+    def stop(self):
+        """Asks for an end after this round, saved."""
+        self.server.send_signal(signal.SIGINT)
+
+    def kill(self):
+        with contextlib.suppress(ProcessLookupError):
+            self.server.kill()
+        self.server.wait()
+
+
+class LosingJob(Job):
+    """A server and N peer processes, of which one is killed (SIGKILL) every
+    rounds/N rounds; the last stays. It cannot be resumed: who is dead stays
+    dead."""
+
+    def __init__(self, *args):
+        super().__init__(*args)
+        self.peers, self.to_lose = [], []
+
+    def resumable(self):
+        return False
+
+    def peer_flags(self):
+        n = self.arm.peers
+        flags = {"local-peers": 0, "min-peers": n,
+                 "bind": "tcp://127.0.0.1:0",
+                 # fine enough to see when the next one is due
+                 "stats-every": max(1, min(50, self.rounds // (4 * n)))}
+        if self.experiment.evaluate_every:
+            flags["evaluate-data"] = self.data
+        return flags
+
+    def start(self):
+        self.log.unlink(missing_ok=True)  # it tells where the server is
+        super().start()
+        n = self.arm.peers
+        self.peers = []
+        self.to_lose = [self.rounds * (i + 1) // n for i in range(n - 1)]
+
+    def poll(self):
+        code = super().poll()
+        if code is not None:
+            self.end_peers()
+        elif not self.peers:
+            self.start_peers()
+        else:
+            self.lose_those_due()
+        return code
+
+    def start_peers(self):
+        text = self.log.read_text(errors="replace")
+        found = re.search(r"peers connect to (\S+)", text)
+        if not found:
+            return
+        n = self.arm.peers
+        self.peers = [self.launch(
+            [str(self.programs / "mdgan-peer"), "--server", found[1],
+             "--data", str(self.data), "--shard", f"{i}/{n}",
+             "--name", f"peer-{i}", "--state-dir", str(self.folder / "peers"),
+             "--quiet"]) for i in range(n)]
+
+    def lose_those_due(self):
+        round_ = last_round(self.folder)
+        while self.to_lose and round_ >= self.to_lose[0]:
+            self.to_lose.pop(0)
+            # The first live one: which one it is makes no difference.
+            number = self.arm.peers - 2 - len(self.to_lose)
+            self.peers[number].kill()
+            self.peers[number].wait()
+            with (self.folder / "lost.jsonl").open("a") as file:
+                file.write(json.dumps({"round": round_,
+                                       "peer": f"peer-{number}"}) + "\n")
+
+    def end_peers(self):
+        for peer in self.peers:
+            try:
+                peer.wait(END_WAIT_S)
+            except subprocess.TimeoutExpired:
+                peer.kill()
+                peer.wait()
+
+    def kill(self):
+        super().kill()
+        for peer in self.peers:
+            peer.kill()
+            peer.wait()
+
+
+def check(job):
+    """Lets the server read the options; raises Refused with what it says."""
+    command = [str(job.programs / "mdgan-server"), "train", *job.flags(),
+               "--dry-run"]
+    try:
+        answer = subprocess.run(command, stdin=subprocess.DEVNULL,
+                                capture_output=True, text=True, timeout=60)
+    except OSError as error:
+        raise Refused(f"{command[0]}: {error.strerror}; name the folder of the "
+                      "programs with --bin") from None
+    except subprocess.TimeoutExpired:
+        raise Refused(f"{command[0]} --dry-run does not end") from None
+    if answer.returncode != 0:
+        said = (answer.stderr.strip() or answer.stdout.strip())
+        raise Refused(f"{job.experiment.path}: [arm {job.arm.name}]: {said}")
+
+
+def make(experiment, arm, seed, out, data, programs):
+    kind = LosingJob if arm.lose_peers else Job
+    return kind(experiment, arm, seed,
+                pathlib.Path(out) / arm.name / f"seed-{seed}", data, programs)

@@ -1,0 +1,178 @@
+#!/usr/bin/python3
+"""Runs an experiment - several arms of a training, each with several seeds -
+and writes a report that compares them.
+
+  mdgan-experiment run configs/experiments/paper-mlp.ini --data mnist
+  mdgan-experiment report experiments/paper-mlp
+
+`run` goes on where it was interrupted: complete runs are skipped, others resume
+from their newest checkpoint. Exit codes: 0 all is done, 1 a run failed, 2 usage
+or a definition that does not fit, 130 stopped (the same command goes on).
+"""
+import argparse
+import os
+import pathlib
+import shutil
+import sys
+
+import definition
+import jobs
+import record
+import report
+import runner
+import toys
+
+FASHION = pathlib.Path("/usr/share/datasets/fashion-mnist")
+PROGRAM = pathlib.Path(__file__).resolve()
+
+
+def arguments(given):
+    parser = argparse.ArgumentParser(
+        prog="mdgan-experiment", description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(dest="what", required=True,
+                                     metavar="run | report")
+    run = commands.add_parser("run", help="run what is not done yet, then "
+                              "write the report")
+    run.add_argument("definition", metavar="FILE",
+                     help="such as configs/experiments/paper-mlp.ini")
+    run.add_argument("--data", metavar="DIR", type=pathlib.Path,
+                     help="MNIST's files or what the definition asks for "
+                     "[$MDGAN_MNIST_DIR; Debian's folder for fashion]")
+    run.add_argument("--out", metavar="DIR", type=pathlib.Path,
+                     help="where everything goes [experiments/NAME]")
+    run.add_argument("--rounds", type=at_least_one,
+                     help="in place of the definition's")
+    run.add_argument("--seeds", help="such as 1,2,3")
+    run.add_argument("--arms", help="only these, such as standalone,md-gan")
+    run.add_argument("--jobs", type=at_least_one, default=1, metavar="N",
+                     help="runs at a time; seconds are only worth comparing "
+                     "with one [%(default)s]")
+    run.add_argument("--bin", type=pathlib.Path, metavar="DIR",
+                     help="the folder of mdgan-server and mdgan-peer [beside "
+                     "this program, build/release/bin, or the PATH]")
+    run.add_argument("--dry-run", action="store_true",
+                     help="check, print the commands, and end")
+    again = commands.add_parser("report", help="write the report anew")
+    again.add_argument("out", metavar="DIR", type=pathlib.Path,
+                       help="the --out of a run")
+    return parser.parse_args(given)
+
+
+def at_least_one(text):
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError("must be 1 or more")
+    return value
+
+
+def programs(given):
+    """The folder of mdgan-server, absolute."""
+    if given:
+        return given.resolve()
+    beside = pathlib.Path(sys.argv[0]).absolute().parent
+    tree = PROGRAM.parents[2] / "build/release/bin"
+    for folder in (beside, tree):
+        if (folder / "mdgan-server").exists():
+            return folder
+    found = shutil.which("mdgan-server")
+    if not found:
+        raise definition.Refused("there is no mdgan-server beside this program "
+                                 "or on the PATH; say where with --bin")
+    return pathlib.Path(found).absolute().parent
+
+
+def data_of(arm, given, out):
+    if arm.data in toys.MADE:
+        return (out / "data" / arm.data).resolve()
+    if given is None and arm.data == "mnist" and \
+            os.environ.get("MDGAN_MNIST_DIR"):
+        given = pathlib.Path(os.environ["MDGAN_MNIST_DIR"])
+    if given is None and arm.data == "fashion":
+        given = FASHION
+    if given is None:
+        raise definition.Refused("name the folder of the data with --data")
+    if not given.is_dir():
+        raise definition.Refused(f"{given} is not a folder")
+    return given.resolve()
+
+
+def names(text):
+    return [x.strip() for x in text.split(",") if x.strip()] if text else None
+
+
+def run(options):
+    experiment = definition.chosen(
+        definition.read(options.definition), options.rounds,
+        definition.seeds_of(options.seeds) if options.seeds else None,
+        names(options.arms))
+    out = options.out or pathlib.Path("experiments") / experiment.name
+    binaries = programs(options.bin)
+    todo = [jobs.make(experiment, arm, seed, out,
+                      data_of(arm, options.data, out), binaries)
+            for seed in experiment.seeds for arm in experiment.arms]
+    for arm in experiment.arms:
+        jobs.check(next(job for job in todo if job.arm == arm))
+    if options.dry_run:
+        for job in todo:
+            print("done" if job.done() else
+                  record.command_line(job.command()))
+        return 0
+    out.mkdir(parents=True, exist_ok=True)
+    with record.lock(out):
+        now = record.made(experiment, record.machine(binaries),
+                          regenerate(options, experiment, out),
+                          options.jobs)
+        if (out / record.NAME).exists():
+            now = record.agreed(record.load(out), now, out)
+        record.save(out, now)
+        for name in {a.data for a in experiment.arms} & {*toys.MADE}:
+            toys.make(name, out / "data" / name)
+        running = runner.Runner(todo, options.jobs)
+        through = running.run()
+        reported = write_report(out)
+    for job, reason in running.failed:
+        print(f"failed: {job.name} ({reason}), see {job.log}", file=sys.stderr)
+    if not through:
+        print("stopped; the same command goes on", file=sys.stderr)
+        return 130
+    return 0 if reported and not running.failed else 1
+
+
+def write_report(out):
+    try:
+        report.write(out)
+    except definition.Refused as error:  # every run failed at once
+        print(f"mdgan-experiment: {error}", file=sys.stderr)
+        return False
+    print(f"the report is {out / 'report.html'}")
+    return True
+
+
+def regenerate(options, experiment, out):
+    """The command that makes these results on another machine."""
+    words = ["mdgan-experiment", "run", options.definition]
+    if options.data:
+        words += ["--data", options.data]
+    words += ["--rounds", experiment.rounds,
+              "--seeds", ",".join(map(str, experiment.seeds))]
+    if options.arms:
+        words += ["--arms", options.arms]
+    if options.jobs > 1:
+        words += ["--jobs", options.jobs]
+    return record.command_line([*words, "--out", out])
+
+
+def main(given=None):
+    options = arguments(given)
+    try:
+        if options.what == "report":
+            return 0 if write_report(options.out) else 2
+        return run(options)
+    except definition.Refused as error:
+        print(f"mdgan-experiment: {error}", file=sys.stderr)
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,368 @@
+"""The report as one HTML page that needs nothing else: drawings are inside as
+SVG, pictures as data."""
+import base64
+import html as markup
+import pathlib
+
+import plots
+import results
+import toys
+import trajectories
+from wording import deviation, duration, machine_line, plain, size, unit
+
+HERE = pathlib.Path(__file__).parent
+PICTURES = 8  # stages of training that the slider shows
+escape = markup.escape
+
+# Shows the pictures of the stage that the slider is at.
+SCRIPT = """
+for (const slider of document.querySelectorAll('.slider input')) {
+  const section = slider.closest('section');
+  const show = () => {
+    for (const image of section.querySelectorAll('img'))
+      image.hidden = image.dataset.stage !== slider.value;
+    slider.nextElementSibling.value =
+        slider.dataset.rounds.split(' ')[slider.value];
+  };
+  slider.addEventListener('input', show);
+  show();
+}
+"""
+
+
+# --- parts of the page --------------------------------------------------------
+
+def key_of(i):
+    """The arm's line as it is in the drawings."""
+    dashes = ("", "5 3", "1.5 2.5", "6 2 1.5 2")[i // plots.COLOURS % 4]
+    return (f'<svg class="key" viewBox="0 0 24 8" aria-hidden="true">'
+            f'<line x1="0" y1="4" x2="24" y2="4" stroke-width="3" '
+            f'stroke="var(--c{i % plots.COLOURS})" '
+            f'stroke-dasharray="{dashes}"/></svg>')
+
+
+def section(title, *parts):
+    parts = [p for p in parts if p]
+    if not parts:
+        return ""
+    return "\n".join([f"<section><h2>{escape(title)}</h2>", *parts,
+                      "</section>"])
+
+
+def paragraph(text, kind="note"):
+    return f'<p class="{kind}">{escape(text)}</p>'
+
+
+def drawing(svg, caption=""):
+    if not svg:
+        return ""
+    below = f"<figcaption>{caption}</figcaption>" if caption else ""
+    return f"<figure>{svg}{below}</figure>"
+
+
+def table(head, rows, kind=""):
+    """Cells are HTML already."""
+    top = "".join(f'<th scope="col">{cell}</th>' for cell in head)
+    body = "\n".join(
+        f'<tr><th scope="row">{row[0]}</th>{"".join(row[1:])}</tr>'
+        for row in rows)
+    return (f'<div class="scroll"><table class="{kind}"><thead><tr>{top}</tr>'
+            f"</thead><tbody>\n{body}\n</tbody></table></div>")
+
+
+def arm_label(found, name):
+    return key_of(found.index(name)) + escape(found.label(name))
+
+
+def legend(found):
+    return '<ul class="legend">' + "".join(
+        f"<li>{arm_label(found, name)}</li>" for name in found.arms) + "</ul>"
+
+
+def head_line(found):
+    """What the table says first, in words."""
+    scored = {name: t[results.FID]["mean"] for name, t in found.tables.items()
+              if results.FID in t}
+    if len(scored) < 2:
+        return ""
+    order = sorted(scored, key=scored.get)
+    best, second, last = order[0], order[1], order[-1]
+    text = (f"The lowest FID after {found.record['rounds']:,} rounds is that "
+            f"of {found.label(best)}: "
+            f"{plain(results.FID, found.tables[best][results.FID])}.")
+    text += (f" Next is {found.label(second)} with "
+             f"{plain(results.FID, found.tables[second][results.FID])}")
+    if last != second:
+        text += (f"; the highest is that of {found.label(last)}, "
+                 f"{plain(results.FID, found.tables[last][results.FID])}")
+    return paragraph(text + ".", "finding")
+
+
+def result_table(found):
+    columns = found.columns()
+    best = {}
+    for key, _, less in columns:
+        means = [t[key]["mean"] for t in found.tables.values() if key in t]
+        if less is not None and len(means) > 1:
+            best[key] = min(means) if less else max(means)
+    rows = []
+    for name, values in found.tables.items():
+        row = [arm_label(found, name)]
+        for key, _, _ in columns:
+            row.append(cell(key, values.get(key), best.get(key)))
+        rows.append(row)
+    head = [""] + [escape(heading) for _, heading, _ in columns]
+    return table(head, rows)
+
+
+def cell(key, values, best):
+    if not values:
+        return "<td>–</td>"
+    kind = ' class="best"' if values["mean"] == best else ""
+    return (f"<td{kind}>{unit(key, values['mean'])}"
+            f'<span class="sd">{deviation(key, values)}</span></td>')
+
+
+def measure_notes(found):
+    keys = {key for key, _, _ in found.columns()}
+    counts = {len(runs) for runs in found.arms.values()}
+    text = "At the end" if keys <= {"seconds", "bytes", "bytes_swapped"} else \
+        "At the last evaluated round"
+    if max(counts) > 1:
+        text += "; mean ± standard deviation over the seeds"
+    text += "."
+    if len(found.arms) > 1 and any(less is not None for _, _, less in
+                                   found.columns()):
+        text += " The best of a column is bold."
+    if "classes_present" in keys:
+        text += (" Classes: those that at least "
+                 f"{results.PRESENT:.0%} of the samples are judged to be of;"
+                 " class distance: total variation distance to the data's "
+                 "classes.")
+    if "modes_found" in keys:
+        text += (" On a mode: within three standard deviations of a centre; "
+                 "a mode is found with a fifth of its share of the samples.")
+    text += " Bytes, server: sent and received by it"
+    text += "; swapped: from peer to peer." if "bytes_swapped" in keys else "."
+    every = [run for runs in found.arms.values() for run in runs]
+    samples = sorted({run.samples for run in every if run.samples})
+    if samples:
+        text += " Judged on " + ", ".join(f"{n:,}" for n in samples) + \
+            " samples with " + \
+            "; ".join(sorted({r.features for r in every if r.features})) + "."
+    return paragraph(text)
+
+
+def curves(found, drawer):
+    arms = list(found.arms.values())
+    parts = []
+    for x in ("rounds", "seconds", "bytes"):
+        svg = drawer.curves(arms, x)
+        if svg:
+            parts += [f"<h3>Against {x}</h3>", drawing(svg)]
+    if parts:
+        note = "The lines are means over the seeds, the bands go from the " \
+            "least to the greatest."
+        if any(run.lost for runs in arms for run in runs):
+            note += " A dotted vertical line: a peer was killed."
+        parts = [legend(found), *parts, paragraph(note)]
+    losses = drawing(drawer.losses(arms))
+    folded = (f"<details{'' if parts else ' open'}><summary>Losses</summary>"
+              f"{legend(found)}{losses}</details>")
+    return section("How they learn", *parts, folded)
+
+
+def reaching(found):
+    if not found.reached or not found.fids:
+        return ""
+    rows = []
+    for name, reached in found.reached.items():
+        row = [arm_label(found, name)]
+        for values in reached.values():
+            if not values["reached"]:
+                row.append('<td class="sd">not reached</td>')
+                continue
+            some = "" if values["reached"] == values["of"] else \
+                f'<br>{values["reached"]} of {values["of"]} seeds'
+            row.append(
+                f"<td>{values['rounds']['mean']:,.0f} rounds"
+                f'<br>{duration(values["seconds"]["mean"])}'
+                f'<br>{size(values["bytes"]["mean"])}{some}</td>')
+        rows.append(row)
+    return section(
+        "What a given FID costs",
+        paragraph("Rounds, seconds and bytes (by the server and from peer to "
+                  "peer) until an evaluation has at most the FID above; means "
+                  "over the seeds that reach it."),
+        table(["FID"] + [f"{fid:g}" for fid in found.fids], rows))
+
+
+def picture(path):
+    data = base64.b64encode(path.read_bytes()).decode()
+    return f"data:image/png;base64,{data}"
+
+
+def pictures(found):
+    """The grids of the first seed at the rounds that all arms have."""
+    grids = {}
+    for name, runs in found.arms.items():
+        if found.data(name) in toys.MADE:
+            continue
+        grids[name] = {int(p.stem): p for p in
+                       sorted((runs[0].folder / "samples").glob("*.png"))
+                       if p.stem.isdigit()}
+    grids = {name: files for name, files in grids.items() if files}
+    if not grids:
+        return ""
+    shared = sorted(set.intersection(*(set(g) for g in grids.values())))
+    rounds = trajectories.evenly(shared, PICTURES)
+    parts = []
+    if len(rounds) > 1:
+        parts.append(
+            '<div class="slider"><label for="stage">after round</label>'
+            f'<input id="stage" type="range" min="0" max="{len(rounds) - 1}" '
+            f'value="{len(rounds) - 1}" '
+            f'data-rounds="{" ".join(f"{r:,}" for r in rounds)}">'
+            f"<output>{rounds[-1]:,}</output></div>")
+    blocks = []
+    for name, files in grids.items():
+        stages = rounds or [max(files)]
+        images = "".join(
+            f'<img data-stage="{i}"{"" if i == len(stages) - 1 else " hidden"} '
+            f'alt="Samples of {escape(found.label(name), True)} after round '
+            f'{r}" src="{picture(files[r])}">' for i, r in enumerate(stages))
+        blocks.append(f"<figure>{images}<figcaption>{arm_label(found, name)}"
+                      "</figcaption></figure>")
+    seed = next(iter(found.arms.values()))[0].seed
+    return section(
+        "What they draw",
+        paragraph("The same latents everywhere, columns are classes where "
+                  f"there are any; seed {seed}."),
+        *parts, f'<div class="grid">{"".join(blocks)}</div>')
+
+
+def histograms(found, drawer):
+    """For cuts that are not i.i.d.: does everybody's class come through?"""
+    cut = any(arm["options"].get("partition", "iid") != "iid"
+              for arm in found.record["arms"].values())
+    blocks = []
+    for name, runs in found.arms.items() if cut else ():
+        shares = results.histogram(runs)
+        if shares:
+            svg = drawer.histogram(found.index(name), shares,
+                                   escape(found.label(name), True))
+            blocks.append(drawing(svg, arm_label(found, name)))
+    if not blocks:
+        return ""
+    return section("Which classes they draw",
+                   paragraph("As the classifier judges the samples; the "
+                             "dashed line is an equal share."),
+                   f'<div class="grid">{"".join(blocks)}</div>')
+
+
+def toy_pictures(found, drawer):
+    if trajectories.numpy is None:
+        return ""
+    dirac = [n for n in found.arms if found.data(n) == "dirac"]
+    parts = []
+    if dirac:
+        svg = trajectories.plane(
+            drawer, [(found.index(n), found.label(n), found.arms[n][0])
+                     for n in dirac])
+        parts += [drawing(svg, "The cross is the equilibrium.")]
+    for name, runs in found.arms.items():
+        if found.data(name).startswith("gaussians"):
+            folder = found.out / "data" / found.data(name)
+            parts.append(drawing(
+                trajectories.scatter(drawer, found.index(name), runs[0],
+                                     folder, escape(found.label(name), True)),
+                arm_label(found, name)))
+    return section("Where they go", *parts)
+
+
+def settings(found):
+    """What was run: the options that differ as a table, the rest folded."""
+    arms = {n: found.record["arms"][n] for n in found.arms}
+    arms = {n: {**arm, "options": {**arm["options"], "starts from":
+                                   arm["config"] or "the defaults"}}
+            for n, arm in arms.items()}
+    keys = sorted({k for arm in arms.values() for k in arm["options"]})
+    differ = [k for k in keys if len(
+        {arm["options"].get(k) for arm in arms.values()}) > 1]
+    shared = {k: next(iter(arms.values()))["options"][k] for k in keys
+              if k not in differ}
+    shared_lines = [f"{k} = {v}" for k, v in shared.items()]
+    rows = [[arm_label(found, n)] + [
+        f"<td>{escape(arm['options'].get(k, '·'))}</td>" for k in differ]
+        for n, arm in arms.items()]
+    facts = (f"{found.record['rounds']:,} rounds; seeds "
+             f"{', '.join(map(str, found.record['seeds']))}; data: "
+             f"{', '.join(sorted({arm['data'] for arm in arms.values()}))}.")
+    if any(arm["lose_peers"] for arm in arms.values()):
+        facts += (" Peers are processes of their own; where they are lost, one "
+                  "is killed every rounds/N rounds and the last one stays.")
+    parts = [paragraph(facts, ""),
+             table([""] + [escape(k) for k in differ], rows, "text")
+             if differ else legend(found)]
+    if shared_lines:
+        parts.append("<details><summary>Options of all arms</summary><pre>"
+                     + escape("\n".join(shared_lines)) + "</pre></details>")
+    for name, text in found.record["configs"].items():
+        parts.append(f"<details><summary>{escape(name)}, from which they start"
+                     f"</summary><pre>{escape(text)}</pre></details>")
+    return section("What was run", *parts)
+
+
+def origin(found):
+    return section(
+        "Where it comes from",
+        paragraph(machine_line(found.record["machine"]), ""),
+        paragraph("The same again:"),
+        f"<pre>{escape(found.record['command'])}</pre>",
+        paragraph("Every number of this page is in report.json beside it."))
+
+
+def drawn(found):
+    """The sections with drawings, in the page's order."""
+    if not plots.available:
+        return [section("Drawings", paragraph(plots.why_not, "warning")),
+                reaching(found), pictures(found)], ""
+    drawer = plots.Drawer()
+    glance = drawing(drawer.at_a_glance(
+        [found.label(n) for n in found.arms], list(found.tables.values()),
+        results.FID, "FID at the end; a dot is a seed, the bar their mean"))
+    return [toy_pictures(found, drawer), curves(found, drawer),
+            reaching(found), pictures(found),
+            histograms(found, drawer)], glance
+
+
+def html(found):
+    sections, glance = drawn(found)
+    missing = "<br>".join(escape(text) for text in found.missing())
+    warnings = f'<p class="warning">{missing}</p>' if missing else ""
+    title = escape(found.record["title"])
+    body = "\n".join(
+        [section("Result", head_line(found), glance, result_table(found),
+                 measure_notes(found)),
+         *sections, settings(found), origin(found)])
+    return f"""<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{title}</title>
+<style>
+{(HERE / "report.css").read_text(encoding="utf-8")}</style>
+</head>
+<body>
+<main>
+<p class="kicker">MD-GAN experiment · {escape(found.record["name"])}</p>
+<h1>{title}</h1>
+<p class="question">{escape(found.record["question"])}</p>
+{warnings}
+{body}
+</main>
+<script>{SCRIPT}</script>
+</body>
+</html>
+"""

@@ -1,0 +1,125 @@
+"""OUT/experiment.json: what a folder of results was made with. The report is
+made of it and of the runs alone; running again must agree with it."""
+import fcntl
+import json
+import os
+import pathlib
+import platform
+import shlex
+import subprocess
+
+from definition import Refused
+
+NAME = "experiment.json"
+
+
+def made(experiment, machine, command, at_once=1):
+    return {
+        "name": experiment.name, "title": experiment.title,
+        "question": experiment.question, "rounds": experiment.rounds,
+        "seeds": sorted(experiment.seeds),
+        "evaluate_every": experiment.evaluate_every, "fids": experiment.fids,
+        "configs": {arm.config.name: arm.config.read_text(encoding="utf-8")
+                    for arm in experiment.arms if arm.config},
+        "arms": {arm.name: {
+            "label": arm.label, "options": arm.options, "data": arm.data,
+            "config": arm.config.name if arm.config else "",
+            "lose_peers": arm.lose_peers} for arm in experiment.arms},
+        "machine": machine, "command": command, "at_once": at_once}
+
+
+def load(out):
+    path = pathlib.Path(out) / NAME
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise Refused(f"{path}: {error.strerror}; is {out} the folder of an "
+                      "experiment?") from None
+    except ValueError as error:
+        raise Refused(f"{path}: {error}") from None
+
+
+def agreed(before, now, out):
+    """The record with the new arms and seeds; raises Refused when what was run
+    before was defined otherwise."""
+    def refused(what):
+        return Refused(f"{out} holds runs that were made with {what}; use "
+                       "another --out, or remove that folder")
+
+    for key in "rounds", "evaluate_every":
+        if before[key] != now[key]:
+            raise refused(f"{key.replace('_', '-')} = {before[key]}, not "
+                          f"{now[key]}")
+    for name in {*before["configs"]} & {*now["configs"]}:
+        if before["configs"][name] != now["configs"][name]:
+            raise refused(f"another text of {name}")
+    for name, arm in now["arms"].items():
+        old = before["arms"].get(name)
+        if old is None:
+            continue
+        for key in ("options", "data", "config", "lose_peers"):
+            if old[key] != arm[key]:
+                raise refused(f"another definition of arm '{name}': "
+                              f"{difference(key, old[key], arm[key])}")
+    return {**now, "configs": {**before["configs"], **now["configs"]},
+            "arms": {**before["arms"], **now["arms"]},
+            "seeds": sorted({*before["seeds"], *now["seeds"]}),
+            "at_once": max(before["at_once"], now["at_once"]),
+            "command": before["command"] if covers(before, now)
+            else now["command"]}
+
+
+def covers(before, now):
+    return {*before["arms"]} >= {*now["arms"]} and \
+        {*before["seeds"]} >= {*now["seeds"]}
+
+
+def difference(what, old, new):
+    if not isinstance(old, dict):
+        return f"{what} = {old} then, {new} now"
+    keys = [k for k in sorted({*old, *new}) if old.get(k) != new.get(k)]
+    return ", ".join(f"{k} = {old.get(k, '(default)')} then, "
+                     f"{new.get(k, '(default)')} now" for k in keys)
+
+
+def save(out, record):
+    path = pathlib.Path(out) / NAME
+    part = path.with_name(path.name + ".part")
+    part.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    part.replace(path)
+
+
+def lock(out):
+    """Held while the returned file is open; raises Refused when another runner
+    has it."""
+    file = (pathlib.Path(out) / "lock").open("w")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        file.close()
+        raise Refused(f"another mdgan-experiment works in {out}") from None
+    return file
+
+
+def machine(programs):
+    """What the figures were measured on."""
+    cpu = platform.machine()
+    cpuinfo = pathlib.Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        for line in cpuinfo.read_text(errors="replace").splitlines():
+            if line.startswith("model name"):
+                cpu = line.partition(":")[2].strip()
+                break
+    server = pathlib.Path(programs) / "mdgan-server"
+    try:
+        version = subprocess.run([server, "--version"], capture_output=True,
+                                 text=True, timeout=60).stdout
+    except (OSError, subprocess.TimeoutExpired):
+        version = ""
+    return {"cpu": cpu, "cores": os.cpu_count(),
+            "system": f"{platform.system()} {platform.release()}",
+            "versions": [x.strip() for x in version.splitlines() if x.strip()]}
+
+
+def command_line(words):
+    return shlex.join(str(w) for w in words)

@@ -1,0 +1,68 @@
+"""Data sets that fit on paper, written as IDX files that the programs read.
+
+dirac         images of one value, 0 in the mean: what the Dirac-GAN of
+              Mescheder, Geiger and Nowozin (2018) learns
+gaussians-8   images of two values, points in the plane: eight modes on a
+gaussians-25  circle, or 25 on a square; the label is the mode
+"""
+import math
+import pathlib
+import random
+import struct
+
+MADE = ("dirac", "gaussians-8", "gaussians-25")
+COUNT = 20_000
+DEVIATION = 0.05  # of each Gaussian
+REACH = 0.8       # no mode is further out
+
+
+def modes(name):
+    """The centres of the Gaussians."""
+    if name == "gaussians-8":
+        return [(REACH * math.cos(i * math.pi / 4),
+                 REACH * math.sin(i * math.pi / 4)) for i in range(8)]
+    steps = [REACH * (i - 2) / 2 for i in range(5)]
+    return [(x, y) for x in steps for y in steps]
+
+
+def to_byte(value):
+    return min(255, max(0, round((value + 1) * 127.5)))
+
+
+def make(name, folder):
+    """Writes the set unless it is there; gives its folder."""
+    folder = pathlib.Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    images = folder / "train-images-idx3-ubyte"
+    labels = folder / "train-labels-idx1-ubyte"
+    if images.exists() and labels.exists():
+        return folder
+    pixels, classes = dirac() if name == "dirac" else gaussians(name)
+    width = len(pixels) // len(classes)
+    write(labels, struct.pack(">II", 0x801, len(classes)) + classes)
+    write(images, struct.pack(">IIII", 0x803, len(classes), 1, width) + pixels)
+    return folder
+
+
+def dirac():
+    # No byte stands for 0: the two beside it, in turn, have it as their mean.
+    return bytes([127, 128] * (COUNT // 2)), bytes(COUNT)
+
+
+def gaussians(name):
+    draw = random.Random(name)
+    centres = modes(name)
+    pixels, classes = bytearray(), bytearray()
+    for i in range(COUNT):
+        mode = i % len(centres)
+        classes.append(mode)
+        pixels.extend(to_byte(draw.gauss(c, DEVIATION))
+                      for c in centres[mode])
+    return bytes(pixels), bytes(classes)
+
+
+def write(path, content):
+    """Whole or not at all."""
+    part = path.with_name(path.name + ".part")
+    part.write_bytes(content)
+    part.replace(path)

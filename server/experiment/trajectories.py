@@ -1,0 +1,194 @@
+"""Pictures of how toy models move, drawn from the checkpoints of runs.
+
+The arithmetic of the two generators is small enough to be written here once
+more: the MLP of common/models/mlp.h, and one number. Needs numpy.
+"""
+import json
+import math
+import pathlib
+import random
+import struct
+
+import plots
+import toys
+
+try:
+    import numpy
+except ImportError:
+    numpy = None
+
+STAGES = 6
+SAMPLES = 2000
+SHOWN = 600  # of them in a picture
+GOOD = 3  # a sample is on a mode within so many standard deviations
+DTYPES = {"F32": "<f4", "F64": "<f8", "I64": "<i8", "I32": "<i4"}
+
+
+def read_safetensors(path):
+    raw = pathlib.Path(path).read_bytes()
+    (size,) = struct.unpack_from("<Q", raw)
+    header = json.loads(raw[8:8 + size])
+    header.pop("__metadata__", None)
+    return {name: numpy.frombuffer(
+                raw[8 + size + e["data_offsets"][0]:
+                    8 + size + e["data_offsets"][1]],
+                DTYPES[e["dtype"]]).reshape(e["shape"])
+            for name, e in header.items()}
+
+
+def checkpoints(folder):
+    """{round: state.safetensors} below a folder of checkpoints."""
+    found = {}
+    for state in pathlib.Path(folder).glob("*/state.safetensors"):
+        if state.parent.name.isdigit():
+            found[int(state.parent.name)] = state
+    return dict(sorted(found.items()))
+
+
+def evenly(items, count):
+    """`count` of them, the last always among them."""
+    if len(items) <= count:
+        return items
+    return [items[round((i + 1) * len(items) / count) - 1]
+            for i in range(count)]
+
+
+# --- a mixture of Gaussians ---------------------------------------------------
+
+def draw_mlp(tensors, latents):
+    """The averaged generator's output where there is one."""
+    prefix = "ema." if "ema.fc1.weight" in tensors else "generator."
+
+    def layer(name, x):
+        return x @ tensors[f"{prefix}{name}.weight"].T + \
+            tensors[f"{prefix}{name}.bias"]
+
+    def leaky(x):
+        return numpy.where(x > 0, x, 0.2 * x)
+    return numpy.tanh(layer("fc3", leaky(layer("fc2", leaky(
+        layer("fc1", latents))))))
+
+
+def latents_for(width):
+    # numpy's generators may change with its version; Python's does not.
+    draw = random.Random("latents")
+    return numpy.array([[draw.gauss(0, 1) for _ in range(width)]
+                        for _ in range(SAMPLES)])
+
+
+def stages(run):
+    """[(round, points)] at up to STAGES checkpoints of a run."""
+    states = list(checkpoints(run.folder / "checkpoints").items())
+    found, latents = [], None
+    for round_, state in evenly(states, STAGES):
+        tensors = read_safetensors(state)
+        if latents is None:
+            latents = latents_for(tensors["generator.fc1.weight"].shape[1])
+        found.append((round_, draw_mlp(tensors, latents)))
+    return found
+
+
+def judge(points, name):
+    """How many modes have at least a fifth of their share of the samples, and
+    the share of samples that are on a mode."""
+    centres = numpy.array(toys.modes(name))
+    distance = numpy.linalg.norm(points[:, None] - centres[None], axis=2)
+    on = distance.min(axis=1) <= GOOD * toys.DEVIATION
+    counts = numpy.bincount(distance.argmin(axis=1)[on],
+                            minlength=len(centres))
+    enough = 0.2 * len(points) / len(centres)
+    return {"modes_found": int((counts >= enough).sum()),
+            "good_samples": float(on.mean())}
+
+
+def data_points(folder):
+    raw = (pathlib.Path(folder) / "train-images-idx3-ubyte").read_bytes()
+    values = numpy.frombuffer(raw[16:16 + 2 * SAMPLES], numpy.uint8)
+    return values.reshape(-1, 2) / 127.5 - 1
+
+
+def scatter(drawer, i, run, data, label):
+    """The data, then what the generator draws as it learns."""
+    panels = [("data", data_points(data))]
+    panels += [(f"round {r:,}", points) for r, points in stages(run)]
+    style = {**plots.style(), "axes.grid": False, "path.simplify": False}
+    with plots.matplotlib.rc_context(style):
+        columns = STAGES + 1  # even when there are fewer, for equal sizes
+        figure, axes = plots.pyplot.subplots(
+            1, columns, figsize=(1.42 * columns, 1.75))
+        for panel in axes[len(panels):]:
+            panel.set_visible(False)
+        for panel, (title, points) in zip(axes, panels):
+            # Lines of no length with round ends: a tenth of the page that
+            # markers would take.
+            at = numpy.repeat(points[:SHOWN], 3, axis=0)
+            at[2::3] = numpy.nan
+            panel.plot(at[:, 0], at[:, 1], linewidth=1.4, alpha=0.6,
+                       solid_capstyle="round",
+                       color=plots.MUTED if title == "data"
+                       else plots.colour(i))
+            panel.set(xlim=(-1.1, 1.1), ylim=(-1.1, 1.1), xticks=[], yticks=[],
+                      aspect="equal")
+            panel.set_title(title, fontsize=8, fontweight="normal", pad=4)
+            for spine in panel.spines.values():
+                spine.set_visible(True)
+                spine.set_color(plots.GRID)
+        figure.subplots_adjust(left=0.005, right=0.995, bottom=0.01, top=0.88,
+                               wspace=0.06)
+        return drawer.svg(figure, f"Samples of {label} at several rounds")
+
+
+# --- the Dirac-GAN ------------------------------------------------------------
+
+def number_in(tensors, name):
+    """A model of one number: by its name, or else the only tensor there is."""
+    for key in (f"generator.{name}", f"discriminator.{name}", "discriminator"):
+        if key in tensors:
+            return float(tensors[key].reshape(-1)[0])
+    raise KeyError(f"no tensor {name} among {', '.join(sorted(tensors))}")
+
+
+def path_of(run):
+    """[(round, theta, psi)]; psi is the mean over the peers."""
+    servers = checkpoints(run.folder / "checkpoints")
+    peers = [states for folder in sorted((run.folder / "peers").glob("*/*"))
+             if (states := checkpoints(folder))]
+    found = []
+    for round_, state in servers.items():
+        psi = [number_in(read_safetensors(states[round_]), "psi")
+               for states in peers if round_ in states]
+        if psi:
+            found.append((round_, number_in(read_safetensors(state), "theta"),
+                          math.fsum(psi) / len(psi)))
+    return found
+
+
+def plane(drawer, arms):
+    """Where theta and psi go, for each (colour, label, run); (0, 0) is the
+    equilibrium."""
+    paths = [(i, label, path) for i, label, run in arms
+             if (path := path_of(run))]
+    if not paths:
+        return ""
+    reach = 1.1 * max(abs(v) for _, _, path in paths for p in path
+                      for v in p[1:]) or 1
+    with plots.matplotlib.rc_context(plots.style()):
+        figure, axes = plots.pyplot.subplots(
+            1, len(paths), figsize=(2.7 * len(paths), 3), squeeze=False,
+            sharey=True)
+        for panel, (i, label, path) in zip(axes[0], paths):
+            theta = [p[1] for p in path]
+            psi = [p[2] for p in path]
+            panel.plot(theta, psi, color=plots.colour(i), linewidth=0.9,
+                       marker=".", markersize=2)
+            panel.plot(theta[0], psi[0], "o", color=plots.INK, markersize=5)
+            panel.annotate("start", (theta[0], psi[0]), (4, 4),
+                           textcoords="offset points", fontsize=8)
+            panel.plot(0, 0, "+", color=plots.INK, markersize=11,
+                       markeredgewidth=1.5)
+            panel.set(xlim=(-reach, reach), ylim=(-reach, reach),
+                      aspect="equal", xlabel="theta (generator)")
+            panel.set_title(label)
+        axes[0][0].set_ylabel("psi (discriminator)")
+        figure.tight_layout(w_pad=1)
+        return drawer.svg(figure, "Trajectories of the Dirac-GAN")

@@ -1,0 +1,44 @@
+// The server of the algorithms in which every peer holds a replica, a whole GAN
+// (peer/train/replica_trainer.h): it keeps the one that counts and sends it
+// every round. LibTorch in the header.
+#pragma once
+
+#include <torch/types.h>
+
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "peer/train/discriminator_step.h"
+#include "server/train/algorithms.h"
+
+namespace mdgan {
+
+class ReplicaServer : public RoundTrainer {
+ public:
+  // Makes D like peer 0's.
+  ReplicaServer(std::unique_ptr<GeneratorTrainer> generator,
+                TrainedDiscriminator discriminator);
+
+  std::vector<std::vector<Blob>> batches(Round round) override;
+  const GeneratorTrainer& generator() const override { return *g; }
+  std::vector<NamedBlob> snapshot() const override;
+  Result<void> load(std::span<const NamedBlob> state) override;
+
+ protected:
+  std::size_t generator_size() const { return g->weight_count(); }
+
+  const std::unique_ptr<GeneratorTrainer> g;
+  TrainedDiscriminator d;  // on the CPU
+};
+
+// Sum over the answers of weight * values, divided by the sum of the weights,
+// [P] on the CPU; added up in the order given.
+torch::Tensor mean_of(std::span<const PeerAnswer> answers,
+                      std::span<const double> weights);
+std::span<const float> floats_of(const torch::Tensor& tensor);
+
+Result<TrainedDiscriminator> make_replica_discriminator(
+    const DiscriminatorSpec& spec);
+
+}  // namespace mdgan

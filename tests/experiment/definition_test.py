@@ -1,0 +1,72 @@
+"""Definitions are read whole, and what is wrong in them is refused by name."""
+import unittest
+
+import support
+from support import DEFINITION
+import definition
+from definition import Refused
+
+
+class Reading(support.InFolder):
+    def refusal(self, text):
+        with self.assertRaises(Refused) as caught:
+            definition.read(self.define(text))
+        return str(caught.exception)
+
+    def test_arms_have_the_common_options_and_their_own(self):
+        found = definition.read(self.define())
+        self.assertEqual(found.question, "Which of the two is better?")
+        self.assertEqual(found.seeds, [1, 2])
+        self.assertEqual([arm.name for arm in found.arms], ["one", "ten"])
+        self.assertEqual(found.arms[1].options, {
+            "batch": "10", "local-peers": "10", "partition": "classes:1"})
+
+    def test_a_misspelt_key_is_refused_with_the_nearest_one(self):
+        said = self.refusal(DEFINITION.replace("evaluate-every =",
+                                               "evaluate-evry ="))
+        self.assertIn("trial.ini", said)
+        self.assertIn("'evaluate-evry'", said)
+        self.assertIn("did you mean 'evaluate-every'?", said)
+
+    def test_a_misspelt_section_is_refused(self):
+        self.assertIn("[comon]",
+                      self.refusal(DEFINITION.replace("common", "comon")))
+
+    def test_a_key_given_twice_is_refused(self):
+        self.assertIn("batch", self.refusal(
+            DEFINITION.replace("batch = 10", "batch = 10\nbatch = 20")))
+
+    def test_what_the_runner_sets_is_refused_as_an_arms_option(self):
+        self.assertIn("'seed' is set by the runner", self.refusal(
+            DEFINITION.replace("batch = 10", "seed = 3")))
+
+    def test_values_that_cannot_be_are_refused(self):
+        for old, new, named in (("rounds = 100", "rounds = 0", "rounds"),
+                                ("rounds = 100", "rounds = many", "many"),
+                                ("= 1, 2", "= 1, 1", "twice"),
+                                ("= folder", "= mnits", "'mnist'"),
+                                ("label = one peer", "", "'label'"),
+                                ("title =", "#", "'title'"),
+                                ("data =", "config = no.ini\ndata =", "no.ini"),
+                                ("= 1\n", "= 1\nlose-peers = true\n", "2 or")):
+            with self.subTest(new):
+                self.assertIn(named, self.refusal(DEFINITION.replace(old, new)))
+
+    def test_an_arm_that_is_not_there_is_refused_with_those_that_are(self):
+        found = definition.read(self.define())
+        with self.assertRaises(Refused) as caught:
+            definition.chosen(found, arms=["tne"])
+        self.assertIn("it has one, ten", str(caught.exception))
+
+
+class Shipped(unittest.TestCase):
+    def test_every_definition_that_comes_with_the_project_is_read(self):
+        files = sorted((support.ROOT / "configs/experiments").glob("*.ini"))
+        self.assertGreaterEqual(len(files), 10)
+        for file in files:
+            with self.subTest(file.name):
+                definition.read(file)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,107 @@
+"""Runs are made, resumed, skipped, stopped and reported as failed."""
+import signal
+import subprocess
+import time
+import unittest
+
+import support
+from support import DEFINITION
+
+
+class Running(support.InFolder):
+    def test_every_arm_runs_with_every_seed_and_is_not_run_again(self):
+        self.define()
+        first = self.run_it()
+        self.assertEqual(first.returncode, 0, first.stderr)
+        logs = {p.relative_to(self.out).as_posix(): p.read_text()
+                for p in self.out.glob("*/*.log")}
+        self.assertEqual(sorted(logs), [
+            "one/seed-1.log", "one/seed-2.log", "ten/seed-1.log",
+            "ten/seed-2.log"])
+        self.assertIn("--partition classes:1", logs["ten/seed-1.log"])
+        self.assertIn("--seed 2", logs["one/seed-2.log"])
+        second = self.run_it()
+        self.assertEqual(second.returncode, 0, second.stderr)
+        self.assertIn("4 of 4 runs are complete already", second.stderr)
+        self.assertEqual(self.log("ten", 1), logs["ten/seed-1.log"])
+
+    def test_a_run_that_ended_early_is_told_and_resumed(self):
+        self.define(DEFINITION.replace("batch = 10", "fake-end = 40"))
+        first = self.run_it("--seeds", "1", "--arms", "one")
+        self.assertEqual(first.returncode, 1, first.stderr)
+        self.assertIn("failed: one/seed-1 (it ended early)", first.stderr)
+        second = self.run_it("--seeds", "1", "--arms", "one")
+        self.assertEqual(second.returncode, 0, second.stderr)
+        self.assertIn("one/seed-1 goes on after round 40", second.stderr)
+        self.assertIn("train --resume", self.log("one", 1))
+
+    def test_what_has_no_checkpoint_starts_anew(self):
+        self.define()
+        folder = self.out / "one/seed-1"
+        folder.mkdir(parents=True)
+        (folder / "stats.jsonl").write_text('{"round": 10}\n')
+        done = self.run_it("--seeds", "1", "--arms", "one")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertNotIn("--resume", self.log("one", 1))
+
+    def test_a_failed_arm_is_named_with_its_log_and_stops_no_other(self):
+        self.define(DEFINITION.replace("local-peers = 1\n",
+                                       "fake-fail = true\n"))
+        done = self.run_it("--seeds", "1")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn(f"failed: one/seed-1 (exit code 9), see {self.out}/one/"
+                      "seed-1.log", done.stderr)
+        self.assertIn("ten/seed-1 is complete", done.stderr)
+        self.assertTrue((self.out / "report.html").exists())
+
+    def test_an_option_that_the_server_does_not_know_ends_it_before_a_run(self):
+        self.define(DEFINITION.replace("batch = 10", "bacth = 10"))
+        done = self.run_it()
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("[arm one]", done.stderr)
+        self.assertIn("--bacth", done.stderr)
+        self.assertFalse(self.out.exists())
+
+    def test_a_changed_definition_is_refused_for_what_was_run(self):
+        self.define()
+        self.assertEqual(self.run_it("--seeds", "1").returncode, 0)
+        self.define(DEFINITION.replace("batch = 10", "batch = 20"))
+        done = self.run_it("--seeds", "1")
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("batch = 10 then, 20 now", done.stderr)
+        self.define()
+        self.assertEqual(self.run_it("--rounds", "50").returncode, 2)
+        more = self.run_it("--seeds", "1,2")
+        self.assertEqual(more.returncode, 0, more.stderr)
+
+    def test_dry_run_prints_commands_and_writes_nothing(self):
+        self.define()
+        done = self.run_it("--dry-run")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(len(done.stdout.splitlines()), 4)
+        self.assertFalse(self.out.exists())
+
+    def test_ctrl_c_saves_and_the_same_command_goes_on(self):
+        self.define(DEFINITION.replace("batch = 10", "fake-wait = true"))
+        process = subprocess.Popen(
+            self.command("--seeds", "1", "--jobs", "2"), text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        self.addCleanup(process.kill)
+        ticks = [self.out / arm / "seed-1/stats.jsonl" for arm in ("one",
+                                                                   "ten")]
+        end = time.monotonic() + 30
+        while not all(t.exists() for t in ticks):
+            self.assertLess(time.monotonic(), end)
+            self.assertIsNone(process.poll())
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        said = process.communicate(timeout=30)[1]
+        self.assertEqual(process.returncode, 130, said)
+        self.assertIn("ten/seed-1 stopped at round 50", said)
+        done = self.run_it("--seeds", "1")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("one/seed-1 goes on after round 50", done.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()

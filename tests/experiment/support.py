@@ -1,0 +1,67 @@
+"""What the tests of mdgan-experiment share."""
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+import unittest
+
+HERE = pathlib.Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+PROGRAM = ROOT / "server/experiment/mdgan_experiment.py"
+sys.path.insert(0, str(PROGRAM.parent))
+
+DEFINITION = """
+[experiment]
+title = A & B <compared>
+question = Which of
+    the two is better?
+data = folder
+rounds = 100
+seeds = 1, 2
+evaluate-every = 50
+
+[common]
+batch = 10
+
+[arm one]
+label = one peer
+local-peers = 1
+
+[arm ten]
+label = ten peers
+local-peers = 10
+partition = classes:1
+"""
+
+
+class InFolder(unittest.TestCase):
+    """Each test has a folder of its own, with a fake mdgan-server in bin/ and
+    an empty folder data/."""
+
+    def setUp(self):
+        made = tempfile.TemporaryDirectory(prefix="mdgan-experiment-")
+        self.addCleanup(made.cleanup)
+        self.folder = pathlib.Path(made.name)
+        (self.folder / "data").mkdir()
+        (self.folder / "bin").mkdir()
+        shutil.copy(HERE / "fake_server.py", self.folder / "bin/mdgan-server")
+        self.out = self.folder / "out"
+
+    def define(self, text=DEFINITION):
+        path = self.folder / "trial.ini"
+        path.write_text(text)
+        return path
+
+    def command(self, *flags):
+        return [sys.executable, str(PROGRAM), "run",
+                str(self.folder / "trial.ini"), "--data",
+                str(self.folder / "data"), "--bin", str(self.folder / "bin"),
+                "--out", str(self.out), *flags]
+
+    def run_it(self, *flags):
+        return subprocess.run(self.command(*flags), capture_output=True,
+                              text=True, timeout=60)
+
+    def log(self, arm, seed):
+        return (self.out / arm / f"seed-{seed}.log").read_text()

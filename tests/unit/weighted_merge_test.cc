@@ -1,0 +1,106 @@
+// The generator's step with feedback that is weighted: the arithmetic of the
+// weights is aggregation_test.cc's.
+#include "common/tensor/compact.h"
+#include "common/train/aggregation.h"
+#include "tests/support/tiny_run.h"
+
+namespace mdgan {
+namespace {
+
+using namespace tests;
+
+std::unique_ptr<GeneratorTrainer> server_of(const TinyRun& run,
+                                            AggregationRule rule) {
+  GeneratorSpec spec = run.generator();
+  spec.aggregation.rule = rule;
+  return make_server(spec);
+}
+
+// Five peers' random answers to two batches, in all three forms.
+std::vector<Contribution> answers(const TinyRun& run, std::uint64_t seed,
+                                  bool equal_judges) {
+  Random random(seed, Purpose::kSimulation);
+  std::vector<Contribution> all;
+  for (std::uint32_t n = 0; n < 5; ++n) {
+    std::vector<float> values(run.batch * run.image.values());
+    random.fill_normal(values);
+    const Blob feedback = float_blob({run.batch, 1, 4, 4}, values);
+    Contribution part{PeerId{n}, n % 2, feedback};
+    if (n > 2) {
+      const ScaledInt8 packed = to_int8(feedback, n);
+      part.feedback = packed.values;
+      part.scales = packed.scales;
+    } else if (n == 2) {
+      part.feedback = to_bfloat16(feedback);
+    }
+    std::vector<float> logits{0.5F, -1, 2, 30};
+    if (!equal_judges) random.fill_normal(logits);
+    part.logits = float_blob({run.batch}, logits);
+    part.shard_size = equal_judges ? 20 : 10.0 + 50 * n;
+    all.push_back(part);
+  }
+  return all;
+}
+
+constexpr AggregationRule kWeighted[] = {
+    AggregationRule::kShardSize, AggregationRule::kGman, AggregationRule::kF2a,
+    AggregationRule::kUaGan};
+
+TEST_CASE("equal judges and shards step the generator as the mean does",
+          "[aggregation]") {
+  const TinyRun run{.k = 2};
+  for (const AggregationRule rule : kWeighted) {
+    INFO(name_of(kAggregationNames, rule));
+    const auto mean = server_of(run, AggregationRule::kMean);
+    const auto weighted = server_of(run, rule);
+    for (std::uint64_t i = 1; i <= 2; ++i) {
+      const auto parts = answers(run, i, /*equal_judges=*/true);
+      (void)mean->generate(Round{i});
+      (void)weighted->generate(Round{i});
+      REQUIRE(mean->step(Round{i}, parts).ok());
+      REQUIRE(weighted->step(Round{i}, parts).ok());
+    }
+    CHECK(same(mean->snapshot(), weighted->snapshot()));
+  }
+}
+
+TEST_CASE("weighted feedback steps as the mean of what was weighted before",
+          "[aggregation]") {
+  const TinyRun run{.k = 2};
+  for (const AggregationRule rule : kWeighted) {
+    INFO(name_of(kAggregationNames, rule));
+    const auto parts = answers(run, 7, /*equal_judges=*/false);
+    std::vector<std::vector<float>> logits;
+    std::vector<Judgement> judgements;
+    for (const Contribution& part : parts)
+      logits.push_back(floats(part.logits));
+    for (std::size_t n = 0; n < parts.size(); ++n)
+      judgements.push_back({parts[n].batch, parts[n].shard_size, logits[n]});
+    const auto factors = aggregation_factors({rule, 1}, judgements, run.batch);
+
+    const std::size_t each = run.image.values();
+    std::vector<Contribution> before;
+    for (std::size_t n = 0; n < parts.size(); ++n) {
+      std::vector<float> values(run.batch * each);
+      add_to(values, parts[n].feedback, parts[n].scales);
+      for (std::size_t i = 0; i < values.size(); ++i)
+        values[i] *= factors[n * run.batch + i / each];
+      before.push_back({parts[n].peer, parts[n].batch,
+                        float_blob({run.batch, 1, 4, 4}, values)});
+    }
+
+    const auto mean = server_of(run, AggregationRule::kMean);
+    const auto plain = server_of(run, AggregationRule::kMean);
+    const auto weighted = server_of(run, rule);
+    for (GeneratorTrainer* server : {mean.get(), plain.get(), weighted.get()})
+      (void)server->generate(Round{1});
+    REQUIRE(mean->step(Round{1}, before).ok());
+    REQUIRE(plain->step(Round{1}, parts).ok());
+    REQUIRE(weighted->step(Round{1}, parts).ok());
+    CHECK(same(mean->snapshot(), weighted->snapshot()));
+    CHECK_FALSE(same(plain->snapshot(), weighted->snapshot()));
+  }
+}
+
+}  // namespace
+}  // namespace mdgan
