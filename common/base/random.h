@@ -24,6 +24,11 @@ enum class Purpose : std::uint32_t {
   kSampleGrid = 9,
   kSimulation = 10,        // tests
   kFeedbackRounding = 11,  // owner: PeerId
+  kHeldOut = 12,           // data for evaluation, where no part is for that
+  kClassifierInit = 13,
+  kClassifierBatches = 14,
+  kEvaluation = 15,  // latents; owner: number of the batch
+  kMetricSubsets = 16,
 };
 
 class Random {

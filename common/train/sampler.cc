@@ -8,7 +8,7 @@
 #include <utility>
 #include <vector>
 
-#include "server/train/purposes.h"
+#include "common/base/random.h"
 #include "common/models/model.h"
 #include "common/tensor/guard.h"
 #include "common/tensor/tensor_blob.h"
@@ -65,7 +65,7 @@ Blob Sampler::evaluation_batch(std::uint32_t number, std::uint32_t first,
   if (spec_.condition != Condition::kNone)
     for (std::uint32_t i = first; i < first + count; ++i)
       classes.push_back(static_cast<std::int32_t>(i % spec_.image.classes));
-  return draw(count, classes, Random(seed, kEvaluation, number));
+  return draw(count, classes, Random(seed, Purpose::kEvaluation, number));
 }
 
 Blob Sampler::draw(std::uint32_t count, std::span<const std::int32_t> classes,

@@ -12,6 +12,7 @@
 #include <cmath>
 #include <utility>
 
+#include "common/base/random.h"
 #include "common/files/file_descriptor.h"
 #include "common/files/hash.h"
 #include "common/files/safetensors.h"
@@ -19,7 +20,6 @@
 #include "common/tensor/device.h"
 #include "common/tensor/guard.h"
 #include "common/tensor/tensor_blob.h"
-#include "server/train/purposes.h"
 
 namespace mdgan {
 namespace {
@@ -75,7 +75,7 @@ std::span<float> floats_of(Tensor& tensor) {
 // He et al. 2015, uniform; biases zero.
 void initialise(Network& network) {
   const torch::NoGradGuard no_grad;
-  Random random(0, kClassifierInit);
+  Random random(0, Purpose::kClassifierInit);
   for (Tensor& parameter : network.parameters()) {
     if (parameter.dim() == 1) {
       parameter.zero_();
@@ -129,7 +129,7 @@ void train(Network& network, const Dataset& data, std::uint32_t steps,
   const auto n = static_cast<std::uint32_t>(data.size());
   const std::uint32_t batch = std::min(kBatch, n);
   torch::optim::Adam adam(network.parameters(), kRate);
-  Random random(0, kClassifierBatches);
+  Random random(0, Purpose::kClassifierBatches);
   std::vector<std::uint32_t> order;
   std::size_t at = 0;
   for (std::uint32_t step = 0; step < steps; ++step) {

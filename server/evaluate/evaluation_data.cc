@@ -4,7 +4,7 @@
 #include <span>
 #include <vector>
 
-#include "server/train/purposes.h"
+#include "common/base/random.h"
 
 namespace mdgan {
 namespace {
@@ -13,7 +13,7 @@ constexpr std::size_t kFewest = 20;
 constexpr std::size_t kHeldOutPart = 10;
 
 std::vector<std::uint32_t> shuffled(const Dataset& data) {
-  Random random(0, kHeldOut);
+  Random random(0, Purpose::kHeldOut);
   return permutation(static_cast<std::uint32_t>(data.size()), random);
 }
 

@@ -7,7 +7,7 @@
 #include <limits>
 #include <utility>
 
-#include "server/train/purposes.h"
+#include "common/base/random.h"
 #include "common/tensor/guard.h"
 #include "common/tensor/tensor_blob.h"
 
@@ -157,6 +157,10 @@ struct RealFeatures::Impl {
   Normal normal;
   Tensor norms;
   Tensor radii;
+  // The kernel's means within the random subsets of `subset_size`, as far as
+  // they were needed.
+  std::uint32_t subset_size = 0;
+  std::vector<double> within;
 };
 
 RealFeatures::RealFeatures(const Blob& features)
@@ -165,7 +169,10 @@ RealFeatures::RealFeatures(const Blob& features)
     const torch::NoGradGuard no_grad;
     const Tensor x = to_tensor(features);
     MDGAN_CHECK(x.size(0) > kNeighbour);
-    *impl_ = {x, normal_of(x), squared_norms(x), radii_of(x)};
+    impl_->features = x;
+    impl_->normal = normal_of(x);
+    impl_->norms = squared_norms(x);
+    impl_->radii = radii_of(x);
   });
 }
 
@@ -194,12 +201,14 @@ MeanAndSpread RealFeatures::kernel_distance(const Blob& features,
     const Tensor all = to_tensor(features);
     size = static_cast<std::uint32_t>(
         std::min({std::int64_t{size}, all.size(0), impl_->features.size(0)}));
+    if (std::exchange(impl_->subset_size, size) != size) impl_->within.clear();
     std::vector<double> values;
     for (std::uint32_t i = 0; i < subsets; ++i) {
-      Random random(0, kMetricSubsets, i);
+      Random random(0, Purpose::kMetricSubsets, i);
       const Tensor real = pick(impl_->features, size, random);
       const Tensor generated = pick(all, size, random);
-      values.push_back(mean_within(real) + mean_within(generated) -
+      if (impl_->within.size() <= i) impl_->within.push_back(mean_within(real));
+      values.push_back(impl_->within[i] + mean_within(generated) -
                        2 * mean_between(real, generated));
     }
     return spread_of(values);

@@ -128,7 +128,7 @@ fs::path save_module(const fs::path& file, const std::string& forward) {
 
 constexpr const char* kMeans = R"(
 def forward(self, images, return_features : bool = False):
-    means = images.to(torch.float32).mean([2, 3])
+    means = images.float().mean([2, 3])
     if return_features:
         return means
     return means * 0
@@ -155,7 +155,7 @@ TEST_CASE("a module may give logits too", "[classifier]") {
   const TemporaryDirectory folder;
   const auto made = load_script(save_module(folder / "m.pt", R"(
 def forward(self, images):
-    means = images.to(torch.float32).mean([2, 3])
+    means = images.float().mean([2, 3])
     return means, means[:, :2] * 0
 )"),
                                 "cpu");
