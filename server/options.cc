@@ -68,12 +68,13 @@ Result<void> resolve_algorithm(ServerOptions& o) {
   if (o.algorithm == Training::kStandalone) {
     if (o.data.empty()) return wrong("needs data: give --data DIR");
     if (o.bind || o.local_peers > 1)
-      return wrong("has no peers: leave out bind and local-peers");
-    o.local_peers = o.k = 1;
+      return wrong("has one peer, its own: leave out bind and local-peers");
+    if (o.partition != Partition{})
+      return wrong("has all of the data: leave out partition");
+    o.local_peers = 1;
   }
+  if (o.algorithm != Training::kMdGan) o.k = 1;  // k is MD-GAN's
   if (wire_algorithm(o.algorithm) == Algorithm::kMdGan) return {};
-  if (o.k > 1) return wrong("has no k: leave it out");
-  o.k = 1;
   if (o.codecs != WireCodecs{})
     return wrong("sends float32 only: the codecs are MD-GAN's");
   if (o.aggregation.rule != AggregationRule::kMean)
@@ -104,6 +105,12 @@ Result<ServerOptions> resolve(ServerOptions o) {
         "min-peers is {} but there are only the {} local peers: give --bind "
         "tcp://ADDRESS:PORT so that others can join, or a smaller --min-peers",
         o.min_peers, o.local_peers));
+  if (o.aggregation.rule != AggregationRule::kMean &&
+      batches_per_round(o, o.min_peers) == o.min_peers)
+    return usage(fmt::format(
+        "aggregate = {} weighs peers that judge the same batch, and with {} "
+        "peers and k = {} each has its own: give a smaller k",
+        name_of(kAggregationNames, o.aggregation.rule), o.min_peers, o.k));
   if (o.name.empty())
     o.name = o.config.empty() ? o.model
                               : std::filesystem::path(o.config).stem().string();

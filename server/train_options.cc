@@ -122,7 +122,8 @@ OptionGroup algorithm_group(ServerOptions& o) {
         &o.k,
         "K",
         "Different generated batches a round, shared out among the peers. 0: "
-        "max(2, floor(log2 N)) for N peers; never more than N.",
+        "max(2, floor(log2 N)) for N peers; never more than N. The other "
+        "algorithms ignore it.",
         {0, 1024}},
        {"local-steps",
         &o.local_steps,

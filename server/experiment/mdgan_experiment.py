@@ -44,7 +44,7 @@ def arguments(given):
     run.add_argument("--rounds", type=at_least_one,
                      help="in place of the definition's")
     run.add_argument("--seeds", help="such as 1,2,3")
-    run.add_argument("--arms", help="only these, such as standalone,md-gan")
+    run.add_argument("--arms", help="only these, such as fl-gan,md-gan-k3")
     run.add_argument("--jobs", type=at_least_one, default=1, metavar="N",
                      help="runs at a time; seconds are only worth comparing "
                      "with one [%(default)s]")
