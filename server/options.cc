@@ -105,7 +105,7 @@ Result<ServerOptions> resolve(ServerOptions o) {
         "min-peers is {} but there are only the {} local peers: give --bind "
         "tcp://ADDRESS:PORT so that others can join, or a smaller --min-peers",
         o.min_peers, o.local_peers));
-  if (o.aggregation.rule != AggregationRule::kMean &&
+  if (o.aggregation.rule != AggregationRule::kMean && o.min_peers > 1 &&
       batches_per_round(o, o.min_peers) == o.min_peers)
     return usage(fmt::format(
         "aggregate = {} weighs peers that judge the same batch, and with {} "
