@@ -313,7 +313,9 @@ OptionGroup run_group(ServerOptions& o) {
         "How many checkpoints stay; older ones are removed.",
         {1, 16}},
        {"keep-every", &o.keep_every, "ROUNDS",
-        "But the checkpoints of these rounds stay. 0: none.", kRounds},
+        "But the first checkpoint from each multiple of this on stays, those "
+        "of local peers too. 0: none.",
+        kRounds},
        {"dry-run", &o.dry_run, "",
         "Print the configuration in force, as a file, and end.", OptionRange{},
         Where::kFlagOnly},

@@ -256,8 +256,13 @@ void CheckpointStore::prune(Round newest) const {
       std::ranges::upper_bound(all, newest) - all.begin());
   for (std::size_t i = 0; i < all.size(); ++i) {
     const bool last = i < after && i + keep_last_ >= after;
+    // The first at or after each multiple; it is still the first once those
+    // that followed it are gone.
+    const auto multiples = [&](std::size_t at) {
+      return keep_every_ > 0 ? all[at].value / keep_every_ : 0;
+    };
     const bool regular =
-        i < after && keep_every_ > 0 && all[i].value % keep_every_ == 0;
+        i < after && multiples(i) > (i == 0 ? 0 : multiples(i - 1));
     if (last || regular) continue;
     // Renamed first, so that a half removed one is never taken for a whole one.
     const fs::path doomed = directory_ / temporary_name("old");

@@ -36,8 +36,8 @@ struct SavedState {
 
 class CheckpointStore {
  public:
-  // Touches nothing yet. Kept are the newest `keep_last` (at least 1) and every
-  // round divisible by `keep_every` (0: none).
+  // Touches nothing yet. Kept are the newest `keep_last` (at least 1) and
+  // the first at or after each multiple of `keep_every` (0: none).
   CheckpointStore(std::filesystem::path directory, std::size_t keep_last,
                   std::uint64_t keep_every);
 

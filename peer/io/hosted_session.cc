@@ -68,13 +68,14 @@ DiscriminatorState unpacked(const DiscriminatorState& state) {
 HostedSession::HostedSession(WorkerPool& pool, WorkerPool& file_pool,
                              HostedPeer peer,
                              std::shared_ptr<const Dataset> data,
-                             std::string device)
+                             std::string device, std::uint64_t keep_every)
     : strand(pool),
       files(file_pool),
       nonce(random_number()),
       peer_(std::move(peer)),
       data_(std::move(data)),
-      device_(std::move(device)) {}
+      device_(std::move(device)),
+      keep_every_(keep_every) {}
 
 fs::path HostedSession::folder(const RunId& run) const {
   return peer_.state / to_hex(run);
@@ -189,13 +190,13 @@ std::function<Result<void>()> HostedSession::copy_to_save(const RunId& run,
   const nlohmann::json meta{{"adam_steps", state.adam_steps},
                             {"peer", trained_as_.value},
                             {"name", peer_.name}};
-  return [state = std::move(state), store_at = folder(run), round,
-          meta = meta.dump()]() -> Result<void> {
+  return [state = std::move(state), store_at = folder(run), every = keep_every_,
+          round, meta = meta.dump()]() -> Result<void> {
     const std::array<NamedBlob, 3> tensors{
         NamedBlob{"discriminator", state.parameters},
         NamedBlob{"adam.first_moment", state.first_moment},
         NamedBlob{"adam.second_moment", state.second_moment}};
-    CheckpointStore store(store_at, kKeepLast, 0);
+    CheckpointStore store(store_at, kKeepLast, every);
     if (auto opened = store.open_for_writing(); !opened) return opened;
     return store.save(round, tensors, meta);
   };

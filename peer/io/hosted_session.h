@@ -41,7 +41,8 @@ DiscriminatorState unpacked(const DiscriminatorState& state);
 class HostedSession {
  public:
   HostedSession(WorkerPool& pool, WorkerPool& file_pool, HostedPeer peer,
-                std::shared_ptr<const Dataset> data, std::string device);
+                std::shared_ptr<const Dataset> data, std::string device,
+                std::uint64_t keep_every);
 
   // --- on the loop ---
   Session session;
@@ -91,7 +92,8 @@ class HostedSession {
   HostedPeer peer_;
   std::shared_ptr<const Dataset> data_;
   std::string device_;
-  std::vector<Round> bad_;  // checkpoints that could not be read
+  std::uint64_t keep_every_;  // checkpoints of such rounds stay
+  std::vector<Round> bad_;    // checkpoints that could not be read
 
   std::unique_ptr<PeerTrainer> trainer_;
   DiscriminatorSpec spec_;

@@ -62,7 +62,8 @@ Result<void> PeerHost::Impl::open() {
   file_pool.emplace(kWriters, [] {});
   for (HostedPeer& peer : options.peers) {
     sessions.push_back(std::make_unique<HostedSession>(
-        *pool, *file_pool, std::move(peer), data, options.device));
+        *pool, *file_pool, std::move(peer), data, options.device,
+        options.keep_every));
     sessions.back()->number = static_cast<std::uint32_t>(taking_part++);
   }
   last_heard = connected = last_report = Clock::now();

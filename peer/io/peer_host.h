@@ -34,6 +34,8 @@ struct PeerHostOptions {
   unsigned workers = 1;
   unsigned threads = 1;  // LibTorch threads per worker
   std::chrono::seconds connect_timeout{300};
+  // The checkpoints of such rounds stay; 0: only the last few.
+  std::uint64_t keep_every = 0;
   bool verbose = true;  // log joining, swaps and rounds; off for local peers
   std::vector<HostedPeer> peers;
 };

@@ -174,7 +174,14 @@ Result<void> ReplicaTrainer::validate(const DiscriminatorState& state) const {
        {&state.parameters, &state.first_moment, &state.second_moment})
     if (blob == &state.parameters || !blob->empty())
       if (auto fits = check_replica(*blob, parameters_); !fits) return fits;
+  if (state.first_moment.empty() != state.second_moment.empty())
+    return Error{"a replica with one of two moments was refused",
+                 ExitCode::kCheckpoint};
   if (state.second_moment.empty()) return {};
+  constexpr std::uint64_t kMostSteps = std::uint64_t{1} << 62;
+  if (state.adam_steps > kMostSteps / spec.local_steps)
+    return Error{"a replica with more steps than any run was refused",
+                 ExitCode::kCheckpoint};
   const auto moments = aligned(state.second_moment);
   if (std::ranges::any_of(floats_of(moments), [](float m) { return m < 0; }))
     return Error{"a replica with a negative second moment was refused",

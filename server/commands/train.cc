@@ -61,6 +61,7 @@ PeerHostOptions local_host(const ServerOptions& options,
   host.threads = options.threads;
   host.workers =
       std::clamp(std::thread::hardware_concurrency(), 1U, options.local_peers);
+  host.keep_every = options.keep_every;
   host.verbose = false;
   for (std::uint32_t i = 0; i < options.local_peers; ++i) {
     const std::string name = local_name(i);
@@ -174,6 +175,12 @@ ExitCode run_train(const ServerOptions& options) {
     auto loaded = load_run(directory->checkpoints());
     if (!loaded) return report(loaded.error());
     state = std::move(*loaded);
+    if (state.algorithm != wire_algorithm(options.algorithm))
+      return report(
+          {"the run in " + options.resume + " trains with " +
+               std::string(name_of(kAlgorithmNames, state.algorithm)) +
+               ": resume it without another algorithm, or start a new run",
+           ExitCode::kConfiguration});
     spdlog::info("goes on after round {}", state.position.completed.value);
     if (const auto cut =
             truncate_after_round(directory->stats(), state.position.completed);

@@ -48,6 +48,14 @@ std::uint32_t Coordinator::live_peers() const {
       }));
 }
 
+Duration Coordinator::round_time() const {
+  return config_.round_timeout + (stride_ - 1) * kLocalRound;
+}
+
+Duration Coordinator::swap_time() const {
+  return config_.swap_timeout + (stride_ - 1) * kLocalRound;
+}
+
 std::vector<PeerId> Coordinator::available() const {
   std::vector<PeerId> ids;
   for (const auto& [id, member] : members_)
@@ -256,7 +264,7 @@ void Coordinator::ask_peers(TimePoint now, Out& out) {
   quorum_missed_ = false;
   const auto steps =
       static_cast<std::uint32_t>(current().value - position_.completed.value);
-  round_deadline_ = now + config_.round_timeout + (steps - 1) * kLocalRound;
+  round_deadline_ = now + round_time();
   asked_.clear();
   asked_count_ = unanswered_ = peers.size();
   contributions_ = 0;

@@ -193,6 +193,9 @@ class Coordinator {
   Member* find(ConnectionId connection, PeerId peer);
   const Member* find(ConnectionId connection, PeerId peer) const;
   std::vector<PeerId> available() const;  // live and owing nothing, by id
+  // round-timeout, and more where a message stands for several rounds.
+  Duration round_time() const;
+  Duration swap_time() const;  // likewise
   std::uint32_t needed_peers() const;
   // The round after `round`: the next, but for FL-GAN and the run's end.
   Round following(Round round) const {

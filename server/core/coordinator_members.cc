@@ -276,8 +276,7 @@ void Coordinator::send_error(ConnectionId connection, PeerId peer,
 // the question: it is asked to say hello again, and keeps its discriminator.
 void Coordinator::call_back_debtors(TimePoint now, Out& out) {
   for (auto& [id, member] : members_) {
-    if (!member.owes || now - member.owes_since < 3 * config_.round_timeout)
-      continue;
+    if (!member.owes || now - member.owes_since < 3 * round_time()) continue;
     refuse(member.connection, id, protocol::ErrorCode::kUnknownPeer,
            "no answer for too long: say hello again", out);
     lose(member, "has not answered for three round-timeouts", now, out);

@@ -43,7 +43,7 @@ void Coordinator::begin_swap(TimePoint now, Out& out) {
 }
 
 void Coordinator::begin_exchange(Exchange exchange, TimePoint now, Out& out) {
-  exchange.deadline = now + config_.swap_timeout;
+  exchange.deadline = now + swap_time();
   Random random(config_.token_seed, Purpose::kSwapCycle, 1, exchange.id.value);
   const std::uint64_t token = random.next64();
   std::map<PeerId, protocol::Swap> plans;

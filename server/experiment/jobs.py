@@ -58,7 +58,18 @@ class Job:
     # --- what there is already ---
 
     def done(self):
+        return self.trained() and self.judged()
+
+    def trained(self):
         return newest_checkpoint(self.folder) >= self.rounds
+
+    def judged(self):
+        """Whether the last round has been evaluated; a run that was killed
+        meanwhile has not."""
+        last = f'"round":{self.rounds},'
+        return not self.experiment.evaluate_every or any(
+            last in file.read_text().replace(" ", "")
+            for file in self.folder.glob("metric-fid*.jsonl"))
 
     def resumable(self):
         return newest_checkpoint(self.folder) > 0
@@ -86,6 +97,8 @@ class Job:
 
     def command(self):
         server = str(self.programs / "mdgan-server")
+        if self.trained():
+            return [server, "evaluate", "--run", str(self.folder)]
         if self.resumable():
             return [server, "train", "--resume", str(self.folder)]
         return [server, "train", *self.flags()]

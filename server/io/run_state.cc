@@ -15,6 +15,7 @@ std::string describe_run(const RunState& state, const DiscriminatorSpec& spec) {
       {"completed", state.position.completed.value},
       {"last_swap", state.position.last_swap.value},
       {"names", names},
+      {"algorithm", name_of(kAlgorithmNames, spec.algorithm)},
       {"k", state.k},
       {"image",
        {spec.image.channels, spec.image.height, spec.image.width,
@@ -52,6 +53,10 @@ Result<RunState> load_run(const std::filesystem::path& checkpoints,
     state.position.last_swap = {meta.at("last_swap")};
     for (const auto& [name, id] : meta.at("names").items())
       state.position.names[name] = {id.get<std::uint32_t>()};
+    if (meta.contains("algorithm"))  // before there were others: md-gan
+      state.algorithm =
+          value_of(kAlgorithmNames, meta["algorithm"].get<std::string>())
+              .value_or(Algorithm::kMdGan);
     state.k = meta.at("k");
     const auto& image = meta.at("image");
     state.image = {image.at(0), image.at(1), image.at(2), image.at(3)};

@@ -21,6 +21,7 @@ struct RunState {
   RunPosition position;
   std::vector<NamedBlob> generator;  // empty: to be initialised
   std::optional<ImageShape> image;
+  Algorithm algorithm = Algorithm::kMdGan;
   std::uint32_t k = 0;  // 0: not decided yet
 };
 

@@ -1,6 +1,8 @@
 // FL-GAN's server: the new replica is the mean of the peers', weighted by the
 // sizes of their shards (McMahan et al. 2017).
 
+#include <algorithm>
+
 #include "common/tensor/guard.h"
 #include "server/train/replica_server.h"
 
@@ -18,7 +20,8 @@ class FlGan final : public ReplicaServer {
         [&]() -> Result<StepReport> {
           std::vector<double> weights;
           for (const PeerAnswer& answer : answers)
-            weights.push_back(static_cast<double>(answer.shard_size));
+            weights.push_back(
+                std::max(1.0, static_cast<double>(answer.shard_size)));
           const torch::Tensor mean = mean_of(answers, weights);
           const auto size = static_cast<std::int64_t>(generator_size());
           g->set_weights(floats_of(mean).first(generator_size()), steps);

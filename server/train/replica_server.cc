@@ -86,6 +86,9 @@ Result<void> ReplicaServer::load(std::span<const NamedBlob> state) {
   const Blob* values[3] = {value_of("parameters"), value_of("first_moment"),
                            value_of("second_moment")};
   const Blob* steps = value_of("steps");
+  const auto never_negative = [](const Blob& blob) {
+    return to_tensor(blob).min().item<double>() >= 0;
+  };
   const protocol::TensorMeta meta{
       protocol::DType::kFloat32,
       {static_cast<std::uint64_t>(d.values.numel())}};
@@ -93,9 +96,11 @@ Result<void> ReplicaServer::load(std::span<const NamedBlob> state) {
     return blob != nullptr && blob->meta == meta && is_finite(*blob);
   };
   if (!std::ranges::all_of(values, fits) || steps == nullptr ||
-      steps->meta != protocol::TensorMeta{protocol::DType::kInt64, {1}})
+      steps->meta != protocol::TensorMeta{protocol::DType::kInt64, {1}} ||
+      !never_negative(*values[2]) || !never_negative(*steps))
     return Error{
-        "the checkpoint's discriminator is missing or of another size: it "
+        "the checkpoint's discriminator is missing, damaged or of another "
+        "size: it "
         "does not belong to this run's algorithm and model; resume with the "
         "configuration the run was started with",
         ExitCode::kCheckpoint};

@@ -90,6 +90,17 @@ TEST_CASE("the last checkpoints and the regular ones are kept",
   CHECK(temporaries(dir.path()) == 0);
 }
 
+TEST_CASE("of rounds that pass multiples the first checkpoint stays",
+          "[checkpoint]") {
+  const TemporaryDirectory dir;
+  CheckpointStore store(dir.path(), 1, 1000);
+  REQUIRE(store.open_for_writing());
+  for (std::uint64_t round = 600; round <= 4200; round += 600)
+    save(store, round, 1);
+  CHECK(rounds_of(store) ==
+        std::vector<std::uint64_t>{1200, 2400, 3000, 4200});
+}
+
 TEST_CASE("saving a round again replaces it, and removes later ones",
           "[checkpoint]") {
   const TemporaryDirectory dir;

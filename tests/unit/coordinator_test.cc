@@ -324,7 +324,7 @@ TEST_CASE("fl-gan's rounds are as many as E epochs of the smallest shard") {
     hello.shard_size = 2000;
   });
   std::vector<std::pair<std::uint64_t, std::uint32_t>> rounds;
-  for (const std::uint64_t round : {50, 100, 120}) {
+  for (const std::uint64_t round : {50UL, 100UL, 120UL}) {
     for (const std::uint32_t peer : {0U, 1U}) {
       protocol::Message message{config.run,
                                 config.incarnation,
@@ -364,4 +364,26 @@ TEST_CASE("a peer that does not know the run's algorithm is refused") {
                   error->text.find("data-parallel") != std::string::npos;
   CHECK(refused);
   CHECK(server.coordinator.live_peers() == 0);
+}
+
+TEST_CASE("fl-gan waits for its local rounds before it gives a peer up") {
+  CoordinatorConfig config;
+  config.algorithm = Algorithm::kFlGan;
+  config.rounds = 600;
+  config.swap_epochs = 6;  // 600 rounds of 10 from 1,000 images
+  config.min_peers = 1;
+  Server server(config);
+  server.hello(1, "slow",
+               [](protocol::Hello& hello) { hello.codecs = {"fl-gan"}; });
+  for (int i = 0; i < 40; ++i) server.wait(10s);  // six round-timeouts
+  CHECK(server.coordinator.live_peers() == 1);
+  CHECK(server.coordinator.counters().lost_peers == 0);
+  const protocol::Message message{config.run,
+                                  config.incarnation,
+                                  {600},
+                                  PeerId{0},
+                                  protocol::Feedback{0, 0, 0, 0, {}}};
+  server.feed(MessageArrived{{1}, message, ""});
+  REQUIRE(server.finish() != nullptr);
+  CHECK(server.finish()->code == ExitCode::kOk);
 }
