@@ -42,10 +42,7 @@ class DataParallel final : public ReplicaServer {
 
 MadeRoundTrainer make_data_parallel_server(std::unique_ptr<GeneratorTrainer> g,
                                            const DiscriminatorSpec& spec) {
-  auto d = make_replica_discriminator(spec);
-  if (!d) return d.error();
-  return std::unique_ptr<RoundTrainer>(
-      std::make_unique<DataParallel>(std::move(g), std::move(*d)));
+  return make_replica_server<DataParallel>(std::move(g), spec);
 }
 
 }  // namespace mdgan

@@ -38,10 +38,7 @@ class FlGan final : public ReplicaServer {
 
 MadeRoundTrainer make_fl_gan_server(std::unique_ptr<GeneratorTrainer> g,
                                     const DiscriminatorSpec& spec) {
-  auto d = make_replica_discriminator(spec);
-  if (!d) return d.error();
-  return std::unique_ptr<RoundTrainer>(
-      std::make_unique<FlGan>(std::move(g), std::move(*d)));
+  return make_replica_server<FlGan>(std::move(g), spec);
 }
 
 }  // namespace mdgan

@@ -41,4 +41,13 @@ std::span<const float> floats_of(const torch::Tensor& tensor);
 Result<TrainedDiscriminator> make_replica_discriminator(
     const DiscriminatorSpec& spec);
 
+template <typename Server>
+MadeRoundTrainer make_replica_server(std::unique_ptr<GeneratorTrainer> g,
+                                     const DiscriminatorSpec& spec) {
+  auto d = make_replica_discriminator(spec);
+  if (!d) return d.error();
+  return std::unique_ptr<RoundTrainer>(
+      std::make_unique<Server>(std::move(g), std::move(*d)));
+}
+
 }  // namespace mdgan
