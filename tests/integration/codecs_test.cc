@@ -98,7 +98,7 @@ TEST_CASE("a peer leaves a server whose codec it does not know",
   const Received hello = next_message(hub.router);
   REQUIRE(hello.message.ok());
   CHECK(std::get<protocol::Hello>(hello.message->body).codecs ==
-        protocol::known_codecs());
+        protocol::known_abilities());
   protocol::Welcome welcome;
   welcome.spec.model = "mlp";
   welcome.spec.image = small_images()->shape;
