@@ -1,37 +1,26 @@
 #include "common/train/generator_trainer.h"
 
 #include <spdlog/fmt/fmt.h>
-#include <torch/torch.h>
 
 #include <algorithm>
 #include <chrono>
 #include <cmath>
-#include <map>
-#include <optional>
-#include <stdexcept>
-#include <string_view>
-#include <utility>
 
 #include "common/base/random.h"
-#include "common/dense/dense_stack.h"
 #include "common/models/initialise.h"
 #include "common/models/registry.h"
 #include "common/tensor/compact.h"
 #include "common/tensor/device.h"
-#include "common/tensor/flat_adam.h"
 #include "common/tensor/flat_parameters.h"
 #include "common/tensor/guard.h"
 #include "common/tensor/tensor_blob.h"
+#include "common/train/generator_trainer_impl.h"
 #include "common/train/sampler.h"
 
 namespace mdgan {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-using NamedTensors = std::vector<std::pair<std::string, torch::Tensor>>;
-
-constexpr std::string_view kStepsName = "adam.steps";
-constexpr std::string_view kSecondMomentName = "adam.second_moment";
 
 double seconds(Clock::duration duration) {
   return std::chrono::duration<double>(duration).count();
@@ -47,10 +36,7 @@ std::span<const float> logits_of(const Contribution& part) {
           part.logits.bytes.size() / sizeof(float)};
 }
 
-// A copy in CPU memory.
-torch::Tensor host_copy(const torch::Tensor& tensor) {
-  return tensor.is_cpu() ? tensor.detach().clone() : to_tensor(to_blob(tensor));
-}
+}  // namespace
 
 std::vector<torch::Tensor> copies_of(const std::vector<torch::Tensor>& from) {
   std::vector<torch::Tensor> copies;
@@ -58,70 +44,10 @@ std::vector<torch::Tensor> copies_of(const std::vector<torch::Tensor>& from) {
   return copies;
 }
 
-// Past autograd's watch, which would take it for a change to a value that a
-// pending backward pass needs; batch normalisation uses its batch's own there.
 void assign(const std::vector<torch::Tensor>& to,
             const std::vector<torch::Tensor>& from) {
   for (std::size_t i = 0; i < to.size(); ++i)
     to[i].variable_data().copy_(from[i]);
-}
-
-// What a checkpoint stores of a model, in PyTorch's names.
-void append_state(const std::string& prefix, const Generator& model,
-                  NamedTensors& state) {
-  for (const auto& item : model.named_parameters())
-    state.emplace_back(prefix + item.key(), item.value());
-  for (const auto& item : model.named_buffers())
-    state.emplace_back(prefix + item.key(), item.value());
-}
-
-Error does_not_fit(const std::string& name, std::string_view problem) {
-  return {fmt::format("the checkpoint's tensor '{}' {}: it does not belong to "
-                      "this run's model; resume with the configuration the "
-                      "run was started with, or use another checkpoint",
-                      name, problem),
-          ExitCode::kCheckpoint};
-}
-
-Result<void> check_fit(const std::string& name, const Blob& blob,
-                       const torch::Tensor& place) {
-  const bool floats = place.scalar_type() == torch::kFloat32;
-  const auto dtype =
-      floats ? protocol::DType::kFloat32 : protocol::DType::kInt64;
-  if (blob.meta.dtype != dtype ||
-      !std::equal(blob.meta.dims.begin(), blob.meta.dims.end(),
-                  place.sizes().begin(), place.sizes().end(),
-                  [](std::uint64_t have, std::int64_t want) {
-                    return have == static_cast<std::uint64_t>(want);
-                  }) ||
-      blob.bytes.size() != place.nbytes())
-    return does_not_fit(
-        name, fmt::format("is {} bytes of shape [{}], and should be {} of [{}]",
-                          blob.bytes.size(), fmt::join(blob.meta.dims, ", "),
-                          place.nbytes(), fmt::join(place.sizes(), ", ")));
-  if (floats && !is_finite(blob))
-    return does_not_fit(name, "holds NaN or infinity");
-  if (name == kSecondMomentName && to_tensor(blob).min().item<float>() < 0)
-    return does_not_fit(name, "holds a negative value");
-  return {};
-}
-
-std::vector<torch::Tensor> floating(std::vector<torch::Tensor> tensors) {
-  std::erase_if(tensors, [](const torch::Tensor& tensor) {
-    return !tensor.is_floating_point();
-  });
-  return tensors;
-}
-
-// One after the other, from any device.
-void write_all(const std::vector<torch::Tensor>& parts, std::span<float> out) {
-  for (const torch::Tensor& part : parts) {
-    const auto count = static_cast<std::size_t>(part.numel());
-    MDGAN_CHECK(count <= out.size());
-    torch::from_blob(out.data(), part.sizes()).copy_(part.detach());
-    out = out.subspan(count);
-  }
-  MDGAN_CHECK(out.empty());
 }
 
 double norm_of(const std::vector<torch::Tensor>& parts) {
@@ -137,69 +63,6 @@ Error diverged(Round round, std::string_view what) {
                       round.value, what),
           ExitCode::kDiverged};
 }
-
-}  // namespace
-
-struct GeneratorTrainer::Impl {
-  // generate()'s forward pass, which step() goes back through.
-  struct Pending {
-    Round round;
-    torch::Tensor images;                // [k*b, c, h, w]; its graph, or
-    torch::Tensor input;                 // the stack's input with its graph
-    std::vector<torch::Tensor> buffers;  // the model's, once it has stepped
-  };
-
-  Impl(const GeneratorSpec& the_spec, torch::Device where,
-       std::shared_ptr<Generator> generator,
-       std::shared_ptr<Generator> moving_average);
-
-  std::int64_t rows() const { return std::int64_t{spec.k} * spec.batch; }
-  bool conditional() const { return spec.condition != Condition::kNone; }
-  torch::Tensor batch_of(const torch::Tensor& all, std::uint32_t j) const {
-    return all.narrow(0, std::int64_t{j} * spec.batch, spec.batch);
-  }
-  void draw_inputs(Round round);
-  void forward(Round round);
-  torch::Tensor forward_dense(const torch::Tensor& input);
-  std::vector<torch::Tensor> backward(const Pending& passed);
-  std::vector<torch::Tensor> backward_dense(const Pending& passed);
-  void merge(std::span<const Contribution> contributions);
-  void merge_weighted(std::span<const Contribution> contributions);
-  // From the contributions to the parameters' gradient.
-  struct Gradient {
-    std::vector<torch::Tensor> parts;
-    std::vector<torch::Tensor> buffers;  // the model's, once it has stepped
-  };
-  Result<Gradient> gradient(Round round,
-                            std::span<const Contribution> contributions,
-                            StepReport& report);
-  void apply(const Gradient& gradient);
-  Result<StepReport> step(Round round,
-                          std::span<const Contribution> contributions);
-  std::vector<torch::Tensor> parts_of(std::span<const float> weights) const;
-  const std::shared_ptr<Generator>& sampled() const {
-    return average != nullptr ? average : model;
-  }
-  NamedTensors named_state() const;
-  Result<void> load(std::span<const NamedBlob> state);
-
-  const GeneratorSpec spec;
-  const torch::Device device;
-  const std::shared_ptr<Generator> model;
-  const std::shared_ptr<Generator> average;  // null: none is kept
-  torch::Tensor values;                      // [P], what `model` views
-  torch::Tensor average_values;              // [P], what `average` views
-  FlatAdam adam;
-  // Of dense layers on the CPU: the pass without autograd.
-  std::optional<DenseStack> stack;
-  DenseScratch scratch;
-  torch::Tensor stack_gradients;  // of the stack's parameters
-  // Reused every round.
-  torch::Tensor latents;  // [k*b, latent], on the CPU
-  torch::Tensor labels;   // [k*b] int64, on the CPU; undefined: unconditional
-  torch::Tensor merged;   // [k*b, c, h, w], the summed feedback
-  std::optional<Pending> pending;
-};
 
 GeneratorTrainer::Impl::Impl(const GeneratorSpec& the_spec, torch::Device where,
                              std::shared_ptr<Generator> generator,
@@ -392,59 +255,6 @@ Result<StepReport> GeneratorTrainer::Impl::step(
   return report;
 }
 
-// The parameters [P], then each buffer of floating point in its shape.
-std::vector<torch::Tensor> GeneratorTrainer::Impl::parts_of(
-    std::span<const float> weights) const {
-  // from_blob takes no pointer to const; nothing here writes through it.
-  const torch::Tensor all =
-      torch::from_blob(const_cast<float*>(weights.data()),
-                       {static_cast<std::int64_t>(weights.size())})
-          .to(device);
-  std::vector<torch::Tensor> parts{all.narrow(0, 0, values.numel())};
-  std::int64_t at = values.numel();
-  for (const torch::Tensor& buffer : floating(model->buffers())) {
-    parts.push_back(all.narrow(0, at, buffer.numel()).view(buffer.sizes()));
-    at += buffer.numel();
-  }
-  MDGAN_CHECK(at == all.numel());
-  return parts;
-}
-
-NamedTensors GeneratorTrainer::Impl::named_state() const {
-  NamedTensors state;
-  append_state("generator.", *model, state);
-  if (average != nullptr) append_state("ema.", *average, state);
-  state.emplace_back("adam.first_moment", adam.first_moment());
-  state.emplace_back(kSecondMomentName, adam.second_moment());
-  state.emplace_back(kStepsName,
-                     torch::tensor({static_cast<std::int64_t>(adam.steps())}));
-  return state;
-}
-
-Result<void> GeneratorTrainer::Impl::load(std::span<const NamedBlob> state) {
-  std::map<std::string_view, const Blob*> found;
-  for (const NamedBlob& item : state) found[item.name] = &item.blob;
-  NamedTensors places = named_state();
-  for (const auto& [name, place] : places) {
-    const auto blob = found.find(name);
-    if (blob == found.end()) return does_not_fit(name, "is missing");
-    if (auto fits = check_fit(name, *blob->second, place); !fits) return fits;
-  }
-  for (const NamedBlob& item : state)
-    if (std::none_of(places.begin(), places.end(), [&](const auto& place) {
-          return place.first == item.name;
-        }))
-      return does_not_fit(item.name, "is unknown");
-  const auto steps = to_tensor(*found[kStepsName]).item<std::int64_t>();
-  if (steps < 0) return does_not_fit(std::string(kStepsName), "is negative");
-
-  for (auto& [name, place] : places)
-    place.variable_data().copy_(to_tensor(*found[name]));
-  adam.set_steps(static_cast<std::uint64_t>(steps));
-  pending.reset();
-  return {};
-}
-
 GeneratorTrainer::GeneratorTrainer(std::unique_ptr<Impl> impl)
     : impl_(std::move(impl)) {}
 GeneratorTrainer::~GeneratorTrainer() = default;
@@ -519,89 +329,6 @@ std::unique_ptr<Sampler> GeneratorTrainer::sampler(
     reused->copy(*g.sampled());
     return std::move(reused);
   });
-}
-
-std::size_t GeneratorTrainer::weight_count() const {
-  const Impl& g = *impl_;
-  std::int64_t count = g.values.numel();
-  for (const torch::Tensor& buffer : floating(g.model->buffers()))
-    count += buffer.numel();
-  return static_cast<std::size_t>(count);
-}
-
-void GeneratorTrainer::copy_weights(std::span<float> out) const {
-  plain_exceptions([&] {
-    const Impl& g = *impl_;
-    std::vector<torch::Tensor> parts{g.values};
-    for (const torch::Tensor& buffer : floating(g.model->buffers()))
-      parts.push_back(buffer);
-    write_all(parts, out);
-  });
-}
-
-void GeneratorTrainer::set_weights(std::span<const float> weights,
-                                   std::uint64_t steps) {
-  plain_exceptions([&] {
-    Impl& g = *impl_;
-    g.pending.reset();
-    const auto parts = g.parts_of(weights);
-    g.values.copy_(parts.front());
-    const std::vector<torch::Tensor> buffers(parts.begin() + 1, parts.end());
-    assign(floating(g.model->buffers()), buffers);
-    if (g.average == nullptr) return;
-    const double kept = std::pow(g.spec.ema, static_cast<double>(steps));
-    g.average_values.mul_(kept).add_(g.values, 1.0 - kept);
-    assign(floating(g.average->buffers()), buffers);
-  });
-}
-
-Result<void> GeneratorTrainer::gradient(
-    Round round, std::span<const Contribution> contributions,
-    std::span<float> out) {
-  return guarded("cannot compute the generator's gradient", ExitCode::kBug,
-                 [&]() -> Result<void> {
-                   StepReport ignored;
-                   auto back = impl_->gradient(round, contributions, ignored);
-                   if (!back) return back.error();
-                   std::vector<torch::Tensor> parts = std::move(back->parts);
-                   const auto& passed = back->buffers.empty()
-                                            ? impl_->model->buffers()
-                                            : back->buffers;
-                   for (const torch::Tensor& buffer : floating(passed))
-                     parts.push_back(buffer);
-                   write_all(parts, out);
-                   return {};
-                 });
-}
-
-Result<void> GeneratorTrainer::apply_gradient(Round round,
-                                              std::span<const float> gradient) {
-  return guarded("cannot step the generator", ExitCode::kBug,
-                 [&]() -> Result<void> {
-                   Impl& g = *impl_;
-                   const auto parts = g.parts_of(gradient);
-                   const std::vector<torch::Tensor> buffers(parts.begin() + 1,
-                                                            parts.end());
-                   if (!std::isfinite(norm_of({parts.front()})))
-                     return diverged(round, "the generator's gradient");
-                   assign(floating(g.model->buffers()), buffers);
-                   g.apply({{parts.front()}, copies_of(g.model->buffers())});
-                   return {};
-                 });
-}
-
-std::vector<NamedBlob> GeneratorTrainer::snapshot() const {
-  return plain_exceptions([&] {
-    std::vector<NamedBlob> state;
-    for (const auto& [name, tensor] : impl_->named_state())
-      state.push_back({name, to_blob(host_copy(tensor))});
-    return state;
-  });
-}
-
-Result<void> GeneratorTrainer::load(std::span<const NamedBlob> state) {
-  return guarded("cannot load the generator", ExitCode::kCheckpoint,
-                 [&] { return impl_->load(state); });
 }
 
 std::uint64_t GeneratorTrainer::parameter_count() const {
