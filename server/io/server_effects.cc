@@ -49,8 +49,8 @@ void ServerShell::Impl::apply(const DecideModel& e) {
       parameters = summary.parameters;
       answer = answer_metas(discriminator, options.codecs.feedback, parameters);
       spdlog::info(
-          "{}, {} for {}x{}x{} images: the generator has {} parameters, what "
-          "peers keep {}",
+          "{}, {} for {}x{}x{} images: the generator has {} parameters, a "
+          "peer keeps {}",
           name_of(kTrainingNames, options.algorithm), discriminator.model,
           discriminator.image.channels, discriminator.image.height,
           discriminator.image.width, of_generator, parameters);
@@ -116,9 +116,8 @@ void ServerShell::Impl::apply(const ReportRound& e) {
       (options.samples_every > 0 &&
        passes(round, e.steps, options.samples_every)))
     draw_samples(e.round);
-  if (evaluator != nullptr &&
-      (round == options.rounds ||
-       passes(round, e.steps, options.evaluate_every)))
+  if (evaluator != nullptr && (round == options.rounds ||
+                               passes(round, e.steps, options.evaluate_every)))
     evaluate(e.round);
 }
 

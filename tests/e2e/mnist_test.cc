@@ -25,8 +25,9 @@ TEST_CASE(
     REQUIRE(code == 0);
   }
   // The label embedding's 1,000 parameters are counted apart by the paper.
-  CHECK(t.log("a").find("generator 717560 parameters, discriminator 670219") !=
-        std::string::npos);
+  CHECK(
+      t.log("a").find("generator has 717560 parameters, a peer keeps 670219") !=
+      std::string::npos);
   CHECK(t.log("a").find("swap after round 6 among 10 peers") !=
         std::string::npos);
   CHECK((t.weights("a") == t.weights("b")));
