@@ -67,6 +67,13 @@ TEST_CASE("fl-gan and data-parallel: one run over tcp, local, and resumed") {
   REQUIRE_FALSE(stats.empty());
   CHECK(stats.back().at("round") == 20);
 
+  // A run has one algorithm.
+  auto other =
+      t.tool({MDGAN_SERVER, "train", "--resume", (t / "parts").string(),
+              "--rounds", "30", "--algorithm", "md-gan"},
+             "other.log");
+  CHECK(other.wait() == 3);
+
   auto picture =
       t.tool({MDGAN_SERVER, "sample", "--run", (t / "whole").string(),
               "--count", "4", "--out", (t / "grid.png").string()},

@@ -156,6 +156,47 @@ TEST_CASE("a missing configuration file is named") {
         "/does/not/exist.ini: cannot be read: No such file or directory");
 }
 
+TEST_CASE("each algorithm takes what it can use and refuses the rest") {
+  // The k of a configuration for MD-GAN does not stand in the others' way.
+  for (const char* name : {"fl-gan", "data-parallel"}) {
+    INFO(name);
+    CHECK(train({"--algorithm", name, "--k", "10"}).k == 1);
+    CHECK(train_error({"--algorithm", name, "--image-codec", "uint8"})
+              .find(name) != std::string::npos);
+    CHECK(train_error({"--algorithm", name, "--local-peers", "4", "--data", "d",
+                       "--k", "1", "--aggregate", "gman"})
+              .find("aggregate") != std::string::npos);
+  }
+  const ServerOptions alone =
+      train({"--algorithm", "standalone", "--data", "d", "--k", "10"});
+  CHECK(alone.local_peers == 1);
+  CHECK(alone.k == 1);
+  CHECK_FALSE(alone.bind);
+  CHECK(train_error({"--algorithm", "standalone"}).find("--data") !=
+        std::string::npos);
+  CHECK(train_error(
+            {"--algorithm", "standalone", "--data", "d", "--local-peers", "2"})
+            .find("local-peers") != std::string::npos);
+  CHECK(train_error({"--algorithm", "standalone", "--data", "d", "--partition",
+                     "classes:1"})
+            .find("partition") != std::string::npos);
+  CHECK(train_error({"--algorithm", "fl-gan", "--swap-epochs", "0"})
+            .find("swap-epochs") != std::string::npos);
+  CHECK(train_error({"--algorithm", "data-parallel", "--local-steps", "2"})
+            .find("local-steps") != std::string::npos);
+}
+
+TEST_CASE("peers are weighed only where several judge the same batch") {
+  const std::vector<const char*> ten{"--local-peers", "10",     "--data", "d",
+                                     "--aggregate",   "ua-gan", "--k"};
+  auto none_shared = ten;
+  none_shared.push_back("10");
+  CHECK(train_error(none_shared).starts_with("aggregate = ua-gan"));
+  auto all_shared = ten;
+  all_shared.push_back("1");
+  CHECK(train(all_shared).aggregation.rule == AggregationRule::kUaGan);
+}
+
 TEST_CASE("a value out of range or of another kind is refused by name") {
   CHECK(train_error({"--k", "-1"}) == "k must be in [0, 1024], is -1");
   CHECK(train_error({"--batch", "0"}) == "batch must be in [1, 65536], is 0");
