@@ -47,7 +47,7 @@ std::span<const float> floats_of(const Blob& blob) {
 // Values [first, first + count) as a blob of their own over the same bytes.
 Blob part_of(const Blob& blob, std::size_t first, std::size_t count) {
   Blob part = blob;
-  part.meta.dims = {count};
+  part.meta.dims.assign(1, count);
   part.bytes = blob.bytes.subspan(first * sizeof(float), count * sizeof(float));
   return part;
 }
