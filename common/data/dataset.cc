@@ -9,7 +9,6 @@
 #include "common/data/cifar.h"
 #include "common/data/idx.h"
 #include "common/data/image_folder.h"
-#include "common/data/partition.h"
 
 namespace mdgan {
 namespace {
@@ -54,12 +53,6 @@ Result<Dataset> load_dataset(const fs::path& directory, DataPart part) {
 bool has_test_part(const fs::path& directory) {
   return has_idx_files(directory, DataPart::kTest) ||
          has_cifar_files(directory, DataPart::kTest);
-}
-
-std::vector<std::uint32_t> cut_shard(std::size_t size, std::uint32_t index,
-                                     std::uint32_t count) {
-  MDGAN_CHECK(index < count);
-  return std::move(cut_evenly(size, count)[index]);
 }
 
 }  // namespace mdgan

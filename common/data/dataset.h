@@ -42,9 +42,4 @@ Result<Dataset> load_dataset(const std::filesystem::path& directory,
                              DataPart part = DataPart::kTrain);
 bool has_test_part(const std::filesystem::path& directory);
 
-// Shard `index` of cut_evenly() (common/data/partition.h), when one is enough.
-// REQUIRES: index < count.
-std::vector<std::uint32_t> cut_shard(std::size_t size, std::uint32_t index,
-                                     std::uint32_t count);
-
 }  // namespace mdgan

@@ -6,8 +6,9 @@
 //    weights. oneDNN does all three, in half the time.
 //  - The other way round, oneDNN pads images of few channels to a vector of
 //    them, so that their gradient is faster as a transposed convolution.
-// Elsewhere than on the CPU these are LibTorch's own. Both can be differentiated
-// any number of times, and follow precision() (common/tensor/precision.h).
+// Elsewhere than on the CPU these are LibTorch's own. Both can be
+// differentiated any number of times, and follow precision()
+// (common/tensor/precision.h).
 #pragma once
 
 #include <torch/torch.h>

@@ -11,9 +11,9 @@ namespace mdgan {
 
 // kBfloat16: what goes into a convolution and comes out of it, and its
 // gradients, is rounded to bfloat16 (8 bits of precision, float32's range); the
-// products are summed in float32. Weights, moments, losses, penalties, everything else and what
-// travels stay float32. Micikevicius et al. 2018, with bfloat16's range in
-// place of loss scaling.
+// products are summed in float32. Weights, moments, losses, penalties,
+// everything else and what travels stay float32. Micikevicius et al. 2018, with
+// bfloat16's range in place of loss scaling.
 enum class Precision { kFloat32, kBfloat16 };
 inline constexpr std::array<std::pair<Precision, std::string_view>, 2>
     kPrecisionNames{{

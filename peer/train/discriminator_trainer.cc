@@ -82,31 +82,6 @@ void check_batch(const DiscriminatorSpec& spec, const Blob& images,
         "a generated batch has labels that this discriminator has not");
 }
 
-Error wrong_state(std::string_view what, std::string_view problem) {
-  return {
-      fmt::format("the discriminator's {} {}; it was refused", what, problem),
-      ExitCode::kCheckpoint};
-}
-
-Result<void> check_values(std::string_view what, const Blob& blob,
-                          std::uint64_t parameters) {
-  const auto& [dtype, dims] = blob.meta;
-  if (dtype != protocol::DType::kFloat32 || dims.size() != 1 ||
-      dims[0] != parameters || blob.bytes.size() != parameters * sizeof(float))
-    return wrong_state(
-        what,
-        fmt::format("are {} bytes of shape [{}], and should be "
-                    "{} float32 values",
-                    blob.bytes.size(), fmt::join(dims, ", "), parameters));
-  if (!is_finite(blob)) return wrong_state(what, "hold NaN or infinity");
-  return {};
-}
-
-// The square root of a negative second moment would poison the weights.
-bool has_negative(const Blob& blob) {
-  return to_tensor(blob).min().item<float>() < 0;
-}
-
 }  // namespace
 
 struct DiscriminatorTrainer::Impl {
@@ -294,21 +269,7 @@ DiscriminatorState DiscriminatorTrainer::snapshot(bool with_optimizer) const {
 
 Result<void> DiscriminatorTrainer::validate(
     const DiscriminatorState& state) const {
-  const std::uint64_t size = impl_->parameters;
-  if (auto fits = check_values("parameters", state.parameters, size); !fits)
-    return fits;
-  if (state.first_moment.empty() && state.second_moment.empty()) return {};
-  if (auto fits = check_values("first moments", state.first_moment, size);
-      !fits)
-    return fits;
-  if (auto fits = check_values("second moments", state.second_moment, size);
-      !fits)
-    return fits;
-  if (has_negative(state.second_moment))
-    return wrong_state("second moments", "hold a negative value");
-  if (state.adam_steps > std::numeric_limits<std::uint64_t>::max() / 2)
-    return wrong_state("optimiser steps", "are beyond any run's length");
-  return {};
+  return validate_state(state, impl_->parameters);
 }
 
 Result<void> DiscriminatorTrainer::load(const DiscriminatorState& state) {

@@ -21,6 +21,9 @@
 
 namespace mdgan {
 
+// Beyond any run's length.
+inline constexpr std::uint64_t kMostAdamSteps = std::uint64_t{1} << 62;
+
 // What a peer keeps, as it travels and as it is saved: a discriminator, or a
 // replica. Flat: all values in the order of the schema, each tensor row-major.
 // The moments are empty when the optimiser stays behind (swap_optimizer =
@@ -31,6 +34,13 @@ struct DiscriminatorState {
   Blob second_moment;  // [P] float32 or empty
   std::uint64_t adam_steps = 0;
 };
+
+// Whether a state is one of `parameters` values after at most `most_steps`
+// steps of Adam: sizes, finite values, both moments or none, second moments not
+// negative. Fails with kCheckpoint.
+Result<void> validate_state(const DiscriminatorState& state,
+                            std::uint64_t parameters,
+                            std::uint64_t most_steps = kMostAdamSteps);
 
 // The answer to one round.
 struct PeerFeedback {

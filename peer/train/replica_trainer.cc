@@ -1,6 +1,7 @@
 #include "peer/train/replica_trainer.h"
 
 #include <algorithm>
+#include <cstdint>
 #include <cstring>
 #include <stdexcept>
 #include <string_view>
@@ -52,17 +53,11 @@ Blob part_of(const Blob& blob, std::size_t first, std::size_t count) {
   return part;
 }
 
-// As received, a small tensor may not be aligned.
-Blob aligned(const Blob& blob) { return copy_blob(blob.meta, blob.bytes); }
-
-Result<void> check_replica(const Blob& blob, std::uint64_t count) {
-  if (blob.meta != protocol::TensorMeta{protocol::DType::kFloat32, {count}})
-    return Error{"a replica of another size than this run's was refused",
-                 ExitCode::kCheckpoint};
-  if (!is_finite(blob))
-    return Error{"a replica that holds NaN or infinity was refused",
-                 ExitCode::kCheckpoint};
-  return {};
+// As received, a small tensor may not be aligned for floats.
+Blob aligned(const Blob& blob) {
+  const auto address = reinterpret_cast<std::uintptr_t>(blob.bytes.data());
+  return address % alignof(float) == 0 ? blob
+                                       : copy_blob(blob.meta, blob.bytes);
 }
 
 NamedBlob* find(std::vector<NamedBlob>& state, std::string_view name) {
@@ -113,8 +108,9 @@ void ReplicaTrainer::copy_replica(std::span<float> out) const {
 }
 
 void ReplicaTrainer::set_replica(const Blob& replica) {
-  if (const auto fits = check_replica(replica, parameters_); !fits)
-    throw std::runtime_error(fits.error().message);
+  if (replica.meta !=
+      protocol::TensorMeta{protocol::DType::kFloat32, {parameters_}})
+    throw std::runtime_error("a replica has another size than this run's");
   const std::size_t split = g->weight_count();
   g->set_weights(floats_of(replica).first(split), 1);
   DiscriminatorState state;
@@ -170,23 +166,8 @@ DiscriminatorState ReplicaTrainer::snapshot(bool with_optimizer) const {
 }
 
 Result<void> ReplicaTrainer::validate(const DiscriminatorState& state) const {
-  for (const Blob* blob :
-       {&state.parameters, &state.first_moment, &state.second_moment})
-    if (blob == &state.parameters || !blob->empty())
-      if (auto fits = check_replica(*blob, parameters_); !fits) return fits;
-  if (state.first_moment.empty() != state.second_moment.empty())
-    return Error{"a replica with one of two moments was refused",
-                 ExitCode::kCheckpoint};
-  if (state.second_moment.empty()) return {};
-  constexpr std::uint64_t kMostSteps = std::uint64_t{1} << 62;
-  if (state.adam_steps > kMostSteps / spec.local_steps)
-    return Error{"a replica with more steps than any run was refused",
-                 ExitCode::kCheckpoint};
-  const auto moments = aligned(state.second_moment);
-  if (std::ranges::any_of(floats_of(moments), [](float m) { return m < 0; }))
-    return Error{"a replica with a negative second moment was refused",
-                 ExitCode::kCheckpoint};
-  return {};
+  // D has taken L steps for each of G's.
+  return validate_state(state, parameters_, kMostAdamSteps / spec.local_steps);
 }
 
 Result<void> ReplicaTrainer::load(const DiscriminatorState& state) {

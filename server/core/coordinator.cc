@@ -238,8 +238,10 @@ void Coordinator::begin_round(TimePoint now, Out& out) {
   if (!started_) {
     started_ = true;
     if (config_.algorithm == Algorithm::kFlGan)
-      stride_ =
-          swap_period(smallest_shard(), config_.swap_epochs, config_.batch);
+      // Shard sizes are what peers claim: no stride is longer than the run.
+      stride_ = std::clamp<std::uint64_t>(
+          swap_period(smallest_shard(), config_.swap_epochs, config_.batch), 1,
+          std::max<std::uint64_t>(config_.rounds, 1));
     out.emplace_back(Note{"training starts with " + std::to_string(live) +
                           " peers, k = " + std::to_string(config_.k)});
   }
@@ -262,8 +264,6 @@ void Coordinator::ask_peers(TimePoint now, Out& out) {
   }
   state_ = State::kCollecting;
   quorum_missed_ = false;
-  const auto steps =
-      static_cast<std::uint32_t>(current().value - position_.completed.value);
   round_deadline_ = now + round_time();
   asked_.clear();
   asked_count_ = unanswered_ = peers.size();
@@ -285,7 +285,7 @@ void Coordinator::ask_peers(TimePoint now, Out& out) {
     Member& member = members_.at(peers[n]);
     const protocol::RoundBegin begin{
         static_cast<std::uint32_t>(n % config_.k),
-        static_cast<std::uint32_t>((n + 1) % config_.k), steps};
+        static_cast<std::uint32_t>((n + 1) % config_.k), steps()};
     asked_[member.id].generated = begin.generated;
     member.owes = current();
     member.owes_since = now;
@@ -352,10 +352,8 @@ void Coordinator::close_round_if_complete(TimePoint now, Out& out) {
 void Coordinator::close_round(TimePoint now, Out& out) {
   const bool enough = quorum_reached();
   bool rubbish = false;
-  const auto steps =
-      static_cast<std::uint32_t>(current().value - position_.completed.value);
-  StepGenerator step{current(), steps, {}};
-  report_ = {current(), steps, static_cast<std::uint32_t>(asked_count_)};
+  StepGenerator step{current(), steps(), {}};
+  report_ = {current(), steps(), static_cast<std::uint32_t>(asked_count_)};
   for (const auto& [id, asked] : asked_) {  // by PeerId: the order of the sum
     if (!asked.answer) continue;
     if (!asked.answer->contributed) {

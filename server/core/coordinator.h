@@ -13,51 +13,11 @@
 #include <string>
 #include <vector>
 
-#include "protocol/wire_codecs.h"
+#include "server/core/coordinator_config.h"
 #include "server/core/events.h"
 #include "server/core/swap_cycle.h"
 
 namespace mdgan {
-
-struct CoordinatorConfig {
-  RunId run{};
-  std::uint32_t incarnation = 1;
-  std::uint64_t seed = 1;
-  std::uint64_t token_seed = 0;  // unpredictable: transfers are bound to it
-  std::uint32_t k = 1;           // distinct generated batches per round
-  std::uint32_t batch = 10;
-  Algorithm algorithm = Algorithm::kMdGan;
-  double swap_epochs = 1;  // E; 0: never swap. FL-GAN: between two averagings
-  std::uint64_t rounds = 0;
-  std::uint32_t min_peers = 1;  // wait for so many before training starts
-  double quorum = 0.5;  // of the peers asked (rounds), of min_peers (run)
-  Duration round_timeout = std::chrono::seconds(60);
-  Duration swap_timeout = std::chrono::seconds(60);
-  Duration quorum_timeout = std::chrono::seconds(300);
-  std::uint64_t checkpoint_every = 0;  // rounds; 0: only at the end
-  WireCodecs codecs;                   // a peer must be able to do them
-  // Fixed by configuration or by the server's own data; else the first peer's.
-  std::optional<ImageShape> image;
-};
-
-// What survives in a checkpoint: the position of the run.
-struct RunPosition {
-  Round completed;  // the last round whose step the generator has made
-  Round last_swap;
-  std::map<std::string, PeerId> names;
-  friend bool operator==(const RunPosition&, const RunPosition&) = default;
-};
-
-// What has happened to this server so far.
-struct CoordinatorCounters {
-  std::uint64_t stale_feedback = 0;    // of an older round: late, but alive
-  std::uint64_t invalid_feedback = 0;  // wrong shape or not finite
-  std::uint64_t unexpected = 0;        // not allowed in this state
-  std::uint64_t lost_peers = 0;
-  std::uint64_t swaps_committed = 0;
-  std::uint64_t swaps_aborted = 0;
-  std::uint64_t transfers = 0;  // discriminators that have arrived by exchange
-};
 
 class Coordinator {
  public:
@@ -202,6 +162,11 @@ class Coordinator {
     return {std::min(round.value + stride_, config_.rounds)};
   }
   Round current() const { return following(position_.completed); }
+  // The rounds that the open one stands for.
+  std::uint32_t steps() const {
+    return static_cast<std::uint32_t>(current().value -
+                                      position_.completed.value);
+  }
 
   CoordinatorConfig config_;
   RunPosition position_;

@@ -129,7 +129,7 @@ struct Finish {
 // how what happens every so many rounds happens when rounds come in strides.
 inline bool passes(std::uint64_t round, std::uint64_t steps,
                    std::uint64_t every) {
-  return round / every > (round - steps) / every;
+  return round >= steps && round / every > (round - steps) / every;
 }
 
 using ServerEffect =

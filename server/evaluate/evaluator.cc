@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "common/tensor/compact.h"
-#include "server/evaluate/classifier.h"
 #include "common/train/sampler.h"
+#include "server/evaluate/classifier.h"
 
 namespace mdgan {
 namespace {

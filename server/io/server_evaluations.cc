@@ -10,7 +10,8 @@ namespace mdgan {
 void ServerShell::Impl::evaluate(Round round) {
   write_copy(evaluations, evaluation_copies, "cannot evaluate",
              [this, round]() -> Task {
-               const std::shared_ptr<const Sampler> copy = trainer->generator().sampler();
+               const std::shared_ptr<const Sampler> copy =
+                   trainer->generator().sampler();
                return [this, round, copy]() -> std::function<void()> {
                  const auto measured =
                      evaluator->evaluate(*copy, round, options.seed);

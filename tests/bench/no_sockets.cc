@@ -19,6 +19,7 @@
 
 #include "common/base/worker_pool.h"
 #include "common/data/dataset.h"
+#include "common/data/partition.h"
 #include "common/options/options_parser.h"
 #include "common/tensor/device.h"
 #include "common/train/generator_trainer.h"
@@ -112,7 +113,7 @@ Training::Training(const Setting& s, std::shared_ptr<const Dataset> data)
   d.batch = s.batch;
   for (std::uint32_t i = 0; i < s.peers; ++i) {
     discriminators_.push_back(or_exit(DiscriminatorTrainer::create(
-        d, data, cut_shard(data->size(), i, s.peers), PeerId{i}, "cpu")));
+        d, data, cut_evenly(data->size(), s.peers)[i], PeerId{i}, "cpu")));
     discriminators_.back()->initialise();
   }
 }

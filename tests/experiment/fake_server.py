@@ -101,6 +101,12 @@ def main(words):
     if words == ["--version"]:
         print("mdgan-server 0.0.0 (a fake)")
         return 0
+    if words[0] == "evaluate":
+        run = pathlib.Path(words[words.index("--run") + 1])
+        options = json.loads((run / "config.ini").read_text())
+        newest = max(int(p.name) for p in (run / "checkpoints").iterdir())
+        evaluate(run, options, newest, int(options["rounds"]))
+        return 0
     assert words[0] == "train", words
     if words[1] == "--resume":
         run = pathlib.Path(words[2])

@@ -35,6 +35,23 @@ class Running(support.InFolder):
         self.assertIn("one/seed-1 goes on after round 40", second.stderr)
         self.assertIn("train --resume", self.log("one", 1))
 
+    def test_a_run_killed_before_its_last_evaluation_is_evaluated(self):
+        self.define()
+        self.assertEqual(
+            self.run_it("--seeds", "1", "--arms", "one").returncode, 0)
+        folder = self.out / "one/seed-1"
+        whole = {}
+        for file in folder.glob("metric-*.jsonl"):
+            whole[file] = file.read_text()
+            file.write_text("".join(whole[file].splitlines(True)[:-1]))
+        self.assertTrue(whole)
+        again = self.run_it("--seeds", "1", "--arms", "one")
+        self.assertEqual(again.returncode, 0, again.stderr)
+        self.assertIn(f"evaluate --run {folder}", self.log("one", 1))
+        self.assertNotIn("--resume", self.log("one", 1))
+        for file, text in whole.items():
+            self.assertEqual(file.read_text(), text)
+
     def test_what_has_no_checkpoint_starts_anew(self):
         self.define()
         folder = self.out / "one/seed-1"

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "common/base/random.h"
+#include "common/data/partition.h"
 #include "common/files/hash.h"
 #include "tests/support/text_file.h"
 
@@ -107,7 +108,7 @@ InProcessPeers::InProcessPeers(zmq::context_t& context,
   for (std::uint32_t i = first; i <= last; ++i) {
     const std::string name = "peer-" + std::to_string(i);
     options.peers.push_back(
-        {name, i, cut_shard(kImages, i, count), directory / name});
+        {name, i, cut_evenly(kImages, count)[i], directory / name});
   }
   host_ = std::make_unique<PeerHost>(context, options, small_images());
   report_ =

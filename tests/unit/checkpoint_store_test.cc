@@ -97,8 +97,7 @@ TEST_CASE("of rounds that pass multiples the first checkpoint stays",
   REQUIRE(store.open_for_writing());
   for (std::uint64_t round = 600; round <= 4200; round += 600)
     save(store, round, 1);
-  CHECK(rounds_of(store) ==
-        std::vector<std::uint64_t>{1200, 2400, 3000, 4200});
+  CHECK(rounds_of(store) == std::vector<std::uint64_t>{1200, 2400, 3000, 4200});
 }
 
 TEST_CASE("saving a round again replaces it, and removes later ones",

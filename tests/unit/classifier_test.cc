@@ -3,8 +3,8 @@
 #include <torch/script.h>
 
 #include "common/base/random.h"
-#include "server/evaluate/evaluator.h"
 #include "common/train/sampler.h"
+#include "server/evaluate/evaluator.h"
 #include "tests/support/catch.h"
 #include "tests/support/small_run.h"
 #include "tests/support/temporary_directory.h"

@@ -387,3 +387,28 @@ TEST_CASE("fl-gan waits for its local rounds before it gives a peer up") {
   REQUIRE(server.finish() != nullptr);
   CHECK(server.finish()->code == ExitCode::kOk);
 }
+
+TEST_CASE(
+    "no claim of a shard's size makes fl-gan's rounds longer than the run") {
+  CoordinatorConfig config;
+  config.algorithm = Algorithm::kFlGan;
+  config.rounds = 70;
+  config.min_peers = 1;
+  Server server(config);
+  server.hello(1, "boaster", [](protocol::Hello& hello) {
+    hello.codecs = {"fl-gan"};
+    hello.shard_size = ~std::uint64_t{0};
+  });
+  server.wait(131s);  // 60 s, and one for each further round
+  CHECK(server.coordinator.live_peers() == 1);
+  REQUIRE(server.coordinator.next_deadline());
+  CHECK(*server.coordinator.next_deadline() < server.now + 24h);
+  const protocol::Message message{config.run,
+                                  config.incarnation,
+                                  {70},
+                                  PeerId{0},
+                                  protocol::Feedback{0, 0, 0, 0, {}}};
+  server.feed(MessageArrived{{1}, message, ""});
+  REQUIRE(server.finish() != nullptr);
+  CHECK(server.coordinator.position().completed == Round{70});
+}

@@ -1,4 +1,5 @@
 #include "common/data/dataset.h"
+#include "common/data/partition.h"
 
 #include <zlib.h>
 
@@ -301,11 +302,13 @@ TEST_CASE("shards are disjoint, complete, even, and always the same",
       GENERATE(std::pair(100U, 7U), std::pair(5U, 5U), std::pair(3U, 5U),
                std::pair(60'000U, 10U), std::pair(10U, 1U));
   std::vector<std::uint32_t> all;
+  const Shards shards = cut_evenly(size, count);
+  CHECK(shards == cut_evenly(size, count));
+  REQUIRE(shards.size() == count);
   std::size_t smallest = size;
   std::size_t largest = 0;
   for (std::uint32_t i = 0; i < count; ++i) {
-    const auto shard = cut_shard(size, i, count);
-    CHECK(shard == cut_shard(size, i, count));
+    const auto& shard = shards[i];
     smallest = std::min(smallest, shard.size());
     largest = std::max(largest, shard.size());
     all.insert(all.end(), shard.begin(), shard.end());
@@ -318,7 +321,7 @@ TEST_CASE("shards are disjoint, complete, even, and always the same",
 }
 
 TEST_CASE("a shard is drawn from the whole data set", "[dataset][shard]") {
-  const auto shard = cut_shard(60'000, 0, 10);
+  const auto shard = cut_evenly(60'000, 10).front();
   const double mean = std::accumulate(shard.begin(), shard.end(), 0.0) / 6000.0;
   CHECK(std::abs(mean - 30'000) < 1500);
 }

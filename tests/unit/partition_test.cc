@@ -83,7 +83,7 @@ TEST_CASE("the i.i.d. cut is what it has always been", "[partition]") {
     for (const std::uint32_t sample : (*whole)[i])
       hash = hash * 6364136223846793005U + sample + i;
   CHECK(hash == 4292733120869845914U);
-  const auto shard = cut_shard(60'000, 3, 10);
+  const auto shard = cut_evenly(60'000, 10)[3];
   CHECK(std::vector(shard.begin(), shard.begin() + 6) ==
         std::vector<std::uint32_t>{18694, 54213, 21003, 48323, 8378, 33240});
 }

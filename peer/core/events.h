@@ -1,0 +1,144 @@
+// What goes into a session and what comes out of it: plain values. Events are
+// named in the past tense, effects in the imperative.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+
+#include "protocol/ids.h"
+#include "protocol/messages.h"
+#include "protocol/result.h"
+#include "protocol/wire_codecs.h"
+
+namespace mdgan {
+
+using TimePoint = std::chrono::steady_clock::time_point;
+using Duration = std::chrono::steady_clock::duration;
+
+// --- events -----------------------------------------------------------------
+
+// The connection to the server exists anew: nothing said before counts.
+struct Connected {};
+// From the server, for this peer; never a Batch.
+struct ServerSaid {
+  protocol::Message message;
+};
+// A generated batch has arrived whole on this peer's connection.
+struct BatchArrived {
+  Round round;
+  std::uint32_t index = 0;
+};
+// A discriminator from another peer. `defect` says why it cannot be used, empty
+// if it can; the host keeps the tensors under the number `arrival` until
+// Install or DropTransfer. Anybody can send one: the session finds out whose it
+// is.
+struct TransferArrived {
+  protocol::Transfer transfer;
+  std::string defect;
+  std::uint64_t arrival = 0;
+};
+// Answers: TrainerPrepared to PrepareTrainer, FeedbackComputed to
+// ComputeFeedback, RestoreFailed to RestoreDiscriminator, TransferFailed to
+// SendTransfer.
+struct TrainerPrepared {
+  std::optional<Error> error;  // the data or the model will not do
+};
+struct FeedbackComputed {
+  std::uint64_t ask = 0;  // of the ComputeFeedback
+};
+struct RestoreFailed {
+  std::string reason;
+};
+struct TransferFailed {
+  SwapId swap;
+  std::string reason;
+};
+// This peer cannot go on: its arithmetic failed, or its discriminator diverged.
+struct Failed {
+  Error error;
+};
+// Nothing has been heard of the server for as long as this peer waits.
+struct ServerLost {
+  Error error;
+};
+// A person wants this peer to leave.
+struct LeaveRequested {};
+struct ClockTicked {};
+
+using SessionEvent =
+    std::variant<Connected, ServerSaid, BatchArrived, TransferArrived,
+                 TrainerPrepared, FeedbackComputed, RestoreFailed,
+                 TransferFailed, Failed, ServerLost, LeaveRequested,
+                 ClockTicked>;
+
+// --- effects ----------------------------------------------------------------
+
+// Say hello: the host fills in what it knows (name, data, held rounds).
+struct SayHello {};
+struct SayToServer {
+  protocol::Message message;  // carries no tensors
+};
+// Send the feedback computed for the round, with its tensors.
+struct SendFeedback {
+  protocol::Message message;  // the host adds losses and tensors
+};
+// Make the trainer for this spec, or check that the one there fits; answer
+// TrainerPrepared. The expected schema and parameter count are the welcome's.
+struct PrepareTrainer {
+  PeerId peer;
+  protocol::Welcome welcome;
+  WireCodecs codecs;  // those that the welcome names
+};
+struct InitialiseDiscriminator {};
+struct RestoreDiscriminator {
+  Round round;
+};
+// L discriminator steps on batch `index` of the round; in FL-GAN, `steps`
+// rounds of training that end with this one.
+struct Learn {
+  Round round;
+  std::uint32_t index = 0;
+  std::uint32_t steps = 1;
+};
+// The error feedback on batch `index`; answer FeedbackComputed.
+struct ComputeFeedback {
+  Round round;
+  std::uint32_t index = 0;
+  std::uint64_t ask = 0;  // tells a round asked anew from the first time
+};
+// Copy the discriminator as it is now and send it to `target` at `endpoint`.
+struct SendTransfer {
+  std::string endpoint;
+  PeerId target;
+  protocol::Message message;  // the host adds the tensors
+};
+// Load the transfer that arrived under this number.
+struct Install {
+  std::uint64_t arrival = 0;
+};
+struct DropTransfer {
+  std::uint64_t arrival = 0;
+};
+struct SaveDiscriminator {
+  Round round;
+};
+struct Report {  // for the log and the person at the terminal
+  std::string text;
+  bool warning = false;
+};
+// The session is over.
+struct Leave {
+  ExitCode code = ExitCode::kOk;
+  std::string text;
+};
+
+using SessionEffect =
+    std::variant<SayHello, SayToServer, SendFeedback, PrepareTrainer,
+                 InitialiseDiscriminator, RestoreDiscriminator, Learn,
+                 ComputeFeedback, SendTransfer, Install, DropTransfer,
+                 SaveDiscriminator, Report, Leave>;
+
+}  // namespace mdgan

@@ -1,0 +1,216 @@
+// What mdgan-server's options mean together: what goes with what, and what the
+// networks are made from.
+#include "server/options.h"
+
+#include <fstream>
+
+#include "tests/support/catch.h"
+#include "tests/support/parse_options.h"
+#include "tests/support/temporary_directory.h"
+
+namespace fs = std::filesystem;
+using namespace mdgan;
+using namespace mdgan::test;
+
+TEST_CASE("each algorithm takes what it can use and refuses the rest") {
+  // The k of a configuration for MD-GAN does not stand in the others' way.
+  for (const char* name : {"fl-gan", "data-parallel"}) {
+    INFO(name);
+    CHECK(train({"--algorithm", name, "--k", "10"}).k == 1);
+    CHECK(train_error({"--algorithm", name, "--image-codec", "uint8"})
+              .find(name) != std::string::npos);
+    CHECK(train_error({"--algorithm", name, "--local-peers", "4", "--data", "d",
+                       "--k", "1", "--aggregate", "gman"})
+              .find("aggregate") != std::string::npos);
+  }
+  const ServerOptions alone =
+      train({"--algorithm", "standalone", "--data", "d", "--k", "10"});
+  CHECK(alone.local_peers == 1);
+  CHECK(alone.k == 1);
+  CHECK_FALSE(alone.bind);
+  CHECK(train_error({"--algorithm", "standalone"}).find("--data") !=
+        std::string::npos);
+  CHECK(train_error(
+            {"--algorithm", "standalone", "--data", "d", "--local-peers", "2"})
+            .find("local-peers") != std::string::npos);
+  CHECK(train_error({"--algorithm", "standalone", "--data", "d", "--partition",
+                     "classes:1"})
+            .find("partition") != std::string::npos);
+  CHECK(train_error({"--algorithm", "fl-gan", "--swap-epochs", "0"})
+            .find("swap-epochs") != std::string::npos);
+  CHECK(train_error({"--algorithm", "data-parallel", "--local-steps", "2"})
+            .find("local-steps") != std::string::npos);
+}
+
+TEST_CASE("peers are weighed only where several judge the same batch") {
+  const std::vector<const char*> ten{"--local-peers", "10",     "--data", "d",
+                                     "--aggregate",   "ua-gan", "--k"};
+  auto none_shared = ten;
+  none_shared.push_back("10");
+  CHECK(train_error(none_shared).starts_with("aggregate = ua-gan"));
+  auto all_shared = ten;
+  all_shared.push_back("1");
+  CHECK(train(all_shared).aggregation.rule == AggregationRule::kUaGan);
+}
+
+TEST_CASE("a codec is one that its use has") {
+  CHECK(train({}).codecs == WireCodecs{});
+  CHECK(train({"--feedback-codec", "bfloat16"}).codecs.feedback ==
+        FeedbackCodec::kBfloat16);
+  CHECK(train_error({"--image-codec", "int8"}) ==
+        "image-codec must be one of float32, uint8, is 'int8'");
+  CHECK(train_error({"--swap-codec", "int8"}) ==
+        "swap-codec must be one of float32, bfloat16, is 'int8'");
+}
+
+TEST_CASE("the answers of the peers are merged by a rule") {
+  CHECK(train({}).aggregation.rule == AggregationRule::kMean);
+  const Aggregation how =
+      generator_spec(
+          train({"--aggregate", "ua-gan", "--aggregate-temperature", "0.5"}),
+          {1, 28, 28, 10}, 2)
+          .aggregation;
+  CHECK(how.rule == AggregationRule::kUaGan);
+  CHECK(how.temperature == 0.5);
+  CHECK(train_error({"--aggregate", "median"}) ==
+        "aggregate must be one of mean, shard-size, gman, f2a, ua-gan, is "
+        "'median'");
+}
+
+TEST_CASE("local peers need data and no address") {
+  CHECK(train({}).bind == "tcp://127.0.0.1:5555");
+  CHECK(train({}).min_peers == 1);
+  const ServerOptions local = train({"--local-peers", "4", "--data", "d"});
+  CHECK_FALSE(local.bind.has_value());
+  CHECK(local.min_peers == 4);
+  CHECK(fs::path(local.data).is_absolute());
+  CHECK(train({"--local-peers", "4", "--data", "d", "--bind", "tcp://*:1"})
+            .bind == "tcp://*:1");
+  CHECK(train_error({"--local-peers", "4"}).starts_with("local-peers needs"));
+  CHECK(train_error({"--local-peers", "4", "--data", "d", "--min-peers", "5"})
+            .starts_with("min-peers is 5 but there are only the 4"));
+}
+
+TEST_CASE("a partition needs peers that share the data out") {
+  const Partition by_class = *parse_partition("classes:1");
+  CHECK(train({"--local-peers", "4", "--data", "d", "--partition", "classes:1"})
+            .partition == by_class);
+  CHECK(train_error({"--partition", "classes:1"})
+            .starts_with("partition cuts the data of local peers"));
+  CHECK(train_error({"--local-peers", "4", "--partition", "classes"}) ==
+        "partition must be iid, dirichlet:ALPHA, classes:C or sizes:zipf, is "
+        "'classes'");
+  CHECK(
+      peer_options({"--shard", "1/2", "--partition", "classes:1"}).partition ==
+      by_class);
+  CHECK(
+      peer_options({"--sessions", "2", "--partition", "classes:1"}).partition ==
+      by_class);
+  for (const char* shard : {"", "0/1"})
+    CHECK(peer_error({"--shard", shard, "--partition", "classes:1"})
+              .starts_with("partition says how several peers share out"));
+  CHECK(peer_error({"--partition", "dirichlet:0"})
+            .starts_with("partition must be iid, "));
+}
+
+TEST_CASE("a run is resumed with its own configuration, flags beating it") {
+  const TemporaryDirectory run;
+  ServerOptions first =
+      train({"--rounds", "5", "--batch", "7", "--model", "dcgan", "--name",
+             "one", "--bind", "tcp://*:1"});
+  std::ofstream(run.path() / "config.ini") << effective_configuration(first);
+  const ServerOptions second =
+      train({"--resume", run.path().c_str(), "--rounds", "9"});
+  CHECK(second.rounds == 9);
+  CHECK(second.batch == 7);
+  CHECK(second.model == "dcgan");
+  CHECK(second.name == "one");
+  CHECK(second.bind == "tcp://*:1");
+  CHECK(train_error({"--resume", run.path().c_str(), "--run-dir", "x"})
+            .find("leave out --run-dir") != std::string::npos);
+}
+
+TEST_CASE("k is automatic, and never more than the peers") {
+  ServerOptions options;
+  const std::pair<std::uint32_t, std::uint32_t> automatic[] = {
+      {1, 1}, {2, 2}, {3, 2}, {7, 2}, {8, 3}, {10, 3}, {50, 5}};
+  for (const auto& [peers, k] : automatic)
+    CHECK(batches_per_round(options, peers) == k);
+  options.k = 4;
+  CHECK(batches_per_round(options, 10) == 4);
+  CHECK(batches_per_round(options, 3) == 3);
+  options.k = 1;
+  CHECK(batches_per_round(options, 10) == 1);
+}
+
+TEST_CASE("evaluating needs images, and a run or one in training") {
+  CHECK_FALSE(server({"evaluate"}).ok());
+  CHECK_FALSE(server({"evaluate", "--run", "r", "--all", "--round", "5"}).ok());
+  const auto evaluate = server({"evaluate", "--run", "r", "--samples", "500"});
+  REQUIRE(evaluate.ok());
+  CHECK(std::get<EvaluateOptions>(*evaluate).samples == 500);
+  CHECK_FALSE(server({"train", "--evaluate-every", "10"}).ok());
+  const auto train = server(
+      {"train", "--evaluate-every", "10", "--evaluate-data", "/a/../data"});
+  REQUIRE(train.ok());
+  CHECK(std::get<ServerOptions>(*train).evaluate_data == "/data");
+}
+
+TEST_CASE("sample and export need a run") {
+  const auto sample =
+      server({"sample", "--run", "r", "--classes", "0,7", "--count=16"});
+  REQUIRE(sample.ok());
+  const auto& s = std::get<SampleOptions>(*sample);
+  CHECK(s.run == "r");
+  CHECK(s.count == 16);
+  CHECK(s.out == "grid.png");
+  CHECK(s.classes == std::vector<std::int32_t>{0, 7});
+  CHECK_FALSE(s.seed.has_value());
+  const auto exported =
+      server({"export", "--run", "r", "--weights", "generator"});
+  REQUIRE(exported.ok());
+  CHECK_FALSE(std::get<ExportOptions>(*exported).ema);
+  CHECK_FALSE(server({"sample"}).ok());
+  CHECK_FALSE(server({"export"}).ok());
+  for (const char* wrong : {"1,", ",1", "-1", "a", "1;2", "1 2"})
+    CHECK_FALSE(server({"sample", "--run", "r", "--classes", wrong}).ok());
+}
+
+TEST_CASE("a command must be known") {
+  const auto none = server({});
+  REQUIRE_FALSE(none.ok());
+  CHECK(none.error().code == ExitCode::kUsage);
+  const auto typo = server({"tarin"});
+  REQUIRE_FALSE(typo.ok());
+  CHECK(typo.error().message ==
+        "unknown command 'tarin': did you mean 'train'?");
+  const auto version = server({"--version"});
+  REQUIRE(version.ok());
+  CHECK(std::holds_alternative<VersionRequest>(*version));
+}
+
+TEST_CASE("the networks are specified by the options") {
+  const ServerOptions options = train(
+      {"--model",       "resnet", "--condition", "projection", "--r1",     "10",
+       "--lr-d",        "0.1",    "--lr-g",      "0.2",        "--batch",  "5",
+       "--local-steps", "3",      "--seed",      "9",          "--latent", "64",
+       "--ema",         "0.5"});
+  const ImageShape image{3, 32, 32, 10};
+  const DiscriminatorSpec d = discriminator_spec(options, image);
+  CHECK(d.model == "resnet");
+  CHECK(d.image == image);
+  CHECK(d.condition == Condition::kProjection);
+  CHECK(d.r1_gamma == 10);
+  CHECK(d.adam.learning_rate == 0.1);
+  CHECK(d.batch == 5);
+  CHECK(d.local_steps == 3);
+  CHECK(d.seed == 9);
+  const GeneratorSpec g = generator_spec(options, image, 2);
+  CHECK(g.model == "resnet");
+  CHECK(g.image == image);
+  CHECK(g.latent == 64);
+  CHECK(g.adam.learning_rate == 0.2);
+  CHECK(g.ema == 0.5);
+  CHECK(g.k == 2);
+  CHECK(g.batch == 5);
+}
