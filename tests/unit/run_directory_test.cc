@@ -205,7 +205,7 @@ TEST_CASE("evaluations are kept a file a metric, in the order of rounds") {
       found.push_back(nlohmann::json::parse(line)["round"]);
     return found;
   };
-  for (const std::uint64_t round : {200, 100, 300})
+  for (const std::uint64_t round : {200U, 100U, 300U})
     REQUIRE(keep_evaluation(folder.path(), some_evaluation(round)));
   CHECK(rounds() == std::vector<std::uint64_t>{100, 200, 300});
   EvaluationRecord better = some_evaluation(200);
