@@ -11,7 +11,8 @@ checked.
   fids           FIDs to which rounds, seconds and bytes are told; chosen from
                  the results when there is none
 
-  [common]       options of `mdgan-server train` for every arm
+  [common]       options of `mdgan-server train` for every arm; local-peers is
+                 needed, here or in each arm
   [arm NAME]     label, and the options that differ; also data, config, and
                  lose-peers = true: a server and local-peers peer processes, of
                  which one is killed every rounds/local-peers rounds
@@ -52,7 +53,7 @@ class Arm:
 
     @property
     def peers(self):
-        return int(self.options.get("local-peers", 1))
+        return int(self.options["local-peers"])
 
 
 @dataclasses.dataclass
@@ -159,7 +160,9 @@ def arm_of(name, options, common, folder):
         if key in OWN_OPTIONS:
             raise Refused(f"{where} '{key}' is set by the runner; see the "
                           "keys of [experiment]")
-    peers = whole(merged.get("local-peers", "1"), f"{where} local-peers", 1)
+    if "local-peers" not in merged:  # the configuration's own does not count
+        raise Refused(f"{where} needs 'local-peers', here or in [common]")
+    peers = whole(merged["local-peers"], f"{where} local-peers", 1)
     if lose == "true" and peers < 2:
         raise Refused(f"{where} loses peers, so local-peers must be 2 or more")
     return Arm(name, label, merged, data, config, lose == "true")

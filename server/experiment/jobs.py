@@ -4,6 +4,7 @@ A job's folder is the run folder of its mdgan-server; what the programs say goes
 to FOLDER.log beside it.
 """
 import contextlib
+import fcntl
 import json
 import os
 import pathlib
@@ -107,11 +108,23 @@ class Job:
 
     def start(self):
         self.folder.parent.mkdir(parents=True, exist_ok=True)
-        if self.resumable():
+        if self.trained() or self.resumable():
             self.first_round = newest_checkpoint(self.folder)
         else:  # what has no checkpoint cannot go on
-            shutil.rmtree(self.folder, ignore_errors=True)
+            self.remove_folder()
         self.server = self.launch(self.command())
+
+    def remove_folder(self):
+        """Raises OSError while a server works in it, one whose runner was
+        killed."""
+        with contextlib.suppress(FileNotFoundError), \
+                (self.folder / "lock").open() as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise OSError(f"a server still works in {self.folder}; end it "
+                              "first") from None
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def launch(self, command):
         # A session of its own: Ctrl-C reaches it once, and through us.
@@ -159,7 +172,9 @@ class LosingJob(Job):
         return flags
 
     def start(self):
-        self.log.unlink(missing_ok=True)  # it tells where the server is
+        self.training = not self.trained()
+        if self.training:
+            self.log.unlink(missing_ok=True)  # it tells where the server is
         super().start()
         n = self.arm.peers
         self.peers = []
@@ -169,6 +184,8 @@ class LosingJob(Job):
         code = super().poll()
         if code is not None:
             self.end_peers()
+        elif not self.training:
+            pass
         elif not self.peers:
             self.start_peers()
         else:

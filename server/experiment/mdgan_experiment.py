@@ -108,8 +108,9 @@ def run(options):
         names(options.arms))
     out = options.out or pathlib.Path("experiments") / experiment.name
     binaries = programs(options.bin)
-    todo = [jobs.make(experiment, arm, seed, out,
-                      data_of(arm, options.data, out), binaries)
+    folders = {arm.data: data_of(arm, options.data, out)
+               for arm in experiment.arms}
+    todo = [jobs.make(experiment, arm, seed, out, folders[arm.data], binaries)
             for seed in experiment.seeds for arm in experiment.arms]
     for arm in experiment.arms:
         jobs.check(next(job for job in todo if job.arm == arm))
@@ -120,14 +121,14 @@ def run(options):
         return 0
     out.mkdir(parents=True, exist_ok=True)
     with record.lock(out):
+        for name in folders.keys() & {*toys.MADE}:
+            toys.make(name, out / "data" / name)
         now = record.made(experiment, record.machine(binaries),
-                          regenerate(options, experiment, out),
+                          regenerate(options, experiment, out), folders,
                           options.jobs)
         if (out / record.NAME).exists():
             now = record.agreed(record.load(out), now, out)
         record.save(out, now)
-        for name in {a.data for a in experiment.arms} & {*toys.MADE}:
-            toys.make(name, out / "data" / name)
         running = runner.Runner(todo, options.jobs)
         through = running.run()
         reported = write_report(out)

@@ -1,6 +1,7 @@
 """OUT/experiment.json: what a folder of results was made with. The report is
 made of it and of the runs alone; running again must agree with it."""
 import fcntl
+import hashlib
 import json
 import os
 import pathlib
@@ -13,7 +14,18 @@ from definition import Refused
 NAME = "experiment.json"
 
 
-def made(experiment, machine, command, at_once=1):
+def fingerprint(folder):
+    """Of a data set: names, sizes and beginnings of its files."""
+    found = hashlib.sha256()
+    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+        with path.open("rb") as file:
+            found.update(f"{path.relative_to(folder)}\0"
+                         f"{path.stat().st_size}\0".encode() + file.read(4096))
+    return found.hexdigest()
+
+
+def made(experiment, machine, command, folders, at_once=1):
+    """`folders`: of the data, by the name that arms have for it."""
     return {
         "name": experiment.name, "title": experiment.title,
         "question": experiment.question, "rounds": experiment.rounds,
@@ -23,6 +35,7 @@ def made(experiment, machine, command, at_once=1):
                     for arm in experiment.arms if arm.config},
         "arms": {arm.name: {
             "label": arm.label, "options": arm.options, "data": arm.data,
+            "data_hash": fingerprint(folders[arm.data]),
             "config": arm.config.name if arm.config else "",
             "lose_peers": arm.lose_peers} for arm in experiment.arms},
         "machine": machine, "command": command, "at_once": at_once}
@@ -57,6 +70,8 @@ def agreed(before, now, out):
         old = before["arms"].get(name)
         if old is None:
             continue
+        if old["data_hash"] != arm["data_hash"]:
+            raise refused(f"other data for arm '{name}'")
         for key in ("options", "data", "config", "lose_peers"):
             if old[key] != arm[key]:
                 raise refused(f"another definition of arm '{name}': "

@@ -33,7 +33,7 @@ class Runner:
         self.started, self.waiting, self.active = time.monotonic(), waiting, []
         self.begun = {}
         handlers = {s: signal.signal(s, self.on_signal)
-                    for s in (signal.SIGINT, signal.SIGTERM)}
+                    for s in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
         try:
             self.loop()
         finally:

@@ -141,10 +141,11 @@ def scatter(drawer, i, run, data, label):
 # --- the Dirac-GAN ------------------------------------------------------------
 
 def number_in(tensors, name):
-    """A model of one number: by its name, or else the only tensor there is."""
+    """A model of one number: by its name, or else the last value of what a peer
+    keeps, which is psi or a replica's (theta, psi)."""
     for key in (f"generator.{name}", f"discriminator.{name}", "discriminator"):
         if key in tensors:
-            return float(tensors[key].reshape(-1)[0])
+            return float(tensors[key].reshape(-1)[-1])
     raise KeyError(f"no tensor {name} among {', '.join(sorted(tensors))}")
 
 

@@ -48,6 +48,7 @@ class Reading(support.InFolder):
                                 ("label = one peer", "", "'label'"),
                                 ("title =", "#", "'title'"),
                                 ("data =", "config = no.ini\ndata =", "no.ini"),
+                                ("local-peers = 1\n", "", "'local-peers'"),
                                 ("= 1\n", "= 1\nlose-peers = true\n", "2 or")):
             with self.subTest(new):
                 self.assertIn(named, self.refusal(DEFINITION.replace(old, new)))

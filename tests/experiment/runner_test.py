@@ -1,4 +1,5 @@
 """Runs are made, resumed, skipped, stopped and reported as failed."""
+import fcntl
 import signal
 import subprocess
 import time
@@ -6,6 +7,8 @@ import unittest
 
 import support
 from support import DEFINITION
+import definition
+import jobs
 
 
 class Running(support.InFolder):
@@ -62,8 +65,8 @@ class Running(support.InFolder):
         self.assertNotIn("--resume", self.log("one", 1))
 
     def test_a_failed_arm_is_named_with_its_log_and_stops_no_other(self):
-        self.define(DEFINITION.replace("local-peers = 1\n",
-                                       "fake-fail = true\n"))
+        self.define(DEFINITION.replace(
+            "local-peers = 1\n", "local-peers = 1\nfake-fail = true\n"))
         done = self.run_it("--seeds", "1")
         self.assertEqual(done.returncode, 1)
         self.assertIn(f"failed: one/seed-1 (exit code 9), see {self.out}/one/"
@@ -91,6 +94,44 @@ class Running(support.InFolder):
         more = self.run_it("--seeds", "1,2")
         self.assertEqual(more.returncode, 0, more.stderr)
 
+    def test_other_data_are_refused_for_what_was_run(self):
+        self.define()
+        file = self.folder / "data/images"
+        file.write_bytes(b"zebras")
+        self.assertEqual(self.run_it("--seeds", "1").returncode, 0)
+        file.write_bytes(b"horses")
+        done = self.run_it("--seeds", "1,2")
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("made with other data for arm 'one'", done.stderr)
+
+    def test_the_folder_of_a_live_server_is_left_alone(self):
+        self.define()
+        folder = self.out / "one/seed-1"
+        folder.mkdir(parents=True)
+        with (folder / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            done = self.run_it("--seeds", "1", "--arms", "one")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn(f"a server still works in {folder}", done.stderr)
+        self.assertTrue((folder / "lock").exists())
+
+    def test_a_trained_run_that_lost_its_peers_is_only_evaluated(self):
+        read = definition.read(self.define(DEFINITION.replace(
+            "local-peers = 10", "local-peers = 10\nlose-peers = true")))
+        job = jobs.make(read, read.arms[1], 1, self.out, self.folder / "data",
+                        self.folder / "bin")
+        checkpoint = job.folder / "checkpoints/00000100"
+        checkpoint.mkdir(parents=True)
+        (checkpoint / "manifest.json").write_text("{}")
+        (job.folder / "config.ini").write_text(
+            '{"rounds": "100", "seed": "1", "local-peers": "10"}')
+        job.start()
+        while job.poll() is None:
+            time.sleep(0.05)
+        self.assertTrue(job.done())
+        self.assertIn("evaluate --run", self.log("ten", 1))
+        self.assertNotIn("mdgan-peer", self.log("ten", 1))
+
     def test_dry_run_prints_commands_and_writes_nothing(self):
         self.define()
         done = self.run_it("--dry-run")
@@ -99,6 +140,12 @@ class Running(support.InFolder):
         self.assertFalse(self.out.exists())
 
     def test_ctrl_c_saves_and_the_same_command_goes_on(self):
+        self.stop_and_go_on(signal.SIGINT)
+
+    def test_a_closed_terminal_saves_and_the_same_command_goes_on(self):
+        self.stop_and_go_on(signal.SIGHUP)
+
+    def stop_and_go_on(self, number):
         self.define(DEFINITION.replace("batch = 10", "fake-wait = true"))
         process = subprocess.Popen(
             self.command("--seeds", "1", "--jobs", "2"), text=True,
@@ -111,7 +158,7 @@ class Running(support.InFolder):
             self.assertLess(time.monotonic(), end)
             self.assertIsNone(process.poll())
             time.sleep(0.05)
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         said = process.communicate(timeout=30)[1]
         self.assertEqual(process.returncode, 130, said)
         self.assertIn("ten/seed-1 stopped at round 50", said)
