@@ -111,11 +111,11 @@ struct SampleOptions {
 // `mdgan-server evaluate`: how good a run's generator is.
 struct EvaluateOptions {
   std::string run;
-  std::string data;         // empty: the run's own
-  std::uint64_t round = 0;  // of the checkpoint; 0: the newest
-  bool all = false;         // every checkpoint there is
-  std::uint32_t samples = 10'000;
-  std::string features;  // empty: the run's own
+  std::string data;           // empty: the run's own
+  std::uint64_t round = 0;    // of the checkpoint; 0: the newest
+  bool all = false;           // every checkpoint there is
+  std::uint32_t samples = 0;  // 0: the run's own
+  std::string features;       // empty: the run's own
   bool no_ema = false;
   std::string cache;  // empty: the run's own
 };

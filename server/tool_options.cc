@@ -148,8 +148,9 @@ Result<ParsedCommand> parse_evaluate(std::span<const char* const> arguments) {
          {"samples",
           &o.samples,
           "N",
-          "Generated images, and at most as many real ones.",
-          {20, 50'000}},
+          "Generated images, and at most as many real ones; 20 or more. 0: the "
+          "run's evaluate-samples.",
+          {0, 50'000}},
          {"features", &o.features, "FILE",
           "A TorchScript module that gives the features, such as StyleGAN's "
           "inception-2015-12-05.pt. Without it: as the run does; by default "

@@ -22,7 +22,9 @@ Result<ServerOptions> merged(const EvaluateOptions& given,
   if (!given.data.empty()) options.evaluate_data = given.data;
   if (!given.features.empty()) options.evaluate_features = given.features;
   if (!given.cache.empty()) options.evaluate_cache = given.cache;
-  options.evaluate_samples = given.samples;
+  if (given.samples > 0) options.evaluate_samples = given.samples;
+  if (options.evaluate_samples < 20)
+    return Error{"--samples must be 20 or more", ExitCode::kUsage};
   if (options.evaluate_data.empty() && options.data.empty())
     return Error{
         "the run has no data of its own: give the real images with --data DIR",
@@ -81,18 +83,32 @@ std::vector<Round> rounds_of(const EvaluateOptions& options) {
   if (!options.all) return {{options.round}};
   const CheckpointStore store(
       std::filesystem::path(options.run) / "checkpoints", 1, 0);
-  std::vector<Round> rounds = store.rounds();
-  if (rounds.empty()) rounds.push_back({});  // whose loading says what is wrong
-  return rounds;
+  return store.rounds();
+}
+
+// Of one checkpoint; prints the result and, if `directory` is given, keeps it.
+Result<void> evaluate_round(const EvaluateOptions& options, Round round,
+                            std::uint64_t seed, Evaluator& evaluator,
+                            const RunDirectory* directory) {
+  auto saved = load_generator(options.run, round);
+  if (!saved) return saved.error();
+  const Round at = saved->state.position.completed;
+  const auto sampler = make_sampler(std::move(*saved), !options.no_ema);
+  if (!sampler) return sampler.error();
+  const auto measured = evaluator.evaluate(**sampler, at, seed);
+  if (!measured) return measured.error();
+  print(*measured);
+  if (directory == nullptr) return {};
+  return keep_evaluation(directory->path(), *measured);
 }
 
 }  // namespace
 
 ExitCode run_evaluate(const EvaluateOptions& options) {
-  const std::vector<Round> rounds = rounds_of(options);
-  auto saved = load_generator(options.run, rounds.front());
-  if (!saved) return report(saved.error());
-  const auto run = merged(options, saved->options);
+  // The newest valid one: a run without any has nothing to evaluate.
+  const auto newest = load_generator(options.run, {});
+  if (!newest) return report(newest.error());
+  const auto run = merged(options, newest->options);
   if (!run) return report(run.error());
   if (const auto set = set_precision(run->precision, run->device); !set)
     return report(set.error());
@@ -108,20 +124,13 @@ ExitCode run_evaluate(const EvaluateOptions& options) {
     else
       spdlog::warn("the results are only printed: {}", opened.error().message);
   }
-  for (const Round round : rounds) {
-    saved = load_generator(options.run, round);
-    if (!saved) return report(saved.error());
-    const Round at = saved->state.position.completed;
-    const auto sampler = make_sampler(std::move(*saved), !options.no_ema);
-    if (!sampler) return report(sampler.error());
-    const auto measured = (*evaluator)->evaluate(**sampler, at, run->seed);
-    if (!measured) return report(measured.error());
-    print(*measured);
-    if (!directory) continue;
-    if (const auto kept = keep_evaluation(directory->path(), *measured); !kept)
-      return report(kept.error());
+  ExitCode code = ExitCode::kOk;
+  for (const Round round : rounds_of(options)) {
+    const auto done = evaluate_round(options, round, run->seed, **evaluator,
+                                     directory ? &*directory : nullptr);
+    if (!done) code = report(done.error());  // of --all, the others
   }
-  return ExitCode::kOk;
+  return code;
 }
 
 }  // namespace mdgan

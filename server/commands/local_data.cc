@@ -2,8 +2,13 @@
 
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
+#include <vector>
+
 #include "common/data/class_table.h"
 #include "common/files/atomic_write.h"
+#include "common/files/checkpoint_store.h"
+#include "common/files/hash.h"
 
 namespace mdgan {
 
@@ -32,6 +37,39 @@ Result<Shards> cut_local_data(const ServerOptions& options,
     for (const std::string& line : table_lines(peers, data.class_names, true))
       spdlog::info("  {}", line);
   return shards;
+}
+
+Result<RunState> load_local_run(const ServerOptions& options,
+                                const RunDirectory& directory) {
+  auto newest = load_run(directory.checkpoints());
+  if (!newest) return newest;
+  const Round last = newest->position.completed;
+  std::vector<Round> common =
+      CheckpointStore(directory.checkpoints(), 1, 0).rounds();
+  std::erase_if(common, [&](Round round) { return round > last; });
+  std::string lacking;  // who has not the newest
+  for (std::uint32_t i = 0; i < options.local_peers; ++i) {
+    const std::vector<Round> own =
+        CheckpointStore(directory.peers() / local_name(i) / to_hex(newest->run),
+                        1, 0)
+            .rounds();
+    if (own.empty()) continue;  // new, or the algorithm needs none
+    if (!std::ranges::binary_search(own, last)) lacking = local_name(i);
+    std::erase_if(common, [&](Round round) {
+      return !std::ranges::binary_search(own, round);
+    });
+  }
+  if (lacking.empty()) return newest;
+  for (; !common.empty(); common.pop_back()) {
+    auto older = load_run(directory.checkpoints(), common.back());
+    if (!older) continue;
+    spdlog::warn(
+        "{} had not saved round {} when the run was ended: goes on from round "
+        "{}, of which all have a checkpoint",
+        lacking, last.value, common.back().value);
+    return older;
+  }
+  return newest;
 }
 
 }  // namespace mdgan

@@ -1,8 +1,9 @@
-// The local peers' parts of the data.
+// The local peers' parts of the data, and their part in a run that goes on.
 #pragma once
 
 #include "common/data/dataset.h"
 #include "server/io/run_directory.h"
+#include "server/io/run_state.h"
 #include "server/options.h"
 
 namespace mdgan {
@@ -17,5 +18,11 @@ std::string local_name(std::uint32_t index);
 Result<Shards> cut_local_data(const ServerOptions& options,
                               const RunDirectory& directory,
                               const Dataset& data);
+
+// The run as its newest valid checkpoint has it, but not newer than one that
+// every local peer has, too, of those that have any: a crash may come between
+// the writing of the server's and of a peer's. Fails as load_run().
+Result<RunState> load_local_run(const ServerOptions& options,
+                                const RunDirectory& directory);
 
 }  // namespace mdgan

@@ -172,7 +172,7 @@ ExitCode run_train(const ServerOptions& options) {
     fill_random(state.run);
     state.k = batches_per_round(options, options.min_peers);
   } else {
-    auto loaded = load_run(directory->checkpoints());
+    auto loaded = load_local_run(options, *directory);
     if (!loaded) return report(loaded.error());
     state = std::move(*loaded);
     if (state.algorithm != wire_algorithm(options.algorithm))

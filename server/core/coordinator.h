@@ -66,6 +66,7 @@ class Coordinator {
     std::uint32_t session = 0;
     std::uint64_t nonce = 0;
     std::uint64_t shard_size = 0;
+    Round held;  // as its last hello but for repetitions said
     std::string endpoint;
     std::optional<Round> owes;  // asked, not answered yet: gets nothing new
     TimePoint owes_since{};

@@ -106,9 +106,10 @@ void Coordinator::on_hello(ConnectionId connection,
     member.connection = connection;
     welcome(member, hello, now, out);
   } else if (member.nonce == hello.nonce) {
-    if (member.connection == connection) {  // it asks twice: say it again
+    if (member.connection == connection &&
+        member.held == hello.held_round) {  // it asks twice: say it again
       send_welcome(member, member.start, member.restore, now, out);
-    } else {  // the same process on a new connection
+    } else {  // the same process on a new connection, or begins anew
       lose(member, "reconnected", now, out);
       member.connection = connection;
       welcome(member, hello, now, out);
@@ -143,6 +144,7 @@ void Coordinator::welcome(Member& member, const protocol::Hello& hello,
   member.session = hello.session;
   member.nonce = hello.nonce;
   member.shard_size = hello.shard_size;
+  member.held = hello.held_round;
   member.endpoint = hello.endpoint;
   member.owes.reset();
   member.failed_copies = 0;
@@ -162,8 +164,15 @@ void Coordinator::welcome(Member& member, const protocol::Hello& hello,
   } else if (ours && hello.held_round.value > 0) {
     send_welcome(member, protocol::Start::kKeep, {}, now, out);
   } else if (ours && !hello.checkpoints.empty()) {
-    send_welcome(member, protocol::Start::kRestore,
-                 {*std::ranges::max_element(hello.checkpoints)}, now, out);
+    const Round newest{*std::ranges::max_element(hello.checkpoints)};
+    send_welcome(member, protocol::Start::kRestore, newest, now, out);
+    if (!started_)
+      out.emplace_back(
+          Note{"peer " + std::to_string(member.id.value) + " (" + member.name +
+                   ") has no checkpoint of round " + std::to_string(completed) +
+                   " and goes on from round " + std::to_string(newest.value) +
+                   ": the run is not what it would have been uninterrupted",
+               true});
   } else {
     member.presence = Presence::kCopying;
     send_welcome(member, protocol::Start::kReceive, {}, now, out);

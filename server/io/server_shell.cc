@@ -158,7 +158,7 @@ void ServerShell::Impl::poll() {
                 std::chrono::ceil<std::chrono::milliseconds>(wait));
   if (stop_descriptor >= 0 && items[2].revents != 0) {
     stop_descriptor = -1;  // once; a second signal ends the process
-    events.emplace_back(StopRequested{});
+    stop();
   }
   mailbox.drain();
   handle_events();
@@ -175,6 +175,12 @@ void ServerShell::Impl::poll() {
     events.emplace_back(TimePassed{});
     handle_events();
   }
+}
+
+void ServerShell::Impl::stop() {
+  // The last checkpoint does not wait behind evaluations that take minutes.
+  evaluation_copies.close();
+  events.emplace_back(StopRequested{});
 }
 
 void ServerShell::Impl::handle_events() {
@@ -221,6 +227,10 @@ void ServerShell::Impl::write_copy(Strand& writer, Permits& permits,
   strand.post([this, &writer, &permits, action, take = std::move(take)] {
     try {
       const auto permit = permits.take();
+      if (!permit) {
+        come_back([action] { spdlog::info("{}: the run ends", action); });
+        return;
+      }
       writer.post([this, action, permit, write = take()] {
         try {
           come_back(write());
@@ -373,7 +383,7 @@ Finish ServerShell::run(ProgressLine& progress) { return impl_->run(progress); }
 void ServerShell::request_stop(ExitCode code, const std::string& why) {
   impl_->mailbox.post([this, code, why] {
     if (!impl_->outcome) impl_->outcome = Finish{code, why};
-    impl_->events.emplace_back(StopRequested{});
+    impl_->stop();
   });
 }
 

@@ -99,6 +99,7 @@ struct ServerShell::Impl {
   Result<void> open();
   Finish run(ProgressLine& line);
   void poll();
+  void stop();
   void handle_events();
   void on_received(Received received);
   std::string defect_of(const protocol::Message& message,
@@ -125,7 +126,8 @@ struct ServerShell::Impl {
   using Task = std::function<std::function<void()>()>;
   void train(Task work);
   // `take` makes a copy on the training strand and returns what makes a file of
-  // it on the strand `writer`; an exception is reported as "ACTION: why".
+  // it on the strand `writer`; an exception is reported as "ACTION: why". Not
+  // done once the permits are closed.
   void write_copy(Strand& writer, Permits& permits, const char* action,
                   std::function<Task()> take);
   void come_back(std::function<void()> then);  // a task, to the loop

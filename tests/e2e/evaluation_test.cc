@@ -79,14 +79,27 @@ TEST_CASE("a run is evaluated on the way, and alike afterwards") {
   for (const auto& entry : fs::directory_iterator(t / "a"))
     if (entry.path().filename().string().starts_with("metric-"))
       fs::remove(entry.path());
-  auto tool = t.tool({MDGAN_SERVER, "evaluate", "--run", (t / "a").string(),
-                      "--all", "--samples", "30"},
-                     "evaluate.out");
+  auto tool =
+      t.tool({MDGAN_SERVER, "evaluate", "--run", (t / "a").string(), "--all"},
+             "evaluate.out");
   const auto code = tool.wait();
   INFO(tool.output());
   REQUIRE(code == 0);
   CHECK(tool.output().find("training the classifier") == std::string::npos);
   CHECK((results_of(t / "a") == during));
+
+  // A damaged checkpoint is told of, and the others are evaluated.
+  for (const auto& entry : fs::directory_iterator(t / "a"))
+    if (entry.path().filename().string().starts_with("metric-"))
+      fs::remove(entry.path());
+  fs::resize_file(t / "a/checkpoints/00000004/state.safetensors", 100);
+  auto damaged =
+      t.tool({MDGAN_SERVER, "evaluate", "--run", (t / "a").string(), "--all"},
+             "damaged.out");
+  CHECK(damaged.wait() == 7);
+  const nlohmann::json valid = results_of(t / "a");
+  CHECK(valid["fid"].size() == 2);
+  CHECK((valid["fid"]["8"] == during["fid"]["8"]));
 
   // It changes nothing of the training.
   auto plain = t.server("b", {"--data", data, "--local-peers", "2", "--rounds",

@@ -172,6 +172,39 @@ TEST_CASE("a resumed run equals an uninterrupted one bit for bit") {
   CHECK(t.round("parts") == 14);
 }
 
+TEST_CASE("a run whose peer had not saved the last round goes on before it") {
+  const SmallRun t;
+  const std::string algorithm = GENERATE("md-gan", "fl-gan");
+  INFO(algorithm);
+  const std::vector<std::string> common{"--local-peers",
+                                        "2",
+                                        "--data",
+                                        (t / "data").string(),
+                                        "--algorithm",
+                                        algorithm,
+                                        "--checkpoint-every",
+                                        "6"};
+  auto whole =
+      t.server("whole", common + std::vector<std::string>{"--rounds", "18"});
+  REQUIRE(whole.wait() == 0);
+  auto first =
+      t.server("parts", common + std::vector<std::string>{"--rounds", "12"});
+  REQUIRE(first.wait() == 0);
+  // As a crash leaves it between the server's checkpoint and this peer's.
+  std::uintmax_t removed = 0;
+  for (const auto& run : fs::directory_iterator(t / "parts/peers/local-1"))
+    removed += fs::remove_all(run.path() / "00000012");
+  REQUIRE(removed > 0);
+  auto second =
+      t.server("parts", {"--resume", (t / "parts").string(), "--rounds", "18"});
+  const auto code = second.wait();
+  INFO(second.output());
+  REQUIRE(code == 0);
+  CHECK(t.log("parts").find("local-1 had not saved round 12") !=
+        std::string::npos);
+  CHECK((t.weights("parts") == t.weights("whole")));
+}
+
 TEST_CASE(
     "Ctrl-C finishes the round, saves, and the run goes on to the same end") {
   const SmallRun t;

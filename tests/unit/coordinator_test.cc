@@ -308,6 +308,52 @@ TEST_CASE("another process with a live peer's name is refused") {
   CHECK(s.sent<protocol::Welcome>() == 2);
 }
 
+TEST_CASE("a hello said twice is answered alike, a new one on its own terms") {
+  CoordinatorConfig c = config(1);
+  c.swap_epochs = 0;
+  Server s(c);
+  s.hello(1, "a");
+  s.hello(1, "a");
+  CHECK(s.sent<protocol::Welcome>() == 2);
+  s.answer(1, {0}, 0);
+  s.answer(1, {0}, 0);
+  REQUIRE(s.coordinator.position().completed == Round{2});
+  // It fell behind and begins anew, on the same connection: with what it holds.
+  s.hello(1, "a", [](protocol::Hello& h) {
+    h.held_run = RunId{};
+    h.held_round = {2};
+  });
+  const auto last = std::ranges::find_if(
+      s.effects.rbegin(), s.effects.rend(), [](const ServerEffect& e) {
+        const auto* send = std::get_if<SendMessage>(&e);
+        return send &&
+               std::holds_alternative<protocol::Welcome>(send->message.body);
+      });
+  REQUIRE(last != s.effects.rend());
+  const auto& welcome =
+      std::get<protocol::Welcome>(std::get<SendMessage>(*last).message.body);
+  CHECK(welcome.start == protocol::Start::kKeep);
+  s.answer(1, {0}, 0);  // and takes part again
+  CHECK(s.coordinator.position().completed == Round{3});
+}
+
+TEST_CASE("a peer that goes on from an older round than the run is told of") {
+  CoordinatorConfig c = config(1);
+  RunPosition position;
+  position.completed = {20};
+  position.names["a"] = {0};
+  Server s(c, position);
+  s.hello(1, "a", [](protocol::Hello& h) {
+    h.held_run = RunId{};
+    h.checkpoints = {5, 10};
+  });
+  CHECK(std::ranges::any_of(s.effects, [](const ServerEffect& e) {
+    const auto* note = std::get_if<Note>(&e);
+    return note && note->warning &&
+           note->text.find("goes on from round 10") != std::string::npos;
+  }));
+}
+
 TEST_CASE("fl-gan's rounds are as many as E epochs of the smallest shard") {
   CoordinatorConfig config;
   config.algorithm = Algorithm::kFlGan;

@@ -142,6 +142,17 @@ TEST_CASE("A permit is waited for until its last owner lets go", "[unit]") {
   const auto second = permits.take();
 }
 
+TEST_CASE("Closed permits are waited for no longer", "[unit]") {
+  Permits permits(1);
+  const auto only = permits.take();
+  REQUIRE(only);
+  {
+    std::jthread waits([&] { CHECK_FALSE(permits.take()); });
+    permits.close();
+  }
+  CHECK_FALSE(permits.take());
+}
+
 TEST_CASE("Any thread may post to a strand", "[unit]") {
   constexpr int kThreads = 6;
   constexpr int kPosts = 300;
