@@ -102,8 +102,9 @@ def names(text):
 
 
 def run(options):
+    whole = definition.read(options.definition)
     experiment = definition.chosen(
-        definition.read(options.definition), options.rounds,
+        whole, options.rounds,
         definition.seeds_of(options.seeds) if options.seeds else None,
         names(options.arms))
     out = options.out or pathlib.Path("experiments") / experiment.name
@@ -123,11 +124,11 @@ def run(options):
     with record.lock(out):
         for name in folders.keys() & {*toys.MADE}:
             toys.make(name, out / "data" / name)
-        now = record.made(experiment, record.machine(binaries),
-                          regenerate(options, experiment, out), folders,
+        now = record.made(experiment, record.machine(binaries), folders,
                           options.jobs)
         if (out / record.NAME).exists():
             now = record.agreed(record.load(out), now, out)
+        now["command"] = regenerate(options, whole, now, out)
         record.save(out, now)
         running = runner.Runner(todo, options.jobs)
         through = running.run()
@@ -150,17 +151,17 @@ def write_report(out):
     return True
 
 
-def regenerate(options, experiment, out):
-    """The command that makes these results on another machine."""
+def regenerate(options, whole, now, out):
+    """The command that makes all results in `out` on another machine."""
     words = ["mdgan-experiment", "run", options.definition]
     if options.data:
         words += ["--data", options.data]
-    words += ["--rounds", experiment.rounds,
-              "--seeds", ",".join(map(str, experiment.seeds))]
-    if options.arms:
-        words += ["--arms", options.arms]
-    if options.jobs > 1:
-        words += ["--jobs", options.jobs]
+    words += ["--rounds", now["rounds"],
+              "--seeds", ",".join(map(str, now["seeds"]))]
+    if {arm.name for arm in whole.arms} - {*now["arms"]}:
+        words += ["--arms", ",".join(now["arms"])]
+    if now["at_once"] > 1:
+        words += ["--jobs", now["at_once"]]
     return record.command_line([*words, "--out", out])
 
 

@@ -24,7 +24,7 @@ def fingerprint(folder):
     return found.hexdigest()
 
 
-def made(experiment, machine, command, folders, at_once=1):
+def made(experiment, machine, folders, at_once=1):
     """`folders`: of the data, by the name that arms have for it."""
     return {
         "name": experiment.name, "title": experiment.title,
@@ -38,7 +38,7 @@ def made(experiment, machine, command, folders, at_once=1):
             "data_hash": fingerprint(folders[arm.data]),
             "config": arm.config.name if arm.config else "",
             "lose_peers": arm.lose_peers} for arm in experiment.arms},
-        "machine": machine, "command": command, "at_once": at_once}
+        "machine": machine, "at_once": at_once}
 
 
 def load(out):
@@ -79,14 +79,7 @@ def agreed(before, now, out):
     return {**now, "configs": {**before["configs"], **now["configs"]},
             "arms": {**before["arms"], **now["arms"]},
             "seeds": sorted({*before["seeds"], *now["seeds"]}),
-            "at_once": max(before["at_once"], now["at_once"]),
-            "command": before["command"] if covers(before, now)
-            else now["command"]}
-
-
-def covers(before, now):
-    return {*before["arms"]} >= {*now["arms"]} and \
-        {*before["seeds"]} >= {*now["seeds"]}
+            "at_once": max(before["at_once"], now["at_once"])}
 
 
 def difference(what, old, new):

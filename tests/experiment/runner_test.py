@@ -94,6 +94,16 @@ class Running(support.InFolder):
         more = self.run_it("--seeds", "1,2")
         self.assertEqual(more.returncode, 0, more.stderr)
 
+    def test_the_report_names_the_command_for_all_that_it_tells_of(self):
+        self.define()
+        self.assertEqual(
+            self.run_it("--seeds", "1", "--arms", "one").returncode, 0)
+        report = self.out / "report.md"
+        self.assertIn("--seeds 1 --arms one ", report.read_text())
+        self.assertEqual(
+            self.run_it("--seeds", "2", "--arms", "ten").returncode, 0)
+        self.assertIn("--rounds 100 --seeds 1,2 --out", report.read_text())
+
     def test_other_data_are_refused_for_what_was_run(self):
         self.define()
         file = self.folder / "data/images"
