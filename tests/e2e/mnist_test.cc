@@ -16,10 +16,10 @@ TEST_CASE(
   }
   const SmallRun t;
   for (const std::string run : {"a", "b"}) {
-    auto server =
-        t.server(run, {"--config", MDGAN_SOURCE_DIR "/configs/mnist-mlp.ini",
-                       "--data", data, "--local-peers", "10", "--rounds", "15",
-                       "--swap-epochs", "0.01"});
+    auto server = t.server(
+        run, {"--config", MDGAN_SOURCE_DIR "/configs/mnist-mlp-paper.ini",
+              "--data", data, "--local-peers", "10", "--rounds", "15",
+              "--swap-epochs", "0.01"});
     const auto code = server.wait();
     INFO(server.output());
     REQUIRE(code == 0);
