@@ -169,6 +169,10 @@ Result<ParsedCommand> parse_evaluate(std::span<const char* const> arguments) {
   if (o.run.empty()) return run_is_missing();
   if (o.all && o.round > 0)
     return Error{"--all and --round exclude each other", ExitCode::kUsage};
+  if (o.samples > 0 && o.samples < 20)
+    return Error{"--samples must be 0 or in [20, 50000], not " +
+                     std::to_string(o.samples),
+                 ExitCode::kUsage};
   return ParsedCommand(std::move(o));
 }
 

@@ -23,8 +23,6 @@ Result<ServerOptions> merged(const EvaluateOptions& given,
   if (!given.features.empty()) options.evaluate_features = given.features;
   if (!given.cache.empty()) options.evaluate_cache = given.cache;
   if (given.samples > 0) options.evaluate_samples = given.samples;
-  if (options.evaluate_samples < 20)
-    return Error{"--samples must be 20 or more", ExitCode::kUsage};
   if (options.evaluate_data.empty() && options.data.empty())
     return Error{
         "the run has no data of its own: give the real images with --data DIR",
@@ -105,10 +103,11 @@ Result<void> evaluate_round(const EvaluateOptions& options, Round round,
 }  // namespace
 
 ExitCode run_evaluate(const EvaluateOptions& options) {
-  // The newest valid one: a run without any has nothing to evaluate.
-  const auto newest = load_generator(options.run, {});
-  if (!newest) return report(newest.error());
-  const auto run = merged(options, newest->options);
+  // First of all, since a classifier may take minutes: is there a checkpoint?
+  const auto saved =
+      load_generator(options.run, options.all ? Round{} : Round{options.round});
+  if (!saved) return report(saved.error());
+  const auto run = merged(options, saved->options);
   if (!run) return report(run.error());
   if (const auto set = set_precision(run->precision, run->device); !set)
     return report(set.error());

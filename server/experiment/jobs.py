@@ -184,12 +184,8 @@ class LosingJob(Job):
         code = super().poll()
         if code is not None:
             self.end_peers()
-        elif not self.training:
-            pass
-        elif not self.peers:
-            self.start_peers()
-        else:
-            self.lose_those_due()
+        elif self.training:
+            self.lose_those_due() if self.peers else self.start_peers()
         return code
 
     def start_peers(self):

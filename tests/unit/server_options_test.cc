@@ -149,6 +149,11 @@ TEST_CASE("evaluating needs images, and a run or one in training") {
   const auto evaluate = server({"evaluate", "--run", "r", "--samples", "500"});
   REQUIRE(evaluate.ok());
   CHECK(std::get<EvaluateOptions>(*evaluate).samples == 500);
+  CHECK(server({"evaluate", "--run", "r", "--samples", "20"}).ok());
+  const auto few = server({"evaluate", "--run", "r", "--samples", "19"});
+  REQUIRE_FALSE(few.ok());
+  CHECK(few.error().code == ExitCode::kUsage);
+  CHECK(few.error().message.find("not 19") != std::string::npos);
   CHECK_FALSE(server({"train", "--evaluate-every", "10"}).ok());
   const auto train = server(
       {"train", "--evaluate-every", "10", "--evaluate-data", "/a/../data"});
