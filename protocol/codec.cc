@@ -30,7 +30,7 @@ void pack_fields(Packer& p, const Hello& m) {
 void pack_fields(Packer& p, const Welcome& m) {
   pack_record(p, m.session, m.spec, m.schema, m.parameters, m.rounds, m.start,
               m.restore, m.codecs, name_of(kAlgorithmNames, m.spec.algorithm),
-              m.spec.latent, m.spec.generator_adam);
+              m.spec.latent, m.spec.generator_adam, m.spec.replay);
 }
 void pack_fields(Packer& p, const RoundBegin& m) {
   pack_record(p, m.generated, m.discriminated, m.steps);
@@ -122,7 +122,7 @@ DiscriminatorSpec read_spec(Reader r) {
   s.gradient_penalty = r.number("gradient_penalty", 0);
   s.adam = read_adam(r.record("adam"));
   s.batch = r.integer32("batch", 1, kMaxBatch);
-  s.local_steps = r.integer32("local_steps", 1);
+  s.local_steps = r.integer32("local_steps", 1, kMaxLocalSteps);
   s.seed = r.integer("seed");
   s.swap_optimizer = r.boolean("swap_optimizer");
   r.finish();
@@ -185,6 +185,7 @@ void read_fields(Reader& r, Welcome& m) {
   m.spec.algorithm = read_name(r, "algorithm", kAlgorithmNames);
   m.spec.latent = r.integer32("latent", 1, kMaxLatent);
   m.spec.generator_adam = read_adam(r.record("generator_adam"));
+  if (r.since(3)) m.spec.replay = r.boolean("replay");
 }
 void read_fields(Reader& r, RoundBegin& m) {
   m.generated = r.integer32("generated", 0, kMaxPeers - 1);

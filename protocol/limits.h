@@ -23,6 +23,7 @@ inline constexpr std::size_t kMaxRank = 8;
 inline constexpr std::uint64_t kMaxTensorBytes = std::uint64_t{1} << 31;
 
 inline constexpr std::uint32_t kMaxBatch = 65'536;
+inline constexpr std::uint32_t kMaxLocalSteps = 1000;
 inline constexpr std::uint32_t kMaxImageSide = 4096;
 inline constexpr std::uint32_t kMaxChannels = 64;
 inline constexpr std::uint32_t kMaxClasses = 65'536;

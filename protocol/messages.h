@@ -17,7 +17,7 @@ namespace mdgan::protocol {
 // fields to a message and add message types, which a receiver ignores.
 // 1.1: the codecs in hello and welcome. 1.2: the algorithms.
 inline constexpr std::uint32_t kMajor = 1;
-inline constexpr std::uint32_t kMinor = 2;
+inline constexpr std::uint32_t kMinor = 3;
 
 // Wire values. Never renumber, never reuse: retire with a comment instead.
 enum class DType : std::uint8_t {
@@ -83,7 +83,8 @@ enum class Start : std::uint8_t {
 // server -> peer. The envelope carries the PeerId.
 struct Welcome {
   std::uint32_t session = 0;
-  DiscriminatorSpec spec;  // its algorithm and generator: since 1.2
+  DiscriminatorSpec
+      spec;  // its algorithm and generator: since 1.2; replay: 1.3
   // SHA-256 of the discriminator's schema; see PROTOCOL.md, "Schema".
   std::array<std::byte, 32> schema{};
   std::uint64_t parameters = 0;

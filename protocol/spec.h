@@ -92,6 +92,10 @@ struct DiscriminatorSpec {
   AdamSpec adam;
   std::uint32_t batch = 10;       // b
   std::uint32_t local_steps = 1;  // L
+  // Each of the L steps has a batch of its own: real samples, and the generated
+  // ones of the last L rounds (a history, as of Shrivastava et al. 2017,
+  // section 2.3). Else all L are on one batch, which is the paper's.
+  bool replay = false;
   std::uint64_t seed = 1;
   bool swap_optimizer = true;  // Adam's moments travel with D
   Algorithm algorithm = Algorithm::kMdGan;

@@ -54,6 +54,7 @@ struct ServerOptions {
   std::uint32_t k = 0;  // 0: automatic, see batches_per_round()
   std::uint32_t batch = 10;
   std::uint32_t local_steps = 1;
+  bool replay = false;
   Aggregation aggregation;
   double swap_epochs = 1;
   bool swap_optimizer = true;

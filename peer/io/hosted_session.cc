@@ -3,10 +3,11 @@
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
-#include <array>
 #include <chrono>
+#include <iterator>
 #include <system_error>
 #include <utility>
+#include <vector>
 
 #include "common/base/random.h"
 #include "common/files/hash.h"
@@ -190,12 +191,14 @@ std::function<Result<void>()> HostedSession::copy_to_save(const RunId& run,
   const nlohmann::json meta{{"adam_steps", state.adam_steps},
                             {"peer", trained_as_.value},
                             {"name", peer_.name}};
-  return [state = std::move(state), store_at = folder(run), every = keep_every_,
-          round, meta = meta.dump()]() -> Result<void> {
-    const std::array<NamedBlob, 3> tensors{
+  return [state = std::move(state), history = trainer_->history(),
+          store_at = folder(run), every = keep_every_, round,
+          meta = meta.dump()]() -> Result<void> {
+    std::vector<NamedBlob> tensors{
         NamedBlob{"discriminator", state.parameters},
         NamedBlob{"adam.first_moment", state.first_moment},
         NamedBlob{"adam.second_moment", state.second_moment}};
+    std::ranges::copy(history, std::back_inserter(tensors));
     CheckpointStore store(store_at, kKeepLast, every);
     if (auto opened = store.open_for_writing(); !opened) return opened;
     return store.save(round, tensors, meta);
@@ -218,6 +221,9 @@ Result<void> HostedSession::restore(const RunId& run, Round round) {
                      " in " + folder(run).string() + " names no adam_steps",
                  ExitCode::kCheckpoint};
   state.adam_steps = meta["adam_steps"].get<std::uint64_t>();
+  if (auto fits = trainer_->validate(state); !fits) return fits;
+  if (auto loaded = trainer_->load_history(saved->tensors); !loaded)
+    return loaded;
   return trainer_->load(state);
 }
 

@@ -3,11 +3,12 @@
 #include <spdlog/fmt/fmt.h>
 #include <torch/torch.h>
 
-#include <cmath>
+#include <algorithm>
 #include <cstring>
-#include <limits>
+#include <deque>
 #include <span>
 #include <stdexcept>
+#include <string_view>
 #include <utility>
 
 #include "common/base/random.h"
@@ -62,22 +63,60 @@ Result<void> check_data(const DiscriminatorSpec& spec, const Dataset& data,
   return {};
 }
 
+constexpr const char* kHistoryImages = "replay.images";
+constexpr const char* kHistoryLabels = "replay.labels";
+
+// A generated batch: images [b, c, h, w] float32, labels [b] int32 or empty.
+struct Generated {
+  Blob images, labels;
+};
+
+protocol::TensorMeta image_meta(const DiscriminatorSpec& spec) {
+  return {
+      protocol::DType::kFloat32,
+      {spec.batch, spec.image.channels, spec.image.height, spec.image.width}};
+}
+
+protocol::TensorMeta label_meta(const DiscriminatorSpec& spec) {
+  return {protocol::DType::kInt32, {spec.batch}};
+}
+
+// n of them, in one tensor.
+protocol::TensorMeta stacked(protocol::TensorMeta one, std::uint64_t n) {
+  one.dims.insert(one.dims.begin(), n);
+  return one;
+}
+
+// The i-th of what is stacked, over the same bytes.
+Blob part_of(const Blob& all, std::uint64_t i) {
+  Blob one = all;
+  one.meta.dims.erase(one.meta.dims.begin());
+  const std::size_t size = all.bytes.size() / all.meta.dims.front();
+  one.bytes = all.bytes.subspan(i * size, size);
+  return one;
+}
+
+Blob find_blob(const std::vector<NamedBlob>& tensors, std::string_view name) {
+  const auto it = std::ranges::find(tensors, name, &NamedBlob::name);
+  return it == tensors.end() ? Blob{} : it->blob;
+}
+
+bool are_labels(const DiscriminatorSpec& spec, const Blob& labels) {
+  const torch::Tensor y = to_tensor(labels);
+  return y.min().item<std::int32_t>() >= 0 &&
+         y.max().item<std::int32_t>() <
+             static_cast<std::int32_t>(spec.image.classes);
+}
+
 // The arithmetic takes sizes and labels on trust.
 void check_batch(const DiscriminatorSpec& spec, const Blob& images,
                  const Blob& labels) {
-  const protocol::TensorMeta image_meta{
-      protocol::DType::kFloat32,
-      {spec.batch, spec.image.channels, spec.image.height, spec.image.width}};
-  const protocol::TensorMeta label_meta{protocol::DType::kInt32, {spec.batch}};
   const bool conditional = spec.condition != Condition::kNone;
-  if (images.meta != image_meta || (conditional && labels.meta != label_meta))
+  if (images.meta != image_meta(spec) ||
+      (conditional && labels.meta != label_meta(spec)))
     throw std::runtime_error(
         "a generated batch has another shape than this discriminator's");
-  if (!conditional) return;
-  const torch::Tensor y = to_tensor(labels);
-  if (y.min().item<std::int32_t>() < 0 ||
-      y.max().item<std::int32_t>() >=
-          static_cast<std::int32_t>(spec.image.classes))
+  if (conditional && !are_labels(spec, labels))
     throw std::runtime_error(
         "a generated batch has labels that this discriminator has not");
 }
@@ -89,13 +128,14 @@ struct DiscriminatorTrainer::Impl {
        std::vector<std::uint32_t> indices, PeerId id, torch::Device where,
        std::shared_ptr<Discriminator> model);
 
+  // Where the round's real samples come from.
+  Random real_samples(Round round) const;
   // What a step is given: x [2b, c, h, w] and y [2b] or undefined, on the
-  // device.
-  std::pair<torch::Tensor, torch::Tensor> inputs(Round round,
-                                                 const Blob& generated,
-                                                 const Blob& generated_labels);
-  void draw_real(Round round);
-  void put_generated(const Blob& generated, const Blob& generated_labels);
+  // device. Overwrites what the last call returned.
+  std::pair<torch::Tensor, torch::Tensor> inputs(Random& real,
+                                                 const Generated& generated);
+  void draw_real(Random& random);
+  void put_generated(const Generated& generated);
 
   TrainedDiscriminator d;
   const std::shared_ptr<const Dataset> data;  // shared by the process's peers
@@ -105,6 +145,8 @@ struct DiscriminatorTrainer::Impl {
   const std::uint64_t parameters;
   const Sha256 schema;
   std::unique_ptr<DiscriminatorStep> step;
+  // With replay: X^d of the last L rounds, oldest first.
+  std::deque<Generated> history;
   // One round's input, real samples before generated ones, reused every round.
   torch::Tensor images;  // [2b, c, h, w] float32, on the CPU
   torch::Tensor labels;  // [2b] int64, on the CPU; undefined if unconditional
@@ -133,9 +175,12 @@ DiscriminatorTrainer::Impl::Impl(const DiscriminatorSpec& spec,
                           pinned.dtype(torch::kInt64));
 }
 
-void DiscriminatorTrainer::Impl::draw_real(Round round) {
+Random DiscriminatorTrainer::Impl::real_samples(Round round) const {
+  return {d.spec.seed, Purpose::kRealSamples, peer.value, round.value};
+}
+
+void DiscriminatorTrainer::Impl::draw_real(Random& random) {
   const DiscriminatorSpec& spec = d.spec;
-  Random random(spec.seed, Purpose::kRealSamples, peer.value, round.value);
   const std::size_t size = spec.image.values();
   auto* out = images.data_ptr<float>();
   auto* label = labels.defined() ? labels.data_ptr<std::int64_t>() : nullptr;
@@ -148,20 +193,18 @@ void DiscriminatorTrainer::Impl::draw_real(Round round) {
   }
 }
 
-void DiscriminatorTrainer::Impl::put_generated(const Blob& generated,
-                                               const Blob& generated_labels) {
+void DiscriminatorTrainer::Impl::put_generated(const Generated& generated) {
   const std::size_t values = d.spec.batch * d.spec.image.values();
-  MDGAN_CHECK(generated.bytes.size() == values * sizeof(float));
-  std::memcpy(images.data_ptr<float>() + values, generated.bytes.data(),
-              generated.bytes.size());
-  if (labels.defined()) half(labels, 1).copy_(to_tensor(generated_labels));
+  MDGAN_CHECK(generated.images.bytes.size() == values * sizeof(float));
+  std::memcpy(images.data_ptr<float>() + values, generated.images.bytes.data(),
+              generated.images.bytes.size());
+  if (labels.defined()) half(labels, 1).copy_(to_tensor(generated.labels));
 }
 
 std::pair<torch::Tensor, torch::Tensor> DiscriminatorTrainer::Impl::inputs(
-    Round round, const Blob& generated, const Blob& generated_labels) {
-  check_batch(d.spec, generated, generated_labels);
-  draw_real(round);
-  put_generated(generated, generated_labels);
+    Random& real, const Generated& generated) {
+  draw_real(real);
+  put_generated(generated);
   // On the CPU these are the buffers themselves.
   return {images.to(device, /*non_blocking=*/true),
           labels.defined() ? labels.to(device, true) : labels};
@@ -202,6 +245,7 @@ void DiscriminatorTrainer::initialise() {
     Random random(d.spec.seed, Purpose::kDiscriminatorInit, impl_->peer.value);
     mdgan::initialise(*d.model, random);
     d.adam.reset();
+    impl_->history.clear();
   });
 }
 
@@ -209,12 +253,27 @@ double DiscriminatorTrainer::learn(Round round, const Blob& images,
                                    const Blob& labels) {
   return plain_exceptions([&] {
     Impl& impl = *impl_;
-    const auto [x, y] = impl.inputs(round, images, labels);
     const DiscriminatorSpec& spec = impl.d.spec;
-    Random random(spec.seed, Purpose::kPenalty, impl.peer.value, round.value);
+    check_batch(spec, images, labels);
+    Random penalty(spec.seed, Purpose::kPenalty, impl.peer.value, round.value);
+    Random real = impl.real_samples(round);
     double sum = 0;
-    for (std::uint32_t step = 0; step < spec.local_steps; ++step)
-      sum += impl.step->step(x, y, random);
+    if (!spec.replay) {
+      const auto [x, y] = impl.inputs(real, {images, labels});
+      for (std::uint32_t step = 0; step < spec.local_steps; ++step)
+        sum += impl.step->step(x, y, penalty);
+    } else {
+      auto& history = impl.history;
+      if (history.size() == spec.local_steps) history.pop_front();
+      history.push_back({images, labels});
+      // Of the oldest there may be too few yet.
+      const std::size_t missing = spec.local_steps - history.size();
+      for (std::size_t step = 0; step < spec.local_steps; ++step) {
+        const auto [x, y] =
+            impl.inputs(real, history[std::max(step, missing) - missing]);
+        sum += impl.step->step(x, y, penalty);
+      }
+    }
     return sum / spec.local_steps;
   });
 }
@@ -224,8 +283,10 @@ double DiscriminatorTrainer::gradient(Round round, const Blob& images,
                                       std::span<float> out) {
   return plain_exceptions([&] {
     Impl& impl = *impl_;
-    const auto [x, y] = impl.inputs(round, images, labels);
     const DiscriminatorSpec& spec = impl.d.spec;
+    check_batch(spec, images, labels);
+    Random real = impl.real_samples(round);
+    const auto [x, y] = impl.inputs(real, {images, labels});
     Random random(spec.seed, Purpose::kPenalty, impl.peer.value, round.value);
     const torch::Tensor loss = discriminator_objective(impl.d, x, y, random);
     for (const torch::Tensor& part :
@@ -283,6 +344,53 @@ Result<void> DiscriminatorTrainer::load(const DiscriminatorState& state) {
                                            state.adam_steps);
                    return {};
                  });
+}
+
+std::vector<NamedBlob> DiscriminatorTrainer::history() const {
+  const std::deque<Generated>& kept = impl_->history;
+  if (kept.empty()) return {};
+  const auto joined = [&](const char* name, Blob Generated::*part) {
+    const NewBlob all =
+        make_blob(stacked((kept.front().*part).meta, kept.size()));
+    std::byte* to = all.bytes.data();
+    for (const Generated& batch : kept)
+      to = std::ranges::copy((batch.*part).bytes, to).out;
+    return NamedBlob{name, all.blob};
+  };
+  std::vector<NamedBlob> tensors{joined(kHistoryImages, &Generated::images)};
+  if (impl_->labels.defined())
+    tensors.push_back(joined(kHistoryLabels, &Generated::labels));
+  return tensors;
+}
+
+Result<void> DiscriminatorTrainer::load_history(
+    const std::vector<NamedBlob>& tensors) {
+  const DiscriminatorSpec& spec = impl_->d.spec;
+  const Blob images = find_blob(tensors, kHistoryImages);
+  const Blob labels = find_blob(tensors, kHistoryLabels);
+  std::deque<Generated> batches;
+  if (!images.empty()) {
+    const std::uint64_t n = images.meta.dims.front();
+    const auto wrong = [&](std::string_view what) {
+      return Error{fmt::format("the history of generated batches {}", what),
+                   ExitCode::kCheckpoint};
+    };
+    if (images.meta != stacked(image_meta(spec), n) ||
+        (impl_->labels.defined() &&
+         labels.meta != stacked(label_meta(spec), n)))
+      return wrong("has other shapes than this run's batches");
+    if (n > spec.local_steps)
+      return wrong("is longer than the local steps of this run");
+    if (!is_finite(images)) return wrong("has values that are no numbers");
+    if (impl_->labels.defined() && !are_labels(spec, labels))
+      return wrong("has labels that this discriminator has not");
+    for (std::uint64_t i = 0; i < n; ++i)
+      batches.push_back({part_of(images, i), impl_->labels.defined()
+                                                 ? part_of(labels, i)
+                                                 : Blob{}});
+  }
+  impl_->history = std::move(batches);
+  return {};
 }
 
 std::uint64_t DiscriminatorTrainer::parameter_count() const {

@@ -21,9 +21,11 @@ class DiscriminatorTrainer final : public PeerTrainer {
 
   void initialise() override;
 
-  // Steps 3 of Algorithm 1: draws X_r once, takes L discriminator steps on
-  // (X_r, X^d). images [b,c,h,w] float32; labels [b] int32, or empty when
-  // unconditional. Returns the mean loss of the L steps.
+  // Step 3 of Algorithm 1: draws X_r once, takes L discriminator steps on
+  // (X_r, X^d). With `replay` each of them has a new X_r, and the X^d of a
+  // round of its own, up to this one's: PROTOCOL.md, section 7. images
+  // [b,c,h,w] float32; labels [b] int32, or empty when unconditional. Returns
+  // the mean loss of the L steps.
   double learn(Round round, const Blob& images, const Blob& labels);
   double learn(Round round, std::uint32_t, const Blob& images,
                const Blob& labels) override {
@@ -41,6 +43,8 @@ class DiscriminatorTrainer final : public PeerTrainer {
   DiscriminatorState snapshot(bool with_optimizer) const override;
   Result<void> validate(const DiscriminatorState& state) const override;
   Result<void> load(const DiscriminatorState& state) override;
+  std::vector<NamedBlob> history() const override;
+  Result<void> load_history(const std::vector<NamedBlob>& tensors) override;
   std::uint64_t parameter_count() const override;
   const std::array<std::byte, 32>& schema() const override;
 

@@ -82,6 +82,15 @@ class PeerTrainer {
   // stay. Unchanged on error.
   virtual Result<void> load(const DiscriminatorState& state) = 0;
 
+  // What it keeps besides, which is saved with the state but does not travel:
+  // with `replay` the last generated batches, "replay.images" [n, b, c, h, w]
+  // float32 and, if conditional, "replay.labels" [n, b] int32; else nothing.
+  virtual std::vector<NamedBlob> history() const = 0;
+
+  // Replaces that by what is among `tensors`, if nothing by nothing. Fails with
+  // kCheckpoint if it is not of this run; then unchanged.
+  virtual Result<void> load_history(const std::vector<NamedBlob>& tensors) = 0;
+
   virtual std::uint64_t parameter_count() const = 0;  // P
   // SHA-256 over the schema text; PROTOCOL.md, "Schema".
   virtual const std::array<std::byte, 32>& schema() const = 0;

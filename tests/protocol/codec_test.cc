@@ -227,7 +227,7 @@ TEST_CASE("messages of older minor versions are read without what is newer") {
     std::array<std::uint32_t, kMinor + 1> fields;
   };
   for (const auto& [type, fields] :
-       {Case{0, {10, 11, 11}}, {1, {7, 8, 11}}, {2, {2, 2, 3}}}) {
+       {Case{0, {10, 11, 11, 11}}, {1, {7, 8, 11, 12}}, {2, {2, 2, 3, 3}}}) {
     const Message message = one_of_each().at(type);
     for (std::uint32_t minor = 0; minor <= kMinor; ++minor) {
       INFO("type " << type << ", minor " << minor);
@@ -346,6 +346,8 @@ TEST_CASE("fields outside their range are refused by name") {
   CHECK(contains(spec([](auto& s) { s.batch = kMaxBatch + 1; }),
                  "welcome.spec.batch"));
   CHECK(contains(spec([](auto& s) { s.local_steps = 0; }),
+                 "welcome.spec.local_steps"));
+  CHECK(contains(spec([](auto& s) { s.local_steps = kMaxLocalSteps + 1; }),
                  "welcome.spec.local_steps"));
   CHECK(contains(spec([](auto& s) { s.r1_gamma = -1; }),
                  "welcome.spec.r1_gamma"));

@@ -135,6 +135,7 @@ TEST_CASE("PROTOCOL.md lists the limits of the code") {
       {"rank of a tensor", kMaxRank},
       {"bytes of a tensor", kMaxTensorBytes},
       {"images of a batch", kMaxBatch},
+      {"local steps", kMaxLocalSteps},
       {"image height and width", kMaxImageSide},
       {"image channels", kMaxChannels},
       {"classes", kMaxClasses},

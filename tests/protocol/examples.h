@@ -30,6 +30,7 @@ inline DiscriminatorSpec example_spec() {
   spec.algorithm = Algorithm::kFlGan;
   spec.latent = 64;
   spec.generator_adam.learning_rate = 0.001;
+  spec.replay = true;
   return spec;
 }
 
@@ -125,6 +126,7 @@ inline std::vector<Message> random_messages(Random& random) {
       welcome->spec.condition = kConditionNames[random.below(3)].first;
       welcome->spec.loss = kLossNames[random.below(4)].first;
       welcome->spec.swap_optimizer = random.below(2) == 0;
+      welcome->spec.replay = random.below(2) == 0;
       welcome->codecs.assign(random.below(4), random_text(random));
     } else if (auto* batch = std::get_if<Batch>(&message.body)) {
       batch->tensors = random_tensors(random);

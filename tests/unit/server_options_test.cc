@@ -199,7 +199,7 @@ TEST_CASE("the networks are specified by the options") {
       {"--model",       "resnet", "--condition", "projection", "--r1",     "10",
        "--lr-d",        "0.1",    "--lr-g",      "0.2",        "--batch",  "5",
        "--local-steps", "3",      "--seed",      "9",          "--latent", "64",
-       "--ema",         "0.5"});
+       "--ema",         "0.5",    "--replay"});
   const ImageShape image{3, 32, 32, 10};
   const DiscriminatorSpec d = discriminator_spec(options, image);
   CHECK(d.model == "resnet");
@@ -209,6 +209,8 @@ TEST_CASE("the networks are specified by the options") {
   CHECK(d.adam.learning_rate == 0.1);
   CHECK(d.batch == 5);
   CHECK(d.local_steps == 3);
+  CHECK(d.replay);
+  CHECK_FALSE(discriminator_spec(train({}), image).replay);
   CHECK(d.seed == 9);
   const GeneratorSpec g = generator_spec(options, image, 2);
   CHECK(g.model == "resnet");

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <cstdint>
 #include <limits>
+#include <span>
 
 #include "common/models/model_summary.h"
 #include "common/train/sampler.h"
@@ -78,6 +79,64 @@ TEST_CASE("a resumed run continues bit for bit") {
   CHECK(same(resumed->snapshot(), server->snapshot()));
   CHECK(same(resumed_a->snapshot(true), a->snapshot(true)));
   CHECK(same(resumed_b->snapshot(true), b->snapshot(true)));
+}
+
+TEST_CASE("with replay the generated batches that a peer keeps are saved") {
+  TinyRun run;
+  run.condition = GENERATE(Condition::kNone, Condition::kAcgan);
+  INFO("seed " << run.seed << ", " << name_of(kConditionNames, run.condition));
+  DiscriminatorSpec spec = run.discriminator();
+  spec.local_steps = 3;
+  spec.replay = true;
+  const auto server = make_server(run.generator());
+  const auto peer = make_peer(spec, 0);
+  CHECK(peer->history().empty());
+  for (std::uint64_t i = 1; i <= 4; ++i)
+    train_round(*server, {peer.get()}, 1, Round{i});
+  const auto state = peer->snapshot(true);
+  const auto history = peer->history();
+  REQUIRE(history.size() == (run.condition == Condition::kNone ? 1 : 2));
+  CHECK((history[0].blob.meta.dims ==
+         std::vector<std::uint64_t>{3, run.batch, 1, 4, 4}));
+
+  const auto resumed = make_peer(spec, 0);
+  const auto forgetful = make_peer(spec, 0);
+  for (const auto& other : {resumed.get(), forgetful.get()})
+    REQUIRE(other->load(state).ok());
+  REQUIRE(resumed->load_history(history).ok());
+  CHECK(same(resumed->history(), history));
+  const auto batch = server->generate(Round{5}).front();
+  for (const auto& each : {peer.get(), resumed.get(), forgetful.get()})
+    each->learn(Round{5}, batch.images, batch.labels);
+  CHECK(same(resumed->snapshot(true), peer->snapshot(true)));
+  CHECK_FALSE(same(forgetful->snapshot(true), peer->snapshot(true)));
+
+  const auto kept = resumed->history();
+  const auto refused = [&](std::vector<NamedBlob> bad) {
+    const auto loaded = resumed->load_history(bad);
+    REQUIRE_FALSE(loaded.ok());
+    CHECK(loaded.error().code == ExitCode::kCheckpoint);
+    CHECK(same(resumed->history(), kept));
+  };
+  refused(with_value(history, "replay.images", kNan));
+  auto bad = history;
+  bad[0].blob.meta.dims = {3 * run.batch, 1, 4, 4};
+  refused(bad);
+  bad = history;
+  bad[0].blob = float_blob({4, run.batch, 1, 4, 4},
+                           std::vector<float>(4 * run.batch * 16));
+  if (history.size() == 1) refused(bad);  // longer than L
+  if (history.size() == 2) {
+    refused({history[0]});
+    bad = history;
+    const std::vector<std::int32_t> labels(3 * run.batch, 3);  // 0, 1 and 2 are
+    bad[1].blob = copy_blob(bad[1].blob.meta, std::as_bytes(std::span(labels)));
+    refused(bad);
+  }
+  peer->initialise();
+  CHECK(peer->history().empty());
+  REQUIRE(resumed->load_history({}).ok());
+  CHECK(resumed->history().empty());
 }
 
 TEST_CASE("the running statistics advance once a round, and with it") {

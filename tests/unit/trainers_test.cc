@@ -1,6 +1,7 @@
 // The identities of MD-GAN: what its distributed arithmetic must equal.
 #include <torch/torch.h>
 
+#include <algorithm>
 #include <cmath>
 #include <stdexcept>
 
@@ -25,10 +26,9 @@ struct Sample {
   torch::Tensor images, labels;
 };
 
-// What peer `id` draws in `round`, written plainly.
-Sample draw_real(const TinyRun& run, std::uint32_t id, Round round) {
+// What a peer draws, written plainly.
+Sample draw_real(const TinyRun& run, Random& random) {
   const auto data = random_images(run.image, 20);
-  Random random(run.seed, Purpose::kRealSamples, id, round.value);
   const auto size = run.image.values();
   const std::int64_t b = run.batch;
   Sample sample{torch::empty({b, std::int64_t(size)}),
@@ -63,7 +63,8 @@ class PlainGan {
     d_adam_ = std::make_unique<FlatAdam>(run.adam, d_values);
   }
 
-  void train(Round round, std::uint32_t local_steps) {
+  // With `replay` of the last `local_steps` rounds, if there were as many.
+  void train(Round round, std::uint32_t local_steps, bool replay) {
     torch::Tensor z = torch::empty({run_.batch, 6});
     Random(run_.seed, Purpose::kLatents, 0, round.value)
         .fill_normal({z.data_ptr<float>(), run_.batch * std::size_t{6}});
@@ -72,12 +73,18 @@ class PlainGan {
     for (std::int64_t i = 0; i < y.numel(); ++i)
       y[i] = static_cast<std::int64_t>(random.below(run_.image.classes));
     const torch::Tensor generated = g_->forward(z, y);
-    const Sample real = draw_real(run_, 0, round);
+    generated_.push_back({generated.detach(), y});
+    Random real_samples(run_.seed, Purpose::kRealSamples, 0, round.value);
+    Sample real = draw_real(run_, real_samples);
 
     for (std::uint32_t step = 0; step < local_steps; ++step) {
+      const std::size_t age = replay ? local_steps - 1 - step : 0;
+      const std::size_t newest = generated_.size() - 1;
+      const Sample& fake = generated_[newest - std::min(age, newest)];
       const torch::Tensor loss =
-          discriminator_loss(real, generated.detach(), y);
+          discriminator_loss(real, fake.images, fake.labels);
       d_adam_->step(d_values, gradients_of(loss, {}, d_->parameters()));
+      if (replay) real = draw_real(run_, real_samples);
     }
     const DiscriminatorOutput out = d_->forward(generated, y);
     torch::Tensor loss = softplus(-out.logits).mean();
@@ -108,6 +115,7 @@ class PlainGan {
   std::shared_ptr<Generator> g_;
   std::shared_ptr<Discriminator> d_;
   std::unique_ptr<FlatAdam> g_adam_, d_adam_;
+  std::vector<Sample> generated_;  // of every round
 };
 
 // "generator.*" in the order of the snapshot, which is that of the parameters.
@@ -140,18 +148,20 @@ TEST_CASE("one peer and one batch are a single-process GAN, bit for bit") {
   if (exact) run.image = {1, 32, 32, 3};
   run.condition =
       GENERATE(Condition::kNone, Condition::kAcgan, Condition::kProjection);
-  const std::uint32_t local_steps = GENERATE(1U, 2U);
+  const auto [local_steps, replay] =
+      GENERATE(table<std::uint32_t, bool>({{1, false}, {2, false}, {3, true}}));
   INFO("seed " << run.seed << ", " << name_of(kConditionNames, run.condition)
-               << ", " << local_steps << " local steps");
+               << ", " << local_steps << " local steps, replay " << replay);
   torch::set_num_threads(1);
   PlainGan plain(run);
   const auto server = make_server(run.generator());
   DiscriminatorSpec spec = run.discriminator();
   spec.local_steps = local_steps;
+  spec.replay = replay;
   const auto peer = make_peer(spec, 0);
   REQUIRE(generator_weights(*server).equal(plain.g_values));
-  for (std::uint64_t i = 1; i <= (exact ? 2 : 20); ++i) {
-    plain.train(Round{i}, local_steps);
+  for (std::uint64_t i = 1; i <= (exact ? 4 : 20); ++i) {
+    plain.train(Round{i}, local_steps, replay);
     train_round(*server, {peer.get()}, 1, Round{i});
   }
   const auto d_values = to_tensor(peer->snapshot(false).parameters);
@@ -311,8 +321,9 @@ TEST_CASE("a discriminator learns from its loss and its penalties") {
   const auto d = copy_of(*peer, run);  // as it is before the step
   const GeneratedBatch batch = server->generate(Round{4}).front();
 
+  Random real_samples(run.seed, Purpose::kRealSamples, kPeer, 4);
   const torch::Tensor real =
-      draw_real(run, kPeer, Round{4}).images.requires_grad_(true);
+      draw_real(run, real_samples).images.requires_grad_(true);
   const torch::Tensor generated =
       to_tensor(batch.images).clone().requires_grad_(true);
   const torch::Tensor y_real = d->forward(real, {}).logits;
