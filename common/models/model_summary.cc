@@ -1,11 +1,14 @@
 #include "common/models/model_summary.h"
 
+#include <spdlog/fmt/fmt.h>
+
 #include <span>
 #include <string>
 
 #include "common/files/hash.h"
 #include "common/models/registry.h"
 #include "common/tensor/guard.h"
+#include "protocol/limits.h"
 
 namespace mdgan {
 namespace {
@@ -20,7 +23,22 @@ std::uint64_t values_of(const std::vector<torch::Tensor>& tensors) {
 
 }  // namespace
 
+Result<void> check_history(const DiscriminatorSpec& spec) {
+  const std::uint64_t batch =
+      std::uint64_t{spec.batch} * spec.image.values() * sizeof(float);
+  if (!spec.replay || spec.local_steps == 1 ||
+      batch <= protocol::kMaxTensorBytes / spec.local_steps)
+    return {};
+  return Error{
+      fmt::format("with replay a peer keeps local-steps = {} generated "
+                  "batches of {} bytes, more than {} in all: take "
+                  "fewer local steps, or a smaller batch",
+                  spec.local_steps, batch, protocol::kMaxTensorBytes),
+      ExitCode::kConfiguration};
+}
+
 Result<ModelSummary> summarise_model(const DiscriminatorSpec& spec) {
+  if (auto fits = check_history(spec); !fits) return fits.error();
   return guarded(
       "cannot make the model", ExitCode::kConfiguration,
       [&]() -> Result<ModelSummary> {

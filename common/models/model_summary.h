@@ -19,7 +19,12 @@ struct ModelSummary {
   std::uint64_t parameters = 0;        // values that travel
 };
 
-// Fails with kConfiguration like make_generator() and make_discriminator().
+// Fails with kConfiguration if the batches that `replay` has a peer keep are
+// more than one tensor may hold, kMaxTensorBytes: they are saved as one.
+Result<void> check_history(const DiscriminatorSpec& spec);
+
+// Fails with kConfiguration like check_history(), make_generator() and
+// make_discriminator().
 Result<ModelSummary> summarise_model(const DiscriminatorSpec& spec);
 
 }  // namespace mdgan

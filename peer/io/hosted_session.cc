@@ -119,7 +119,11 @@ std::optional<Error> HostedSession::prepare(PeerId peer,
   codecs_ = codecs;
   if (!trainer_ || spec_ != welcome.spec || trained_as_ != peer) {
     std::optional<DiscriminatorState> kept;
-    if (trainer_) kept = trainer_->snapshot(true);
+    std::vector<NamedBlob> history;
+    if (trainer_) {
+      kept = trainer_->snapshot(true);
+      history = trainer_->history();
+    }
     trainer_.reset();
     auto trainer =
         make_peer_trainer(welcome.spec, data_, peer_.shard, peer, device_);
@@ -129,7 +133,10 @@ std::optional<Error> HostedSession::prepare(PeerId peer,
     trained_as_ = peer;
     // Of another architecture it is of no use, and nobody will ask for it.
     if (kept && trainer_->validate(*kept)) (void)trainer_->load(*kept).ok();
+    trainer_->load_history(history);
   }
+  // What a copy of another's D will be trained on belongs to this run.
+  if (welcome.start == protocol::Start::kReceive) trainer_->load_history({});
   if (trainer_->schema() != welcome.schema ||
       trainer_->parameter_count() != welcome.parameters)
     return Error{"the server's discriminator '" + welcome.spec.model +
@@ -221,10 +228,9 @@ Result<void> HostedSession::restore(const RunId& run, Round round) {
                      " in " + folder(run).string() + " names no adam_steps",
                  ExitCode::kCheckpoint};
   state.adam_steps = meta["adam_steps"].get<std::uint64_t>();
-  if (auto fits = trainer_->validate(state); !fits) return fits;
-  if (auto loaded = trainer_->load_history(saved->tensors); !loaded)
-    return loaded;
-  return trainer_->load(state);
+  if (auto loaded = trainer_->load(state); !loaded) return loaded;
+  trainer_->load_history(saved->tensors);
+  return {};
 }
 
 }  // namespace mdgan

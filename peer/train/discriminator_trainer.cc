@@ -14,6 +14,7 @@
 #include "common/base/random.h"
 #include "common/files/hash.h"
 #include "common/models/initialise.h"
+#include "common/models/model_summary.h"
 #include "common/models/registry.h"
 #include "common/tensor/device.h"
 #include "common/tensor/flat_parameters.h"
@@ -69,7 +70,12 @@ constexpr const char* kHistoryLabels = "replay.labels";
 // A generated batch: images [b, c, h, w] float32, labels [b] int32 or empty.
 struct Generated {
   Blob images, labels;
+  Round round;  // 0 if it comes from a checkpoint
 };
+
+bool keeps_history(const DiscriminatorSpec& spec) {
+  return spec.replay && spec.local_steps > 1;
+}
 
 protocol::TensorMeta image_meta(const DiscriminatorSpec& spec) {
   return {
@@ -87,13 +93,12 @@ protocol::TensorMeta stacked(protocol::TensorMeta one, std::uint64_t n) {
   return one;
 }
 
-// The i-th of what is stacked, over the same bytes.
+// A copy of the i-th of what is stacked, so that it does not keep the others.
 Blob part_of(const Blob& all, std::uint64_t i) {
-  Blob one = all;
-  one.meta.dims.erase(one.meta.dims.begin());
+  protocol::TensorMeta meta = all.meta;
+  meta.dims.erase(meta.dims.begin());
   const std::size_t size = all.bytes.size() / all.meta.dims.front();
-  one.bytes = all.bytes.subspan(i * size, size);
-  return one;
+  return copy_blob(std::move(meta), all.bytes.subspan(i * size, size));
 }
 
 Blob find_blob(const std::vector<NamedBlob>& tensors, std::string_view name) {
@@ -221,6 +226,7 @@ Result<std::unique_ptr<DiscriminatorTrainer>> DiscriminatorTrainer::create(
   if (spec.batch == 0 || spec.local_steps == 0)
     return Error{"the batch size and the local steps must be at least 1",
                  ExitCode::kConfiguration};
+  if (auto fits = check_history(spec); !fits) return fits.error();
   const auto where = parse_device(device);
   if (!where) return where.error();
   if (auto fits = check_data(spec, *data, shard.size()); !fits)
@@ -258,15 +264,18 @@ double DiscriminatorTrainer::learn(Round round, const Blob& images,
     Random penalty(spec.seed, Purpose::kPenalty, impl.peer.value, round.value);
     Random real = impl.real_samples(round);
     double sum = 0;
-    if (!spec.replay) {
-      const auto [x, y] = impl.inputs(real, {images, labels});
+    if (!keeps_history(spec)) {
+      const auto [x, y] = impl.inputs(real, {images, labels, round});
       for (std::uint32_t step = 0; step < spec.local_steps; ++step)
         sum += impl.step->step(x, y, penalty);
     } else {
       auto& history = impl.history;
+      // A round that was lost on the way is done again.
+      while (!history.empty() && history.back().round >= round)
+        history.pop_back();
       if (history.size() == spec.local_steps) history.pop_front();
-      history.push_back({images, labels});
-      // Of the oldest there may be too few yet.
+      history.push_back({images, labels, round});
+      // At first there are fewer than steps: the oldest serves for several.
       const std::size_t missing = spec.local_steps - history.size();
       for (std::size_t step = 0; step < spec.local_steps; ++step) {
         const auto [x, y] =
@@ -286,7 +295,7 @@ double DiscriminatorTrainer::gradient(Round round, const Blob& images,
     const DiscriminatorSpec& spec = impl.d.spec;
     check_batch(spec, images, labels);
     Random real = impl.real_samples(round);
-    const auto [x, y] = impl.inputs(real, {images, labels});
+    const auto [x, y] = impl.inputs(real, {images, labels, round});
     Random random(spec.seed, Purpose::kPenalty, impl.peer.value, round.value);
     const torch::Tensor loss = discriminator_objective(impl.d, x, y, random);
     for (const torch::Tensor& part :
@@ -363,34 +372,22 @@ std::vector<NamedBlob> DiscriminatorTrainer::history() const {
   return tensors;
 }
 
-Result<void> DiscriminatorTrainer::load_history(
-    const std::vector<NamedBlob>& tensors) {
+void DiscriminatorTrainer::load_history(const std::vector<NamedBlob>& tensors) {
   const DiscriminatorSpec& spec = impl_->d.spec;
+  impl_->history.clear();
   const Blob images = find_blob(tensors, kHistoryImages);
   const Blob labels = find_blob(tensors, kHistoryLabels);
-  std::deque<Generated> batches;
-  if (!images.empty()) {
-    const std::uint64_t n = images.meta.dims.front();
-    const auto wrong = [&](std::string_view what) {
-      return Error{fmt::format("the history of generated batches {}", what),
-                   ExitCode::kCheckpoint};
-    };
-    if (images.meta != stacked(image_meta(spec), n) ||
-        (impl_->labels.defined() &&
-         labels.meta != stacked(label_meta(spec), n)))
-      return wrong("has other shapes than this run's batches");
-    if (n > spec.local_steps)
-      return wrong("is longer than the local steps of this run");
-    if (!is_finite(images)) return wrong("has values that are no numbers");
-    if (impl_->labels.defined() && !are_labels(spec, labels))
-      return wrong("has labels that this discriminator has not");
-    for (std::uint64_t i = 0; i < n; ++i)
-      batches.push_back({part_of(images, i), impl_->labels.defined()
-                                                 ? part_of(labels, i)
-                                                 : Blob{}});
-  }
-  impl_->history = std::move(batches);
-  return {};
+  if (!keeps_history(spec) || images.meta.dims.empty()) return;
+  const std::uint64_t n = images.meta.dims.front();
+  if (images.meta != stacked(image_meta(spec), n) || !is_finite(images)) return;
+  const bool conditional = impl_->labels.defined();
+  if (conditional && (labels.meta != stacked(label_meta(spec), n) ||
+                      !are_labels(spec, labels)))
+    return;
+  for (std::uint64_t i = n - std::min<std::uint64_t>(n, spec.local_steps);
+       i < n; ++i)
+    impl_->history.push_back(
+        {part_of(images, i), conditional ? part_of(labels, i) : Blob{}, {}});
 }
 
 std::uint64_t DiscriminatorTrainer::parameter_count() const {

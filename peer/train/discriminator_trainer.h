@@ -44,7 +44,7 @@ class DiscriminatorTrainer final : public PeerTrainer {
   Result<void> validate(const DiscriminatorState& state) const override;
   Result<void> load(const DiscriminatorState& state) override;
   std::vector<NamedBlob> history() const override;
-  Result<void> load_history(const std::vector<NamedBlob>& tensors) override;
+  void load_history(const std::vector<NamedBlob>& tensors) override;
   std::uint64_t parameter_count() const override;
   const std::array<std::byte, 32>& schema() const override;
 

@@ -87,9 +87,10 @@ class PeerTrainer {
   // float32 and, if conditional, "replay.labels" [n, b] int32; else nothing.
   virtual std::vector<NamedBlob> history() const = 0;
 
-  // Replaces that by what is among `tensors`, if nothing by nothing. Fails with
-  // kCheckpoint if it is not of this run; then unchanged.
-  virtual Result<void> load_history(const std::vector<NamedBlob>& tensors) = 0;
+  // Replaces that by what is among `tensors` and fits this run, the newest L of
+  // it; else by nothing: D matters more than what it is trained on for L
+  // rounds.
+  virtual void load_history(const std::vector<NamedBlob>& tensors) = 0;
 
   virtual std::uint64_t parameter_count() const = 0;  // P
   // SHA-256 over the schema text; PROTOCOL.md, "Schema".

@@ -27,8 +27,8 @@ class ReplicaTrainer : public PeerTrainer {
   Result<void> validate(const DiscriminatorState& state) const override;
   Result<void> load(const DiscriminatorState& state) override;
   std::vector<NamedBlob> history() const override { return d->history(); }
-  Result<void> load_history(const std::vector<NamedBlob>& tensors) override {
-    return d->load_history(tensors);
+  void load_history(const std::vector<NamedBlob>& tensors) override {
+    d->load_history(tensors);
   }
   std::uint64_t parameter_count() const override { return parameters_; }
   const std::array<std::byte, 32>& schema() const override { return schema_; }
