@@ -184,6 +184,9 @@ TEST_CASE("a run whose peer had not saved the last round goes on before it") {
                                         (t / "data").string(),
                                         "--algorithm",
                                         algorithm,
+                                        "--local-steps",
+                                        "2",
+                                        "--replay",
                                         "--checkpoint-every",
                                         "6"};
   auto whole =
