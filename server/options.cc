@@ -82,7 +82,7 @@ Result<void> resolve_algorithm(ServerOptions& o) {
   if (o.algorithm == Training::kFlGan && o.swap_epochs <= 0)
     return wrong("averages every swap-epochs, which must be above 0");
   if (o.algorithm == Training::kDataParallel && o.local_steps > 1)
-    return wrong("takes one step a round: leave out local-steps");
+    return wrong("takes one step a round: give --local-steps 1");
   return {};
 }
 

@@ -131,10 +131,10 @@ OptionGroup algorithm_group(ServerOptions& o) {
         "Steps of each discriminator a round (L).",
         {1, protocol::kMaxLocalSteps}},
        {"replay", &o.replay, "BOOL",
-        "Each of the L steps has a batch of its own: real images drawn anew, "
-        "and the generated ones of the last L rounds, which the peer keeps. "
-        "No more bytes are sent. Without it, as in the paper, all L steps are "
-        "on one batch. Nothing changes with L = 1."},
+        "Each of the L steps has new real images and another generated batch, "
+        "of the last L rounds: the peer keeps them, 2 GiB at most, and no more "
+        "bytes are sent. Without it, as in the paper, all L steps are on one "
+        "batch. Has no effect with local-steps = 1."},
        {"aggregate", one_of(&o.aggregation.rule, kAggregationNames), "NAME",
         "How the answers of the peers that saw the same batch become one. mean "
         "is the paper's; shard-size: by the images a peer has; by how real a "

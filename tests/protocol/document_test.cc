@@ -136,6 +136,8 @@ TEST_CASE("PROTOCOL.md lists the limits of the code") {
       {"bytes of a tensor", kMaxTensorBytes},
       {"images of a batch", kMaxBatch},
       {"local steps", kMaxLocalSteps},
+      {"bytes of the generated images kept for `replay`, 4 L b c h w",
+       kMaxTensorBytes},
       {"image height and width", kMaxImageSide},
       {"image channels", kMaxChannels},
       {"classes", kMaxClasses},
