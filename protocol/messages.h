@@ -83,8 +83,8 @@ enum class Start : std::uint8_t {
 // server -> peer. The envelope carries the PeerId.
 struct Welcome {
   std::uint32_t session = 0;
-  DiscriminatorSpec
-      spec;  // its algorithm and generator: since 1.2; replay: 1.3
+  // Its algorithm and generator: since 1.2; replay: since 1.3.
+  DiscriminatorSpec spec;
   // SHA-256 of the discriminator's schema; see PROTOCOL.md, "Schema".
   std::array<std::byte, 32> schema{};
   std::uint64_t parameters = 0;
