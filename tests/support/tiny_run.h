@@ -147,4 +147,16 @@ inline Blob float_blob(std::vector<std::uint64_t> dims,
   return copy_blob(meta, std::as_bytes(std::span(values)));
 }
 
+// The state with the first value of its tensor `name` replaced.
+inline std::vector<NamedBlob> with_value(std::vector<NamedBlob> state,
+                                         const std::string& name, float value) {
+  for (NamedBlob& item : state) {
+    if (item.name != name) continue;
+    auto values = floats(item.blob);
+    values.front() = value;
+    item.blob = float_blob(item.blob.meta.dims, values);
+  }
+  return state;
+}
+
 }  // namespace mdgan::tests

@@ -3,7 +3,6 @@
 #include <cmath>
 #include <cstdint>
 #include <limits>
-#include <span>
 
 #include "common/models/model_summary.h"
 #include "common/train/sampler.h"
@@ -21,18 +20,6 @@ std::vector<Contribution> constant_feedback(const TinyRun& run, float value) {
   return {{PeerId{0}, 0,
            float_blob({run.batch, image.channels, image.height, image.width},
                       std::vector<float>(run.batch * image.values(), value))}};
-}
-
-// The state with the first value of its tensor `name` replaced.
-std::vector<NamedBlob> with_value(std::vector<NamedBlob> state,
-                                  const std::string& name, float value) {
-  for (NamedBlob& item : state) {
-    if (item.name != name) continue;
-    auto values = floats(item.blob);
-    values.front() = value;
-    item.blob = float_blob(item.blob.meta.dims, values);
-  }
-  return state;
 }
 
 Blob with_value(const Blob& blob, float value) {
@@ -79,93 +66,6 @@ TEST_CASE("a resumed run continues bit for bit") {
   CHECK(same(resumed->snapshot(), server->snapshot()));
   CHECK(same(resumed_a->snapshot(true), a->snapshot(true)));
   CHECK(same(resumed_b->snapshot(true), b->snapshot(true)));
-}
-
-TEST_CASE("with replay the generated batches that a peer keeps are saved") {
-  TinyRun run;
-  run.condition = GENERATE(Condition::kNone, Condition::kAcgan);
-  INFO("seed " << run.seed << ", " << name_of(kConditionNames, run.condition));
-  DiscriminatorSpec spec = run.discriminator();
-  spec.local_steps = 3;
-  spec.replay = true;
-  const auto server = make_server(run.generator());
-  const auto peer = make_peer(spec, 0);
-  CHECK(peer->history().empty());
-  for (std::uint64_t i = 1; i <= 4; ++i)
-    train_round(*server, {peer.get()}, 1, Round{i});
-  const auto state = peer->snapshot(true);
-  const auto history = peer->history();
-  REQUIRE(history.size() == (run.condition == Condition::kNone ? 1 : 2));
-  CHECK((history[0].blob.meta.dims ==
-         std::vector<std::uint64_t>{3, run.batch, 1, 4, 4}));
-
-  const auto resumed = make_peer(spec, 0);
-  const auto forgetful = make_peer(spec, 0);
-  for (const auto& other : {resumed.get(), forgetful.get()})
-    REQUIRE(other->load(state).ok());
-  resumed->load_history(history);
-  CHECK(same(resumed->history(), history));
-  const auto batch = server->generate(Round{5}).front();
-  const auto learn = [&](DiscriminatorTrainer& trainer) {
-    trainer.learn(Round{5}, batch.images, batch.labels);
-  };
-  for (const auto& each : {peer.get(), resumed.get(), forgetful.get()})
-    learn(*each);
-  CHECK(same(resumed->snapshot(true), peer->snapshot(true)));
-  CHECK_FALSE(same(forgetful->snapshot(true), peer->snapshot(true)));
-  // A round that is done again is not there twice.
-  const auto after = peer->history();
-  learn(*peer);
-  CHECK(same(peer->history(), after));
-  peer->initialise();
-  CHECK(peer->history().empty());
-}
-
-TEST_CASE("of a history a peer takes what fits its run") {
-  TinyRun run;
-  run.condition = Condition::kAcgan;
-  INFO("seed " << run.seed);
-  DiscriminatorSpec spec = run.discriminator();
-  spec.local_steps = 3;
-  spec.replay = true;
-  const auto server = make_server(run.generator());
-  const auto peer = make_peer(spec, 0);
-  for (std::uint64_t i = 1; i <= 3; ++i)
-    train_round(*server, {peer.get()}, 1, Round{i});
-  const auto history = peer->history();
-  const auto taken = [&](const std::vector<NamedBlob>& tensors) {
-    const auto other = make_peer(spec, 0);
-    other->load_history(history);
-    other->load_history(tensors);
-    return other->history();
-  };
-  CHECK(same(taken(history), history));
-  CHECK(taken({}).empty());
-  CHECK(taken(with_value(history, "replay.images", kNan)).empty());
-  CHECK(taken({history[0]}).empty());  // no labels
-  auto bad = history;
-  bad[0].blob.meta.dims = {};
-  CHECK(taken(bad).empty());
-  bad = history;
-  const std::vector<std::int32_t> labels(3 * run.batch, 3);  // 0, 1, 2 are
-  bad[1].blob = copy_blob(bad[1].blob.meta, std::as_bytes(std::span(labels)));
-  CHECK(taken(bad).empty());
-  // Resumed with other flags.
-  spec.local_steps = 2;
-  const auto newest = taken(history);
-  REQUIRE(newest.size() == 2);
-  CHECK(newest[0].blob.meta.dims[0] == 2);
-  const auto all = floats(history[0].blob), last = floats(newest[0].blob);
-  CHECK(std::equal(last.begin(), last.end(),
-                   all.begin() + run.batch * std::int64_t{16}, all.end()));
-  spec.local_steps = 1;
-  CHECK(taken(history).empty());
-  spec.local_steps = 3;
-  spec.replay = false;
-  CHECK(taken(history).empty());
-  spec.replay = true;
-  spec.batch = 2;
-  CHECK(taken(history).empty());
 }
 
 TEST_CASE("the running statistics advance once a round, and with it") {
