@@ -1,4 +1,6 @@
 // How good a generator is, measured beside training and afterwards.
+#include <csignal>
+#include <cstdint>
 #include <cstdlib>
 #include <filesystem>
 #include <nlohmann/json.hpp>
@@ -114,6 +116,45 @@ TEST_CASE("a run is evaluated on the way, and alike afterwards") {
   CHECK(resumed["fid"].contains("12"));
   CHECK_FALSE(resumed["fid"].contains("10"));
   CHECK((resumed["fid"]["8"] == during["fid"]["8"]));
+}
+
+TEST_CASE("Ctrl-C while evaluations wait loses neither the run nor a metric") {
+  const SmallRun t;
+  const auto train = [&](std::vector<std::string> more) {
+    const std::vector<std::string> common{
+        "--data", (t / "data").string(), "--local-peers",
+        "2",      "--evaluate-cache",    (t / "cache").string()};
+    more.insert(more.end(), common.begin(), common.end());
+    return t.server("a", more);
+  };
+  // Every round is to be measured, which takes longer than a round.
+  auto server = train({"--rounds", "100000", "--evaluate-every", "1",
+                       "--evaluate-samples", "500"});
+  REQUIRE(eventually([&] {
+    return fs::exists(t / "a/metric-fid500.jsonl") &&
+           !lines_of(t / "a/metric-fid500.jsonl").empty();
+  }));
+  server.signal(SIGINT);
+  const auto code = server.wait();
+  INFO(server.output());
+  REQUIRE(code == 0);
+  // Training waited for an evaluation, which was left out.
+  CHECK(t.log("a").find("cannot evaluate: the run ends") != std::string::npos);
+  const auto stopped = t.round("a");
+  for (const std::string metric : {"fid", "kid", "is", "pr", "classes"}) {
+    INFO(metric);
+    const auto lines = lines_of(t / "a" / ("metric-" + metric + "500.jsonl"));
+    REQUIRE_FALSE(lines.empty());
+    CHECK(lines.back()["round"].get<std::uint64_t>() <= stopped);
+  }
+
+  auto resumed = train({"--resume", (t / "a").string(), "--rounds",
+                        std::to_string(stopped + 2)});
+  const auto end = resumed.wait();
+  INFO(resumed.output());
+  REQUIRE(end == 0);
+  const auto lines = lines_of(t / "a/metric-fid500.jsonl");
+  CHECK(lines.back()["round"] == stopped + 2);
 }
 
 TEST_CASE("the classifier learns MNIST") {

@@ -2,9 +2,16 @@
 // left out where they do not fit.
 #include <algorithm>
 #include <cstdint>
+#include <filesystem>
 #include <limits>
 #include <span>
+#include <string>
 
+#include "common/base/worker_pool.h"
+#include "common/files/checkpoint_store.h"
+#include "common/files/hash.h"
+#include "peer/io/hosted_session.h"
+#include "tests/support/temporary_directory.h"
 #include "tests/support/tiny_run.h"
 
 namespace mdgan {
@@ -98,6 +105,44 @@ TEST_CASE("of a history a peer takes what fits its run") {
   spec.replay = true;
   spec.batch = 2;
   CHECK(taken(history).empty());
+}
+
+TEST_CASE("generated batches stay with the run they were made in") {
+  const TinyRun run;
+  INFO("seed " << run.seed);
+  protocol::Welcome welcome;
+  welcome.spec = run.discriminator();
+  welcome.spec.local_steps = 3;
+  welcome.spec.replay = true;
+  welcome.schema = make_peer(welcome.spec, 0)->schema();
+  welcome.parameters = make_peer(welcome.spec, 0)->parameter_count();
+  const auto batch = make_server(run.generator())->generate(Round{1}).front();
+
+  const TemporaryDirectory directory;
+  WorkerPool pool(1, [] {});
+  HostedSession session(
+      pool, pool,
+      {.name = "peer", .shard = first_indices(20), .state = directory.path()},
+      random_images(run.image, 20), "cpu", 0);
+  const auto saved_after_joining_as = [&](protocol::Start start) {
+    welcome.start = start;
+    REQUIRE_FALSE(session.prepare(PeerId{0}, welcome, {}));
+    if (start == protocol::Start::kFresh) {
+      session.initialise();
+      session.learn(Round{1}, 1, {batch.images, batch.labels});
+    }
+    REQUIRE(session.copy_to_save(RunId{}, Round{1})().ok());
+    const auto saved = CheckpointStore(directory.path() / to_hex(RunId{}), 1, 0)
+                           .load(Round{1});
+    REQUIRE(saved.ok());
+    return std::ranges::count(saved->tensors, std::string("replay.images"),
+                              &NamedBlob::name);
+  };
+  CHECK(saved_after_joining_as(protocol::Start::kFresh) == 1);
+  // It comes back without having been away for long.
+  CHECK(saved_after_joining_as(protocol::Start::kKeep) == 1);
+  // A copy of another peer's discriminator is on its way.
+  CHECK(saved_after_joining_as(protocol::Start::kReceive) == 0);
 }
 
 }  // namespace mdgan
