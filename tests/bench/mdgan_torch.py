@@ -164,6 +164,47 @@ def made(model, a):
     return model.apply(dcgan_weights) if a.model == "dcgan" else model
 
 
+# --- how much there is to compute ----------------------------------------------
+
+def multiplications(model, x):
+    """Of its layers, first to last, for one of the samples x."""
+    found = []
+
+    def count(layer, given, y):
+        # An output of a layer, or an input of a transposed convolution, meets
+        # as many weights as there are in weight[0].
+        each = given[0] if isinstance(layer, nn.ConvTranspose2d) else y
+        found.append(each[0].numel() * layer.weight[0].numel())
+    for layer in model.modules():
+        if hasattr(layer, "weight") and not isinstance(layer, nn.BatchNorm2d):
+            layer.register_forward_hook(count)
+    with torch.no_grad():
+        model(x)
+    return found
+
+
+def work(a, n, shape):
+    """The floating point operations of a round, and the bytes it must move.
+
+    A layer is multiplied with its input, its gradient with the input, and (but
+    for the first layer) its gradient with the weights. In D's step that is for
+    2 b images, in the generator's for k b. The feedback takes b images, and
+    nothing by the weights. What moves is each weight with its two moments, read
+    and written once.
+    """
+    make_g, make_d, _ = MODELS[a.model]
+    g, d = make_g(shape, a.latent), make_d(shape)
+    of_g = multiplications(g, torch.zeros(2, a.latent))
+    of_d = multiplications(d, torch.zeros(2, *shape))
+    step = 2 * a.batch * (3 * sum(of_d) - of_d[0])
+    feedback = a.batch * 2 * sum(of_d)
+    generator = a.k * a.batch * (3 * sum(of_g) - of_g[0])
+    weights = [sum(w.numel() for w in m.parameters()) for m in (d, g)]
+    return {"operations": 2 * (n * (a.local_steps * step + feedback)
+                               + generator),
+            "bytes": 2 * 3 * 4 * (n * weights[0] + weights[1])}
+
+
 # --- training -----------------------------------------------------------------
 
 def adam(model, a):
@@ -245,6 +286,7 @@ def server(a, n, shape):
                       "median_round_s": steady[len(steady) // 2],
                       "rounds_per_s": len(steady) / sum(steady),
                       "cpu_s_per_round": cpu.total() / len(steady),
+                      **work(a, n, shape),
                       "torch": torch.__version__}), flush=True)
 
 

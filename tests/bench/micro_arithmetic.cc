@@ -1,17 +1,21 @@
 // The parts of a round's arithmetic: what a peer computes, what the server
-// computes, and one step of Adam by itself. b = 10, k = 2.
+// computes, and one step of Adam by itself. b = 10, k = 2. And what the
+// processor can do at most.
 
 #include <benchmark/benchmark.h>
+#include <torch/torch.h>
 
 #include <cstdint>
 #include <memory>
 #include <numeric>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
 #include "common/base/random.h"
 #include "common/data/dataset.h"
+#include "common/tensor/device.h"
 #include "common/tensor/flat_adam_kernel.h"
 #include "common/tensor/precision.h"
 #include "common/train/generator_trainer.h"
@@ -131,6 +135,38 @@ void adam(benchmark::State& state, bool with_average) {
                           static_cast<std::int64_t>(kParameters * 4));
 }
 
+// All cores together for as long as it lives; then one again, like the others.
+class AllCores {
+ public:
+  AllCores() {
+    set_compute_threads(static_cast<int>(std::thread::hardware_concurrency()));
+  }
+  ~AllCores() { set_compute_threads(1); }
+  AllCores(const AllCores&) = delete;
+  AllCores& operator=(const AllCores&) = delete;
+};
+
+// A large product, whose matrices are used from the caches.
+void multiply(benchmark::State& state) {
+  const AllCores all;
+  constexpr std::int64_t kSide = 2048;
+  const torch::Tensor a = torch::rand({kSide, kSide});
+  const torch::Tensor b = torch::rand({kSide, kSide});
+  torch::Tensor product = torch::empty({kSide, kSide});
+  for (auto _ : state) at::mm_out(product, a, b);
+  state.SetItemsProcessed(state.iterations() * 2 * kSide * kSide * kSide);
+}
+
+// Reading and writing again as much as ten MLP discriminators and their
+// moments.
+void read_and_write(benchmark::State& state) {
+  const AllCores all;
+  torch::Tensor values = torch::ones({std::int64_t{kPeers} * 3 * 665'089});
+  for (auto _ : state) values.mul_(0.999);
+  state.SetBytesProcessed(state.iterations() * 2 *
+                          static_cast<std::int64_t>(values.nbytes()));
+}
+
 const bool kRegistered = [] {
   using Function = void (*)(benchmark::State&, const Subject&);
   const std::pair<std::string, Function> parts[]{{"generate", generate},
@@ -152,6 +188,8 @@ const bool kRegistered = [] {
         average ? "adam/mlp-with-average" : "adam/mlp",
         [average](benchmark::State& state) { adam(state, average); })
         ->Unit(benchmark::kMicrosecond);
+  benchmark::RegisterBenchmark("limit/multiply", multiply)->UseRealTime();
+  benchmark::RegisterBenchmark("limit/memory", read_and_write)->UseRealTime();
   return true;
 }();
 

@@ -66,6 +66,9 @@ class Run:
     received: float = 0
     server_rss: int = 0  # bytes
     peers_rss: int = 0  # of all peer processes together
+    # what only the yardstick tells, of a round
+    operations: int = 0  # floating point
+    moved: int = 0  # bytes of weights and moments, at the least
 
 
 class Failed(Exception):
@@ -297,7 +300,8 @@ def torch(s):
     python = "/usr/bin/python3" if os.path.exists("/usr/bin/python3") \
         else sys.executable
     result = printed(s, python, YARDSTICK, *flags_of(s))
-    return Run(result["rounds_per_s"], result["cpu_s_per_round"])
+    return Run(result["rounds_per_s"], result["cpu_s_per_round"],
+               operations=result["operations"], moved=result["bytes"])
 
 
 def no_sockets(s):

@@ -35,6 +35,7 @@ class Suite:
         self.data, self.core, self.repeats = data, core, repeats
         self.rows = []  # of the table: what, value, aim, note
         self.results = {}
+        self.limits = None  # see processor()
 
     def row(self, what, value, aim="", note=""):
         self.rows.append((what, value, aim, note))
@@ -52,12 +53,53 @@ class Suite:
                  f"{r['min']:.2f} to {r['max']:.2f}; {rates[a]:.1f} "
                  f"and {rates[b]:.1f} rounds/s")
 
+    def micro_benchmarks(self, pattern, file):
+        """What bench_micro measures under such names."""
+        with runs.temporary_folder() as folder, runs.Processes(
+                folder, runs.Setting().environment) as processes:
+            process, log = processes.start(
+                "micro", runs.BIN / "bench_micro", "--benchmark_min_time=0.1",
+                f"--benchmark_filter={pattern}", f"--benchmark_out={file}",
+                "--benchmark_out_format=json")
+            if process.wait(runs.DEADLINE_S) != 0:
+                raise runs.Failed(log.read_text()[-2000:])
+            print(log.read_text())
+        return {b["name"]: b
+                for b in json.loads(file.read_text())["benchmarks"]
+                if not b.get("error_occurred")}
+
+    def processor(self):
+        """Operations and bytes a second that all cores do at most."""
+        if not self.limits:
+            with runs.temporary_folder() as folder:
+                found = self.micro_benchmarks("^limit/", folder / "limits.json")
+            self.limits = (
+                found["limit/multiply/real_time"]["items_per_second"],
+                found["limit/memory/real_time"]["bytes_per_second"])
+        return self.limits
+
+    def limit(self, result):
+        """How many times PyTorch's speed the processor allows at most."""
+        rate = result["rounds_per_s"]["torch"]
+        run = result["runs"]["torch"][-1]
+        operations, bytes_ = self.processor()
+        compute = run["operations"] / operations
+        memory = run["moved"] / bytes_
+        self.row("  at most, on this processor",
+                 f"{1 / max(compute, memory) / rate:.2f} x", "",
+                 f"{1 / (compute + memory) / rate:.2f} without overlap; "
+                 f"{run['operations'] / 1e9:.1f} GFLOP take "
+                 f"{compute * 1e3:.1f} ms, {run['moved'] / 1e6:.0f} MB "
+                 f"{memory * 1e3:.1f} ms")
+        result["limit"] = {"compute_s": compute, "memory_s": memory}
+
     # --- the benchmarks: each returns what goes into the JSON -----------------
 
     def torch(self):
         """rounds/s against PyTorch, both as they come out of the box"""
         result = self.compare(["tcp", "torch"], rounds=120)
         self.ratio("MLP against PyTorch", result, "tcp / torch", ">= 6")
+        self.limit(result)
         return result
 
     def torch_tuned(self):
@@ -79,6 +121,7 @@ class Suite:
         result = self.compare(["tcp", "torch"], model, self.core, repeats=2,
                               rounds=30, warm_up=5, swap=0)
         self.ratio(what, result, "tcp / torch", ">= 1.5")
+        self.limit(result)
         return result
 
     def no_sockets(self):
@@ -128,18 +171,10 @@ class Suite:
 
     def micro(self):
         """parts of the arithmetic and of the wire, one by one"""
-        file = runs.ROOT / "build/release/bench_micro.json"
-        with runs.temporary_folder() as folder, runs.Processes(
-                folder, runs.Setting().environment) as processes:
-            process, log = processes.start(
-                "micro", runs.BIN / "bench_micro", "--benchmark_min_time=0.1",
-                f"--benchmark_out={file}", "--benchmark_out_format=json")
-            if process.wait(runs.DEADLINE_S) != 0:
-                raise runs.Failed(log.read_text()[-2000:])
-            print(log.read_text())
-        found = {b["name"]: {"real_us": b["real_time"], "cpu_us": b["cpu_time"]}
-                 for b in json.loads(file.read_text())["benchmarks"]
-                 if not b.get("error_occurred")}
+        measured = self.micro_benchmarks(
+            "-^limit/", runs.ROOT / "build/release/bench_micro.json")
+        found = {name: {"real_us": b["real_time"], "cpu_us": b["cpu_time"]}
+                 for name, b in measured.items()}
 
         # A round of one peer, without what lies between it and the server.
         def round_us(model):
