@@ -3,7 +3,8 @@
 dirac         images of one value, 0 in the mean: what the Dirac-GAN of
               Mescheder, Geiger and Nowozin (2018) learns
 gaussians-8   images of two values, points in the plane: eight modes on a
-gaussians-25  circle, or 25 on a square; the label is the mode
+gaussians-25  circle, or 25 on a square; the label is the mode's last digit, for
+              an IDX file has ten classes
 """
 import math
 import pathlib
@@ -55,7 +56,7 @@ def gaussians(name):
     pixels, classes = bytearray(), bytearray()
     for i in range(COUNT):
         mode = i % len(centres)
-        classes.append(mode)
+        classes.append(mode % 10)
         pixels.extend(to_byte(draw.gauss(c, DEVIATION))
                       for c in centres[mode])
     return bytes(pixels), bytes(classes)

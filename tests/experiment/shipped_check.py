@@ -1,7 +1,9 @@
-"""Lets mdgan-server read the options of every arm of configs/experiments.
+"""Lets mdgan-server read the options of every arm of configs/experiments, and
+do a round on each data set that mdgan-experiment makes up.
 
   shipped_check.py FOLDER_OF_MDGAN_SERVER
 """
+import dataclasses
 import pathlib
 import sys
 import tempfile
@@ -9,23 +11,40 @@ import tempfile
 import support
 import definition
 import jobs
+import toys
+
+
+def does_a_round(experiment, arm, folder, programs):
+    """What the server says; empty if all went well."""
+    one = dataclasses.replace(experiment, rounds=1)
+    data = toys.make(arm.data, folder / "data" / arm.data)
+    job = jobs.make(one, arm, 1, folder / arm.data, data, programs)
+    job.start()
+    return "" if job.server.wait() == 0 else job.log.read_text()
 
 
 def main(programs):
-    faults = 0
-    with tempfile.TemporaryDirectory() as folder:
+    faults = []
+    tried = set()
+    with tempfile.TemporaryDirectory() as name:
+        folder = pathlib.Path(name)
         files = (support.ROOT / "configs/experiments").glob("*.ini")
         for file in sorted(files):
             experiment = definition.read(file)
             for arm in experiment.arms:
-                job = jobs.make(experiment, arm, 1, folder,
-                                pathlib.Path(folder), programs)
+                job = jobs.make(experiment, arm, 1, folder, folder, programs)
                 try:
                     jobs.check(job)
                 except definition.Refused as refused:
-                    print(refused)
-                    faults += 1
-    return 1 if faults else 0
+                    faults.append(str(refused))
+                if arm.data in {*toys.MADE} - tried:
+                    tried.add(arm.data)
+                    faults.append(does_a_round(experiment, arm, folder,
+                                               programs))
+    if tried != {*toys.MADE}:
+        faults.append(f"no experiment has one of {toys.MADE}")
+    print("\n".join(filter(None, faults)))
+    return 1 if any(faults) else 0
 
 
 if __name__ == "__main__":
