@@ -98,10 +98,12 @@ class Job:
 
     def command(self):
         server = str(self.programs / "mdgan-server")
+        # The data may have been moved since the run began.
+        data = ["--data", str(self.data)]
         if self.trained():
-            return [server, "evaluate", "--run", str(self.folder)]
+            return [server, "evaluate", "--run", str(self.folder), *data]
         if self.resumable():
-            return [server, "train", "--resume", str(self.folder)]
+            return [server, "train", "--resume", str(self.folder), *data]
         return [server, "train", *self.flags()]
 
     # --- life ---

@@ -316,7 +316,7 @@ def settings(found):
 def origin(found):
     return section(
         "Where it comes from",
-        paragraph(machine_line(found.record["machine"]), ""),
+        *(paragraph(machine_line(m), "") for m in found.record["machines"]),
         paragraph("The same again:"),
         f"<pre>{escape(found.record['command'])}</pre>",
         paragraph("Every number of this page is in report.json beside it."))

@@ -38,7 +38,7 @@ def made(experiment, machine, folders, at_once=1):
             "data_hash": fingerprint(folders[arm.data]),
             "config": arm.config.name if arm.config else "",
             "lose_peers": arm.lose_peers} for arm in experiment.arms},
-        "machine": machine, "at_once": at_once}
+        "machines": [machine], "at_once": at_once}
 
 
 def load(out):
@@ -79,6 +79,8 @@ def agreed(before, now, out):
     return {**now, "configs": {**before["configs"], **now["configs"]},
             "arms": {**before["arms"], **now["arms"]},
             "seeds": sorted({*before["seeds"], *now["seeds"]}),
+            "machines": before["machines"] + [
+                m for m in now["machines"] if m not in before["machines"]],
             "at_once": max(before["at_once"], now["at_once"])}
 
 

@@ -80,9 +80,15 @@ class Results:
                      and (last := max(run.evaluations)) < run.rounds]
             if early:
                 told.append(f"{self.label(name)}: {', '.join(early)}")
+            for run in runs:
+                told += [f"{self.label(name)}: seed {run.seed} {what}"
+                         for what in self.not_told_of(run)]
         if self.record["at_once"] > 1:
             told.append(f"up to {self.record['at_once']} runs shared the "
                         "machine, so their seconds compare only roughly")
+        if len(self.record["machines"]) > 1:
+            told.append("the runs were made on several machines, or with "
+                        "several versions, so their seconds do not compare")
         features = sorted({run.features for runs in self.arms.values()
                            for run in runs if run.features})
         if len(features) > 1:
@@ -90,6 +96,19 @@ class Results:
                         "their figures cannot be compared: "
                         + "; ".join(features))
         return told
+
+    def not_told_of(self, run):
+        """Evaluations that the curves lack, in words."""
+        every = self.record["evaluate_every"]
+        gaps = [r for r in range(every, run.rounds, every)
+                if not any(r <= judged < r + every
+                           for judged in run.evaluations)] if every else []
+        if gaps and run.evaluations:
+            yield ("was not judged at round "
+                   + ", ".join(f"{r:,}" for r in gaps))
+        if run.others:
+            yield ("was also judged otherwise, which is left out: "
+                   + "; ".join(run.others))
 
     def columns(self):
         """The measures that some arm has."""
@@ -114,7 +133,7 @@ def numbers(found):
     """Every number of the report."""
     return {
         **{k: found.record[k] for k in (
-            "name", "title", "question", "rounds", "seeds", "machine",
+            "name", "title", "question", "rounds", "seeds", "machines",
             "command")},
         "warnings": found.missing(),
         "arms": {name: {
@@ -156,7 +175,9 @@ def markdown(found):
             lines.append(f"| {found.label(name)} | " + " | ".join(cells)
                          + " |")
     lines += [""] + [f"Note: {text}" for text in found.missing()]
-    lines += [f"Machine: {wording.machine_line(found.record['machine'])}", "",
+    lines += [f"Machine: {wording.machine_line(m)}"
+              for m in found.record["machines"]]
+    lines += ["",
               f"    {found.record['command']}", ""]
     return "\n".join(lines)
 

@@ -7,7 +7,6 @@ import dataclasses
 import json
 import math
 import pathlib
-import re
 import statistics
 
 FID = "frechet_inception_distance"
@@ -45,6 +44,7 @@ class Run:
     evaluations: dict = dataclasses.field(default_factory=dict)
     features: str = ""
     samples: int = 0
+    others: list = dataclasses.field(default_factory=list)  # kinds left out
     swaps_told: bool = False  # older servers do not
     lost: list = dataclasses.field(default_factory=list)  # rounds
 
@@ -102,14 +102,6 @@ def ascending(records):
     return kept
 
 
-def samples_in(name):
-    """The n of "fid10k" or "fid500"."""
-    found = re.search(r"(\d+)(k?)$", name)
-    if not found:
-        return 0
-    return int(found[1]) * (1000 if found[2] else 1)
-
-
 def read_run(arm, seed, folder):
     run = Run(arm, seed, pathlib.Path(folder))
     before = (0, 0.0, 0, 0)
@@ -125,22 +117,37 @@ def read_run(arm, seed, folder):
                            tick.get("g_loss")))
         run.swaps_told |= "bytes_swapped" in tick
     run.rounds = before[0]
-    # The largest number of samples is read last and so is what counts.
-    files = sorted(run.folder.glob("metric-*.jsonl"),
-                   key=lambda f: (samples_in(f.stem), f.name))
-    for file in files:
-        for record in ascending(lines(file)):
-            values = run.evaluations.setdefault(record["round"], {})
-            values.update({k: v for k, v in record["results"].items()
-                           if v is not None})
-            run.samples = record.get("samples", run.samples)
-            run.features = record.get("features", run.features)
+    read_evaluations(run)
     for values in run.evaluations.values():
         if "class_histogram" in values:
             values["classes_present"] = sum(
                 share >= PRESENT for share in values["class_histogram"])
     run.lost = [r["round"] for r in lines(run.folder / "lost.jsonl")]
     return run
+
+
+def read_evaluations(run):
+    """Those of one kind: figures of other features, or of fewer samples, do
+    not belong on one curve."""
+    kinds = {}
+    for file in sorted(run.folder.glob("metric-*.jsonl")):
+        for record in lines(file):
+            kind = record.get("samples", 0), record.get("features", "")
+            kinds.setdefault(kind, []).append(record)
+    if not kinds:
+        return
+
+    # As most rounds were judged; of several, with the most samples.
+    def worth(kind):
+        return len({record["round"] for record in kinds[kind]}), kind[0]
+    chosen = max(kinds, key=worth)
+    run.samples, run.features = chosen
+    run.others = [f"{samples:,} samples, {features}"
+                  for samples, features in sorted(kinds) if
+                  (samples, features) != chosen]
+    for record in kinds[chosen]:
+        run.evaluations.setdefault(record["round"], {}).update(
+            {k: v for k, v in record["results"].items() if v is not None})
 
 
 def spread(values):

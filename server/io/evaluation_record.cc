@@ -48,10 +48,14 @@ std::vector<std::pair<std::string, Json>> results_of(
   return results;
 }
 
-// Puts the line among those of the file, by rounds.
-Result<void> put_line(const fs::path& file, std::uint64_t round,
-                      const std::string& line) {
-  std::map<std::uint64_t, std::string> lines;
+// Puts the line among those of the file, by rounds. It takes the place of one
+// of the same round and features: other features are another measure.
+Result<void> put_line(const fs::path& file, const Json& line) {
+  const auto key = [](const auto& json) {
+    return std::pair(json["round"].template get<std::uint64_t>(),
+                     json.value("features", std::string()));
+  };
+  std::map<std::pair<std::uint64_t, std::string>, std::string> lines;
   std::error_code ignored;  // what cannot be seen is not there
   if (fs::exists(file, ignored)) {
     const auto bytes = read_file(file, ExitCode::kCheckpoint);
@@ -65,11 +69,12 @@ Result<void> put_line(const fs::path& file, std::uint64_t round,
       begin = end + 1;
       const auto json = nlohmann::json::parse(old, nullptr, false);
       if (json.is_object() && json.contains("round") &&
-          json["round"].is_number_unsigned())
-        lines[json["round"].get<std::uint64_t>()] = old;
+          json["round"].is_number_unsigned() &&
+          json.value("features", nlohmann::json()).is_string())
+        lines[key(json)] = old;
     }
   }
-  lines[round] = line;
+  lines[key(line)] = line.dump();
   std::string text;
   for (const auto& [at, one] : lines) text += one + "\n";
   return atomic_write(file, std::string_view(text));
@@ -106,8 +111,7 @@ Result<void> keep_evaluation(const fs::path& run,
                     {"features", record.features},
                     {"seconds", record.seconds.total()}};
     const fs::path file = run / fmt::format("{}{}{}", kPrefix, name, kSuffix);
-    if (const auto put = put_line(file, record.round, line.dump()); !put)
-      return put;
+    if (const auto put = put_line(file, line); !put) return put;
   }
   return {};
 }

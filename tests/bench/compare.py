@@ -108,7 +108,12 @@ def arguments():
                    help="more flags for the server; last on the line")
     p.add_argument("--repeats", type=int, default=3)
     p.add_argument("--json", type=pathlib.Path, metavar="FILE")
-    return p.parse_args()
+    a = p.parse_args()
+    others = {"torch", "no-sockets"} & {*a.arms}
+    if a.extra and others:
+        p.error(f"--extra is for the server, which {' and '.join(others)} "
+                "would know nothing of")
+    return a
 
 
 def main():

@@ -132,6 +132,27 @@ class Reporting(support.InFolder):
         self.assertIn("seed 2 has nothing yet", self.page())
 
 
+    def test_a_round_that_was_not_judged_is_told(self):
+        for file in (self.out / "ten/seed-2").glob("metric-*.jsonl"):
+            lines = file.read_text().splitlines(True)
+            file.write_text("".join(lines[1:]))
+        report.write(self.out)
+        self.assertIn("ten peers: seed 2 was not judged at round 50",
+                      self.page())
+
+    def test_machines_are_told_and_that_seconds_do_not_compare(self):
+        file = self.out / "experiment.json"
+        made = json.loads(file.read_text())
+        self.assertEqual(len(made["machines"]), 1)
+        report.write(self.out)
+        self.assertNotIn("several machines", self.page())
+        made["machines"].append({**made["machines"][0], "cpu": "another one"})
+        file.write_text(json.dumps(made))
+        report.write(self.out)
+        self.assertIn("several machines", self.page())
+        self.assertIn("another one", self.page())
+
+
 class Toys(support.InFolder):
     def test_gaussians_are_around_their_modes(self):
         folder = toys.make("gaussians-25", self.folder / "g")

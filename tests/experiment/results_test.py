@@ -8,7 +8,8 @@ import results
 
 
 class Runs(support.InFolder):
-    def run_with(self, seed, ticks, fids=(), name="fid10k", samples=10000):
+    def run_with(self, seed, ticks, fids=(), name="fid10k", samples=10000,
+                 features="f"):
         folder = self.folder / f"seed-{seed}"
         folder.mkdir(exist_ok=True)
         with (folder / "stats.jsonl").open("a") as file:
@@ -20,7 +21,8 @@ class Runs(support.InFolder):
             for round_, value in fids:
                 file.write(json.dumps({
                     "metric": name, "round": round_, "samples": samples,
-                    "features": "f", "results": {results.FID: value}}) + "\n")
+                    "features": features,
+                    "results": {results.FID: value}}) + "\n")
         return results.read_run("arm", seed, folder)
 
     def test_ticks_are_added_up(self):
@@ -47,6 +49,16 @@ class Runs(support.InFolder):
         run = self.run_with(1, [], [(10, 99.0)], "fid500", 500)
         self.assertEqual(run.final()[results.FID], 50.0)
         self.assertEqual(run.samples, 10000)
+        self.assertEqual(run.others, ["500 samples, f"])
+
+    def test_a_curve_is_of_one_kind_of_features_and_samples(self):
+        self.run_with(1, [(30, 1, 5)], [(10, 9.0), (20, 8.0)])
+        self.run_with(1, [], [(5, 99.0)], "fid500", 500)
+        run = self.run_with(1, [], [(30, 70.0)], features="others")
+        self.assertEqual([p[3] for p in run.series(results.FID)], [9.0, 8.0])
+        self.assertEqual(run.features, "f")
+        self.assertEqual(run.others,
+                         ["500 samples, f", "10,000 samples, others"])
 
     def test_mean_and_standard_deviation_are_over_the_seeds(self):
         runs = [self.run_with(s, [(10, 1, 5)], [(10, fid)])

@@ -226,13 +226,18 @@ TEST_CASE("evaluations are kept a file a metric, in the order of rounds") {
   CHECK(fs::exists(folder / "metric-kid10k.jsonl"));
   CHECK(fs::exists(folder / "metric-pr10k.jsonl"));
   CHECK_FALSE(fs::exists(folder / "metric-is10k.jsonl"));  // no classes
+  // Other features are another measure.
+  EvaluationRecord other = some_evaluation(200);
+  other.features = "another network";
+  REQUIRE(keep_evaluation(folder.path(), other));
+  CHECK(rounds() == std::vector<std::uint64_t>{100, 200, 200, 300});
   EvaluationRecord small = some_evaluation(100);
   small.samples = 500;
   REQUIRE(keep_evaluation(folder.path(), small));
   CHECK(fs::exists(folder / "metric-fid500.jsonl"));
 
   REQUIRE(truncate_evaluations(folder.path(), Round{200}));
-  CHECK(rounds() == std::vector<std::uint64_t>{100, 200});
+  CHECK(rounds() == std::vector<std::uint64_t>{100, 200, 200});
 }
 
 TEST_CASE("the remaining time follows the latest speed") {
