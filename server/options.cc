@@ -51,7 +51,7 @@ Examples
     mdgan-server train --config configs/mnist-mlp.ini \
         --bind tcp://0.0.0.0:5555 --min-peers 3
   Go on where a run stopped, and train longer:
-    mdgan-server train --resume runs/00001-mnist-mlp --rounds 20000
+    mdgan-server train --resume runs/00001-mnist-mlp --rounds 60000
 
 Ctrl-C finishes the round, saves, tells the peers and ends; twice ends at once.
 )";

@@ -151,8 +151,9 @@ OptionGroup algorithm_group(ServerOptions& o) {
         &o.swap_epochs,
         "E",
         "Passes over the smallest shard between two swaps of the "
-        "discriminators (E), or with fl-gan between two averagings. 0: never "
-        "swap.",
+        "discriminators (E), or with fl-gan between two averagings, a new "
+        "batch a round taken for granted: with replay they are local-steps "
+        "times as many. 0: never swap.",
         {0, 1e6}},
        {"swap-optimizer", &o.swap_optimizer, "BOOL",
         "A swapped discriminator takes Adam's moments along: three times the "
@@ -234,7 +235,8 @@ OptionGroup faults_group(ServerOptions& o) {
            {"quorum",
             &o.quorum,
             "FRACTION",
-            "The part of the live peers whose answers are enough.",
+            "The part of the peers asked whose answers are enough for a round, "
+            "and of min-peers below which the run pauses.",
             {0.01, 1}},
            {"quorum-timeout", &o.quorum_timeout, "SECONDS",
             "With too few peers the run pauses, and after this long saves and "

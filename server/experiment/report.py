@@ -167,7 +167,7 @@ def markdown(found):
                  for key, _, _ in columns]
         lines.append(f"| {found.label(name)} | " + " | ".join(cells) + " |")
     if found.reached and found.fids:
-        lines += ["", "Until an evaluation's FID is at most:", "",
+        lines += ["", "Until an evaluation's FID is at most (bytes: server and swaps):", "",
                   "| | " + " | ".join(f"{f:g}" for f in found.fids) + " |",
                   "|---" * (len(found.fids) + 1) + "|"]
         for name, reached in found.reached.items():
