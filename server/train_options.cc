@@ -151,9 +151,9 @@ OptionGroup algorithm_group(ServerOptions& o) {
         &o.swap_epochs,
         "E",
         "Passes over the smallest shard between two swaps of the "
-        "discriminators (E), or with fl-gan between two averagings, a new "
-        "batch a round taken for granted: with replay they are local-steps "
-        "times as many. 0: never swap.",
+        "discriminators (E), or with fl-gan between two averagings, at one "
+        "batch a round; with replay a round takes local-steps of them. 0: "
+        "never swap.",
         {0, 1e6}},
        {"swap-optimizer", &o.swap_optimizer, "BOOL",
         "A swapped discriminator takes Adam's moments along: three times the "

@@ -167,7 +167,8 @@ def markdown(found):
                  for key, _, _ in columns]
         lines.append(f"| {found.label(name)} | " + " | ".join(cells) + " |")
     if found.reached and found.fids:
-        lines += ["", "Until an evaluation's FID is at most (bytes: server and swaps):", "",
+        lines += ["", "Until an evaluation's FID is at most (bytes: server and "
+                  "swaps):", "",
                   "| | " + " | ".join(f"{f:g}" for f in found.fids) + " |",
                   "|---" * (len(found.fids) + 1) + "|"]
         for name, reached in found.reached.items():
@@ -177,7 +178,6 @@ def markdown(found):
     lines += [""] + [f"Note: {text}" for text in found.missing()]
     lines += [f"Machine: {wording.machine_line(m)}"
               for m in found.record["machines"]]
-    lines += ["",
-              f"    {found.record['command']}", ""]
+    lines += ["", f"    {found.record['command']}", ""]
     return "\n".join(lines)
 

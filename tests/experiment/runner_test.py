@@ -1,5 +1,6 @@
 """Runs are made, resumed, skipped, stopped and reported as failed."""
 import fcntl
+import json
 import signal
 import subprocess
 import time
@@ -63,6 +64,21 @@ class Running(support.InFolder):
         done = self.run_it("--seeds", "1", "--arms", "one")
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertNotIn("--resume", self.log("one", 1))
+
+    def test_a_machine_counts_where_something_ran_on_it(self):
+        self.define()
+
+        def versions_after(*flags):
+            done = self.run_it("--seeds", "1", *flags)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            made = json.loads((self.out / "experiment.json").read_text())
+            return [m["versions"] for m in made["machines"]]
+        first = versions_after("--arms", "one")
+        server = self.folder / "bin/mdgan-server"
+        server.write_text(server.read_text().replace("0.0.0", "0.0.1"))
+        self.assertEqual(versions_after("--arms", "one"), first)
+        self.assertEqual(versions_after(),
+                         first + [["mdgan-server 0.0.1 (a fake)"]])
 
     def test_a_failed_arm_is_named_with_its_log_and_stops_no_other(self):
         self.define(DEFINITION.replace(
