@@ -12,6 +12,8 @@ import subprocess
 from definition import Refused
 
 NAME = "experiment.json"
+KEYS = {"name", "title", "question", "rounds", "seeds", "evaluate_every",
+        "fids", "configs", "arms", "machines", "at_once", "command"}
 
 
 def fingerprint(folder):
@@ -44,7 +46,12 @@ def made(experiment, machine, folders, at_once=1):
 def load(out):
     path = pathlib.Path(out) / NAME
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        record = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(record, dict) or KEYS - record.keys():
+            raise ValueError("another version of mdgan-experiment wrote it; "
+                             "remove the file and run the experiment again, "
+                             "complete runs stay")
+        return record
     except OSError as error:
         raise Refused(f"{path}: {error.strerror}; is {out} the folder of an "
                       "experiment?") from None

@@ -110,6 +110,18 @@ class Running(support.InFolder):
         more = self.run_it("--seeds", "1,2")
         self.assertEqual(more.returncode, 0, more.stderr)
 
+    def test_a_record_of_another_version_is_refused(self):
+        self.define()
+        self.assertEqual(
+            self.run_it("--seeds", "1", "--arms", "one").returncode, 0)
+        file = self.out / "experiment.json"
+        for text in '{"name": "trial"}', "[]", "{":
+            file.write_text(text)
+            done = self.run_it("--seeds", "1", "--arms", "one")
+            self.assertEqual(done.returncode, 2, done.stderr)
+            self.assertIn(str(file), done.stderr)
+            self.assertNotIn("Traceback", done.stderr)
+
     def test_the_report_names_the_command_for_all_that_it_tells_of(self):
         self.define()
         self.assertEqual(
