@@ -129,17 +129,33 @@ void ServerShell::Impl::end_tick() {
   // Nothing leaves the machine.
   if (options.algorithm == Training::kStandalone)
     record.bytes_sent = record.bytes_sent_apart = record.bytes_received = 0;
+  write_record(record);
   if (evaluator != nullptr && record.round == options.rounds)
     last_record = std::move(record);
   else
-    write_record(std::move(record));
+    progress->tick(record);
 }
 
-void ServerShell::Impl::write_record(StatsRecord record) {
+void ServerShell::Impl::write_record(StatsRecord& record) {
   record.evaluation = std::exchange(evaluation, std::nullopt);
   if (const auto appended = stats->append(to_json(record)); !appended)
     spdlog::warn("{}", appended.error().message);
-  progress->tick(record);
+}
+
+void ServerShell::Impl::complete_last_record() {
+  if (!last_record) return;
+  if (evaluation) {
+    const Round before{last_record->round - 1};
+    auto cut = truncate_after_round(directory.stats(), before);
+    auto writer = JsonlWriter::open(directory.stats());
+    if (cut && writer) {
+      stats = std::move(*writer);
+      write_record(*last_record);
+    } else {
+      spdlog::warn("{}", (cut ? writer.error() : cut.error()).message);
+    }
+  }
+  progress->tick(*last_record);
 }
 
 std::uint64_t ServerShell::Impl::bytes_swapped() const {

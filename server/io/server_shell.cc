@@ -140,7 +140,7 @@ Finish ServerShell::Impl::run(ProgressLine& line) {
   while (!finished) poll();
   end_tick();  // what evaluations still take is not the rounds' time
   while (tasks > 0) poll();
-  if (last_record) write_record(std::move(*last_record));
+  complete_last_record();
   router->set(zmq::sockopt::linger, 2000);  // the goodbyes get their moment
   return outcome.value_or(*finished);
 }

@@ -83,7 +83,7 @@ struct ServerShell::Impl {
   Evaluator* evaluator;  // null: there are none
   Permits evaluation_copies{4};
   std::optional<EvaluationRecord> evaluation;  // for the next line
-  std::optional<StatsRecord> last_record;      // waits for the last evaluation
+  std::optional<StatsRecord> last_record;      // see complete_last_record()
   WorkerPool evaluation_pool;
   Strand evaluations;
 
@@ -135,7 +135,10 @@ struct ServerShell::Impl {
   void end_tick();
   // That peers have sent each other so far: the server does not see them.
   std::uint64_t bytes_swapped() const;
-  void write_record(StatsRecord record);
+  void write_record(StatsRecord& record);
+  // The last evaluation comes after the last round, whose line is in the file
+  // already: with it the line is written anew.
+  void complete_last_record();
   void draw_samples(Round round);
   void evaluate(Round round);
 };

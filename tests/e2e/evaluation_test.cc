@@ -1,4 +1,5 @@
 // How good a generator is, measured beside training and afterwards.
+#include <algorithm>
 #include <csignal>
 #include <cstdint>
 #include <cstdlib>
@@ -76,6 +77,10 @@ TEST_CASE("a run is evaluated on the way, and alike afterwards") {
   CHECK(stats.back()["metrics"]["round"] == 10);
   CHECK(stats.back()["metrics"]["frechet_inception_distance"] ==
         during["fid"]["10"]["frechet_inception_distance"]);
+
+  CHECK(std::ranges::count(stats, 10, [](const nlohmann::json& line) {
+          return line["round"].get<int>();
+        }) == 1);
 
   // Afterwards, with the same classifier, from the checkpoints.
   for (const auto& entry : fs::directory_iterator(t / "a"))
@@ -155,6 +160,19 @@ TEST_CASE("Ctrl-C while evaluations wait loses neither the run nor a metric") {
   REQUIRE(end == 0);
   const auto lines = lines_of(t / "a/metric-fid500.jsonl");
   CHECK(lines.back()["round"] == stopped + 2);
+}
+
+TEST_CASE("the last line of statistics does not wait for its evaluation") {
+  const SmallRun t;
+  auto server = t.server(
+      "a", {"--data", (t / "data").string(), "--local-peers", "2", "--rounds",
+            "10", "--evaluate-every", "10", "--evaluate-samples", "20000",
+            "--evaluate-cache", (t / "cache").string()});
+  REQUIRE(eventually([&] { return t.round("a") == 10; }));
+  CHECK_FALSE(fs::exists(t / "a/metric-fid20k.jsonl"));
+  server.signal(SIGKILL);
+  server.wait();
+  CHECK(lines_of(t / "a/stats.jsonl").back()["round"] == 10);
 }
 
 TEST_CASE("the classifier learns MNIST") {
