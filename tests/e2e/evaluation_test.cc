@@ -166,10 +166,10 @@ TEST_CASE("the last line of statistics does not wait for its evaluation") {
   const SmallRun t;
   auto server = t.server(
       "a", {"--data", (t / "data").string(), "--local-peers", "2", "--rounds",
-            "10", "--evaluate-every", "10", "--evaluate-samples", "20000",
+            "10", "--evaluate-every", "10", "--evaluate-samples", "50000",
             "--evaluate-cache", (t / "cache").string()});
   REQUIRE(eventually([&] { return t.round("a") == 10; }));
-  CHECK_FALSE(fs::exists(t / "a/metric-fid20k.jsonl"));
+  CHECK_FALSE(fs::exists(t / "a/metric-fid50k.jsonl"));
   server.signal(SIGKILL);
   server.wait();
   CHECK(lines_of(t / "a/stats.jsonl").back()["round"] == 10);

@@ -131,7 +131,6 @@ class Reporting(support.InFolder):
         report.write(self.out)
         self.assertIn("seed 2 has nothing yet", self.page())
 
-
     def test_a_round_that_was_not_judged_is_told(self):
         for file in (self.out / "ten/seed-2").glob("metric-*.jsonl"):
             lines = file.read_text().splitlines(True)

@@ -37,7 +37,9 @@ class Running(support.InFolder):
         second = self.run_it("--seeds", "1", "--arms", "one")
         self.assertEqual(second.returncode, 0, second.stderr)
         self.assertIn("one/seed-1 goes on after round 40", second.stderr)
-        self.assertIn("train --resume", self.log("one", 1))
+        resumed = next(line for line in self.log("one", 1).splitlines()
+                       if "train --resume" in line)
+        self.assertIn(f"--data {self.folder / 'data'}", resumed)
 
     def test_a_run_killed_before_its_last_evaluation_is_evaluated(self):
         self.define()
