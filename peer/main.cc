@@ -1,3 +1,4 @@
+#include <sched.h>
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
@@ -23,6 +24,19 @@
 namespace {
 
 using namespace mdgan;  // NOLINT: the program's own names
+
+// Asks Linux not to interrupt a running thread for one that wakes, here or in
+// other peers: where there are more peers than cores, every message that
+// arrives would. What this process does is to compute; nobody waits at a screen
+// for it. All threads started from now on have it too.
+void take_long_turns() {
+#if defined(SCHED_BATCH)
+  // Another policy is somebody's choice (chrt).
+  if (sched_getscheduler(0) != SCHED_OTHER) return;
+  const sched_param none{};
+  (void)sched_setscheduler(0, SCHED_BATCH, &none);  // slower is not a fault
+#endif
+}
 
 ExitCode report(const Error& error) {
   spdlog::error("{}", error.message);
@@ -153,6 +167,7 @@ ExitCode run(const PeerHelpRequest& request) {
 
 int main(int argc, char** argv) {
   keep_freed_memory();
+  take_long_turns();
   choose_blas_core(argv);
   try {
     const auto command = parse_peer_options(argc, argv);

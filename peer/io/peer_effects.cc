@@ -131,10 +131,7 @@ void PeerHost::Impl::apply(HostedSession& s, const PrepareTrainer& e) {
 }
 
 void PeerHost::Impl::apply(HostedSession& s, const InitialiseDiscriminator&) {
-  compute(s, [&s]() -> std::optional<SessionEvent> {
-    s.initialise();
-    return std::nullopt;
-  });
+  compute(s, [&s] { s.initialise(); });
 }
 
 void PeerHost::Impl::apply(HostedSession& s, const RestoreDiscriminator& e) {
@@ -152,10 +149,8 @@ void PeerHost::Impl::apply(HostedSession& s, const RestoreDiscriminator& e) {
 void PeerHost::Impl::apply(HostedSession& s, const Learn& e) {
   const auto batch = batches.find({e.round, e.index});
   if (batch == batches.end()) return;
-  compute(s, [&s, e, batch = batch->second]() -> std::optional<SessionEvent> {
-    s.learn(e.round, e.steps, batch);
-    return std::nullopt;
-  });
+  compute(s,
+          [&s, e, batch = batch->second] { s.learn(e.round, e.steps, batch); });
 }
 
 void PeerHost::Impl::apply(HostedSession& s, const ComputeFeedback& e) {

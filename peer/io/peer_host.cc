@@ -371,19 +371,32 @@ void PeerHost::Impl::track(HostedSession& s, bool was_over) {
   if (!was_over && s.session.over()) --taking_part;
 }
 
+std::function<void()> PeerHost::Impl::trainer_failure(HostedSession& s,
+                                                      std::string what) {
+  return [this, &s, what = std::move(what)] {
+    feed(s, Failed{{what, ExitCode::kBug}});
+  };
+}
+
+void PeerHost::Impl::compute(HostedSession& s, std::function<void()> work) {
+  s.strand.post([this, &s, work = std::move(work)] {
+    try {
+      work();
+    } catch (const std::exception& e) {
+      mailbox.post(trainer_failure(s, e.what()));
+    }
+  });
+}
+
 void PeerHost::Impl::compute_then(HostedSession& s,
                                   std::function<std::function<void()>()> work) {
   ++computing;
   s.strand.post([this, &s, work = std::move(work)] {
-    std::function<void()> then;
     try {
-      then = work();
+      come_back(work());
     } catch (const std::exception& e) {
-      then = [this, &s, what = std::string(e.what())] {
-        feed(s, Failed{{what, ExitCode::kBug}});
-      };
+      come_back(trainer_failure(s, e.what()));
     }
-    come_back(std::move(then));
   });
 }
 
@@ -392,16 +405,6 @@ void PeerHost::Impl::come_back(std::function<void()> then) {
     --computing;
     if (then) then();
   });
-}
-
-void PeerHost::Impl::compute(
-    HostedSession& s, std::function<std::optional<SessionEvent>()> work) {
-  compute_then(
-      s, [this, &s, work = std::move(work)]() -> std::function<void()> {
-        auto event = work();
-        if (!event) return {};
-        return [this, &s, event = std::move(*event)] { feed(s, event); };
-      });
 }
 
 // --- the face ---------------------------------------------------------------

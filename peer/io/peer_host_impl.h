@@ -114,14 +114,14 @@ struct PeerHost::Impl {
   void send_transfer(HostedSession& s, SendTransfer e,
                      const DiscriminatorState& state);
   std::string reachable(const std::string& endpoint) const;
-  // Runs `work` on the session's strand and feeds the event it returns, if any,
-  // to the session, back on the loop.
-  void compute(HostedSession& s,
-               std::function<std::optional<SessionEvent>()> work);
-  void come_back(std::function<void()> then);  // a task, to the loop
-  // The same for work whose result is first kept on the loop.
+  // Runs `work` on the session's strand. Nobody waits for it: its end wakes the
+  // loop only if it fails.
+  void compute(HostedSession& s, std::function<void()> work);
+  // Likewise, and then, on the loop, what `work` returns.
   void compute_then(HostedSession& s,
                     std::function<std::function<void()>()> work);
+  void come_back(std::function<void()> then);  // a counted task, to the loop
+  std::function<void()> trainer_failure(HostedSession& s, std::string what);
 };
 
 }  // namespace mdgan
