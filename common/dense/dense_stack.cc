@@ -1,29 +1,14 @@
 #include "common/dense/dense_stack.h"
 
-#include <ATen/Parallel.h>
-
 #include <utility>
 
+#include "common/dense/dense_parts.h"
 #include "protocol/result.h"
 
 namespace mdgan {
 namespace {
 
 constexpr float kSlope = 0.2F;
-
-// Calls use(range) for parts of [0, size) on LibTorch's threads, as many as the
-// caller has set (set_compute_threads).
-template <typename Use>
-void in_parts(std::size_t size, const Use& use) {
-  const std::size_t grains = (size + kDenseGrain - 1) / kDenseGrain;
-  at::parallel_for(
-      0, static_cast<std::int64_t>(grains), 1,
-      [&](std::int64_t begin, std::int64_t end) {
-        const auto limit = static_cast<std::size_t>(end);
-        use(DenseRange{static_cast<std::size_t>(begin) * kDenseGrain,
-                       limit == grains ? size : limit * kDenseGrain});
-      });
-}
 
 DenseAdamState shifted(const DenseAdamState& state, std::size_t by) {
   return {state.values + by, state.first_moment + by, state.second_moment + by};

@@ -6,6 +6,7 @@
 
 #include "common/models/conditional.h"
 #include "common/models/convolution.h"
+#include "common/models/linear.h"
 
 namespace mdgan {
 namespace {
@@ -101,7 +102,7 @@ class AcganCnnDiscriminator final : public ConditionalDiscriminator {
   // itself included, by each kernel: the sum of exp(-L1 distance).
   torch::Tensor likenesses(const torch::Tensor& x, std::int64_t batches) {
     const torch::Tensor points =
-        minibatch_->forward(x).view({batches, -1, kKernels, kKernelSize});
+        linear(minibatch_, x).view({batches, -1, kKernels, kKernelSize});
     const torch::Tensor distances =
         (points.unsqueeze(1) - points.unsqueeze(2)).abs().sum(4);
     return torch::exp(-distances).sum(2).view({-1, kKernels});

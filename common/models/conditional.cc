@@ -1,5 +1,7 @@
 #include "common/models/conditional.h"
 
+#include "common/models/linear.h"
+
 namespace mdgan {
 
 torch::Tensor ConditionalGenerator::forward(const torch::Tensor& latents,
@@ -23,7 +25,7 @@ void ConditionalGenerator::register_embedding(const ImageShape& image,
 
 DiscriminatorOutput ConditionalDiscriminator::head(
     const torch::Tensor& seen, const torch::Tensor& labels) {
-  const torch::Tensor out = last_->forward(seen);
+  const torch::Tensor out = linear(last_, seen);
   DiscriminatorOutput result;
   result.logits = out.select(1, 0);
   if (out.size(1) > 1) result.class_logits = out.slice(1, 1);

@@ -1,6 +1,7 @@
 #include "common/models/mlp.h"
 
 #include "common/models/conditional.h"
+#include "common/models/linear.h"
 
 namespace mdgan {
 namespace {
@@ -28,9 +29,9 @@ class MlpGenerator final : public ConditionalGenerator {
 
  private:
   torch::Tensor draw(const torch::Tensor& latents) override {
-    torch::Tensor x = leaky(fc1_->forward(latents));
-    x = leaky(fc2_->forward(x));
-    x = torch::tanh(fc3_->forward(x));
+    torch::Tensor x = leaky(linear(fc1_, latents));
+    x = leaky(linear(fc2_, x));
+    x = torch::tanh(linear(fc3_, x));
     return x.view({-1, image_.channels, image_.height, image_.width});
   }
 
@@ -53,8 +54,8 @@ class MlpDiscriminator final : public ConditionalDiscriminator {
 
  private:
   torch::Tensor features(const torch::Tensor& images) override {
-    const torch::Tensor x = leaky(fc1_->forward(images.flatten(1)));
-    return leaky(fc2_->forward(x));
+    const torch::Tensor x = leaky(linear(fc1_, images.flatten(1)));
+    return leaky(linear(fc2_, x));
   }
 
   std::vector<std::size_t> widths_;

@@ -1,0 +1,28 @@
+// How a product of dense_kernel.h is shared out among threads. For .cc files:
+// includes a part of LibTorch.
+#pragma once
+
+#include <ATen/Parallel.h>
+
+#include <cstddef>
+#include <cstdint>
+
+#include "common/dense/dense_kernel.h"
+
+namespace mdgan {
+
+// Calls use(range) for parts of [0, size) on LibTorch's threads, as many as the
+// caller has set (set_compute_threads).
+template <typename Use>
+void in_parts(std::size_t size, const Use& use) {
+  const std::size_t grains = (size + kDenseGrain - 1) / kDenseGrain;
+  at::parallel_for(
+      0, static_cast<std::int64_t>(grains), 1,
+      [&](std::int64_t begin, std::int64_t end) {
+        const auto limit = static_cast<std::size_t>(end);
+        use(DenseRange{static_cast<std::size_t>(begin) * kDenseGrain,
+                       limit == grains ? size : limit * kDenseGrain});
+      });
+}
+
+}  // namespace mdgan
