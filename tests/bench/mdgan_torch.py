@@ -171,10 +171,18 @@ def multiplications(model, x):
     found = []
 
     def count(layer, given, y):
-        # An output of a layer, or an input of a transposed convolution, meets
-        # as many weights as there are in weight[0].
-        each = given[0] if isinstance(layer, nn.ConvTranspose2d) else y
-        found.append(each[0].numel() * layer.weight[0].numel())
+        weights = layer.weight.numel()
+        if isinstance(layer, nn.Linear):
+            found.append(weights)
+            return
+        # A weight of a convolution meets every pixel of the smaller image, but
+        # for those where it lies on the padding of the larger one.
+        transposed = isinstance(layer, nn.ConvTranspose2d)
+        larger = y if transposed else given[0]
+        kernel = torch.ones(1, 1, *layer.kernel_size)
+        meetings = F.conv2d(torch.ones(1, 1, *larger.shape[2:]), kernel,
+                            stride=layer.stride, padding=layer.padding)
+        found.append(int(meetings.sum()) * weights // kernel.numel())
     for layer in model.modules():
         if hasattr(layer, "weight") and not isinstance(layer, nn.BatchNorm2d):
             layer.register_forward_hook(count)
