@@ -118,7 +118,7 @@ class Suite:
         return self.model("dcgan", "DCGAN-32 against PyTorch")
 
     def model(self, model, what):
-        result = self.compare(["tcp", "torch"], model, self.core, repeats=2,
+        result = self.compare(["tcp", "torch"], model, self.core,
                               rounds=30, warm_up=5, swap=0)
         self.ratio(what, result, "tcp / torch", ">= 1.5")
         self.limit(result)
