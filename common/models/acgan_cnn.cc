@@ -46,7 +46,7 @@ class AcganCnnGenerator final : public ConditionalGenerator {
  private:
   torch::Tensor draw(const torch::Tensor& latents) override {
     torch::Tensor x =
-        fc_->forward(latents).view({-1, channels_, height_, width_});
+        linear(fc_, latents).view({-1, channels_, height_, width_});
     for (auto& deconvolution : deconvolutions_)
       x = deconvolve(deconvolution, leaky(x));
     return torch::tanh(x);

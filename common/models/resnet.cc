@@ -6,6 +6,7 @@
 
 #include "common/models/conditional.h"
 #include "common/models/convolution.h"
+#include "common/models/linear.h"
 
 namespace mdgan {
 namespace {
@@ -70,7 +71,7 @@ class ResnetGenerator final : public ConditionalGenerator {
  private:
   torch::Tensor draw(const torch::Tensor& latents) override {
     torch::Tensor x =
-        fc_->forward(latents).view({-1, channels_, kSmallest, kSmallest});
+        linear(fc_, latents).view({-1, channels_, kSmallest, kSmallest});
     for (std::size_t i = 0; i < blocks_.size(); ++i) {
       if (i > 0)
         x = torch::upsample_nearest2d(x, {x.size(2) * 2, x.size(3) * 2});
