@@ -25,10 +25,10 @@ namespace {
 
 using namespace mdgan;  // NOLINT: the program's own names
 
-// Asks Linux not to interrupt a running thread for one that wakes, here or in
-// other peers: where there are more peers than cores, every message that
-// arrives would. What this process does is to compute; nobody waits at a screen
-// for it. All threads started from now on have it too.
+// Asks Linux not to interrupt whatever runs when a thread of this program
+// wakes: where there are more peers than cores, each message would interrupt
+// another peer's arithmetic. Nobody waits at a screen for this program. All
+// threads started from now on have it too.
 void take_long_turns() {
 #if defined(SCHED_BATCH)
   // Another policy is somebody's choice (chrt).

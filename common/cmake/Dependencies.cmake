@@ -36,3 +36,7 @@ target_include_directories(mdgan_dep_torch SYSTEM INTERFACE
 target_link_libraries(mdgan_dep_torch INTERFACE ${TORCH_LIBRARIES})
 separate_arguments(MDGAN_TORCH_FLAGS UNIX_COMMAND "${TORCH_CXX_FLAGS}")
 target_compile_options(mdgan_dep_torch INTERFACE ${MDGAN_TORCH_FLAGS})
+# at::parallel_for is a template: compiled without OpenMP it runs on one thread,
+# whatever LibTorch itself was compiled with.
+find_package(OpenMP REQUIRED COMPONENTS CXX)
+target_link_libraries(mdgan_dep_torch INTERFACE OpenMP::OpenMP_CXX)

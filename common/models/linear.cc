@@ -12,6 +12,9 @@ using torch::autograd::tensor_list;
 using OptionalTensor = c10::optional<Tensor>;
 
 constexpr float kNoActivation = 1.0F;
+// The weights' gradient reads all samples once for every few units; beyond so
+// many they fall out of the caches.
+constexpr std::int64_t kMostSamples = 128;
 
 // Of y = x w^T: x [n, in], w [out, in].
 DenseSize size_of(const Tensor& x, const Tensor& weight) {
@@ -67,19 +70,21 @@ class Product : public torch::autograd::Function<Product> {
     const Tensor &x = saved[0], &weight = saved[1];
     const bool biased = context->saved_data.at("bias").toBool();
     tensor_list gradients(3);
+    const bool of_x = context->needs_input_grad(0),
+               of_weight = context->needs_input_grad(1),
+               of_bias = biased && context->needs_input_grad(2);
     // What a penalty differentiates once more, LibTorch has to know.
     if (torch::GradMode::is_enabled()) {
       const Tensor& dy = outputs[0];
-      gradients = {dy.mm(weight), dy.t().mm(x), dy.sum(0)};
-    } else {
-      const Tensor dy = outputs[0].contiguous();
-      if (context->needs_input_grad(0))
-        gradients[0] = input_gradient(dy, x, weight);
-      if (context->needs_input_grad(1) ||
-          (biased && context->needs_input_grad(2)))
-        std::tie(gradients[1], gradients[2]) =
-            parameter_gradients(dy, x, weight);
+      if (of_x) gradients[0] = dy.mm(weight);
+      if (of_weight) gradients[1] = dy.t().mm(x);
+      if (of_bias) gradients[2] = dy.sum(0);
+      return gradients;
     }
+    const Tensor dy = outputs[0].contiguous();
+    if (of_x) gradients[0] = input_gradient(dy, x, weight);
+    if (of_weight || of_bias)
+      std::tie(gradients[1], gradients[2]) = parameter_gradients(dy, x, weight);
     if (!biased) gradients[2] = Tensor();
     return gradients;
   }
@@ -90,9 +95,11 @@ class Product : public torch::autograd::Function<Product> {
 Tensor linear(torch::nn::Linear& layer, const Tensor& input) {
   const Tensor& weight = layer->weight;
   const auto is_plain = [](const Tensor& t) {
-    return t.is_cpu() && t.scalar_type() == torch::kFloat32 && t.dim() == 2;
+    return t.is_cpu() && t.scalar_type() == torch::kFloat32;
   };
-  if (!is_plain(input) || !is_plain(weight) || !weight.is_contiguous())
+  if (!is_plain(input) || !is_plain(weight) || !weight.is_contiguous() ||
+      input.dim() != 2 || input.size(0) > kMostSamples ||
+      input.size(1) != weight.size(1))
     return layer->forward(input);
   return Product::apply(
       input.contiguous(), weight,

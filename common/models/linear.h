@@ -1,8 +1,8 @@
-// Linear layers that compute what LibTorch's do with the products of
-// common/dense: for the few samples of a batch these take a third of the time
-// of a general BLAS, which packs the weights first. Where those do not apply
-// (not on the CPU, not float32, not a batch of vectors) they are LibTorch's
-// own. They can be differentiated any number of times.
+// The same as LibTorch's linear layers, computed by the kernels of
+// common/dense: faster for the few samples of a batch, for which a general BLAS
+// packs all weights first. Where those do not apply (many samples, another
+// device than the CPU, another type than float32) it is LibTorch's own. Can be
+// differentiated any number of times.
 #pragma once
 
 #include <torch/torch.h>

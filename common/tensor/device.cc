@@ -1,6 +1,7 @@
 #include "common/tensor/device.h"
 
 #include <dlfcn.h>
+#include <omp.h>
 #include <spdlog/fmt/fmt.h>
 #include <torch/torch.h>
 
@@ -76,6 +77,9 @@ Result<c10::Device> parse_device(const std::string& name) {
 void set_compute_threads(int threads) {
   MDGAN_CHECK(threads > 0);
   at::set_num_threads(threads);
+  // An official LibTorch brings an OpenMP runtime of its own; ours runs what
+  // this program shares out (common/dense/dense_parts.h).
+  omp_set_num_threads(threads);
   if (auto* set = loaded_function<void(int)>("openblas_set_num_threads"))
     set(threads);
 }

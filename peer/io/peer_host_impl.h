@@ -117,7 +117,8 @@ struct PeerHost::Impl {
   // Runs `work` on the session's strand. Nobody waits for it: its end wakes the
   // loop only if it fails.
   void compute(HostedSession& s, std::function<void()> work);
-  // Likewise, and then, on the loop, what `work` returns.
+  // Likewise, and then, on the loop, what `work` returns: the host is not over
+  // before that.
   void compute_then(HostedSession& s,
                     std::function<std::function<void()>()> work);
   void come_back(std::function<void()> then);  // a counted task, to the loop

@@ -1,12 +1,15 @@
-#include <ATen/Parallel.h>
-
 #include <cmath>
+#include <mutex>
+#include <set>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "common/base/random.h"
 #include "common/dense/dense_kernel.h"
+#include "common/dense/dense_parts.h"
 #include "common/dense/dense_stack.h"
+#include "common/tensor/device.h"
 #include "tests/support/catch.h"
 
 namespace mdgan {
@@ -175,6 +178,24 @@ TEST_CASE("a dense layer's Adam is Adam against its gradient") {
   });
 }
 
+TEST_CASE("parts are shared out among as many threads as were asked for") {
+  constexpr std::size_t kSize = 7 * kDenseGrain + 1;
+  for (const int threads : {1, 3}) {
+    set_compute_threads(threads);
+    std::mutex mutex;
+    std::set<std::thread::id> ids;
+    std::vector<int> visits(kSize);
+    in_parts(kSize, [&](DenseRange range) {
+      const std::lock_guard lock(mutex);
+      ids.insert(std::this_thread::get_id());
+      for (std::size_t i = range.begin; i < range.end; ++i) ++visits[i];
+    });
+    CHECK(ids.size() == static_cast<std::size_t>(threads));
+    CHECK(visits == std::vector<int>(kSize, 1));
+  }
+  set_compute_threads(1);
+}
+
 TEST_CASE("a stack of dense layers gives the same bits on any threads") {
   INFO("seed " << kSeed);
   const DenseStack stack({70, 200, 130}, /*linear_end=*/false);
@@ -187,7 +208,7 @@ TEST_CASE("a stack of dense layers gives the same bits on any threads") {
   random.fill_normal(dy);
 
   const auto pass = [&](int threads) {
-    at::set_num_threads(threads);
+    set_compute_threads(threads);
     DenseScratch scratch;
     stack.prepare(scratch, kRows);
     std::copy(x.begin(), x.end(), scratch.input(0));
@@ -202,7 +223,7 @@ TEST_CASE("a stack of dense layers gives the same bits on any threads") {
   };
   const Floats one = pass(1);
   const Floats three = pass(3);
-  at::set_num_threads(1);
+  set_compute_threads(1);
   CHECK(one == three);
 }
 
