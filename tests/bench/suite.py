@@ -266,9 +266,10 @@ def main():
         epilog=f"benchmarks:\n{listed}",
         formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("names", nargs="*", metavar="NAME",
-                   help="only these benchmarks; all take about ten minutes")
+                   help="only these; all take ten to fifteen minutes")
     p.add_argument("--repeats", type=int, default=3,
-                   help="of each comparison [3]")
+                   help="of what is compared with PyTorch, or without "
+                   "sockets [3]")
     p.add_argument("--data", type=pathlib.Path,
                    help="MNIST's files [MDGAN_MNIST_DIR or Fashion-MNIST]")
     p.add_argument("--tuned", metavar="CORETYPE", default=best_core(),
