@@ -1,5 +1,10 @@
 #include "common/models/linear.h"
 
+#include <cstddef>
+#include <cstdint>
+#include <tuple>
+#include <utility>
+
 #include "common/dense/dense_parts.h"
 
 namespace mdgan {
