@@ -9,6 +9,11 @@
 
 #include "common/dense/dense_kernel.h"
 
+// Without it at::parallel_for is a loop on one thread, and says nothing.
+#if !defined(_OPENMP)
+#error "compile this with OpenMP (OpenMP::OpenMP_CXX)"
+#endif
+
 namespace mdgan {
 
 // Calls use(range) for parts of [0, size) on LibTorch's threads, as many as the

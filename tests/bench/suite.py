@@ -266,7 +266,7 @@ def main():
         epilog=f"benchmarks:\n{listed}",
         formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("names", nargs="*", metavar="NAME",
-                   help="only these; all take ten to fifteen minutes")
+                   help="only these [all]")
     p.add_argument("--repeats", type=int, default=3,
                    help="of what is compared with PyTorch, or without "
                    "sockets [3]")

@@ -130,6 +130,7 @@ TEST_CASE("a linear layer is the layer's, and so are its derivatives",
           taken_from(
               [&](const auto& samples) { return layer->forward(samples); },
               layer->parameters(), x));
+    CHECK_THROWS(linear(layer, torch::randn({size.n, size.in - 1})));
   }
 }
 
