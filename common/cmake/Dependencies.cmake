@@ -40,3 +40,30 @@ target_compile_options(mdgan_dep_torch INTERFACE ${MDGAN_TORCH_FLAGS})
 # whatever LibTorch itself was compiled with.
 find_package(OpenMP REQUIRED COMPONENTS CXX)
 target_link_libraries(mdgan_dep_torch INTERFACE OpenMP::OpenMP_CXX)
+
+# oneDNN's own interface, if LibTorch's oneDNN is a library by itself, as in
+# Debian, and these are its headers. An official LibTorch has oneDNN inside: one
+# more beside it might be called in its place.
+get_filename_component(MDGAN_TORCH_DIR "${TORCH_LIBRARY}" DIRECTORY)
+execute_process(
+  COMMAND "${CMAKE_READELF}" -d "${MDGAN_TORCH_DIR}/libtorch_cpu.so"
+  OUTPUT_VARIABLE MDGAN_TORCH_NEEDS ERROR_QUIET)
+if(MDGAN_TORCH_NEEDS MATCHES "libdnnl\\.so\\.([0-9]+)[.0-9]*")
+  find_library(DNNL_LIBRARY NAMES ${CMAKE_MATCH_0})
+  find_file(DNNL_VERSION_H oneapi/dnnl/dnnl_version.h)
+  if(DNNL_VERSION_H)
+    file(STRINGS "${DNNL_VERSION_H}" MDGAN_ONEDNN
+      REGEX "DNNL_VERSION_MAJOR +${CMAKE_MATCH_1}$")
+  endif()
+endif()
+if(DNNL_LIBRARY AND MDGAN_ONEDNN)
+  message(STATUS "oneDNN ${DNNL_LIBRARY}")
+  add_library(mdgan_dep_onednn INTERFACE)
+  get_filename_component(MDGAN_ONEDNN_DIR "${DNNL_VERSION_H}/../../.." ABSOLUTE)
+  target_include_directories(mdgan_dep_onednn SYSTEM INTERFACE
+    ${MDGAN_ONEDNN_DIR})
+  target_link_libraries(mdgan_dep_onednn INTERFACE ${DNNL_LIBRARY})
+  target_compile_definitions(mdgan_dep_onednn INTERFACE MDGAN_ONEDNN)
+else()
+  message(STATUS "oneDNN through LibTorch alone")
+endif()

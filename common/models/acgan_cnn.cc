@@ -6,6 +6,7 @@
 
 #include "common/models/conditional.h"
 #include "common/models/convolution.h"
+#include "common/models/convolution_stack.h"
 #include "common/models/linear.h"
 
 namespace mdgan {
@@ -88,10 +89,7 @@ class AcganCnnDiscriminator final : public ConditionalDiscriminator {
 
  private:
   torch::Tensor features(const torch::Tensor& images) override {
-    torch::Tensor x = images;
-    for (auto& convolution : convolutions_)
-      x = leaky_(convolve(convolution, x));
-    return x.flatten(1);
+    return convolve_stack(convolutions_, images).flatten(1);
   }
 
   torch::Tensor mix(const torch::Tensor& x, std::int64_t batches) override {

@@ -17,10 +17,7 @@ using OptionalTensor = c10::optional<Tensor>;
 // Up to so many channels oneDNN is slower at the gradient of an image.
 constexpr std::int64_t kFewChannels = 4;
 
-struct Geometry {
-  std::int64_t stride = 1;
-  std::int64_t padding = 0;
-};
+using Geometry = ConvolutionGeometry;
 
 struct Gradients {
   Tensor x, weight, bias;
@@ -63,7 +60,7 @@ Geometry geometry_of(const AutogradContext& context) {
 // What a transposed convolution adds to its output so that it has x's sides.
 std::array<std::int64_t, 2> output_padding(const Tensor& y, const Tensor& x,
                                            const Tensor& weight,
-                                           Geometry geometry) {
+                                           const Geometry& geometry) {
   std::array<std::int64_t, 2> result{};
   for (const std::size_t i : {0U, 1U}) {
     const auto side = static_cast<std::int64_t>(i) + 2;
@@ -98,10 +95,7 @@ class Convolution : public torch::autograd::Function<Convolution> {
     Gradients result;
     if (of[0] || of[1] || of[2])
       result = convolution_gradients(gradient, x, weight, geometry, of);
-    if (transposed)
-      result.x = at::conv_transpose2d(
-          gradient, weight, /*bias=*/{}, geometry.stride, geometry.padding,
-          output_padding(gradient, x, weight, geometry));
+    if (transposed) result.x = image_gradient(gradient, x, weight, geometry);
     return {result.x, result.weight, result.bias, {}};
   }
 };
@@ -166,13 +160,33 @@ Operands operands(const Tensor& x, const Tensor& weight, const Tensor& bias,
 
 }  // namespace
 
-Tensor convolve(torch::nn::Conv2d& layer, const Tensor& image) {
-  const auto [x, weight, bias] =
-      operands(image, layer->weight, layer->bias, image.size(1));
+ConvolutionGeometry geometry_of(const torch::nn::Conv2d& layer) {
   const auto& options = layer->options;
   // std::get, or c10::get in LibTorch 1.
   const auto& padding = get<torch::ExpandingArray<2>>(options.padding());
-  const Geometry geometry{(*options.stride())[0], (*padding)[0]};
+  return {(*options.stride())[0], (*padding)[0]};
+}
+
+Tensor image_gradient(const Tensor& y_gradient, const Tensor& x,
+                      const Tensor& weight,
+                      const ConvolutionGeometry& geometry) {
+  if (x.size(1) > kFewChannels)
+    return convolution_gradients(y_gradient, x, weight, geometry,
+                                 {true, false, false})
+        .x;
+  return at::conv_transpose2d(y_gradient, weight, /*bias=*/{}, geometry.stride,
+                              geometry.padding,
+                              output_padding(y_gradient, x, weight, geometry));
+}
+
+Tensor convolve(torch::nn::Conv2d& layer, const Tensor& x) {
+  return convolve(x, layer->weight, layer->bias, geometry_of(layer));
+}
+
+Tensor convolve(const Tensor& image, const Tensor& full_weight,
+                const Tensor& full_bias, const ConvolutionGeometry& geometry) {
+  const auto [x, weight, bias] =
+      operands(image, full_weight, full_bias, image.size(1));
   const Tensor y = x.is_cpu()
                        ? Convolution::apply(x, weight, optional(bias), geometry)
                        : at::conv2d(x, weight, optional(bias), geometry.stride,

@@ -13,6 +13,8 @@
 
 #include <torch/torch.h>
 
+#include <cstdint>
+
 namespace mdgan {
 
 // layer.forward(x). REQUIRES, both: one group, dilation 1, padding with zeros,
@@ -20,5 +22,25 @@ namespace mdgan {
 torch::Tensor convolve(torch::nn::Conv2d& layer, const torch::Tensor& x);
 torch::Tensor deconvolve(torch::nn::ConvTranspose2d& layer,
                          const torch::Tensor& x);
+
+// --- a convolution by its parts ----------------------------------------------
+
+struct ConvolutionGeometry {
+  std::int64_t stride = 1;
+  std::int64_t padding = 0;
+};
+ConvolutionGeometry geometry_of(const torch::nn::Conv2d& layer);
+
+// convolve() above: x [n, in, h, w], weight [out, in, k, k], bias [out] or
+// undefined.
+torch::Tensor convolve(const torch::Tensor& x, const torch::Tensor& weight,
+                       const torch::Tensor& bias,
+                       const ConvolutionGeometry& geometry);
+
+// The gradient by x of a loss whose gradient by convolve(x, ...) is y_gradient.
+torch::Tensor image_gradient(const torch::Tensor& y_gradient,
+                             const torch::Tensor& x,
+                             const torch::Tensor& weight,
+                             const ConvolutionGeometry& geometry);
 
 }  // namespace mdgan

@@ -5,6 +5,7 @@
 
 #include "common/models/conditional.h"
 #include "common/models/convolution.h"
+#include "common/models/convolution_stack.h"
 
 namespace mdgan {
 namespace {
@@ -79,10 +80,7 @@ class DcganDiscriminator final : public ConditionalDiscriminator {
 
  private:
   torch::Tensor features(const torch::Tensor& images) override {
-    torch::Tensor x = images;
-    for (auto& convolution : convolutions_)
-      x = leaky_(convolve(convolution, x));
-    return x.flatten(1);
+    return convolve_stack(convolutions_, images).flatten(1);
   }
 
   std::vector<torch::nn::Conv2d> convolutions_;

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "common/losses/adversarial.h"
+#include "common/models/convolution_stack.h"
 #include "common/tensor/flat_parameters.h"
 #include "common/tensor/tensor_blob.h"
 
@@ -22,6 +23,7 @@ torch::Tensor joint_loss(const TrainedDiscriminator& d, const torch::Tensor& x,
 torch::Tensor separate_loss(const TrainedDiscriminator& d,
                             const torch::Tensor& x, const torch::Tensor& y,
                             Random& random) {
+  const LayerByLayerGuard guard;
   const DiscriminatorSpec& spec = d.spec;
   const torch::Tensor real =
       half(x, 0).detach().requires_grad_(spec.r1_gamma > 0);

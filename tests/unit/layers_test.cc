@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "common/models/convolution.h"
+#include "common/models/convolution_stack.h"
 #include "common/models/linear.h"
 #include "common/tensor/precision.h"
 #include "tests/support/catch.h"
@@ -82,6 +83,58 @@ TEST_CASE("a convolution is the layer's, and so are its derivatives",
                    layer->parameters(), x),
         taken_from([&](const auto& images) { return layer->forward(images); },
                    layer->parameters(), x));
+  }
+}
+
+TEST_CASE(
+    "a stack of convolutions is its layers in turn, and so are its "
+    "derivatives",
+    "[models]") {
+  torch::manual_seed(1);
+  struct Stack {
+    std::vector<std::int64_t> channels;
+    std::int64_t kernel;
+    std::vector<std::int64_t> strides;
+  };
+  // Channels that fill oneDNN's vectors and that do not; one layer, and more.
+  for (const Stack& s :
+       {Stack{{1, 16, 32, 48}, 3, {2, 1, 2}}, Stack{{3, 20, 33}, 4, {2, 2}},
+        Stack{{5, 7}, 3, {1}}, Stack{{18, 16, 3, 17}, 3, {1, 2, 1}}}) {
+    INFO(s.channels.size() - 1 << " layers from " << s.channels.front());
+    std::vector<torch::nn::Conv2d> layers;
+    std::vector<torch::Tensor> parameters;
+    for (std::size_t i = 0; i < s.strides.size(); ++i) {
+      layers.emplace_back(
+          torch::nn::Conv2dOptions(s.channels[i], s.channels[i + 1], s.kernel)
+              .stride(s.strides[i])
+              .padding(1));
+      for (const torch::Tensor& p : layers.back()->parameters())
+        parameters.push_back(p);
+    }
+    const torch::Tensor x = torch::randn({3, s.channels[0], 13, 9});
+    const auto in_turn = [&](const torch::Tensor& images) {
+      torch::Tensor y = images;
+      for (auto& layer : layers) y = torch::leaky_relu(layer->forward(y), 0.2);
+      return y;
+    };
+    const auto at_once = [&](const torch::Tensor& images) {
+      return convolve_stack(layers, images);
+    };
+    for (const torch::Tensor& images :
+         {x, x.to(torch::MemoryFormat::ChannelsLast)})
+      check_alike(taken_from(at_once, parameters, images),
+                  taken_from(in_turn, parameters, images));
+    CHECK_THROWS(at_once(torch::randn({3, s.channels[0] + 1, 13, 9})));
+    // Of a sum, the gradient is one number that is nowhere twice in memory.
+    CHECK(torch::allclose(
+        torch::autograd::grad({at_once(x).sum()}, {parameters[0]}).front(),
+        torch::autograd::grad({in_turn(x).sum()}, {parameters[0]}).front(),
+        1e-4, 1e-3));
+    const LayerByLayerGuard guard;
+    check_alike(taken_from(at_once, parameters, x),
+                taken_from(in_turn, parameters, x));
+    CHECK_THROWS(
+        convolve_stack(layers, torch::randn({3, s.channels[0] + 1, 13, 9})));
   }
 }
 

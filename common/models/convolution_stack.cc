@@ -1,0 +1,270 @@
+#include "common/models/convolution_stack.h"
+
+#include <cstddef>
+#include <cstdint>
+#include <tuple>
+#include <utility>
+
+#include "common/models/conditional.h"
+#include "common/models/convolution.h"
+
+#ifdef MDGAN_ONEDNN
+#include "common/models/onednn_convolution.h"
+#include "common/tensor/precision.h"
+#endif
+
+namespace mdgan {
+namespace {
+
+using torch::Tensor;
+using torch::autograd::tensor_list;
+using Geometries = std::vector<ConvolutionGeometry>;
+
+thread_local bool layer_by_layer = false;
+
+// parameters: weight and bias of each layer in turn.
+Tensor one_by_one(Tensor x, at::TensorList parameters,
+                  const Geometries& geometries) {
+  for (std::size_t i = 0; i < geometries.size(); ++i)
+    x = leaky_(
+        convolve(x, parameters[2 * i], parameters[2 * i + 1], geometries[i]));
+  return x;
+}
+
+#ifdef MDGAN_ONEDNN
+
+using torch::autograd::AutogradContext;
+
+// Of leaky().
+constexpr float kSlope = 0.2F;
+
+ConvolutionSize size_of(const dnnl::memory::dims& images, const Tensor& weight,
+                        const ConvolutionGeometry& geometry) {
+  TORCH_CHECK(images.size() == 4 && images[1] == weight.size(1),
+              "a convolution of ", weight.size(1),
+              " channels was given images of ", images);
+  return {images[0],      images[1],      images[2],       images[3],
+          weight.size(0), weight.size(2), geometry.stride, geometry.padding};
+}
+
+// Numbers in an order of oneDNN's. The tensor is there to own them.
+struct Ordered {
+  dnnl::memory::desc order;
+  Tensor numbers;
+
+  dnnl::memory memory() const {
+    return {order, onednn_engine(), numbers.data_ptr()};
+  }
+};
+
+Ordered room_for(const dnnl::memory::desc& order) {
+  return {order, torch::empty({static_cast<std::int64_t>(order.get_size())},
+                              torch::kUInt8)};
+}
+
+Ordered as_plain(const Tensor& tensor) {
+  return {plain_order(tensor.sizes().vec()), tensor.contiguous()};
+}
+
+Ordered in_order(const Ordered& x, const dnnl::memory::desc& order) {
+  if (x.order == order) return x;
+  Ordered result = room_for(order);
+  reorder(x.memory(), result.memory());
+  return result;
+}
+
+Tensor plain(const Ordered& x, const dnnl::memory::dims& sides) {
+  Tensor result = torch::empty(sides);
+  reorder(x.memory(), as_plain(result).memory());
+  return result;
+}
+
+// The numbers as a tensor in which only equal orders agree on the places.
+Tensor elements(const Ordered& x) { return x.numbers.view(torch::kFloat32); }
+
+void run(const OneDnnPass& pass, OneDnnArguments arguments) {
+  const Ordered scratch = room_for(pass.scratchpad);
+  arguments.emplace(DNNL_ARG_SCRATCHPAD, scratch.memory());
+  pass.primitive.execute(onednn_stream(), arguments);
+}
+
+// The weights' gradient and the bias's.
+std::pair<Tensor, Tensor> parameter_gradients(const ConvolutionPasses& layer,
+                                              const Ordered& x,
+                                              const Ordered& dy) {
+  const auto& pass = layer.weights;
+  const Ordered dw = room_for(pass.weights);
+  Tensor db = torch::empty(layer.bias_sides);
+  run(pass, {{DNNL_ARG_SRC, in_order(x, pass.image).memory()},
+             {DNNL_ARG_DIFF_DST, dy.memory()},
+             {DNNL_ARG_DIFF_WEIGHTS, dw.memory()},
+             {DNNL_ARG_DIFF_BIAS, as_plain(db).memory()}});
+  return {plain(dw, layer.weight_sides), db};
+}
+
+class Stack : public torch::autograd::Function<Stack> {
+ public:
+  // NOLINTNEXTLINE(google-runtime-references): LibTorch's interface
+  static Tensor forward(AutogradContext* context, const Tensor& images,
+                        at::TensorList parameters,
+                        const Geometries& geometries) {
+    tensor_list saved{images};
+    saved.insert(saved.end(), parameters.begin(), parameters.end());
+    c10::List<std::int64_t> numbers;
+    Ordered x = as_plain(images);
+    dnnl::memory::dims sides = images.sizes().vec();
+    for (std::size_t i = 0; i < geometries.size(); ++i) {
+      const Tensor &weight = parameters[2 * i], &bias = parameters[2 * i + 1];
+      const ConvolutionPasses& layer =
+          convolution_passes(size_of(sides, weight, geometries[i]), kSlope);
+      const auto& pass = layer.forward;
+      Ordered y = room_for(pass.result);
+      run(pass, {{DNNL_ARG_SRC, in_order(x, pass.image).memory()},
+                 {DNNL_ARG_WEIGHTS,
+                  in_order(as_plain(weight), pass.weights).memory()},
+                 {DNNL_ARG_BIAS, as_plain(bias).memory()},
+                 {DNNL_ARG_DST, y.memory()}});
+      x = std::move(y);
+      sides = layer.result_sides;
+      saved.push_back(x.numbers);
+      numbers.push_back(geometries[i].stride);
+      numbers.push_back(geometries[i].padding);
+    }
+    Tensor result = plain(x, sides);
+    saved.back() = result;
+    context->save_for_backward(saved);
+    context->saved_data["geometries"] = numbers;
+    return result;
+  }
+
+  static tensor_list backward(AutogradContext* context,
+                              const tensor_list& outputs) {
+    const Saved saved(*context);
+    // What a penalty differentiates once more, LibTorch has to know.
+    if (torch::GradMode::is_enabled())
+      return by_autograd(*context, saved, outputs[0]);
+    tensor_list gradients(saved.inputs() + 1);
+    // The gradient by a convolution's own result, before the activation.
+    Ordered dy = as_plain(at::leaky_relu_backward(outputs[0].contiguous(),
+                                                  saved.values.back(), kSlope,
+                                                  /*self_is_result=*/true));
+    for (std::size_t i = saved.layers.size(); i-- > 0;) {
+      const ConvolutionPasses& layer = *saved.layers[i];
+      const Ordered x = i == 0 ? as_plain(saved.images)
+                               : Ordered{saved.layers[i - 1]->forward.result,
+                                         saved.values[i - 1]};
+      const std::size_t weight = 1 + 2 * i, bias = weight + 1;
+      if (context->needs_input_grad(weight) ||
+          context->needs_input_grad(bias)) {
+        dy = in_order(dy, layer.weights.result);
+        std::tie(gradients[weight], gradients[bias]) =
+            parameter_gradients(layer, x, dy);
+      }
+      if (i == 0) {
+        if (context->needs_input_grad(0))
+          gradients[0] =
+              image_gradient(plain(dy, layer.result_sides), saved.images,
+                             saved.weight(0), saved.geometries[0]);
+        break;
+      }
+      const auto& pass = layer.image;
+      const Ordered dx = room_for(pass.image);
+      run(pass, {{DNNL_ARG_DIFF_DST, in_order(dy, pass.result).memory()},
+                 {DNNL_ARG_WEIGHTS,
+                  in_order(as_plain(saved.weight(i)), pass.weights).memory()},
+                 {DNNL_ARG_DIFF_SRC, dx.memory()}});
+      dy = in_order(dx, x.order);
+      Tensor gradient = elements(dy);
+      at::leaky_relu_backward_out(gradient, gradient, elements(x), kSlope,
+                                  /*self_is_result=*/true);
+    }
+    return gradients;
+  }
+
+ private:
+  struct Saved {
+    explicit Saved(AutogradContext& context) {
+      const c10::List<std::int64_t> numbers =
+          context.saved_data.at("geometries").toIntList();
+      for (std::size_t i = 0; i < numbers.size(); i += 2)
+        geometries.push_back({numbers.get(i), numbers.get(i + 1)});
+      const tensor_list saved = context.get_saved_variables();
+      const auto at = [&](std::size_t i) {
+        return saved.begin() + static_cast<std::ptrdiff_t>(i);
+      };
+      const std::size_t n = geometries.size();
+      images = saved[0];
+      parameters.assign(at(1), at(1 + 2 * n));
+      values.assign(at(1 + 2 * n), at(1 + 3 * n));
+      dnnl::memory::dims sides = images.sizes().vec();
+      for (std::size_t i = 0; i < n; ++i) {
+        layers.push_back(&convolution_passes(
+            size_of(sides, weight(i), geometries[i]), kSlope));
+        sides = layers.back()->result_sides;
+      }
+    }
+
+    std::size_t inputs() const { return 1 + parameters.size(); }
+    const Tensor& weight(std::size_t layer) const {
+      return parameters[2 * layer];
+    }
+
+    Geometries geometries;
+    Tensor images;
+    tensor_list parameters;
+    // Of each layer, after the activation: in the order its pass gives it, but
+    // for the last, which is plain.
+    tensor_list values;
+    std::vector<const ConvolutionPasses*> layers;
+  };
+
+  // The same by operations that LibTorch differentiates.
+  static tensor_list by_autograd(const AutogradContext& context,
+                                 const Saved& saved, const Tensor& dy) {
+    tensor_list inputs{saved.images}, wanted;
+    inputs.insert(inputs.end(), saved.parameters.begin(),
+                  saved.parameters.end());
+    for (std::size_t i = 0; i < inputs.size(); ++i)
+      if (context.needs_input_grad(i)) wanted.push_back(inputs[i]);
+    const tensor_list found = torch::autograd::grad(
+        {one_by_one(saved.images, saved.parameters, saved.geometries)}, wanted,
+        {dy}, /*retain_graph=*/true, /*create_graph=*/true);
+    tensor_list gradients(inputs.size() + 1);
+    for (std::size_t i = 0, j = 0; i < inputs.size(); ++i)
+      if (context.needs_input_grad(i)) gradients[i] = found[j++];
+    return gradients;
+  }
+};
+
+bool by_onednn(const Tensor& images) {
+  return !layer_by_layer && images.is_cpu() &&
+         images.scalar_type() == torch::kFloat32 &&
+         precision() == Precision::kFloat32;
+}
+
+#endif
+
+}  // namespace
+
+Tensor convolve_stack(std::vector<torch::nn::Conv2d>& layers,
+                      const Tensor& images) {
+  tensor_list parameters;
+  Geometries geometries;
+  for (auto& layer : layers) {
+    parameters.push_back(layer->weight);
+    parameters.push_back(layer->bias);
+    geometries.push_back(geometry_of(layer));
+  }
+#ifdef MDGAN_ONEDNN
+  if (by_onednn(images))
+    return Stack::apply(images, at::TensorList(parameters), geometries);
+#endif
+  return one_by_one(images, parameters, geometries);
+}
+
+LayerByLayerGuard::LayerByLayerGuard()
+    : before_(std::exchange(layer_by_layer, true)) {}
+
+LayerByLayerGuard::~LayerByLayerGuard() { layer_by_layer = before_; }
+
+}  // namespace mdgan

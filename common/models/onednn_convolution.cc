@@ -1,0 +1,127 @@
+#include "common/models/onednn_convolution.h"
+
+#include <cstddef>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <tuple>
+#include <utility>
+
+namespace mdgan {
+namespace {
+
+using dnnl::convolution_backward_data;
+using dnnl::convolution_backward_weights;
+using dnnl::convolution_forward;
+using dnnl::memory;
+
+constexpr auto kDirect = dnnl::algorithm::convolution_direct;
+
+// Whichever order is fastest.
+memory::desc any_order(const memory::dims& sides) {
+  return {sides, memory::data_type::f32, memory::format_tag::any};
+}
+
+dnnl::primitive_attr attributes() {
+  dnnl::primitive_attr result;
+  // Else a primitive has one scratchpad for all threads, and keeps it.
+  result.set_scratchpad_mode(dnnl::scratchpad_mode::user);
+  return result;
+}
+
+dnnl::primitive_attr with_leaky(float slope) {
+  dnnl::post_ops activation;
+#if DNNL_VERSION_MAJOR < 3
+  constexpr float kScale = 1;
+  activation.append_eltwise(kScale, dnnl::algorithm::eltwise_relu, slope, 0);
+#else
+  activation.append_eltwise(dnnl::algorithm::eltwise_relu, slope, 0);
+#endif
+  dnnl::primitive_attr result = attributes();
+  result.set_post_ops(activation);
+  return result;
+}
+
+// Version 2 describes an operation first, version 3 does both at once.
+template <typename Pass, typename... Hint, typename... Operation>
+typename Pass::primitive_desc description(const dnnl::primitive_attr& attribute,
+                                          const std::tuple<Hint...>& hint,
+                                          const Operation&... operation) {
+  return std::apply(
+      [&](const Hint&... of) {
+#if DNNL_VERSION_MAJOR < 3
+        return typename Pass::primitive_desc(typename Pass::desc(operation...),
+                                             attribute, onednn_engine(), of...);
+#else
+        return typename Pass::primitive_desc(onednn_engine(), operation...,
+                                             of..., attribute);
+#endif
+      },
+      hint);
+}
+
+}  // namespace
+
+const dnnl::engine& onednn_engine() {
+  static const dnnl::engine engine(dnnl::engine::kind::cpu, 0);
+  return engine;
+}
+
+dnnl::stream& onednn_stream() {
+  thread_local dnnl::stream stream(onednn_engine());
+  return stream;
+}
+
+memory::desc plain_order(const memory::dims& sides) {
+  memory::dims strides(sides.size(), 1);
+  for (std::size_t i = sides.size() - 1; i > 0; --i)
+    strides[i - 1] = strides[i] * sides[i];
+  return {sides, memory::data_type::f32, strides};
+}
+
+void reorder(memory from, memory to) {
+  dnnl::reorder(from, to).execute(onednn_stream(), from, to);
+}
+
+ConvolutionPasses::ConvolutionPasses(const ConvolutionSize& s, float slope)
+    : image_sides{s.n, s.in, s.height, s.width},
+      weight_sides{s.out, s.in, s.kernel, s.kernel},
+      bias_sides{s.out} {
+  const auto side = [&](std::int64_t of) {
+    return (of + 2 * s.padding - s.kernel) / s.stride + 1;
+  };
+  result_sides = {s.n, s.out, side(s.height), side(s.width)};
+  const memory::desc x = any_order(image_sides), w = any_order(weight_sides),
+                     b = any_order(bias_sides), y = any_order(result_sides);
+  const memory::dims stride{s.stride, s.stride}, pad{s.padding, s.padding};
+  // Described as for training, not for inference: then what it takes and gives
+  // is in the orders that the backward passes want.
+  const auto ahead = description<convolution_forward>(
+      with_leaky(slope), std::tuple(), dnnl::prop_kind::forward_training,
+      kDirect, x, w, b, y, stride, pad, pad);
+  const auto by_image = description<convolution_backward_data>(
+      attributes(), std::tuple(ahead), kDirect, x, w, y, stride, pad, pad);
+  const auto by_weights = description<convolution_backward_weights>(
+      attributes(), std::tuple(ahead), kDirect, x, w, b, y, stride, pad, pad);
+  forward = {convolution_forward(ahead), ahead.src_desc(), ahead.weights_desc(),
+             ahead.dst_desc(), ahead.scratchpad_desc()};
+  image = {convolution_backward_data(by_image), by_image.diff_src_desc(),
+           by_image.weights_desc(), by_image.diff_dst_desc(),
+           by_image.scratchpad_desc()};
+  weights = {convolution_backward_weights(by_weights), by_weights.src_desc(),
+             by_weights.diff_weights_desc(), by_weights.diff_dst_desc(),
+             by_weights.scratchpad_desc()};
+}
+
+const ConvolutionPasses& convolution_passes(ConvolutionSize size, float slope) {
+  static std::mutex mutex;
+  static std::map<std::pair<ConvolutionSize, float>,
+                  std::unique_ptr<ConvolutionPasses>>
+      made;
+  const std::lock_guard lock(mutex);
+  auto& found = made[{size, slope}];
+  if (!found) found = std::make_unique<ConvolutionPasses>(size, slope);
+  return *found;
+}
+
+}  // namespace mdgan
