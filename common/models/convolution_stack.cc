@@ -80,7 +80,9 @@ Tensor plain(const Ordered& x, const dnnl::memory::dims& sides) {
 }
 
 // The numbers as a tensor in which only equal orders agree on the places.
-Tensor elements(const Ordered& x) { return x.numbers.view(torch::kFloat32); }
+Tensor elements(const Ordered& x) {
+  return x.numbers.view(torch::kFloat32).flatten();
+}
 
 void run(const OneDnnPass& pass, OneDnnArguments arguments) {
   const Ordered scratch = room_for(pass.scratchpad);
@@ -92,6 +94,15 @@ void run(const OneDnnPass& pass, OneDnnArguments arguments) {
 std::pair<Tensor, Tensor> parameter_gradients(const ConvolutionPasses& layer,
                                               const Ordered& x,
                                               const Ordered& dy) {
+  if (has_many_weights(layer)) {
+    const Tensor images = plain(x, layer.image_sides);
+    const Tensor by_pixel =
+        elements(in_order(dy, pixel_order(layer.result_sides)));
+    Tensor dw = torch::empty(layer.weight_sides);
+    weight_gradient(layer, images.data_ptr<float>(), by_pixel.data_ptr<float>(),
+                    dw.data_ptr<float>());
+    return {dw, by_pixel.view({-1, layer.size.out}).sum(0)};
+  }
   const auto& pass = layer.weights;
   const Ordered dw = room_for(pass.weights);
   Tensor db = torch::empty(layer.bias_sides);
@@ -156,7 +167,7 @@ class Stack : public torch::autograd::Function<Stack> {
       const std::size_t weight = 1 + 2 * i, bias = weight + 1;
       if (context->needs_input_grad(weight) ||
           context->needs_input_grad(bias)) {
-        dy = in_order(dy, layer.weights.result);
+        if (!has_many_weights(layer)) dy = in_order(dy, layer.weights.result);
         std::tie(gradients[weight], gradients[bias]) =
             parameter_gradients(layer, x, dy);
       }

@@ -6,6 +6,7 @@
 #include <mutex>
 #include <tuple>
 #include <utility>
+#include <vector>
 
 namespace mdgan {
 namespace {
@@ -16,6 +17,7 @@ using dnnl::convolution_forward;
 using dnnl::memory;
 
 constexpr auto kDirect = dnnl::algorithm::convolution_direct;
+constexpr std::int64_t kManyWeights = std::int64_t{1} << 20;
 
 // Whichever order is fastest.
 memory::desc any_order(const memory::dims& sides) {
@@ -60,6 +62,33 @@ typename Pass::primitive_desc description(const dnnl::primitive_attr& attribute,
       hint);
 }
 
+// What each weight of a filter meets at each pixel of the result:
+// [n * height * width of the result, in * kernel * kernel].
+std::vector<float> met_by_filter(const ConvolutionPasses& layer,
+                                 const float* images) {
+  const ConvolutionSize& s = layer.size;
+  const std::int64_t rows = layer.result_sides[2];
+  const std::int64_t columns = layer.result_sides[3];
+  std::vector<float> result(static_cast<std::size_t>(
+      s.n * rows * columns * s.in * s.kernel * s.kernel));
+  float* out = result.data();
+  for (std::int64_t i = 0; i < s.n * rows * columns; ++i) {
+    const std::int64_t top = i / columns % rows * s.stride - s.padding;
+    const std::int64_t left = i % columns * s.stride - s.padding;
+    const float* image =
+        images + i / (rows * columns) * s.in * s.height * s.width;
+    for (std::int64_t c = 0; c < s.in; ++c, image += s.height * s.width) {
+      for (std::int64_t y = top; y < top + s.kernel; ++y) {
+        for (std::int64_t x = left; x < left + s.kernel; ++x, ++out) {
+          if (y >= 0 && y < s.height && x >= 0 && x < s.width)
+            *out = image[y * s.width + x];  // else padding
+        }
+      }
+    }
+  }
+  return result;
+}
+
 }  // namespace
 
 const dnnl::engine& onednn_engine() {
@@ -79,12 +108,17 @@ memory::desc plain_order(const memory::dims& sides) {
   return {sides, memory::data_type::f32, strides};
 }
 
+memory::desc pixel_order(const memory::dims& sides) {
+  return {sides, memory::data_type::f32, memory::format_tag::nhwc};
+}
+
 void reorder(memory from, memory to) {
   dnnl::reorder(from, to).execute(onednn_stream(), from, to);
 }
 
 ConvolutionPasses::ConvolutionPasses(const ConvolutionSize& s, float slope)
-    : image_sides{s.n, s.in, s.height, s.width},
+    : size(s),
+      image_sides{s.n, s.in, s.height, s.width},
       weight_sides{s.out, s.in, s.kernel, s.kernel},
       bias_sides{s.out} {
   const auto side = [&](std::int64_t of) {
@@ -111,6 +145,25 @@ ConvolutionPasses::ConvolutionPasses(const ConvolutionSize& s, float slope)
   weights = {convolution_backward_weights(by_weights), by_weights.src_desc(),
              by_weights.diff_weights_desc(), by_weights.diff_dst_desc(),
              by_weights.scratchpad_desc()};
+}
+
+void weight_gradient(const ConvolutionPasses& layer, const float* images,
+                     const float* of_result, float* of_weights) {
+  const ConvolutionSize& s = layer.size;
+  const std::int64_t pixels =
+      s.n * layer.result_sides[2] * layer.result_sides[3];
+  const std::int64_t filter = s.in * s.kernel * s.kernel;
+  const std::vector<float> met = met_by_filter(layer, images);
+  const dnnl::status status =
+      dnnl::sgemm('T', 'N', s.out, filter, pixels, /*alpha=*/1, of_result,
+                  s.out, met.data(), filter, /*beta=*/0, of_weights, filter);
+  dnnl::error::wrap_c_api(static_cast<dnnl_status_t>(status),
+                          "could not multiply matrices");
+}
+
+bool has_many_weights(const ConvolutionPasses& layer) {
+  const ConvolutionSize& s = layer.size;
+  return s.out * s.in * s.kernel * s.kernel >= kManyWeights;
 }
 
 const ConvolutionPasses& convolution_passes(ConvolutionSize size, float slope) {

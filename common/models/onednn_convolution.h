@@ -18,6 +18,8 @@ dnnl::stream& onednn_stream();
 
 // float32, row by row, as a contiguous tensor has them.
 dnnl::memory::desc plain_order(const dnnl::memory::dims& sides);
+// The same with all channels of a pixel together: [n, height, width, c].
+dnnl::memory::desc pixel_order(const dnnl::memory::dims& sides);
 // The same numbers in another order.
 void reorder(dnnl::memory from, dnnl::memory to);
 
@@ -38,11 +40,21 @@ struct OneDnnPass {
 struct ConvolutionPasses {
   ConvolutionPasses(const ConvolutionSize& size, float slope);
 
+  ConvolutionSize size;
   dnnl::memory::dims image_sides, weight_sides, bias_sides, result_sides;
   OneDnnPass forward;  // ends in LeakyReLU, which the others know nothing of
   OneDnnPass image;    // the gradient of the images
   OneDnnPass weights;  // the gradients of weights and bias
 };
+
+// The gradient of the weights as one product of matrices, for many weights and
+// few pixels: oneDNN's pass reads and writes all of the gradient once for every
+// image, which then is more than a core's cache holds. images: plain;
+// of_result: the result's gradient in pixel_order(); writes of_weights, plain.
+void weight_gradient(const ConvolutionPasses& layer, const float* images,
+                     const float* of_result, float* of_weights);
+// Whether that is the faster way.
+bool has_many_weights(const ConvolutionPasses& layer);
 
 // Made once in a process, and kept.
 const ConvolutionPasses& convolution_passes(ConvolutionSize size, float slope);

@@ -96,10 +96,12 @@ TEST_CASE(
     std::int64_t kernel;
     std::vector<std::int64_t> strides;
   };
-  // Channels that fill oneDNN's vectors and that do not; one layer, and more.
+  // Channels that fill oneDNN's vectors and that do not; one layer, and more;
+  // many weights, alone and after another layer.
   for (const Stack& s :
        {Stack{{1, 16, 32, 48}, 3, {2, 1, 2}}, Stack{{3, 20, 33}, 4, {2, 2}},
-        Stack{{5, 7}, 3, {1}}, Stack{{18, 16, 3, 17}, 3, {1, 2, 1}}}) {
+        Stack{{5, 7}, 3, {1}}, Stack{{18, 16, 3, 17}, 3, {1, 2, 1}},
+        Stack{{2, 260, 450}, 3, {2, 2}}, Stack{{240, 490}, 3, {1}}}) {
     INFO(s.channels.size() - 1 << " layers from " << s.channels.front());
     std::vector<torch::nn::Conv2d> layers;
     std::vector<torch::Tensor> parameters;
