@@ -48,9 +48,9 @@ get_filename_component(MDGAN_TORCH_DIR "${TORCH_LIBRARY}" DIRECTORY)
 execute_process(
   COMMAND "${CMAKE_READELF}" -d "${MDGAN_TORCH_DIR}/libtorch_cpu.so"
   OUTPUT_VARIABLE MDGAN_TORCH_NEEDS ERROR_QUIET)
-if(MDGAN_TORCH_NEEDS MATCHES "libdnnl\\.so\\.([0-9]+)[.0-9]*")
-  find_library(DNNL_LIBRARY NAMES ${CMAKE_MATCH_0})
-  find_file(DNNL_VERSION_H oneapi/dnnl/dnnl_version.h)
+if(MDGAN_TORCH_NEEDS MATCHES "libdnnl\\.so\\.([23])[.0-9]*")
+  find_library(DNNL_LIBRARY NAMES ${CMAKE_MATCH_0} NO_CACHE)
+  find_file(DNNL_VERSION_H oneapi/dnnl/dnnl_version.h NO_CACHE)
   if(DNNL_VERSION_H)
     file(STRINGS "${DNNL_VERSION_H}" MDGAN_ONEDNN
       REGEX "DNNL_VERSION_MAJOR +${CMAKE_MATCH_1}$")

@@ -1,5 +1,6 @@
 #include "common/models/convolution_stack.h"
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <tuple>
@@ -40,9 +41,11 @@ constexpr float kSlope = 0.2F;
 
 ConvolutionSize size_of(const dnnl::memory::dims& images, const Tensor& weight,
                         const ConvolutionGeometry& geometry) {
-  TORCH_CHECK(images.size() == 4 && images[1] == weight.size(1),
-              "a convolution of ", weight.size(1),
+  TORCH_CHECK(images[1] == weight.size(1), "a convolution of ", weight.size(1),
               " channels was given images of ", images);
+  TORCH_CHECK(
+      std::min(images[2], images[3]) + 2 * geometry.padding >= weight.size(2),
+      "a kernel of ", weight.size(2), " is larger than images of ", images);
   return {images[0],      images[1],      images[2],       images[3],
           weight.size(0), weight.size(2), geometry.stride, geometry.padding};
 }
@@ -247,10 +250,14 @@ class Stack : public torch::autograd::Function<Stack> {
   }
 };
 
-bool by_onednn(const Tensor& images) {
-  return !layer_by_layer && images.is_cpu() &&
-         images.scalar_type() == torch::kFloat32 &&
-         precision() == Precision::kFloat32;
+// Whatever is wrong with the others, LibTorch's layers say so.
+bool by_onednn(const Tensor& images, const tensor_list& parameters) {
+  const auto is_plain = [](const Tensor& t) {
+    return t.defined() && t.is_cpu() && t.scalar_type() == torch::kFloat32;
+  };
+  return !layer_by_layer && precision() == Precision::kFloat32 &&
+         images.dim() == 4 && images.numel() > 0 && is_plain(images) &&
+         !parameters.empty() && std::ranges::all_of(parameters, is_plain);
 }
 
 #endif
@@ -267,7 +274,7 @@ Tensor convolve_stack(std::vector<torch::nn::Conv2d>& layers,
     geometries.push_back(geometry_of(layer));
   }
 #ifdef MDGAN_ONEDNN
-  if (by_onednn(images))
+  if (by_onednn(images, parameters))
     return Stack::apply(images, at::TensorList(parameters), geometries);
 #endif
   return one_by_one(images, parameters, geometries);

@@ -36,7 +36,9 @@ struct OneDnnPass {
   dnnl::memory::desc image, weights, result, scratchpad;
 };
 
-// Immutable: one serves any number of threads.
+// Immutable: one serves all threads of a process that compute with the same
+// number of threads of arithmetic (set_compute_threads), which oneDNN fixes
+// when it makes a pass.
 struct ConvolutionPasses {
   ConvolutionPasses(const ConvolutionSize& size, float slope);
 
@@ -56,7 +58,7 @@ void weight_gradient(const ConvolutionPasses& layer, const float* images,
 // Whether that is the faster way.
 bool has_many_weights(const ConvolutionPasses& layer);
 
-// Made once in a process, and kept.
+// Made once in a process for each size, and kept: a run has few.
 const ConvolutionPasses& convolution_passes(ConvolutionSize size, float slope);
 
 }  // namespace mdgan

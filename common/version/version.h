@@ -5,7 +5,8 @@
 
 namespace mdgan {
 
-// "mdgan-server 0.1.0", then a line each for LibTorch, BLAS, ZeroMQ, crypto.
+// "mdgan-server 0.1.0", then a line each for the protocol, the libraries, and
+// the kernels that layers run on.
 std::string version_text(const std::string& program);
 
 }  // namespace mdgan

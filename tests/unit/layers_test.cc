@@ -95,13 +95,15 @@ TEST_CASE(
     std::vector<std::int64_t> channels;
     std::int64_t kernel;
     std::vector<std::int64_t> strides;
+    std::int64_t n = 3;
   };
   // Channels that fill oneDNN's vectors and that do not; one layer, and more;
-  // many weights, alone and after another layer.
+  // many weights, alone, after another layer, and more images than their
+  // gradient takes at once.
   for (const Stack& s :
        {Stack{{1, 16, 32, 48}, 3, {2, 1, 2}}, Stack{{3, 20, 33}, 4, {2, 2}},
         Stack{{5, 7}, 3, {1}}, Stack{{18, 16, 3, 17}, 3, {1, 2, 1}},
-        Stack{{2, 260, 450}, 3, {2, 2}}, Stack{{240, 490}, 3, {1}}}) {
+        Stack{{2, 260, 450}, 3, {2, 2}}, Stack{{240, 490}, 3, {1}, 20}}) {
     INFO(s.channels.size() - 1 << " layers from " << s.channels.front());
     std::vector<torch::nn::Conv2d> layers;
     std::vector<torch::Tensor> parameters;
@@ -113,7 +115,7 @@ TEST_CASE(
       for (const torch::Tensor& p : layers.back()->parameters())
         parameters.push_back(p);
     }
-    const torch::Tensor x = torch::randn({3, s.channels[0], 13, 9});
+    const torch::Tensor x = torch::randn({s.n, s.channels[0], 13, 9});
     const auto in_turn = [&](const torch::Tensor& images) {
       torch::Tensor y = images;
       for (auto& layer : layers) y = torch::leaky_relu(layer->forward(y), 0.2);
@@ -127,7 +129,9 @@ TEST_CASE(
       check_alike(taken_from(at_once, parameters, images),
                   taken_from(in_turn, parameters, images));
     CHECK_THROWS(at_once(torch::randn({3, s.channels[0] + 1, 13, 9})));
-    // Of a sum, the gradient is one number that is nowhere twice in memory.
+    CHECK_THROWS(at_once(torch::randn({3, s.channels[0], 13, 0})));
+    CHECK_THROWS(at_once(torch::randn({s.channels[0]})));
+    // A sum's gradient has strides of 0.
     CHECK(torch::allclose(
         torch::autograd::grad({at_once(x).sum()}, {parameters[0]}).front(),
         torch::autograd::grad({in_turn(x).sum()}, {parameters[0]}).front(),
