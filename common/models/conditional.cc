@@ -51,9 +51,11 @@ void ConditionalDiscriminator::register_head(const std::string& name,
 }
 
 torch::Tensor leaky(const torch::Tensor& x) {
-  return torch::leaky_relu(x, 0.2);
+  return torch::leaky_relu(x, kLeakySlope);
 }
 
-torch::Tensor leaky_(torch::Tensor x) { return torch::leaky_relu_(x, 0.2); }
+torch::Tensor leaky_(torch::Tensor x) {
+  return torch::leaky_relu_(x, kLeakySlope);
+}
 
 }  // namespace mdgan

@@ -36,8 +36,7 @@ Tensor one_by_one(Tensor x, at::TensorList parameters,
 
 using torch::autograd::AutogradContext;
 
-// Of leaky().
-constexpr float kSlope = 0.2F;
+constexpr auto kSlope = static_cast<float>(kLeakySlope);
 
 ConvolutionSize size_of(const dnnl::memory::dims& images, const Tensor& weight,
                         const ConvolutionGeometry& geometry) {
@@ -93,7 +92,8 @@ void run(const OneDnnPass& pass, OneDnnArguments arguments) {
   pass.primitive.execute(onednn_stream(), arguments);
 }
 
-// The weights' gradient and the bias's.
+// The weights' gradient and the bias's. REQUIRES: dy in the weights' pass's
+// order.
 std::pair<Tensor, Tensor> parameter_gradients(const ConvolutionPasses& layer,
                                               const Ordered& x,
                                               const Ordered& dy) {
@@ -118,7 +118,6 @@ std::pair<Tensor, Tensor> parameter_gradients(const ConvolutionPasses& layer,
 
 class Stack : public torch::autograd::Function<Stack> {
  public:
-  // NOLINTNEXTLINE(google-runtime-references): LibTorch's interface
   static Tensor forward(AutogradContext* context, const Tensor& images,
                         at::TensorList parameters,
                         const Geometries& geometries) {
@@ -167,13 +166,11 @@ class Stack : public torch::autograd::Function<Stack> {
       const Ordered x = i == 0 ? as_plain(saved.images)
                                : Ordered{saved.layers[i - 1]->forward.result,
                                          saved.values[i - 1]};
+      dy = in_order(dy, layer.weights.result);  // mostly the other pass's, too
       const std::size_t weight = 1 + 2 * i, bias = weight + 1;
-      if (context->needs_input_grad(weight) ||
-          context->needs_input_grad(bias)) {
-        if (!has_many_weights(layer)) dy = in_order(dy, layer.weights.result);
+      if (context->needs_input_grad(weight) || context->needs_input_grad(bias))
         std::tie(gradients[weight], gradients[bias]) =
             parameter_gradients(layer, x, dy);
-      }
       if (i == 0) {
         if (context->needs_input_grad(0))
           gradients[0] =

@@ -49,10 +49,10 @@ struct ConvolutionPasses {
   OneDnnPass weights;  // the gradients of weights and bias
 };
 
-// The gradient of the weights as one product of matrices, for many weights and
-// few pixels: oneDNN's pass reads and writes all of the gradient once for every
-// image, which then is more than a core's cache holds. images: plain;
-// of_result: the result's gradient in pixel_order(); writes of_weights, plain.
+// The gradient of the weights as a product of matrices. oneDNN's own pass goes
+// through all of the gradient once for every image, which is slow where that is
+// more than a core's cache holds. images: plain; of_result: the result's
+// gradient in pixel_order(); writes of_weights, plain.
 void weight_gradient(const ConvolutionPasses& layer, const float* images,
                      const float* of_result, float* of_weights);
 // Whether that is the faster way.
