@@ -121,7 +121,7 @@ class Stack : public torch::autograd::Function<Stack> {
   static Tensor forward(AutogradContext* context, const Tensor& images,
                         at::TensorList parameters,
                         const Geometries& geometries) {
-    tensor_list saved{images};
+    tensor_list saved{images}, values, weights;
     saved.insert(saved.end(), parameters.begin(), parameters.end());
     c10::List<std::int64_t> numbers;
     Ordered x = as_plain(images);
@@ -131,20 +131,23 @@ class Stack : public torch::autograd::Function<Stack> {
       const ConvolutionPasses& layer =
           convolution_passes(size_of(sides, weight, geometries[i]), kSlope);
       const auto& pass = layer.forward;
+      const Ordered w = in_order(as_plain(weight), layer.weights.weights);
       Ordered y = room_for(pass.result);
       run(pass, {{DNNL_ARG_SRC, in_order(x, pass.image).memory()},
-                 {DNNL_ARG_WEIGHTS,
-                  in_order(as_plain(weight), pass.weights).memory()},
+                 {DNNL_ARG_WEIGHTS, in_order(w, pass.weights).memory()},
                  {DNNL_ARG_BIAS, as_plain(bias).memory()},
                  {DNNL_ARG_DST, y.memory()}});
       x = std::move(y);
       sides = layer.result_sides;
-      saved.push_back(x.numbers);
+      values.push_back(x.numbers);
+      weights.push_back(w.numbers);
       numbers.push_back(geometries[i].stride);
       numbers.push_back(geometries[i].padding);
     }
     Tensor result = plain(x, sides);
-    saved.back() = result;
+    values.back() = result;
+    saved.insert(saved.end(), values.begin(), values.end());
+    saved.insert(saved.end(), weights.begin(), weights.end());
     context->save_for_backward(saved);
     context->saved_data["geometries"] = numbers;
     return result;
@@ -163,9 +166,11 @@ class Stack : public torch::autograd::Function<Stack> {
                                                   /*self_is_result=*/true));
     for (std::size_t i = saved.layers.size(); i-- > 0;) {
       const ConvolutionPasses& layer = *saved.layers[i];
+      const auto& pass = layer.image;
       const Ordered x = i == 0 ? as_plain(saved.images)
-                               : Ordered{saved.layers[i - 1]->forward.result,
-                                         saved.values[i - 1]};
+                               : in_order({saved.layers[i - 1]->forward.result,
+                                           saved.values[i - 1]},
+                                          pass.image);
       dy = in_order(dy, layer.weights.result);  // mostly the other pass's, too
       const std::size_t weight = 1 + 2 * i, bias = weight + 1;
       if (context->needs_input_grad(weight) || context->needs_input_grad(bias))
@@ -178,13 +183,13 @@ class Stack : public torch::autograd::Function<Stack> {
                              saved.weight(0), saved.geometries[0]);
         break;
       }
-      const auto& pass = layer.image;
+      const Ordered w =
+          in_order({layer.weights.weights, saved.weights[i]}, pass.weights);
       const Ordered dx = room_for(pass.image);
       run(pass, {{DNNL_ARG_DIFF_DST, in_order(dy, pass.result).memory()},
-                 {DNNL_ARG_WEIGHTS,
-                  in_order(as_plain(saved.weight(i)), pass.weights).memory()},
+                 {DNNL_ARG_WEIGHTS, w.memory()},
                  {DNNL_ARG_DIFF_SRC, dx.memory()}});
-      dy = in_order(dx, x.order);
+      dy = dx;
       Tensor gradient = elements(dy);
       at::leaky_relu_backward_out(gradient, gradient, elements(x), kSlope,
                                   /*self_is_result=*/true);
@@ -207,6 +212,7 @@ class Stack : public torch::autograd::Function<Stack> {
       images = saved[0];
       parameters.assign(at(1), at(1 + 2 * n));
       values.assign(at(1 + 2 * n), at(1 + 3 * n));
+      weights.assign(at(1 + 3 * n), at(1 + 4 * n));
       dnnl::memory::dims sides = images.sizes().vec();
       for (std::size_t i = 0; i < n; ++i) {
         layers.push_back(&convolution_passes(
@@ -226,6 +232,9 @@ class Stack : public torch::autograd::Function<Stack> {
     // Of each layer, after the activation: in the order its pass gives it, but
     // for the last, which is plain.
     tensor_list values;
+    // Of each layer, in the order of their gradient: from one of oneDNN's
+    // orders to another is quicker than from plain.
+    tensor_list weights;
     std::vector<const ConvolutionPasses*> layers;
   };
 

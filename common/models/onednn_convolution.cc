@@ -64,6 +64,17 @@ typename Pass::primitive_desc description(const dnnl::primitive_attr& attribute,
       hint);
 }
 
+std::int64_t weights_of(const ConvolutionSize& s) {
+  return s.out * s.in * s.kernel * s.kernel;
+}
+
+// Described as for training, a pass takes and gives the orders that the
+// backward passes want; as for inference it does not, but with wide kernels and
+// few pixels it takes two thirds of the time. With many weights it does not.
+bool goes_as_for_inference(const ConvolutionSize& s, std::int64_t columns) {
+  return s.kernel > 3 && columns <= 4 && weights_of(s) < kManyWeights;
+}
+
 // What each weight of a filter meets at each pixel of the result of `count`
 // images: [count * height * width of the result, in * kernel * kernel].
 void meet_filter(const ConvolutionPasses& layer, const float* images,
@@ -126,15 +137,20 @@ ConvolutionPasses::ConvolutionPasses(const ConvolutionSize& s, float slope)
   const memory::desc x = any_order(image_sides), w = any_order(weight_sides),
                      b = any_order(bias_sides), y = any_order(result_sides);
   const memory::dims stride{s.stride, s.stride}, pad{s.padding, s.padding};
-  // Described as for training, not for inference: then what it takes and gives
-  // is in the orders that the backward passes want.
-  const auto ahead = description<convolution_forward>(
-      with_leaky(slope), std::tuple(), dnnl::prop_kind::forward_training,
-      kDirect, x, w, b, y, stride, pad, pad);
+  const auto described = [&](dnnl::prop_kind kind) {
+    return description<convolution_forward>(with_leaky(slope), std::tuple(),
+                                            kind, kDirect, x, w, b, y, stride,
+                                            pad, pad);
+  };
+  const auto training = described(dnnl::prop_kind::forward_training);
+  const auto ahead = goes_as_for_inference(s, result_sides[3])
+                         ? described(dnnl::prop_kind::forward_inference)
+                         : training;
   const auto by_image = description<convolution_backward_data>(
-      attributes(), std::tuple(ahead), kDirect, x, w, y, stride, pad, pad);
+      attributes(), std::tuple(training), kDirect, x, w, y, stride, pad, pad);
   const auto by_weights = description<convolution_backward_weights>(
-      attributes(), std::tuple(ahead), kDirect, x, w, b, y, stride, pad, pad);
+      attributes(), std::tuple(training), kDirect, x, w, b, y, stride, pad,
+      pad);
   forward = {convolution_forward(ahead), ahead.src_desc(), ahead.weights_desc(),
              ahead.dst_desc(), ahead.scratchpad_desc()};
   image = {convolution_backward_data(by_image), by_image.diff_src_desc(),
@@ -169,8 +185,7 @@ void weight_gradient(const ConvolutionPasses& layer, const float* images,
 }
 
 bool has_many_weights(const ConvolutionPasses& layer) {
-  const ConvolutionSize& s = layer.size;
-  return s.out * s.in * s.kernel * s.kernel >= kManyWeights;
+  return weights_of(layer.size) >= kManyWeights;
 }
 
 const ConvolutionPasses& convolution_passes(ConvolutionSize size, float slope) {
