@@ -11,9 +11,10 @@ namespace mdgan {
 // y = leaky(convolve(layer, x)) for each in turn (common/models/convolution.h,
 // whose requirements hold). On the CPU LibTorch brings images into oneDNN's
 // order and back at every layer; where the build has oneDNN itself (`--version`
-// says) they stay in it from the first layer to the last. Can be differentiated
-// any number of times, and follows precision(). Throws c10::Error if sizes do
-// not fit. REQUIRES: images are not computed from the layers' parameters.
+// says) they stay in its orders from the first layer to the last. Can be
+// differentiated any number of times, and follows precision(). Throws
+// c10::Error if sizes do not fit. REQUIRES: images are not computed from the
+// layers' parameters.
 torch::Tensor convolve_stack(std::vector<torch::nn::Conv2d>& layers,
                              const torch::Tensor& images);
 

@@ -69,8 +69,9 @@ std::int64_t weights_of(const ConvolutionSize& s) {
 }
 
 // Described as for training, a pass takes and gives the orders that the
-// backward passes want; as for inference it does not, but with wide kernels and
-// few pixels it takes two thirds of the time. With many weights it does not.
+// backward passes want. As for inference it does not, but with oneDNN 2.6 and
+// AVX-512 it takes two thirds of the time where a kernel is wide and the result
+// has few columns, unless it has many weights.
 bool goes_as_for_inference(const ConvolutionSize& s, std::int64_t columns) {
   return s.kernel > 3 && columns <= 4 && weights_of(s) < kManyWeights;
 }

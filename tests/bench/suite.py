@@ -85,9 +85,9 @@ class Suite:
         return self.limits
 
     def limit(self, result):
-        """How many times PyTorch's speed the processor allows at most."""
-        rate = result["rounds_per_s"]["torch"]
-        run = result["runs"]["torch"][-1]
+        """How many times PyTorch's quickest run the processor allows."""
+        run = max(result["runs"]["torch"], key=lambda r: r["rounds_per_s"])
+        rate = run["rounds_per_s"]
         operations, bytes_ = self.processor()
         compute = run["operations"] / operations
         memory = run["moved"] / bytes_

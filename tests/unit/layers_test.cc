@@ -99,11 +99,14 @@ TEST_CASE(
   };
   // Channels that fill oneDNN's vectors and that do not; one layer, and more;
   // many weights, alone, after another layer, and more images than their
-  // gradient takes at once.
+  // gradient takes at once; wide kernels with few pixels a row, after
+  // another kind of layer, after each other and before many weights.
   for (const Stack& s :
        {Stack{{1, 16, 32, 48}, 3, {2, 1, 2}}, Stack{{3, 20, 33}, 4, {2, 2}},
         Stack{{5, 7}, 3, {1}}, Stack{{18, 16, 3, 17}, 3, {1, 2, 1}},
-        Stack{{2, 260, 450}, 3, {2, 2}}, Stack{{240, 490}, 3, {1}, 20}}) {
+        Stack{{2, 260, 450}, 3, {2, 2}}, Stack{{240, 490}, 3, {1}, 20},
+        Stack{{3, 20, 33, 17}, 4, {1, 2, 2}},
+        Stack{{3, 64, 1030}, 4, {2, 2}}}) {
     INFO(s.channels.size() - 1 << " layers from " << s.channels.front());
     std::vector<torch::nn::Conv2d> layers;
     std::vector<torch::Tensor> parameters;
