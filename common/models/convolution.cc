@@ -141,6 +141,17 @@ class Deconvolution : public torch::autograd::Function<Deconvolution> {
   }
 };
 
+// Of images of one pixel, without padding: each pixel of the result meets one
+// weight of each of their channels.
+Tensor deconvolve_pixel(const Tensor& x, const Tensor& weight,
+                        const Tensor& bias) {
+  const Tensor y =
+      x.flatten(1)
+          .mm(weight.flatten(1))
+          .view({x.size(0), weight.size(1), weight.size(2), weight.size(3)});
+  return bias.defined() ? y + bias.view({1, -1, 1, 1}) : y;
+}
+
 // What a layer's product sees, in the precision of the process. Images and
 // their gradients stay float32: oneDNN has no bfloat16 kernels for so few
 // channels, and there is little to gain.
@@ -201,11 +212,16 @@ Tensor deconvolve(torch::nn::ConvTranspose2d& layer, const Tensor& input) {
   const auto& padding = get<torch::ExpandingArray<2>>(options.padding());
   const Geometry geometry{(*options.stride())[0], (*padding)[0]};
   const std::int64_t output_padding = (*options.output_padding())[0];
-  const Tensor y = x.is_cpu() ? Deconvolution::apply(x, weight, optional(bias),
-                                                     geometry, output_padding)
-                              : at::conv_transpose2d(
-                                    x, weight, optional(bias), geometry.stride,
-                                    geometry.padding, output_padding);
+  Tensor y;
+  if (!x.is_cpu())
+    y = at::conv_transpose2d(x, weight, optional(bias), geometry.stride,
+                             geometry.padding, output_padding);
+  else if (x.size(2) == 1 && x.size(3) == 1 && geometry.padding == 0 &&
+           output_padding == 0)
+    y = deconvolve_pixel(x, weight, bias);
+  else
+    y = Deconvolution::apply(x, weight, optional(bias), geometry,
+                             output_padding);
   return y.to(torch::kFloat32);
 }
 

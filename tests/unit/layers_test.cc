@@ -22,6 +22,7 @@ const std::vector<Geometry> kGeometries{
     {1, 16, 12, 3, 2, 1, true},  {3, 20, 8, 4, 2, 1, false},
     {20, 3, 8, 3, 1, 1, true},   {17, 33, 7, 3, 2, 1, true},
     {16, 32, 5, 5, 1, 2, false}, {40, 8, 1, 4, 1, 3, true},
+    {9, 21, 1, 4, 2, 3, false},  {5, 12, 1, 3, 1, 1, false},
 };
 
 // Everything that training takes from a layer: y, the gradients of a loss by x
