@@ -259,7 +259,9 @@ OptionGroup machine_group(ServerOptions& o) {
             &o.threads,
             "N",
             "Processor threads of each worker's arithmetic. Results are the "
-            "same bit for bit only for the same number.",
+            "same bit for bit only for the same number. With 1 the generator "
+            "still has a second core's help where there is one, while its "
+            "peers wait; that changes no bit.",
             {1, 256}}}};
 }
 

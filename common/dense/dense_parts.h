@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "common/base/helper.h"
 #include "common/dense/dense_kernel.h"
 
 // Without it at::parallel_for is a loop on one thread, and says nothing.
@@ -16,18 +17,26 @@
 
 namespace mdgan {
 
-// Calls use(range) for parts of [0, size) on LibTorch's threads, as many as the
-// caller has set (set_compute_threads).
+// Calls use(range) for parts of [0, size): on the calling thread and its helper
+// if it has one, else on as many of LibTorch's threads as the caller has set
+// (set_compute_threads).
 template <typename Use>
 void in_parts(std::size_t size, const Use& use) {
   const std::size_t grains = (size + kDenseGrain - 1) / kDenseGrain;
-  at::parallel_for(
-      0, static_cast<std::int64_t>(grains), 1,
-      [&](std::int64_t begin, std::int64_t end) {
-        const auto limit = static_cast<std::size_t>(end);
-        use(DenseRange{static_cast<std::size_t>(begin) * kDenseGrain,
-                       limit == grains ? size : limit * kDenseGrain});
-      });
+  const auto part = [&](std::size_t begin, std::size_t end) {
+    use(DenseRange{begin * kDenseGrain,
+                   end == grains ? size : end * kDenseGrain});
+  };
+  if (has_helper() && grains > 1) {
+    const std::size_t half = grains / 2;
+    side_by_side([&] { part(half, grains); }, [&] { part(0, half); });
+    return;
+  }
+  at::parallel_for(0, static_cast<std::int64_t>(grains), 1,
+                   [&](std::int64_t begin, std::int64_t end) {
+                     part(static_cast<std::size_t>(begin),
+                          static_cast<std::size_t>(end));
+                   });
 }
 
 }  // namespace mdgan

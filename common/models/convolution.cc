@@ -3,6 +3,7 @@
 #include <array>
 #include <tuple>
 
+#include "common/base/helper.h"
 #include "common/tensor/precision.h"
 
 namespace mdgan {
@@ -129,13 +130,26 @@ class Deconvolution : public torch::autograd::Function<Deconvolution> {
     const auto saved = context->get_saved_variables();
     const Tensor &x = saved[0], &weight = saved[1], &gradient = outputs[0];
     Gradients result;
-    if (context->needs_input_grad(0))
-      result.x = at::conv2d(gradient, weight, /*bias=*/{}, geometry.stride,
-                            geometry.padding);
-    if (context->needs_input_grad(1))
-      result.weight = convolution_gradients(x, gradient, weight, geometry,
-                                            {false, true, false})
-                          .weight;
+    const auto by_x = [&] {
+      if (context->needs_input_grad(0))
+        result.x = at::conv2d(gradient, weight, /*bias=*/{}, geometry.stride,
+                              geometry.padding);
+    };
+    const auto by_weight = [&] {
+      if (context->needs_input_grad(1))
+        result.weight = convolution_gradients(x, gradient, weight, geometry,
+                                              {false, true, false})
+                            .weight;
+    };
+    if (torch::GradMode::is_enabled()) {  // what another thread does is no part
+      by_x();                             // of this one's graph
+      by_weight();
+    } else {
+      side_by_side(by_x, [&] {
+        const torch::NoGradGuard no_grad;
+        by_weight();
+      });
+    }
     if (needs_bias_gradient(*context)) result.bias = gradient.sum({0, 2, 3});
     return {result.x, result.weight, result.bias, {}, {}};
   }

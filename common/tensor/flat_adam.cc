@@ -4,10 +4,16 @@
 
 #include <cmath>
 
+#include "common/base/helper.h"
 #include "protocol/result.h"
 
 namespace mdgan {
 namespace {
+
+// Of a cache line.
+constexpr std::int64_t kLine = 16;
+// A step of so many takes longer than a helper to begin.
+constexpr std::int64_t kWorthSharing = std::int64_t{1} << 16;
 
 float* floats(torch::Tensor& tensor) { return tensor.data_ptr<float>(); }
 
@@ -95,10 +101,19 @@ void FlatAdam::apply(torch::Tensor& values,
   std::int64_t at = 0;
   for (const torch::Tensor& part : parts) {
     MDGAN_CHECK(part.is_contiguous());
-    adam_step(static_cast<std::size_t>(part.numel()), floats(values) + at,
-              part.data_ptr<float>(), floats(first_) + at, floats(second_) + at,
-              average == nullptr ? nullptr : floats(*average) + at, c);
-    at += part.numel();
+    const auto step = [&](std::int64_t begin, std::int64_t end) {
+      const std::int64_t of = at + begin;
+      adam_step(static_cast<std::size_t>(end - begin), floats(values) + of,
+                part.data_ptr<float>() + begin, floats(first_) + of,
+                floats(second_) + of,
+                average == nullptr ? nullptr : floats(*average) + of, c);
+    };
+    const std::int64_t n = part.numel(), half = n / 2 / kLine * kLine;
+    if (n < kWorthSharing || !has_helper())
+      step(0, n);
+    else
+      side_by_side([&] { step(half, n); }, [&] { step(0, half); });
+    at += n;
   }
 }
 

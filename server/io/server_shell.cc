@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <thread>
 #include <utility>
 
 #include "common/files/hash.h"
@@ -108,8 +109,16 @@ ServerShell::Impl::Impl(zmq::context_t& c, const ServerOptions& o,
       evaluations(evaluation_pool),
       file_pool(1, compute_with(o.threads)),
       files(file_pool),
-      pool(1, compute_with(o.threads)),
+      pool(1, [this, &o] { start_training_thread(o.threads); }),
       strand(pool) {}
+
+void ServerShell::Impl::start_training_thread(std::uint32_t threads) {
+  compute_with(threads)();
+  // With more threads LibTorch shares its work out itself.
+  if (threads > 1 || std::thread::hardware_concurrency() < 2) return;
+  helper.emplace(compute_with(threads));
+  helper->help_this_thread();
+}
 
 // --- the loop ---------------------------------------------------------------
 

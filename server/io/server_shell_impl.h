@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "common/base/helper.h"
 #include "common/base/mailbox.h"
 #include "common/base/permits.h"
 #include "common/base/worker_pool.h"
@@ -89,6 +90,9 @@ struct ServerShell::Impl {
 
   WorkerPool file_pool;  // a training task may wait for this one's
   Strand files;
+  // Of the pool's thread: while it generates and steps, peers wait, and a core
+  // is idle.
+  std::optional<Helper> helper;
   WorkerPool pool;  // destroyed first: its tasks use the above
   Strand strand;
 
@@ -96,6 +100,7 @@ struct ServerShell::Impl {
        RunState s, const std::optional<ImageShape>& image, int stop,
        Evaluator* measures);
 
+  void start_training_thread(std::uint32_t threads);
   Result<void> open();
   Finish run(ProgressLine& line);
   void poll();

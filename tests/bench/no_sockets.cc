@@ -13,10 +13,12 @@
 #include <ctime>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "common/base/helper.h"
 #include "common/base/worker_pool.h"
 #include "common/data/dataset.h"
 #include "common/data/partition.h"
@@ -166,6 +168,11 @@ void Training::swap() {
 
 std::string train(const Setting& s, std::shared_ptr<const Dataset> data) {
   set_compute_threads(1);
+  std::optional<Helper> helper;  // as the server has
+  if (std::thread::hardware_concurrency() > 1) {
+    helper.emplace([] { set_compute_threads(1); });
+    helper->help_this_thread();
+  }
   Training training(s, std::move(data));
   std::uint64_t round = 1;
   for (; round <= s.warm_up; ++round) training.round({round});

@@ -4,11 +4,14 @@
 #include <algorithm>
 #include <cmath>
 #include <stdexcept>
+#include <thread>
 
+#include "common/base/helper.h"
 #include "common/losses/adversarial.h"
 #include "common/models/initialise.h"
 #include "common/models/registry.h"
 #include "common/tensor/compact.h"
+#include "common/tensor/device.h"
 #include "common/tensor/flat_adam.h"
 #include "common/tensor/flat_parameters.h"
 #include "common/tensor/tensor_blob.h"
@@ -236,6 +239,35 @@ TEST_CASE("identical peers teach the generator what one of them does") {
   const torch::Tensor one = gradient_of(1);
   CHECK(gradient_of(2).equal(one));  // (F + F) / 2 rounds nothing
   CHECK(relative_error(gradient_of(5), one) < 1e-4);
+}
+
+TEST_CASE("a helper changes no bit of a generator's rounds") {
+  TinyRun run;
+  run.model = GENERATE("mlp", "dcgan");
+  run.image = {3, 32, 32, 3};
+  run.condition = Condition::kAcgan;
+  run.k = 2;
+  const auto trained = [&] {
+    set_compute_threads(1);
+    auto server = make_server(run.generator());
+    auto peer = make_peer(run.discriminator(), 0);
+    auto other = make_peer(run.discriminator(), 1);
+    for (std::uint64_t round = 1; round <= 3; ++round)
+      train_round(*server, {peer.get(), other.get()}, run.k, {round});
+    return server->snapshot();
+  };
+  const auto alone = trained();
+  std::vector<NamedBlob> helped;
+  Helper helper([] { set_compute_threads(1); });
+  std::thread([&] {
+    helper.help_this_thread();
+    helped = trained();
+  }).join();
+  REQUIRE(helped.size() == alone.size());
+  for (std::size_t i = 0; i < alone.size(); ++i) {
+    INFO(run.model << ": " << alone[i].name);
+    CHECK(same(helped[i].blob, alone[i].blob));
+  }
 }
 
 TEST_CASE("a batch that no peer answered for moves nothing") {

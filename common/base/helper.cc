@@ -1,0 +1,112 @@
+#include "common/base/helper.h"
+
+#include <utility>
+
+namespace mdgan {
+namespace {
+
+// Some 50 us: longer than most gaps between two shares of one step, and shorter
+// than anybody notices.
+constexpr int kSpins = 1000;
+
+thread_local Helper* helper_of_this_thread = nullptr;
+
+struct Restored {
+  Helper* helper;
+  ~Restored() { helper_of_this_thread = helper; }
+};
+
+void pause() {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#endif
+}
+
+// Until the state is another than `from`, which it returns.
+int wait_while(const std::atomic<int>& state, int from) {
+  for (int i = 0; i < kSpins; ++i) {
+    if (const int now = state.load(std::memory_order_acquire); now != from)
+      return now;
+    pause();
+  }
+  state.wait(from, std::memory_order_acquire);
+  return state.load(std::memory_order_acquire);
+}
+
+}  // namespace
+
+Helper::Helper(const std::function<void()>& on_start)
+    : thread_([this, on_start] {
+        on_start();
+        run();
+      }) {}
+
+Helper::~Helper() {
+  change(kStopping);
+  thread_.join();
+}
+
+void Helper::help_this_thread() { helper_of_this_thread = this; }
+
+void Helper::change(State to) {
+  state_.store(to, std::memory_order_release);
+  state_.notify_all();
+}
+
+void Helper::run() {
+  while (true) {
+    int seen = state_.load(std::memory_order_acquire);
+    while (seen != kOffered && seen != kStopping)
+      seen = wait_while(state_, seen);
+    if (seen == kStopping) return;
+    // The caller may have taken it back.
+    if (!state_.compare_exchange_strong(seen, kTaken,
+                                        std::memory_order_acq_rel))
+      continue;
+    try {
+      (*offered_)();
+    } catch (...) {
+      failure_ = std::current_exception();
+    }
+    change(kDone);
+  }
+}
+
+void Helper::share(const std::function<void()>& own,
+                   const std::function<void()>& other) {
+  offered_ = &other;
+  change(kOffered);
+  std::exception_ptr own_failure;
+  try {
+    own();
+  } catch (...) {
+    own_failure = std::current_exception();
+  }
+  int seen = kOffered;
+  if (state_.compare_exchange_strong(seen, kIdle, std::memory_order_acq_rel)) {
+    if (!own_failure) other();  // nobody was free to begin it
+  } else {
+    while (seen != kDone) seen = wait_while(state_, seen);
+    state_.store(kIdle, std::memory_order_relaxed);
+  }
+  const std::exception_ptr other_failure = std::exchange(failure_, nullptr);
+  if (own_failure) std::rethrow_exception(own_failure);
+  if (other_failure) std::rethrow_exception(other_failure);
+}
+
+bool has_helper() { return helper_of_this_thread != nullptr; }
+
+void side_by_side(const std::function<void()>& own,
+                  const std::function<void()>& other) {
+  // It has one task at a time: what the shares share, they do themselves.
+  Helper* helper = std::exchange(helper_of_this_thread, nullptr);
+  if (helper == nullptr) {
+    own();
+    other();
+    return;
+  }
+  const Restored restored{helper};
+  helper->share(own, other);
+}
+
+}  // namespace mdgan

@@ -1,0 +1,52 @@
+// A second thread for shares of another's work that last well under a
+// millisecond: where peers wait for the server's step, a core is idle beside
+// it. Unlike OpenMP's threads it spins for some microseconds only, so it takes
+// no time from others, and where no core is free for it the caller does its
+// share.
+#pragma once
+
+#include <atomic>
+#include <exception>
+#include <functional>
+#include <thread>
+
+namespace mdgan {
+
+class Helper {
+ public:
+  // `on_start` runs first on the new thread (thread-local settings of
+  // libraries).
+  explicit Helper(const std::function<void()>& on_start);
+  ~Helper();
+  Helper(const Helper&) = delete;
+  Helper& operator=(const Helper&) = delete;
+
+  // From now on side_by_side() shares the calling thread's work with this
+  // helper, which must outlive its last call and helps one thread only.
+  void help_this_thread();
+
+ private:
+  friend void side_by_side(const std::function<void()>&,
+                           const std::function<void()>&);
+  enum State : int { kIdle, kOffered, kTaken, kDone, kStopping };
+  void run();
+  void share(const std::function<void()>& own,
+             const std::function<void()>& other);
+  void change(State to);
+
+  std::atomic<int> state_ = kIdle;
+  const std::function<void()>* offered_ = nullptr;
+  std::exception_ptr failure_;  // of what was offered
+  std::thread thread_;
+};
+
+// Whether the calling thread has a helper.
+bool has_helper();
+
+// Calls both, `other` on the calling thread's helper if it has one and it finds
+// a core in time; returns when both have ended. Throws what `own` threw, else
+// what `other` threw. REQUIRES: neither needs the other.
+void side_by_side(const std::function<void()>& own,
+                  const std::function<void()>& other);
+
+}  // namespace mdgan
