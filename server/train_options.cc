@@ -260,8 +260,8 @@ OptionGroup machine_group(ServerOptions& o) {
             "N",
             "Processor threads of each worker's arithmetic. Results are the "
             "same bit for bit only for the same number. With 1 the generator "
-            "still has a second core's help where there is one, while its "
-            "peers wait; that changes no bit.",
+            "still has a second core's help, if it is on the processor and "
+            "there is one, while its peers wait; that changes no bit.",
             {1, 256}}}};
 }
 

@@ -1,12 +1,16 @@
 #include "common/base/helper.h"
 
+#if defined(__linux__)
+#include <sched.h>
+#endif
+
 #include <utility>
 
 namespace mdgan {
 namespace {
 
-// Some 50 us: longer than most gaps between two shares of one step, and shorter
-// than anybody notices.
+// Tens of microseconds on x86-64: longer than most gaps between two shares of
+// one step.
 constexpr int kSpins = 1000;
 
 thread_local Helper* helper_of_this_thread = nullptr;
@@ -44,12 +48,15 @@ Helper::Helper(const std::function<void()>& on_start)
 Helper::~Helper() {
   change(kStopping);
   thread_.join();
+  if (helper_of_this_thread == this) helper_of_this_thread = nullptr;
 }
 
 void Helper::help_this_thread() { helper_of_this_thread = this; }
 
 void Helper::change(State to) {
-  state_.store(to, std::memory_order_release);
+  // Not a store: on x86-64 it might still be on its way when notify_all() looks
+  // for somebody who waits, and whoever begins to wait then sleeps for good.
+  state_.exchange(to, std::memory_order_seq_cst);
   state_.notify_all();
 }
 
@@ -92,6 +99,15 @@ void Helper::share(const std::function<void()>& own,
   const std::exception_ptr other_failure = std::exchange(failure_, nullptr);
   if (own_failure) std::rethrow_exception(own_failure);
   if (other_failure) std::rethrow_exception(other_failure);
+}
+
+unsigned usable_cores() {
+#if defined(__linux__)
+  cpu_set_t cores;
+  if (sched_getaffinity(0, sizeof cores, &cores) == 0)
+    return static_cast<unsigned>(CPU_COUNT(&cores));
+#endif
+  return std::thread::hardware_concurrency();
 }
 
 bool has_helper() { return helper_of_this_thread != nullptr; }

@@ -1,8 +1,8 @@
-// A second thread for shares of another's work that last well under a
-// millisecond: where peers wait for the server's step, a core is idle beside
-// it. Unlike OpenMP's threads it spins for some microseconds only, so it takes
-// no time from others, and where no core is free for it the caller does its
-// share.
+// A second thread for shares of another's work that last well under some
+// milliseconds: where peers wait for the server's step, a core is idle beside
+// it. Between shares it spins for tens of microseconds at most, then sleeps.
+// What it is too late to begin the caller does; for what it has begun the
+// caller waits.
 #pragma once
 
 #include <atomic>
@@ -17,6 +17,7 @@ class Helper {
   // `on_start` runs first on the new thread (thread-local settings of
   // libraries).
   explicit Helper(const std::function<void()>& on_start);
+  // On the thread that it helps, or when that has ended.
   ~Helper();
   Helper(const Helper&) = delete;
   Helper& operator=(const Helper&) = delete;
@@ -40,12 +41,17 @@ class Helper {
   std::thread thread_;
 };
 
+// On how many cores the operating system lets this program's threads run: where
+// it is one, a helper only costs time.
+unsigned usable_cores();
+
 // Whether the calling thread has a helper.
 bool has_helper();
 
 // Calls both, `other` on the calling thread's helper if it has one and it finds
-// a core in time; returns when both have ended. Throws what `own` threw, else
-// what `other` threw. REQUIRES: neither needs the other.
+// a core in time; returns when both have ended. Throws what `own` threw
+// (`other` may then not have been called), else what `other` threw. REQUIRES:
+// neither needs the other.
 void side_by_side(const std::function<void()>& own,
                   const std::function<void()>& other);
 

@@ -17,6 +17,9 @@
 
 namespace mdgan {
 
+// Fewer grains are done before a helper has begun.
+inline constexpr std::size_t kWorthHelp = 4;
+
 // Calls use(range) for parts of [0, size): on the calling thread and its helper
 // if it has one, else on as many of LibTorch's threads as the caller has set
 // (set_compute_threads).
@@ -27,7 +30,7 @@ void in_parts(std::size_t size, const Use& use) {
     use(DenseRange{begin * kDenseGrain,
                    end == grains ? size : end * kDenseGrain});
   };
-  if (has_helper() && grains > 1) {
+  if (has_helper() && grains >= kWorthHelp) {
     const std::size_t half = grains / 2;
     side_by_side([&] { part(half, grains); }, [&] { part(0, half); });
     return;

@@ -131,24 +131,26 @@ class Deconvolution : public torch::autograd::Function<Deconvolution> {
     const Tensor &x = saved[0], &weight = saved[1], &gradient = outputs[0];
     Gradients result;
     const auto by_x = [&] {
-      if (context->needs_input_grad(0))
-        result.x = at::conv2d(gradient, weight, /*bias=*/{}, geometry.stride,
-                              geometry.padding);
+      result.x = at::conv2d(gradient, weight, /*bias=*/{}, geometry.stride,
+                            geometry.padding);
     };
     const auto by_weight = [&] {
-      if (context->needs_input_grad(1))
-        result.weight = convolution_gradients(x, gradient, weight, geometry,
-                                              {false, true, false})
-                            .weight;
+      result.weight = convolution_gradients(x, gradient, weight, geometry,
+                                            {false, true, false})
+                          .weight;
     };
-    if (torch::GradMode::is_enabled()) {  // what another thread does is no part
-      by_x();                             // of this one's graph
-      by_weight();
-    } else {
+    // Another thread would be told otherwise.
+    const bool of_x = context->needs_input_grad(0);
+    const bool of_weight = context->needs_input_grad(1);
+    // What a helper does is no part of this thread's graph.
+    if (of_x && of_weight && !torch::GradMode::is_enabled()) {
       side_by_side(by_x, [&] {
         const torch::NoGradGuard no_grad;
         by_weight();
       });
+    } else {
+      if (of_x) by_x();
+      if (of_weight) by_weight();
     }
     if (needs_bias_gradient(*context)) result.bias = gradient.sum({0, 2, 3});
     return {result.x, result.weight, result.bias, {}, {}};

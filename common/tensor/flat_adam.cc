@@ -10,9 +10,9 @@
 namespace mdgan {
 namespace {
 
-// Of a cache line.
+// Floats in a cache line.
 constexpr std::int64_t kLine = 16;
-// A step of so many takes longer than a helper to begin.
+// A step of fewer ends before a helper has begun.
 constexpr std::int64_t kWorthSharing = std::int64_t{1} << 16;
 
 float* floats(torch::Tensor& tensor) { return tensor.data_ptr<float>(); }

@@ -5,7 +5,7 @@
 
 #include <algorithm>
 #include <cstring>
-#include <thread>
+#include <system_error>
 #include <utility>
 
 #include "common/files/hash.h"
@@ -115,9 +115,13 @@ ServerShell::Impl::Impl(zmq::context_t& c, const ServerOptions& o,
 void ServerShell::Impl::start_training_thread(std::uint32_t threads) {
   compute_with(threads)();
   // With more threads LibTorch shares its work out itself.
-  if (threads > 1 || std::thread::hardware_concurrency() < 2) return;
-  helper.emplace(compute_with(threads));
-  helper->help_this_thread();
+  if (threads > 1 || usable_cores() < 2) return;
+  try {
+    helper.emplace(compute_with(threads));
+    helper->help_this_thread();
+  } catch (const std::system_error&) {
+    // There may be no more threads: training does without, for the same bits.
+  }
 }
 
 // --- the loop ---------------------------------------------------------------

@@ -2,7 +2,7 @@
 // the network may cost is measured against it. All discriminators on as many
 // threads as mdgan-peer would use; the server's work before and after theirs.
 // Prints one line of JSON: rounds a second, and where a round's processor time
-// goes, all threads together.
+// goes; what a helper does for the server's thread counts in the whole alone.
 
 #include <spdlog/fmt/fmt.h>
 
@@ -169,7 +169,7 @@ void Training::swap() {
 std::string train(const Setting& s, std::shared_ptr<const Dataset> data) {
   set_compute_threads(1);
   std::optional<Helper> helper;  // as the server has
-  if (std::thread::hardware_concurrency() > 1) {
+  if (usable_cores() > 1) {
     helper.emplace([] { set_compute_threads(1); });
     helper->help_this_thread();
   }

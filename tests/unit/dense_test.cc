@@ -1,10 +1,12 @@
 #include <cmath>
+#include <latch>
 #include <mutex>
 #include <set>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "common/base/helper.h"
 #include "common/base/random.h"
 #include "common/dense/dense_kernel.h"
 #include "common/dense/dense_parts.h"
@@ -194,6 +196,23 @@ TEST_CASE("parts are shared out among as many threads as were asked for") {
     CHECK(visits == std::vector<int>(kSize, 1));
   }
   set_compute_threads(1);
+}
+
+TEST_CASE("a helper is given its part") {
+  std::vector<DenseRange> parts(2);
+  std::latch begun(2);  // each part waits for the other
+  Helper helper([] {});
+  std::thread([&] {
+    helper.help_this_thread();
+    in_parts(1000, [&](DenseRange part) {
+      parts[part.begin == 0 ? 0 : 1] = part;
+      begun.arrive_and_wait();
+    });
+  }).join();
+  CHECK(parts[0].begin == 0);
+  CHECK(parts[0].end == parts[1].begin);
+  CHECK(parts[1].begin > 0);
+  CHECK(parts[1].end == 1000);
 }
 
 TEST_CASE("a stack of dense layers gives the same bits on any threads") {
