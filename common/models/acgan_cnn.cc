@@ -86,10 +86,11 @@ class AcganCnnDiscriminator final : public ConditionalDiscriminator {
   }
 
   bool mixes_samples() const override { return true; }
+  ConvolutionStack* convolutions() override { return &convolutions_; }
 
  private:
   torch::Tensor features(const torch::Tensor& images) override {
-    return convolve_stack(convolutions_, images).flatten(1);
+    return convolutions_.forward(images).flatten(1);
   }
 
   torch::Tensor mix(const torch::Tensor& x, std::int64_t batches) override {
@@ -106,7 +107,7 @@ class AcganCnnDiscriminator final : public ConditionalDiscriminator {
     return torch::exp(-distances).sum(2).view({-1, kKernels});
   }
 
-  std::vector<torch::nn::Conv2d> convolutions_;
+  ConvolutionStack convolutions_;
   torch::nn::Linear minibatch_{nullptr};
 };
 

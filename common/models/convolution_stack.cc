@@ -36,9 +36,15 @@ Tensor one_by_one(Tensor x, at::TensorList parameters,
 
 using torch::autograd::AutogradContext;
 
+constexpr const char* kNotPlain =
+    "weights in oneDNN's order serve neither penalties nor LibTorch's layers";
 constexpr auto kSlope = static_cast<float>(kLeakySlope);
 
-ConvolutionSize size_of(const dnnl::memory::dims& images, const Tensor& weight,
+using Sides = dnnl::memory::dims;
+using Orders = std::vector<dnnl::memory::desc>;
+using Passes = std::vector<const ConvolutionPasses*>;
+
+ConvolutionSize size_of(const Sides& images, const Tensor& weight,
                         const ConvolutionGeometry& geometry) {
   TORCH_CHECK(images[1] == weight.size(1), "a convolution of ", weight.size(1),
               " channels was given images of ", images);
@@ -47,6 +53,34 @@ ConvolutionSize size_of(const dnnl::memory::dims& images, const Tensor& weight,
       "a kernel of ", weight.size(2), " is larger than images of ", images);
   return {images[0],      images[1],      images[2],       images[3],
           weight.size(0), weight.size(2), geometry.stride, geometry.padding};
+}
+
+// Of each layer, for images of these sides.
+Passes passes_of(Sides images, at::TensorList parameters,
+                 const Geometries& geometries) {
+  Passes layers;
+  for (std::size_t i = 0; i < geometries.size(); ++i) {
+    layers.push_back(&convolution_passes(
+        size_of(images, parameters[2 * i], geometries[i]), kSlope));
+    images = layers.back()->result_sides;
+  }
+  return layers;
+}
+
+// Of each layer's weights where they are ordered for `images`: as their
+// gradients come, if that takes no more room. None: row by row.
+Orders orders_for(const Sides& images, at::TensorList parameters,
+                  const Geometries& geometries) {
+  Orders orders;
+  for (std::size_t i = 0; i < geometries.size(); ++i)
+    orders.push_back(plain_order(parameters[2 * i].sizes().vec()));
+  if (images.empty()) return orders;
+  const Passes layers = passes_of(images, parameters, geometries);
+  for (std::size_t i = 0; i < layers.size(); ++i) {
+    const auto& order = layers[i]->weights.weights;
+    if (order.get_size() == orders[i].get_size()) orders[i] = order;
+  }
+  return orders;
 }
 
 // Numbers in an order of oneDNN's. The tensor is there to own them.
@@ -75,15 +109,13 @@ Ordered in_order(const Ordered& x, const dnnl::memory::desc& order) {
   return result;
 }
 
-Tensor plain(const Ordered& x, const dnnl::memory::dims& sides) {
-  Tensor result = torch::empty(sides);
-  reorder(x.memory(), as_plain(result).memory());
-  return result;
-}
-
 // The numbers as a tensor in which only equal orders agree on the places.
 Tensor elements(const Ordered& x) {
   return x.numbers.view(torch::kFloat32).flatten();
+}
+
+Tensor plain(const Ordered& x, const Sides& sides) {
+  return elements(in_order(x, plain_order(sides))).view(sides);
 }
 
 void run(const OneDnnPass& pass, OneDnnArguments arguments) {
@@ -92,11 +124,15 @@ void run(const OneDnnPass& pass, OneDnnArguments arguments) {
   pass.primitive.execute(onednn_stream(), arguments);
 }
 
-// The weights' gradient and the bias's. REQUIRES: dy in the weights' pass's
-// order.
+// The weights' gradient, in `order`, and the bias's. REQUIRES: dy in the
+// weights' pass's order.
 std::pair<Tensor, Tensor> parameter_gradients(const ConvolutionPasses& layer,
                                               const Ordered& x,
-                                              const Ordered& dy) {
+                                              const Ordered& dy,
+                                              const dnnl::memory::desc& order) {
+  const auto in_place = [&](const Ordered& dw) {
+    return elements(in_order(dw, order)).view(layer.weight_sides);
+  };
   if (has_many_weights(layer)) {
     const Tensor images = plain(x, layer.image_sides);
     const Tensor by_pixel =
@@ -104,7 +140,7 @@ std::pair<Tensor, Tensor> parameter_gradients(const ConvolutionPasses& layer,
     Tensor dw = torch::empty(layer.weight_sides);
     weight_gradient(layer, images.data_ptr<float>(), by_pixel.data_ptr<float>(),
                     dw.data_ptr<float>());
-    return {dw, by_pixel.view({-1, layer.size.out}).sum(0)};
+    return {in_place(as_plain(dw)), by_pixel.view({-1, layer.size.out}).sum(0)};
   }
   const auto& pass = layer.weights;
   const Ordered dw = room_for(pass.weights);
@@ -113,43 +149,45 @@ std::pair<Tensor, Tensor> parameter_gradients(const ConvolutionPasses& layer,
              {DNNL_ARG_DIFF_DST, dy.memory()},
              {DNNL_ARG_DIFF_WEIGHTS, dw.memory()},
              {DNNL_ARG_DIFF_BIAS, as_plain(db).memory()}});
-  return {plain(dw, layer.weight_sides), db};
+  return {in_place(dw), db};
 }
 
 class Stack : public torch::autograd::Function<Stack> {
  public:
   static Tensor forward(AutogradContext* context, const Tensor& images,
-                        at::TensorList parameters,
-                        const Geometries& geometries) {
+                        at::TensorList parameters, const Geometries& geometries,
+                        const Sides& ordered_for) {
     tensor_list saved{images}, values, weights;
     saved.insert(saved.end(), parameters.begin(), parameters.end());
+    const Passes layers =
+        passes_of(images.sizes().vec(), parameters, geometries);
+    const Orders orders = orders_for(ordered_for, parameters, geometries);
     c10::List<std::int64_t> numbers;
     Ordered x = as_plain(images);
-    dnnl::memory::dims sides = images.sizes().vec();
     for (std::size_t i = 0; i < geometries.size(); ++i) {
       const Tensor &weight = parameters[2 * i], &bias = parameters[2 * i + 1];
-      const ConvolutionPasses& layer =
-          convolution_passes(size_of(sides, weight, geometries[i]), kSlope);
+      const ConvolutionPasses& layer = *layers[i];
       const auto& pass = layer.forward;
-      const Ordered w = in_order(as_plain(weight), layer.weights.weights);
+      const Ordered w =
+          in_order({orders[i], weight.contiguous()}, layer.weights.weights);
       Ordered y = room_for(pass.result);
       run(pass, {{DNNL_ARG_SRC, in_order(x, pass.image).memory()},
                  {DNNL_ARG_WEIGHTS, in_order(w, pass.weights).memory()},
                  {DNNL_ARG_BIAS, as_plain(bias).memory()},
                  {DNNL_ARG_DST, y.memory()}});
       x = std::move(y);
-      sides = layer.result_sides;
       values.push_back(x.numbers);
       weights.push_back(w.numbers);
       numbers.push_back(geometries[i].stride);
       numbers.push_back(geometries[i].padding);
     }
-    Tensor result = plain(x, sides);
+    Tensor result = plain(x, layers.back()->result_sides);
     values.back() = result;
     saved.insert(saved.end(), values.begin(), values.end());
     saved.insert(saved.end(), weights.begin(), weights.end());
     context->save_for_backward(saved);
     context->saved_data["geometries"] = numbers;
+    context->saved_data["ordered for"] = ordered_for;
     return result;
   }
 
@@ -159,7 +197,7 @@ class Stack : public torch::autograd::Function<Stack> {
     // What a penalty differentiates once more, LibTorch has to know.
     if (torch::GradMode::is_enabled())
       return by_autograd(*context, saved, outputs[0]);
-    tensor_list gradients(saved.inputs() + 1);
+    tensor_list gradients(saved.inputs() + kOthers);
     // The gradient by a convolution's own result, before the activation.
     Ordered dy = as_plain(at::leaky_relu_backward(outputs[0].contiguous(),
                                                   saved.values.back(), kSlope,
@@ -175,12 +213,14 @@ class Stack : public torch::autograd::Function<Stack> {
       const std::size_t weight = 1 + 2 * i, bias = weight + 1;
       if (context->needs_input_grad(weight) || context->needs_input_grad(bias))
         std::tie(gradients[weight], gradients[bias]) =
-            parameter_gradients(layer, x, dy);
+            parameter_gradients(layer, x, dy, saved.orders[i]);
       if (i == 0) {
         if (context->needs_input_grad(0))
-          gradients[0] =
-              image_gradient(plain(dy, layer.result_sides), saved.images,
-                             saved.weight(0), saved.geometries[0]);
+          gradients[0] = image_gradient(
+              plain(dy, layer.result_sides), saved.images,
+              plain({saved.orders[0], saved.parameters[0].contiguous()},
+                    layer.weight_sides),
+              saved.geometries[0]);
         break;
       }
       const Ordered w =
@@ -198,6 +238,9 @@ class Stack : public torch::autograd::Function<Stack> {
   }
 
  private:
+  // What a Stack is given beside tensors has no gradient.
+  static constexpr std::size_t kOthers = 2;
+
   struct Saved {
     explicit Saved(AutogradContext& context) {
       const c10::List<std::int64_t> numbers =
@@ -213,18 +256,12 @@ class Stack : public torch::autograd::Function<Stack> {
       parameters.assign(at(1), at(1 + 2 * n));
       values.assign(at(1 + 2 * n), at(1 + 3 * n));
       weights.assign(at(1 + 3 * n), at(1 + 4 * n));
-      dnnl::memory::dims sides = images.sizes().vec();
-      for (std::size_t i = 0; i < n; ++i) {
-        layers.push_back(&convolution_passes(
-            size_of(sides, weight(i), geometries[i]), kSlope));
-        sides = layers.back()->result_sides;
-      }
+      layers = passes_of(images.sizes().vec(), parameters, geometries);
+      ordered_for = context.saved_data.at("ordered for").toIntVector();
+      orders = orders_for(ordered_for, parameters, geometries);
     }
 
     std::size_t inputs() const { return 1 + parameters.size(); }
-    const Tensor& weight(std::size_t layer) const {
-      return parameters[2 * layer];
-    }
 
     Geometries geometries;
     Tensor images;
@@ -235,12 +272,15 @@ class Stack : public torch::autograd::Function<Stack> {
     // Of each layer, in the order of their gradient: from one of oneDNN's
     // orders to another is quicker than from plain.
     tensor_list weights;
-    std::vector<const ConvolutionPasses*> layers;
+    Passes layers;
+    Sides ordered_for;
+    Orders orders;  // of the parameters that are weights
   };
 
   // The same by operations that LibTorch differentiates.
   static tensor_list by_autograd(const AutogradContext& context,
                                  const Saved& saved, const Tensor& dy) {
+    TORCH_CHECK(saved.ordered_for.empty(), kNotPlain);
     tensor_list inputs{saved.images}, wanted;
     inputs.insert(inputs.end(), saved.parameters.begin(),
                   saved.parameters.end());
@@ -249,7 +289,7 @@ class Stack : public torch::autograd::Function<Stack> {
     const tensor_list found = torch::autograd::grad(
         {one_by_one(saved.images, saved.parameters, saved.geometries)}, wanted,
         {dy}, /*retain_graph=*/true, /*create_graph=*/true);
-    tensor_list gradients(inputs.size() + 1);
+    tensor_list gradients(inputs.size() + kOthers);
     for (std::size_t i = 0, j = 0; i < inputs.size(); ++i)
       if (context.needs_input_grad(i)) gradients[i] = found[j++];
     return gradients;
@@ -270,20 +310,67 @@ bool by_onednn(const Tensor& images, const tensor_list& parameters) {
 
 }  // namespace
 
-Tensor convolve_stack(std::vector<torch::nn::Conv2d>& layers,
-                      const Tensor& images) {
-  tensor_list parameters;
-  Geometries geometries;
-  for (auto& layer : layers) {
-    parameters.push_back(layer->weight);
-    parameters.push_back(layer->bias);
-    geometries.push_back(geometry_of(layer));
+void ConvolutionStack::push_back(torch::nn::Conv2d layer) {
+  layers_.push_back(std::move(layer));
+}
+
+std::pair<tensor_list, Geometries> ConvolutionStack::parts() const {
+  std::pair<tensor_list, Geometries> result;
+  for (const auto& layer : layers_) {
+    result.first.push_back(layer->weight);
+    result.first.push_back(layer->bias);
+    result.second.push_back(geometry_of(layer));
   }
+  return result;
+}
+
+Tensor ConvolutionStack::forward(const Tensor& images) const {
+  const auto [parameters, geometries] = parts();
 #ifdef MDGAN_ONEDNN
-  if (by_onednn(images, parameters))
-    return Stack::apply(images, at::TensorList(parameters), geometries);
+  if (by_onednn(images, parameters)) {
+    TORCH_CHECK(
+        ordered_for_.empty() || images.sizes().slice(1) ==
+                                    torch::IntArrayRef(ordered_for_).slice(1),
+        "the weights are ordered for images of ", ordered_for_);
+    return Stack::apply(images, at::TensorList(parameters), geometries,
+                        ordered_for_);
+  }
+  TORCH_CHECK(ordered_for_.empty(), kNotPlain);
 #endif
   return one_by_one(images, parameters, geometries);
+}
+
+void ConvolutionStack::order_weights(const Tensor& images,
+                                     const tensor_list& buffers) {
+#ifdef MDGAN_ONEDNN
+  if (images.sizes() == ordered_for_) return;
+  make_plain(buffers);
+  if (!by_onednn(images, parts().first)) return;
+  ordered_for_ = images.sizes().vec();
+  reorder_weights(buffers, {}, ordered_for_);
+#endif
+}
+
+void ConvolutionStack::make_plain(const tensor_list& buffers) {
+  reorder_weights(buffers, std::exchange(ordered_for_, {}), {});
+}
+
+void ConvolutionStack::reorder_weights(const tensor_list& buffers,
+                                       const std::vector<std::int64_t>& from,
+                                       const std::vector<std::int64_t>& to) {
+#ifdef MDGAN_ONEDNN
+  if (from == to) return;
+  const auto [parameters, geometries] = parts();
+  const Orders before = orders_for(from, parameters, geometries);
+  const Orders after = orders_for(to, parameters, geometries);
+  for (std::size_t i = 0; i < geometries.size(); ++i) {
+    const Tensor& weight = parameters[2 * i];
+    for (const Tensor& buffer : buffers) {
+      Tensor part = buffer.narrow(0, weight.storage_offset(), weight.numel());
+      part.copy_(elements(in_order({before[i], part}, after[i])));
+    }
+  }
+#endif
 }
 
 LayerByLayerGuard::LayerByLayerGuard()

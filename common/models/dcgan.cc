@@ -77,13 +77,14 @@ class DcganDiscriminator final : public ConditionalDiscriminator {
   }
 
   InitialLaw initial_law() const override { return InitialLaw::kDcgan; }
+  ConvolutionStack* convolutions() override { return &convolutions_; }
 
  private:
   torch::Tensor features(const torch::Tensor& images) override {
-    return convolve_stack(convolutions_, images).flatten(1);
+    return convolutions_.forward(images).flatten(1);
   }
 
-  std::vector<torch::nn::Conv2d> convolutions_;
+  ConvolutionStack convolutions_;
 };
 
 }  // namespace

@@ -13,6 +13,8 @@
 
 namespace mdgan {
 
+class ConvolutionStack;
+
 // By which law initialise() draws a model's first weights.
 enum class InitialLaw {
   kPyTorch,  // U(-1/sqrt(fan_in), 1/sqrt(fan_in)), weights and biases
@@ -74,6 +76,10 @@ class Discriminator : public Model {
   // 0.2: the widths of the input and of each layer, whose parameters come
   // first (common/dense/dense_stack.h). Else empty.
   virtual std::vector<std::size_t> dense_widths() const { return {}; }
+  // Of a model whose features() begin with a stack of convolutions: that, so
+  // that who trains may keep its weights in another order
+  // (common/models/convolution_stack.h). Else null.
+  virtual ConvolutionStack* convolutions() { return nullptr; }
   // Whether a sample's output depends on the others in its batch (minibatch
   // discrimination).
   virtual bool mixes_samples() const { return false; }

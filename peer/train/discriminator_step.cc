@@ -13,6 +13,12 @@
 namespace mdgan {
 namespace {
 
+// What differentiates by one half's images, and that gradient again.
+bool has_penalty(const DiscriminatorSpec& spec) {
+  return spec.r1_gamma > 0 || spec.r2_gamma > 0 ||
+         spec.loss == Loss::kWassersteinGp;
+}
+
 torch::Tensor joint_loss(const TrainedDiscriminator& d, const torch::Tensor& x,
                          const torch::Tensor& y) {
   const auto [logits, class_logits] = d.model->forward(x, y, /*batches=*/2);
@@ -56,6 +62,7 @@ class AutogradStep final : public DiscriminatorStep {
 
   double step(const torch::Tensor& x, const torch::Tensor& y,
               Random& random) override {
+    if (!has_penalty(d_.spec)) d_.order_for(x);
     const torch::Tensor loss = discriminator_objective(d_, x, y, random);
     d_.adam.step(d_.values, gradients_of(loss, {}, parameters_));
     return loss.item<double>();
@@ -85,6 +92,17 @@ TrainedDiscriminator::TrainedDiscriminator(
       values(flatten_parameters(*model)),
       adam(spec.adam, values) {}
 
+void TrainedDiscriminator::order_for(const torch::Tensor& x) {
+  if (ConvolutionStack* stack = model->convolutions())
+    stack->order_weights(x,
+                         {values, adam.first_moment(), adam.second_moment()});
+}
+
+void TrainedDiscriminator::make_plain() {
+  if (ConvolutionStack* stack = model->convolutions())
+    stack->make_plain({values, adam.first_moment(), adam.second_moment()});
+}
+
 torch::Tensor half(const torch::Tensor& both, std::int64_t which) {
   if (!both.defined()) return both;
   const std::int64_t n = both.size(0) / 2;
@@ -113,11 +131,8 @@ torch::Tensor generator_loss(const DiscriminatorSpec& spec,
 torch::Tensor discriminator_objective(const TrainedDiscriminator& d,
                                       const torch::Tensor& x,
                                       const torch::Tensor& y, Random& random) {
-  // A penalty differentiates by one half's images.
-  const DiscriminatorSpec& spec = d.spec;
-  const bool separate = spec.r1_gamma > 0 || spec.r2_gamma > 0 ||
-                        spec.loss == Loss::kWassersteinGp;
-  return separate ? separate_loss(d, x, y, random) : joint_loss(d, x, y);
+  return has_penalty(d.spec) ? separate_loss(d, x, y, random)
+                             : joint_loss(d, x, y);
 }
 
 std::unique_ptr<DiscriminatorStep> make_autograd_step(TrainedDiscriminator& d) {

@@ -20,6 +20,11 @@ struct TrainedDiscriminator {
   TrainedDiscriminator(const DiscriminatorSpec& the_spec,
                        std::shared_ptr<Discriminator> the_model);
 
+  // Weights and moments into the order that a step on x is fastest with, or
+  // back to row by row, in which everything but a step wants them.
+  void order_for(const torch::Tensor& x);
+  void make_plain();
+
   const DiscriminatorSpec spec;
   const std::shared_ptr<Discriminator> model;
   torch::Tensor values;  // [P], what the model's parameters view

@@ -248,6 +248,7 @@ Result<std::unique_ptr<DiscriminatorTrainer>> DiscriminatorTrainer::create(
 void DiscriminatorTrainer::initialise() {
   plain_exceptions([&] {
     TrainedDiscriminator& d = impl_->d;
+    d.make_plain();
     Random random(d.spec.seed, Purpose::kDiscriminatorInit, impl_->peer.value);
     mdgan::initialise(*d.model, random);
     d.adam.reset();
@@ -294,6 +295,7 @@ double DiscriminatorTrainer::gradient(Round round, const Blob& images,
     Impl& impl = *impl_;
     const DiscriminatorSpec& spec = impl.d.spec;
     check_batch(spec, images, labels);
+    impl.d.make_plain();
     Random real = impl.real_samples(round);
     const auto [x, y] = impl.inputs(real, {images, labels, round});
     Random random(spec.seed, Purpose::kPenalty, impl.peer.value, round.value);
@@ -322,7 +324,8 @@ PeerFeedback DiscriminatorTrainer::feedback(const Blob& images,
 
 DiscriminatorState DiscriminatorTrainer::snapshot(bool with_optimizer) const {
   return plain_exceptions([&] {
-    const TrainedDiscriminator& d = impl_->d;
+    TrainedDiscriminator& d = impl_->d;
+    d.make_plain();
     // to_blob copies from a device, but shares CPU memory.
     const auto copy = [](const torch::Tensor& tensor) {
       return to_blob(tensor.is_cpu() ? tensor.clone() : tensor);
@@ -346,6 +349,7 @@ Result<void> DiscriminatorTrainer::load(const DiscriminatorState& state) {
   if (auto fits = validate(state); !fits) return fits;
   return guarded("cannot load the discriminator", ExitCode::kCheckpoint,
                  [&]() -> Result<void> {
+                   impl_->d.make_plain();
                    impl_->d.values.copy_(to_tensor(state.parameters));
                    if (!state.first_moment.empty())
                      impl_->d.adam.restore(to_tensor(state.first_moment),
