@@ -115,7 +115,9 @@ Tensor elements(const Ordered& x) {
 }
 
 Tensor plain(const Ordered& x, const Sides& sides) {
-  return elements(in_order(x, plain_order(sides))).view(sides);
+  Tensor result = torch::empty(sides);
+  reorder(x.memory(), as_plain(result).memory());
+  return result;
 }
 
 void run(const OneDnnPass& pass, OneDnnArguments arguments) {
@@ -130,7 +132,7 @@ std::pair<Tensor, Tensor> parameter_gradients(const ConvolutionPasses& layer,
                                               const Ordered& x,
                                               const Ordered& dy,
                                               const dnnl::memory::desc& order) {
-  const auto in_place = [&](const Ordered& dw) {
+  const auto ordered = [&](const Ordered& dw) {
     return elements(in_order(dw, order)).view(layer.weight_sides);
   };
   if (has_many_weights(layer)) {
@@ -140,7 +142,7 @@ std::pair<Tensor, Tensor> parameter_gradients(const ConvolutionPasses& layer,
     Tensor dw = torch::empty(layer.weight_sides);
     weight_gradient(layer, images.data_ptr<float>(), by_pixel.data_ptr<float>(),
                     dw.data_ptr<float>());
-    return {in_place(as_plain(dw)), by_pixel.view({-1, layer.size.out}).sum(0)};
+    return {ordered(as_plain(dw)), by_pixel.view({-1, layer.size.out}).sum(0)};
   }
   const auto& pass = layer.weights;
   const Ordered dw = room_for(pass.weights);
@@ -149,7 +151,7 @@ std::pair<Tensor, Tensor> parameter_gradients(const ConvolutionPasses& layer,
              {DNNL_ARG_DIFF_DST, dy.memory()},
              {DNNL_ARG_DIFF_WEIGHTS, dw.memory()},
              {DNNL_ARG_DIFF_BIAS, as_plain(db).memory()}});
-  return {in_place(dw), db};
+  return {ordered(dw), db};
 }
 
 class Stack : public torch::autograd::Function<Stack> {
@@ -340,38 +342,45 @@ Tensor ConvolutionStack::forward(const Tensor& images) const {
   return one_by_one(images, parameters, geometries);
 }
 
+#ifdef MDGAN_ONEDNN
+
 void ConvolutionStack::order_weights(const Tensor& images,
                                      const tensor_list& buffers) {
-#ifdef MDGAN_ONEDNN
-  if (images.sizes() == ordered_for_) return;
-  make_plain(buffers);
-  if (!by_onednn(images, parts().first)) return;
-  ordered_for_ = images.sizes().vec();
-  reorder_weights(buffers, {}, ordered_for_);
-#endif
+  if (by_onednn(images, parts().first))
+    reorder_weights(images.sizes().vec(), buffers);
 }
 
 void ConvolutionStack::make_plain(const tensor_list& buffers) {
-  reorder_weights(buffers, std::exchange(ordered_for_, {}), {});
+  reorder_weights({}, buffers);
 }
 
-void ConvolutionStack::reorder_weights(const tensor_list& buffers,
-                                       const std::vector<std::int64_t>& from,
-                                       const std::vector<std::int64_t>& to) {
-#ifdef MDGAN_ONEDNN
-  if (from == to) return;
+void ConvolutionStack::reorder_weights(std::vector<std::int64_t> images,
+                                       const tensor_list& buffers) {
+  if (images == ordered_for_) return;
   const auto [parameters, geometries] = parts();
-  const Orders before = orders_for(from, parameters, geometries);
-  const Orders after = orders_for(to, parameters, geometries);
+  const Orders before = orders_for(ordered_for_, parameters, geometries);
+  const Orders after = orders_for(images, parameters, geometries);
+  std::vector<std::pair<Tensor, Tensor>> changes;
   for (std::size_t i = 0; i < geometries.size(); ++i) {
     const Tensor& weight = parameters[2 * i];
     for (const Tensor& buffer : buffers) {
-      Tensor part = buffer.narrow(0, weight.storage_offset(), weight.numel());
-      part.copy_(elements(in_order({before[i], part}, after[i])));
+      const Tensor part =
+          buffer.narrow(0, weight.storage_offset(), weight.numel());
+      changes.emplace_back(part,
+                           elements(in_order({before[i], part}, after[i])));
     }
   }
-#endif
+  // Only now, when no memory can be wanting: all of them or none.
+  for (const auto& [part, numbers] : changes) part.copy_(numbers);
+  ordered_for_ = std::move(images);
 }
+
+#else
+
+void ConvolutionStack::order_weights(const Tensor&, const tensor_list&) {}
+void ConvolutionStack::make_plain(const tensor_list&) {}
+
+#endif
 
 LayerByLayerGuard::LayerByLayerGuard()
     : before_(std::exchange(layer_by_layer, true)) {}

@@ -46,9 +46,9 @@ class ConvolutionStack {
   // Weights and biases in turn, and what else makes a layer.
   std::pair<std::vector<torch::Tensor>, std::vector<ConvolutionGeometry>>
   parts() const;
-  void reorder_weights(const std::vector<torch::Tensor>& buffers,
-                       const std::vector<std::int64_t>& from,
-                       const std::vector<std::int64_t>& to);
+  // Into the order for images of these sides; none: plain.
+  void reorder_weights(std::vector<std::int64_t> images,
+                       const std::vector<torch::Tensor>& buffers);
 
   std::vector<torch::nn::Conv2d> layers_;
   // The sides of the images that the weights are ordered for; none: plain.
