@@ -244,6 +244,41 @@ TEST_CASE("without the moments a discriminator's optimiser stays behind") {
   CHECK(peer->snapshot(true).adam_steps == 0);
 }
 
+TEST_CASE("what a discriminator learned before leaves no trace in a state") {
+  TinyRun run;
+  run.model = GENERATE("mlp", "dcgan");  // the second keeps an order of its own
+  if (run.model == "dcgan") run.image = {1, 32, 32, 3};
+  INFO("seed " << run.seed << ", " << run.model);
+  const auto server = make_server(run.generator());
+  const auto batch = server->generate(Round{1}).front();
+  const auto made = [&] { return make_peer(run.discriminator(), 0); };
+  const auto fresh = made(), used = made(), source = made();
+  const auto first = fresh->snapshot(true);
+  used->learn(Round{1}, batch.images, batch.labels);
+  SECTION("loaded") {
+    source->learn(Round{2}, batch.images, batch.labels);
+    const auto state = source->snapshot(true);
+    REQUIRE(used->load(state).ok());
+    REQUIRE(fresh->load(state).ok());
+    CHECK(same(used->snapshot(true), state));
+  }
+  SECTION("initial") {
+    used->initialise();
+    CHECK(same(used->snapshot(true), first));
+  }
+  SECTION("its own") { REQUIRE(fresh->load(used->snapshot(true)).ok()); }
+  std::vector<float> a(fresh->parameter_count()), b(a.size());
+  fresh->gradient(Round{3}, batch.images, batch.labels, a);
+  used->gradient(Round{3}, batch.images, batch.labels, b);
+  CHECK((a == b));
+  for (const auto& peer : {fresh.get(), used.get()})
+    peer->learn(Round{3}, batch.images, batch.labels);
+  used->gradient(Round{4}, batch.images, batch.labels, b);
+  CHECK(same(used->snapshot(true), fresh->snapshot(true)));
+  fresh->gradient(Round{4}, batch.images, batch.labels, a);
+  CHECK((a == b));
+}
+
 TEST_CASE("a snapshot stays as it was while training goes on") {
   TinyRun run;
   INFO("seed " << run.seed);
