@@ -1,8 +1,8 @@
-// A second thread for shares of another's work that last well under some
-// milliseconds: where peers wait for the server's step, a core is idle beside
-// it. Between shares it spins for tens of microseconds at most, then sleeps.
-// What it is too late to begin the caller does; for what it has begun the
-// caller waits.
+// A second thread for shares of another's work that last a few milliseconds at
+// most: where peers wait for the server's step, a core is idle beside it.
+// Between shares it spins for tens of microseconds at most, then sleeps. What
+// it is too late to begin the caller does; for what it has begun the caller
+// waits.
 #pragma once
 
 #include <atomic>
