@@ -10,6 +10,10 @@
 #include "common/tensor/precision.h"
 #include "tests/support/catch.h"
 
+#ifdef MDGAN_ONEDNN
+#include <dnnl.hpp>
+#endif
+
 namespace mdgan {
 namespace {
 
@@ -231,7 +235,10 @@ TEST_CASE("weights kept in another order give the same bits", "[models]") {
   }
 #ifdef MDGAN_ONEDNN
   // Where channels do not fill vectors, another order takes more room.
-  CHECK(reordered > 0);
+  if (dnnl::get_effective_cpu_isa() >= dnnl::cpu_isa::avx2)
+    CHECK(reordered > 0);
+  else
+    WARN("oneDNN has no order of its own for this processor's convolutions");
 #endif
 }
 
