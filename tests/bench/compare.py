@@ -45,7 +45,7 @@ def compare(s, arms, repeats, report=print):
         for arm in arms:
             run = runs.ARMS[arm](s)
             found[arm].append(run)
-            report(f"  {i + 1}/{repeats} {arm:10} "
+            report(f"  {i + 1}/{repeats} {arm:19} "
                    f"{run.rounds_per_s:8.2f} rounds/s  "
                    f"{run.cpu_s_per_round * 1e3:8.2f} ms of processor a round")
     rates = {arm: [r.rounds_per_s for r in found[arm]] for arm in arms}
@@ -75,14 +75,14 @@ def compare(s, arms, repeats, report=print):
 
 def show(result):
     for arm, rate in result["rounds_per_s"].items():
-        print(f"{arm:24} {rate:9.2f} rounds/s")
+        print(f"{arm:27} {rate:9.2f} rounds/s")
     for title, key in (("rounds/s", "ratios"),
                        ("processor time", "cpu_ratios")):
         for name, r in result[key].items():
-            print(f"{name:24} {r['median']:9.2f} x  in {title} "
+            print(f"{name:27} {r['median']:9.2f} x  in {title} "
                   f"({r['min']:.2f} to {r['max']:.2f})")
     for arm, b in result.get("bytes", {}).items():
-        print(f"{arm:24} {b['sent'] + b['received']:9.0f} bytes a round, "
+        print(f"{arm:27} {b['sent'] + b['received']:9.0f} bytes a round, "
               f"{b['ratio']:.4f} x the payload")
 
 
@@ -109,7 +109,7 @@ def arguments():
     p.add_argument("--repeats", type=int, default=3)
     p.add_argument("--json", type=pathlib.Path, metavar="FILE")
     a = p.parse_args()
-    others = {"torch", "no-sockets"} & {*a.arms}
+    others = {"torch", "torch-keeping-pages", "no-sockets"} & {*a.arms}
     if a.extra and others:
         p.error(f"--extra is for the server, which {' and '.join(others)} "
                 "would know nothing of")

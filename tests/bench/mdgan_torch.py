@@ -17,6 +17,8 @@ processes outnumber cores), a batch is put together once for all peers that get
 it, the server sends and receives without waiting in between, and Adam is fused
 where PyTorch has that for processors (2.4 and later). Before that it is the
 default loop over the parameters: foreach took the same time in PyTorch 1.13.
+Memory is glibc's, which returns and fetches pages every round unless it is told
+to keep them (the arm torch-keeping-pages of compare.py).
 """
 import argparse
 import gzip
@@ -303,7 +305,9 @@ def peer(a, rank, n, images):
     d = made(make(images.shape[1:]), a)
     opt = adam(d, a)
     m = len(images) // n
-    shard = images[(rank - 1) * m:rank * m] / 127.5 - 1
+    # In place: glibc's thresholds follow the largest block that is freed, and a
+    # temporary of 19 MB, but not one over 32, would make it keep pages.
+    shard = images[(rank - 1) * m:rank * m].float().div_(127.5).sub_(1)
     pair = torch.empty(2, a.batch, *images.shape[1:])
     cpu = Processor(a)
     for i in range(a.rounds):

@@ -39,6 +39,7 @@ class Setting:
     tuned: str = ""  # OPENBLAS_CORETYPE for every program
     data: pathlib.Path = None
     extra: tuple = ()  # more flags for the server
+    variables: dict = dataclasses.field(default_factory=dict)  # environment's
 
     @property
     def values(self):
@@ -48,12 +49,13 @@ class Setting:
 
     @property
     def environment(self):
-        """Out of the box means without what this shell says about the BLAS."""
+        """Out of the box means without what this shell says about it."""
         env = {k: v for k, v in os.environ.items()
-               if k not in ("OPENBLAS_CORETYPE", "OMP_NUM_THREADS")}
+               if k not in ("OPENBLAS_CORETYPE", "OMP_NUM_THREADS")
+               and not k.startswith("MALLOC_")}
         if self.tuned:
             env["OPENBLAS_CORETYPE"] = self.tuned
-        return env
+        return env | self.variables
 
 
 @dataclasses.dataclass
@@ -304,6 +306,14 @@ def torch(s):
                operations=result["operations"], moved=result["bytes"])
 
 
+def torch_keeping_pages(s):
+    """The same, glibc told to keep pages, as our own programs tell it."""
+    keep = {"MALLOC_MMAP_THRESHOLD_": str(32 << 20),
+            "MALLOC_TRIM_THRESHOLD_": str(128 << 20),
+            "MALLOC_TOP_PAD_": str(64 << 20)}
+    return torch(dataclasses.replace(s, variables=keep))
+
+
 def no_sockets(s):
     """The same arithmetic in one process, without sockets."""
     result = printed(s, BIN / "bench_no_sockets", *flags_of(s))
@@ -312,4 +322,4 @@ def no_sockets(s):
 
 
 ARMS = {"tcp": tcp, "sessions": sessions, "local": local, "torch": torch,
-        "no-sockets": no_sockets}
+        "torch-keeping-pages": torch_keeping_pages, "no-sockets": no_sockets}

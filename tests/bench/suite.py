@@ -103,30 +103,31 @@ class Suite:
 
     def torch(self):
         """rounds/s against PyTorch, both as they come out of the box"""
-        result = self.compare(["tcp", "torch"], rounds=120)
-        self.ratio("MLP against PyTorch", result, "tcp / torch", ">= 6")
-        self.limit(result)
-        return result
+        return self.against_torch("MLP against PyTorch", ">= 6", rounds=120)
 
     def torch_tuned(self):
         """the same with OPENBLAS_CORETYPE set for both"""
-        result = self.compare(["tcp", "torch"], rounds=120, tuned=self.core)
-        self.ratio(f"  both with {self.core or 'the BLAS as it is'}", result,
-                   "tcp / torch", ">= 5")
-        return result
+        return self.against_torch(
+            f"MLP, both with {self.core or 'the BLAS as it is'}", ">= 5",
+            rounds=120, tuned=self.core)
 
     def cnn(self):
         """the MNIST CNN against the same layers in PyTorch, tuned BLAS"""
-        return self.model("mnist-cnn", "MNIST CNN against PyTorch")
+        return self.against_torch("MNIST CNN against PyTorch", ">= 1.5",
+                                  "mnist-cnn", self.core, rounds=30, warm_up=5,
+                                  swap=0)
 
     def dcgan(self):
         """the DCGAN on 32x32 pixels against PyTorch, tuned BLAS"""
-        return self.model("dcgan", "DCGAN-32 against PyTorch")
+        return self.against_torch("DCGAN-32 against PyTorch", ">= 1.5", "dcgan",
+                                  self.core, rounds=30, warm_up=5, swap=0)
 
-    def model(self, model, what):
-        result = self.compare(["tcp", "torch"], model, self.core,
-                              rounds=30, warm_up=5, swap=0)
-        self.ratio(what, result, "tcp / torch", ">= 1.5")
+    def against_torch(self, what, aim, *model, **setting):
+        result = self.compare(["tcp", "torch", "torch-keeping-pages"], *model,
+                              **setting)
+        self.ratio(what, result, "tcp / torch", aim)
+        self.ratio("  PyTorch told to keep pages", result,
+                   "tcp / torch-keeping-pages", "")
         self.limit(result)
         return result
 
