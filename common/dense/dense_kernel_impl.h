@@ -46,6 +46,9 @@ MDGAN_INLINE V load(const float* p) {
 }
 MDGAN_INLINE void store(float* p, V v) { *reinterpret_cast<Loose*>(p) = v; }
 
+// x in all lanes. Not x + V{}, which is an addition: it turns -0 into 0.
+MDGAN_INLINE V splat(float x) { return x - V{}; }
+
 // The first `count` lanes, of fewer than kLanes; the others are zero. Not by
 // copying, which is a call for each vector: a layer of 100 inputs, as many as
 // the default latent has values, would take five times as long as one of 128.
@@ -130,6 +133,10 @@ MDGAN_INLINE V4 sums(V a, V b, V c, V d) {
          __builtin_shufflevector(ab, cd, 2, 3, 6, 7);
 }
 
+constexpr std::size_t tiles_of(std::size_t n) {
+  return (n + kTile - 1) / kTile;
+}
+
 template <std::size_t kSize>
 struct Samples {
   static constexpr std::size_t value = kSize;
@@ -139,7 +146,7 @@ struct Samples {
 template <class Use>
 MDGAN_INLINE void in_tiles(std::size_t n, const Use& use) {
   for (std::size_t s = 0; s < n;) {
-    const std::size_t tiles = (n - s + kTile - 1) / kTile;
+    const std::size_t tiles = tiles_of(n - s);
     const std::size_t size = (n - s + tiles - 1) / tiles;
     switch (size) {
       case 1:
@@ -168,24 +175,33 @@ MDGAN_INLINE void in_tiles(std::size_t n, const Use& use) {
 
 // --- forward ----------------------------------------------------------------
 
+// What comes after, fetched a little at a time: all of it at once would hold up
+// the loads of now, and the processor's own look-ahead stops at a page. Into
+// the second-level cache: the first is full of samples.
+struct Ahead {
+  const char* next;
+  std::size_t step;  // bytes
+
+  MDGAN_INLINE void fetch() {
+    __builtin_prefetch(next, /*rw=*/0, /*locality=*/2);
+    next += step;
+  }
+};
+
 // y of `kSamples` samples and four units (or one: kUnits), summed over all of
 // `in`.
 template <std::size_t kSamples, std::size_t kUnits>
 MDGAN_INLINE void forward_tile(const DenseSize& size, const float* x,
                                const float* w, const float* b, float slope,
-                               float* y) {
+                               float* y, Ahead& ahead) {
   V sum[kSamples][kUnits] = {};
   const std::size_t whole = size.in / kLanes * kLanes;
   for (std::size_t i = 0; i < whole; i += kLanes) {
+    ahead.fetch();
     V wide[kUnits];
 #pragma GCC unroll 8
-    for (std::size_t u = 0; u < kUnits; ++u) {
+    for (std::size_t u = 0; u < kUnits; ++u)
       wide[u] = load(w + u * size.in + i);
-      // The units after these: the processor's own look-ahead stops at a page.
-      // Into the second-level cache: the first is full of samples.
-      __builtin_prefetch(w + (kUnits + u) * size.in + i, /*rw=*/0,
-                         /*locality=*/2);
-    }
 #pragma GCC unroll 8
     for (std::size_t s = 0; s < kSamples; ++s) {
       const V value = load(x + s * size.in + i);
@@ -226,9 +242,12 @@ template <std::size_t kUnits>
 MDGAN_INLINE void forward_units(const DenseSize& size, const float* x,
                                 const float* w, const float* b, float slope,
                                 float* y) {
+  // The units after these, in as many parts as there are tiles.
+  Ahead ahead{reinterpret_cast<const char*>(w + kUnits * size.in),
+              kUnits * sizeof(V) / tiles_of(size.n)};
   in_tiles(size.n, [&](std::size_t s, auto samples) MDGAN_INLINE_LAMBDA {
     forward_tile<samples.value, kUnits>(size, x + s * size.in, w, b, slope,
-                                        y + s * size.out);
+                                        y + s * size.out, ahead);
   });
 }
 
@@ -263,9 +282,13 @@ void through_leaky(std::size_t n, const float* output, float slope,
 // Units summed in registers between two visits to dx.
 constexpr std::size_t kUnitBlock = 32;
 
+constexpr std::size_t kLine = 64 / sizeof(float);  // floats of a cache line
+
 // Adds `units` units' part to dx of kSamples samples and kVectors vectors (the
-// last of which has `count` lanes if not kWhole).
-template <std::size_t kSamples, std::size_t kVectors, bool kWhole>
+// last of which has `count` lanes if not kWhole). With kFetch the weights of
+// the inputs after these are fetched, which lie in as many pages as there are
+// units.
+template <std::size_t kSamples, std::size_t kVectors, bool kWhole, bool kFetch>
 MDGAN_INLINE void input_tile(const DenseSize& size, std::size_t units,
                              const float* dy, const float* w, float* dx,
                              bool first, std::size_t count) {
@@ -279,11 +302,14 @@ MDGAN_INLINE void input_tile(const DenseSize& size, std::size_t units,
   for (std::size_t u = 0; u < units; ++u) {
     V wide[kVectors];
 #pragma GCC unroll 8
-    for (std::size_t v = 0; v < kVectors; ++v)
+    for (std::size_t v = 0; v < kVectors; ++v) {
       wide[v] = load_some<kWhole>(w + u * size.in + v * kLanes, count);
+      if (kFetch && v * kLanes % kLine == 0)
+        __builtin_prefetch(w + u * size.in + (kVectors + v) * kLanes);
+    }
 #pragma GCC unroll 8
     for (std::size_t s = 0; s < kSamples; ++s) {
-      const V value = V{} + dy[s * size.out + u];
+      const V value = splat(dy[s * size.out + u]);
 #pragma GCC unroll 8
       for (std::size_t v = 0; v < kVectors; ++v) sum[s][v] += value * wide[v];
     }
@@ -300,8 +326,12 @@ MDGAN_INLINE void input_samples(const DenseSize& size, std::size_t units,
                                 const float* dy, const float* w, float* dx,
                                 bool first, std::size_t count) {
   in_tiles(size.n, [&](std::size_t s, auto samples) MDGAN_INLINE_LAMBDA {
-    input_tile<samples.value, kVectors, kWhole>(
-        size, units, dy + s * size.out, w, dx + s * size.in, first, count);
+    if (s == 0)
+      input_tile<samples.value, kVectors, kWhole, true>(
+          size, units, dy + s * size.out, w, dx + s * size.in, first, count);
+    else
+      input_tile<samples.value, kVectors, kWhole, false>(
+          size, units, dy + s * size.out, w, dx + s * size.in, first, count);
   });
 }
 
@@ -366,8 +396,14 @@ struct StepAdam {
   }
 };
 
+// The gradients of kUnits units' outputs, [n, stride].
+struct UnitGradients {
+  const float* dy;
+  std::size_t stride;
+};
+
 template <std::size_t kUnits, std::size_t kVectors, bool kWhole, class Use>
-MDGAN_INLINE void weight_tile(const DenseSize& size, const float* dy,
+MDGAN_INLINE void weight_tile(const DenseSize& size, UnitGradients gradients,
                               const float* x, std::size_t at, const Use& use,
                               std::size_t count) {
   V sum[kUnits][kVectors] = {};
@@ -378,7 +414,7 @@ MDGAN_INLINE void weight_tile(const DenseSize& size, const float* dy,
       value[v] = load_some<kWhole>(x + s * size.in + v * kLanes, count);
 #pragma GCC unroll 8
     for (std::size_t u = 0; u < kUnits; ++u) {
-      const V wide = V{} + dy[s * size.out + u];
+      const V wide = splat(gradients.dy[s * gradients.stride + u]);
 #pragma GCC unroll 8
       for (std::size_t v = 0; v < kVectors; ++v) sum[u][v] += wide * value[v];
     }
@@ -391,20 +427,32 @@ MDGAN_INLINE void weight_tile(const DenseSize& size, const float* dy,
                                       count);
 }
 
+// Samples whose gradients are copied together: rows of 512 units, say, are a
+// multiple of the page apart, and a cache holds few lines that are.
+constexpr std::size_t kMostTogether = 128;
+
 template <std::size_t kUnits, class Use>
 MDGAN_INLINE void weight_units(const DenseSize& size, const float* dy,
                                const float* x, std::size_t unit,
                                const Use& use) {
   constexpr std::size_t kVectors = kLanes == 16 ? 4 : 2;
+  float together[kMostTogether * kUnits];
+  UnitGradients gradients{dy + unit, size.out};
+  if (size.n <= kMostTogether) {
+    for (std::size_t s = 0; s < size.n; ++s)
+      for (std::size_t u = 0; u < kUnits; ++u)
+        together[s * kUnits + u] = gradients.dy[s * size.out + u];
+    gradients = {together, kUnits};
+  }
   const std::size_t at = unit * size.in;
   std::size_t i = 0;
   for (; i + kVectors * kLanes <= size.in; i += kVectors * kLanes)
-    weight_tile<kUnits, kVectors, true>(size, dy + unit, x + i, at + i, use,
+    weight_tile<kUnits, kVectors, true>(size, gradients, x + i, at + i, use,
                                         kLanes);
   for (; i + kLanes <= size.in; i += kLanes)
-    weight_tile<kUnits, 1, true>(size, dy + unit, x + i, at + i, use, kLanes);
+    weight_tile<kUnits, 1, true>(size, gradients, x + i, at + i, use, kLanes);
   if (i < size.in)
-    weight_tile<kUnits, 1, false>(size, dy + unit, x + i, at + i, use,
+    weight_tile<kUnits, 1, false>(size, gradients, x + i, at + i, use,
                                   size.in - i);
 }
 
