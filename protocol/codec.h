@@ -35,12 +35,11 @@ std::string_view type_name(const Body& body);
 // a dimension is 0; checks the product for overflow.
 Result<std::uint64_t> byte_size(const TensorMeta& meta);
 
-// Into how many frames of kFrameBytes a tensor of `bytes` is cut; at least 1.
-std::size_t frame_count(std::uint64_t bytes);
-
 // Checks that the frames which follow an envelope are exactly those its tensors
-// announce: count, and each frame's size. `sizes` excludes the envelope.
-Result<void> check_frames(std::span<const TensorMeta> tensors,
-                          std::span<const std::size_t> sizes);
+// announce: count, and each frame's size, be it cut into frames of kFrameBytes
+// or of kLongFrameBytes. `sizes` excludes the envelope. Returns how many frames
+// each tensor has.
+Result<std::vector<std::size_t>> check_frames(
+    std::span<const TensorMeta> tensors, std::span<const std::size_t> sizes);
 
 }  // namespace mdgan::protocol

@@ -22,40 +22,40 @@ Result<std::uint64_t> byte_size(const TensorMeta& meta) {
   return bytes;
 }
 
-std::size_t frame_count(std::uint64_t bytes) {
-  if (bytes == 0) return 1;
-  return static_cast<std::size_t>((bytes - 1) / kFrameBytes + 1);
-}
-
-Result<void> check_frames(std::span<const TensorMeta> tensors,
-                          std::span<const std::size_t> sizes) {
+Result<std::vector<std::size_t>> check_frames(
+    std::span<const TensorMeta> tensors, std::span<const std::size_t> sizes) {
   // The envelope is a frame too.
   if (sizes.size() >= kMaxFrames)
     return Error{"a message has " + std::to_string(sizes.size() + 1) +
                  " frames, at most " + std::to_string(kMaxFrames) +
                  " are allowed"};
+  std::vector<std::size_t> counts;
   std::size_t frame = 0;
   for (const TensorMeta& meta : tensors) {
     const Result<std::uint64_t> bytes = byte_size(meta);
     if (!bytes) return bytes.error();
-    std::uint64_t left = *bytes;
-    for (std::size_t i = 0; i < frame_count(*bytes); ++i, ++frame) {
-      const std::uint64_t expected = std::min<std::uint64_t>(left, kFrameBytes);
+    const std::size_t first = frame;
+    std::size_t cut = kFrameBytes;
+    for (std::uint64_t left = *bytes; left > 0; ++frame) {
       if (frame == sizes.size())
         return Error{"a message has only " + std::to_string(sizes.size()) +
                      " tensor frames, its envelope announces more"};
+      // A tensor's first frame tells how it is cut.
+      if (frame == first && sizes[frame] > kFrameBytes) cut = kLongFrameBytes;
+      const std::uint64_t expected = std::min<std::uint64_t>(left, cut);
       if (sizes[frame] != expected)
         return Error{"tensor frame " + std::to_string(frame) + " has " +
                      std::to_string(sizes[frame]) + " bytes, expected " +
                      std::to_string(expected)};
       left -= expected;
     }
+    counts.push_back(frame - first);
   }
   if (frame != sizes.size())
     return Error{"a message has " + std::to_string(sizes.size()) +
                  " tensor frames, its envelope announces " +
                  std::to_string(frame)};
-  return {};
+  return counts;
 }
 
 }  // namespace mdgan::protocol

@@ -15,6 +15,8 @@ inline constexpr std::size_t kMaxDepth = 5;
 
 // Tensors travel in frames of this size; only a tensor's last frame is shorter.
 inline constexpr std::size_t kFrameBytes = std::size_t{1} << 20;
+// Likewise to a peer that asks for long frames.
+inline constexpr std::size_t kLongFrameBytes = std::size_t{4} << 20;
 // Frames of one message, the envelope included: 4 GiB of tensors.
 inline constexpr std::size_t kMaxFrames = 4097;
 inline constexpr std::size_t kMaxTensors = 8;

@@ -16,8 +16,9 @@ namespace mdgan::protocol {
 // A receiver refuses another major version; a higher minor version may append
 // fields to a message and add message types, which a receiver ignores.
 // 1.1: the codecs in hello and welcome. 1.2: the algorithms. 1.3: replay.
+// 1.4: long frames.
 inline constexpr std::uint32_t kMajor = 1;
-inline constexpr std::uint32_t kMinor = 3;
+inline constexpr std::uint32_t kMinor = 4;
 
 // Wire values. Never renumber, never reuse: retire with a comment instead.
 enum class DType : std::uint8_t {

@@ -57,6 +57,10 @@ std::vector<std::string> known_codecs();
 // What hello says of this program: those, and the algorithms besides MD-GAN.
 std::vector<std::string> known_abilities();
 
+// What it also says where the peer wants its batches in frames of
+// kLongFrameBytes.
+inline constexpr std::string_view kLongFrames = "long-frames";
+
 // The reverse of codec_names(). Fails with kConfiguration, naming a codec that
 // this program does not know, or one that another contradicts.
 Result<WireCodecs> parse_codecs(std::span<const std::string> names);

@@ -7,24 +7,22 @@
 #include <string_view>
 #include <utility>
 
+#include "common/net/endpoint.h"
 #include "protocol/codec.h"
-#include "protocol/limits.h"
 
 namespace mdgan {
 namespace {
 
-using protocol::kFrameBytes;
-
 // Messages, not bytes: memory is bounded by the protocol, which has one round
 // per peer outstanding. Room for a round of all peers behind one connection.
 constexpr int kHighWaterMark = static_cast<int>(protocol::kMaxPeers);
-// Frames larger than this cost the sender its connection. CURVE adds 33 bytes.
-constexpr std::int64_t kMaxMessageSize = std::int64_t{kFrameBytes} + 4096;
 
-void set_common_options(zmq::socket_t& socket) {
+// Frames larger than `frame_bytes` cost the sender its connection; CURVE adds
+// 33 bytes.
+void set_common_options(zmq::socket_t& socket, std::size_t frame_bytes) {
   namespace opt = zmq::sockopt;
   socket.set(opt::linger, 0);  // the default hangs the exit
-  socket.set(opt::maxmsgsize, kMaxMessageSize);
+  socket.set(opt::maxmsgsize, static_cast<std::int64_t>(frame_bytes) + 4096);
   socket.set(opt::sndhwm, kHighWaterMark);
   socket.set(opt::rcvhwm, kHighWaterMark);
   // A TTL above 65.5 s wraps in libzmq.
@@ -83,16 +81,17 @@ void fill(Received& received, std::vector<zmq::message_t>& frames) {
   sizes.reserve(frames.size() - 1);
   for (std::size_t i = 1; i < frames.size(); ++i)
     sizes.push_back(frames[i].size());
-  if (const auto checked = protocol::check_frames(metas, sizes); !checked) {
-    received.message = checked.error();
+  const auto counts = protocol::check_frames(metas, sizes);
+  if (!counts) {
+    received.message = counts.error();
     return;
   }
   std::span<zmq::message_t> rest(frames);
   rest = rest.subspan(1);
-  for (const auto& meta : metas) {
-    const std::uint64_t bytes = *protocol::byte_size(meta);
-    const std::size_t count = protocol::frame_count(bytes);
-    received.tensors.push_back(join_frames(meta, bytes, rest.first(count)));
+  for (std::size_t i = 0; i < metas.size(); ++i) {
+    const std::size_t count = (*counts)[i];
+    received.tensors.push_back(join_frames(
+        metas[i], *protocol::byte_size(metas[i]), rest.first(count)));
     rest = rest.subspan(count);
   }
 }
@@ -107,7 +106,7 @@ Result<zmq::socket_t> bind_router(zmq::context_t& context,
                                   std::string& endpoint) {
   try {
     zmq::socket_t socket(context, zmq::socket_type::router);
-    set_common_options(socket);
+    set_common_options(socket, protocol::kFrameBytes);
     socket.set(zmq::sockopt::router_mandatory, true);
     socket.bind(endpoint);
     endpoint = plain_ipv4(socket.get(zmq::sockopt::last_endpoint));
@@ -128,7 +127,9 @@ Result<zmq::socket_t> connect_dealer(zmq::context_t& context,
                                      bool queue_offline) {
   try {
     zmq::socket_t socket(context, zmq::socket_type::dealer);
-    set_common_options(socket);
+    set_common_options(socket, takes_long_frames(endpoint)
+                                   ? protocol::kLongFrameBytes
+                                   : protocol::kFrameBytes);
     socket.set(zmq::sockopt::connect_timeout, 5'000);
     socket.set(zmq::sockopt::reconnect_ivl, 200);
     socket.set(zmq::sockopt::reconnect_ivl_max, 30'000);
@@ -141,13 +142,20 @@ Result<zmq::socket_t> connect_dealer(zmq::context_t& context,
   }
 }
 
-TensorFrames::TensorFrames(std::span<const Blob> tensors) {
+bool takes_long_frames(const std::string& endpoint) {
+  if (endpoint.starts_with("inproc:")) return true;
+  const auto parsed = parse_endpoint(endpoint, "endpoint");
+  return parsed && is_loopback(*parsed);
+}
+
+TensorFrames::TensorFrames(std::span<const Blob> tensors,
+                           std::size_t frame_bytes) {
   for (const Blob& blob : tensors) {
     bytes_ += blob.bytes.size();
     for (std::size_t offset = 0; offset < blob.bytes.size();
-         offset += kFrameBytes) {
+         offset += frame_bytes) {
       const auto part = blob.bytes.subspan(
-          offset, std::min(kFrameBytes, blob.bytes.size() - offset));
+          offset, std::min(frame_bytes, blob.bytes.size() - offset));
       // libzmq's signature takes away const; it only ever reads.
       frames_.emplace_back(const_cast<std::byte*>(part.data()), part.size(),
                            release_owner,

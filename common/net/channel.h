@@ -6,6 +6,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -14,6 +15,7 @@
 #include <zmq.hpp>
 
 #include "common/tensor/blob.h"
+#include "protocol/limits.h"
 #include "protocol/messages.h"
 #include "protocol/result.h"
 
@@ -34,11 +36,18 @@ Result<zmq::socket_t> connect_dealer(zmq::context_t& context,
                                      const std::string& endpoint,
                                      bool queue_offline);
 
-// Tensors as frames that are sent without copying the bytes: any number of
-// receivers share them by reference count.
+// Whether what such a DEALER receives may come in frames of kLongFrameBytes:
+// `endpoint` is on this machine, where no frame takes longer than a heartbeat
+// may. There they are worth having: a tensor of one frame need not be joined.
+bool takes_long_frames(const std::string& endpoint);
+
+// Tensors as frames of `frame_bytes`, kFrameBytes or kLongFrameBytes, that are
+// sent without copying the bytes: any number of receivers share them by
+// reference count.
 class TensorFrames {
  public:
-  explicit TensorFrames(std::span<const Blob> tensors);
+  explicit TensorFrames(std::span<const Blob> tensors,
+                        std::size_t frame_bytes = protocol::kFrameBytes);
   std::vector<zmq::message_t> share();
   std::uint64_t bytes() const { return bytes_; }
 

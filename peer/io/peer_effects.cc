@@ -21,7 +21,10 @@ constexpr std::size_t kOutgoingLinks = 512;
 
 void PeerHost::Impl::apply(HostedSession& s, const SayHello&) {
   protocol::Message message;
-  message.body = s.hello(announced);
+  protocol::Hello hello = s.hello(announced);
+  if (takes_long_frames(options.server))
+    hello.codecs.emplace_back(protocol::kLongFrames);
+  message.body = std::move(hello);
   (void)send(*server, "", message);  // repeated until there is a welcome
 }
 

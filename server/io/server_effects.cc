@@ -71,8 +71,8 @@ void ServerShell::Impl::apply(const GenerateBatches& e) {
       ready.clear();
       for (const std::vector<Blob>& tensors : generated) {
         ReadyBatch& out = ready.emplace_back();
+        out.tensors = tensors;
         for (const Blob& tensor : tensors) out.metas.push_back(tensor.meta);
-        out.frames.emplace(tensors);
       }
       events.emplace_back(BatchesReady{round});
     };

@@ -313,6 +313,9 @@ void ServerShell::Impl::on_received(Received received) {
                            : "[" + received.address + "]";
       hello->endpoint = listener->text();
     }
+    if (std::ranges::find(hello->codecs, protocol::kLongFrames) !=
+        hello->codecs.end())
+      connections[id].frame_bytes = protocol::kLongFrameBytes;
   }
   std::string defect = defect_of(message, received.tensors);
   if (defect.empty() && coordinator.expects_feedback(id, message))
@@ -371,7 +374,14 @@ void ServerShell::Impl::apply(const SendBatch& e) {
   message.incarnation = state.incarnation;
   message.round = e.round;
   message.body = protocol::Batch{e.index, batch.metas};
-  deliver(e.connection, message, &*batch.frames, e.peers);
+  const auto connection = connections.find(e.connection);
+  const std::size_t frame_bytes = connection == connections.end()
+                                      ? protocol::kFrameBytes
+                                      : connection->second.frame_bytes;
+  auto& frames =
+      batch.frames.try_emplace(frame_bytes, batch.tensors, frame_bytes)
+          .first->second;
+  deliver(e.connection, message, &frames, e.peers);
   sent_at = Clock::now();
   tick.phases().send += seconds(sent_at - start);
 }

@@ -30,10 +30,13 @@ struct ServerShell::Impl {
     std::string routing_id;
     std::string address;
     bool complained = false;  // about its messages, once
+    std::size_t frame_bytes = protocol::kFrameBytes;  // that it wants
   };
   struct ReadyBatch {
+    std::vector<Blob> tensors;
     std::vector<protocol::TensorMeta> metas;
-    std::optional<TensorFrames> frames;
+    // By their size; made when the first connection wants them.
+    std::map<std::size_t, TensorFrames> frames;
   };
 
   zmq::context_t& context;

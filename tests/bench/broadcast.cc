@@ -117,7 +117,7 @@ Rate through_channel(std::size_t bytes) {
   for (int i = 0; i < kWarmUp + kBroadcasts; ++i) {
     gather();
     if (i == kWarmUp) meter = Meter();
-    TensorFrames frames(tensors);
+    TensorFrames frames(tensors, protocol::kLongFrameBytes);
     for (const std::string& id : ready)
       if (send(router, id, message, &frames) != Sent::kYes)
         throw std::runtime_error("a receiver is gone");

@@ -13,6 +13,7 @@
 using namespace mdgan;
 using namespace mdgan::test;
 using protocol::kFrameBytes;
+using protocol::kLongFrameBytes;
 
 namespace {
 
@@ -62,6 +63,31 @@ TEST_CASE("Tensors are cut into frames of 1 MiB and joined again",
   sizes.erase(sizes.begin());
   CHECK(sizes == std::vector<std::size_t>{kFrameBytes, kFrameBytes,
                                           kFrameBytes / 2, 12, kFrameBytes});
+}
+
+TEST_CASE("On one machine long frames pass, mixed with short ones",
+          "[integration]") {
+  CHECK(takes_long_frames("tcp://127.0.0.1:5555"));
+  CHECK(takes_long_frames("tcp://localhost:5555"));
+  CHECK(takes_long_frames("inproc://hub"));
+  CHECK_FALSE(takes_long_frames("tcp://10.0.0.5:5555"));
+  CHECK_FALSE(takes_long_frames("tcp://server:5555"));
+
+  Hub hub;
+  auto peer = hub.join();
+  const std::vector<Blob> tensors{counting_floats(5 * kLongFrameBytes / 16),
+                                  counting_floats(3)};
+  for (const std::size_t frame_bytes : {kLongFrameBytes, kFrameBytes}) {
+    TensorFrames frames(tensors, frame_bytes);
+    CHECK(frames.share().size() == (frame_bytes == kFrameBytes ? 6 : 3));
+    REQUIRE(send(hub.router, peer.routing_id, announcing(tensors), &frames) ==
+            Sent::kYes);
+    const Received received = next_message(peer.socket);
+    REQUIRE(received.message.ok());
+    REQUIRE(received.tensors.size() == tensors.size());
+    for (std::size_t i = 0; i < tensors.size(); ++i)
+      CHECK(same_bytes(received.tensors[i], tensors[i]));
+  }
 }
 
 TEST_CASE("The sender's address is known, IPv4 as IPv4", "[integration]") {

@@ -97,8 +97,9 @@ TEST_CASE("a peer leaves a server whose codec it does not know",
   InProcessPeers peers(hub.context, hub.endpoint(), directory.path(), 0, 0, 1);
   const Received hello = next_message(hub.router);
   REQUIRE(hello.message.ok());
-  CHECK(std::get<protocol::Hello>(hello.message->body).codecs ==
-        protocol::known_abilities());
+  std::vector<std::string> abilities = protocol::known_abilities();
+  abilities.emplace_back(protocol::kLongFrames);  // the hub is on this machine
+  CHECK(std::get<protocol::Hello>(hello.message->body).codecs == abilities);
   protocol::Welcome welcome;
   welcome.spec.model = "mlp";
   welcome.spec.image = small_images()->shape;
@@ -111,6 +112,29 @@ TEST_CASE("a peer leaves a server whose codec it does not know",
   const PeerHostReport report = peers.wait();
   CHECK(report.code == ExitCode::kConfiguration);
   CHECK(report.text.find("'image-of-tomorrow'") != std::string::npos);
+}
+
+TEST_CASE("a batch is cut into frames as its peer asks", "[integration]") {
+  ServerOptions options = options_with({});
+  options.bind = kAnyPort;
+  options.min_peers = 1;
+  options.batch = 20'000;
+  const std::size_t bytes = options.batch * small_images()->shape.values() * 4;
+  REQUIRE(bytes > protocol::kFrameBytes);
+  const std::size_t rest = bytes - protocol::kFrameBytes;
+  const auto cut = [&](std::vector<std::string> abilities) {
+    const TemporaryDirectory directory;
+    InProcessServer server(directory / "run", options);
+    zmq::context_t context;
+    RawPeer peer(context, server.endpoint());
+    peer.hello("ann", small_images()->shape, std::move(abilities));
+    std::vector<std::size_t> sizes;
+    while (sizes.size() < 2) sizes = peer.next_sizes();
+    return std::vector<std::size_t>(sizes.begin() + 1, sizes.end());
+  };
+  CHECK(cut({}) == std::vector<std::size_t>{protocol::kFrameBytes, rest});
+  CHECK(cut({std::string(protocol::kLongFrames)}) ==
+        std::vector<std::size_t>{bytes});
 }
 
 namespace {

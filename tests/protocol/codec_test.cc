@@ -226,8 +226,9 @@ TEST_CASE("messages of older minor versions are read without what is newer") {
     std::size_t type;  // its place in Body
     std::array<std::uint32_t, kMinor + 1> fields;
   };
-  for (const auto& [type, fields] :
-       {Case{0, {10, 11, 11, 11}}, {1, {7, 8, 11, 12}}, {2, {2, 2, 3, 3}}}) {
+  for (const auto& [type, fields] : {Case{0, {10, 11, 11, 11, 11}},
+                                     {1, {7, 8, 11, 12, 12}},
+                                     {2, {2, 2, 3, 3, 3}}}) {
     const Message message = one_of_each().at(type);
     for (std::uint32_t minor = 0; minor <= kMinor; ++minor) {
       INFO("type " << type << ", minor " << minor);
@@ -402,14 +403,6 @@ TEST_CASE("a tensor's bytes are the product of its dimensions") {
         kMaxTensorBytes);
 }
 
-TEST_CASE("a tensor is cut into frames of one MiB") {
-  CHECK(frame_count(0) == 1);
-  CHECK(frame_count(1) == 1);
-  CHECK(frame_count(kFrameBytes) == 1);
-  CHECK(frame_count(kFrameBytes + 1) == 2);
-  CHECK(frame_count(kMaxTensorBytes) == 2048);
-}
-
 TEST_CASE("frames must be exactly those that the envelope announces") {
   const TensorMeta big{DType::kFloat32, {kFrameBytes / 4 + 25}};  // 1 MiB + 100
   const TensorMeta small{DType::kInt32, {10}};
@@ -418,11 +411,14 @@ TEST_CASE("frames must be exactly those that the envelope announces") {
     return check_frames(both, sizes).ok();
   };
   CHECK(ok({kFrameBytes, 100, 40}));
+  CHECK(ok({kFrameBytes + 100, 40}));  // one long frame
   CHECK_FALSE(ok({}));
   CHECK_FALSE(ok({kFrameBytes, 100}));
   CHECK_FALSE(ok({kFrameBytes, 100, 40, 1}));
   CHECK_FALSE(ok({kFrameBytes, 100, 40, 0}));
-  CHECK_FALSE(ok({kFrameBytes + 100, 40}));
+  CHECK_FALSE(ok({kFrameBytes + 99, 1, 40}));
+  CHECK_FALSE(ok({kFrameBytes + 101, 40}));
+  CHECK_FALSE(ok({kFrameBytes + 100, 0, 40}));
   CHECK_FALSE(ok({100, kFrameBytes, 40}));
   CHECK_FALSE(ok({kFrameBytes, 99, 40}));
   CHECK_FALSE(ok({kFrameBytes, 100, 41}));
@@ -430,6 +426,34 @@ TEST_CASE("frames must be exactly those that the envelope announces") {
   CHECK(check_frames({}, {}).ok());
   CHECK_FALSE(check_frames({}, std::vector<std::size_t>{0}).ok());
   CHECK_FALSE(check_frames({}, std::vector<std::size_t>(kMaxFrames, 0)).ok());
+}
+
+TEST_CASE("a tensor is cut into frames of one size, and a rest") {
+  // The frames of a tensor of `bytes`, or 0 if these are not they.
+  const auto frames = [](std::uint64_t bytes, std::vector<std::size_t> sizes) {
+    const TensorMeta tensor{DType::kUint8, {bytes}};
+    const auto counts = check_frames({&tensor, 1}, sizes);
+    if (!counts) return std::size_t{0};
+    REQUIRE(counts->size() == 1);
+    return counts->front();
+  };
+  constexpr std::size_t kShort = kFrameBytes;
+  constexpr std::size_t kLong = kLongFrameBytes;
+  CHECK(frames(1, {1}) == 1);
+  CHECK(frames(kShort, {kShort}) == 1);
+  CHECK(frames(kShort + 1, {kShort, 1}) == 2);
+  CHECK(frames(kShort + 1, {kShort + 1}) == 1);
+  CHECK(frames(kLong, {kShort, kShort, kShort, kShort}) == 4);
+  CHECK(frames(kLong, {kLong}) == 1);
+  CHECK(frames(kLong + 7, {kLong, 7}) == 2);
+  CHECK(frames(2 * kLong, {kLong, kLong}) == 2);
+  CHECK(frames(kLong + kShort, {kLong, kShort}) == 2);
+  CHECK(frames(kLong + 7, {kLong + 7}) == 0);
+  CHECK(frames(kLong, {kShort, kShort, 2 * kShort}) == 0);
+  CHECK(frames(kLong, {2 * kShort, 2 * kShort}) == 0);
+  CHECK(frames(2 * kLong, {kLong, kShort, kShort, kShort, kShort}) == 0);
+  CHECK(frames(kMaxTensorBytes, std::vector<std::size_t>(2048, kShort)) ==
+        2048);
 }
 
 }  // namespace mdgan::protocol

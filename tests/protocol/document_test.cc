@@ -130,6 +130,7 @@ TEST_CASE("PROTOCOL.md lists the limits of the code") {
       {"bytes of a binary", kMaxBin},
       {"depth of nested arrays", kMaxDepth},
       {"bytes of a tensor frame", kFrameBytes},
+      {"bytes of a long tensor frame", kLongFrameBytes},
       {"frames of a message", kMaxFrames},
       {"tensors of a message", kMaxTensors},
       {"rank of a tensor", kMaxRank},

@@ -57,6 +57,16 @@ class RawPeer {
     REQUIRE(received.message.ok());
     return *received.message;
   }
+  // The sizes of the next message's frames, the envelope's first.
+  std::vector<std::size_t> next_sizes() {
+    std::vector<std::size_t> sizes;
+    zmq::message_t frame;
+    do {
+      REQUIRE(socket_.recv(frame, zmq::recv_flags::none));
+      sizes.push_back(frame.size());
+    } while (frame.more());
+    return sizes;
+  }
   // The next error's code and text; other messages are skipped.
   protocol::ErrorReply next_error() {
     while (true) {
