@@ -17,8 +17,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 source common/setup.sh
 install_packages "${packages_build[@]}" "${packages_data[@]}" \
   "${packages_bench[@]}"
-build_targets=(mdgan-server mdgan-peer bench_no_sockets bench_broadcast
-  bench_micro)
+build_targets=(mdgan-server mdgan-peer bench_no_sockets bench_bare_sockets
+  bench_broadcast bench_micro)
 build release -DMDGAN_BUILD_BENCHMARKS=ON
 
 suite=$PWD/tests/bench/suite.py

@@ -6,12 +6,7 @@
 // channel), which says more where others use the processor.
 //   bench_broadcast [BYTES [REPEATS]]
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <spdlog/fmt/fmt.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -31,6 +26,7 @@
 
 #include "common/net/channel.h"
 #include "common/tensor/blob.h"
+#include "tests/bench/bare_socket.h"
 #include "tests/bench/startup.h"
 
 namespace mdgan::bench {
@@ -131,86 +127,34 @@ Rate through_channel(std::size_t bytes) {
 
 // --- bare sockets ------------------------------------------------------------
 
-class Socket {
- public:
-  explicit Socket(int descriptor) : descriptor_(descriptor) {
-    if (descriptor < 0) throw std::runtime_error("no socket");
-  }
-  Socket(Socket&& other) noexcept
-      : descriptor_(std::exchange(other.descriptor_, -1)) {}
-  Socket& operator=(Socket&&) = delete;
-  ~Socket() {
-    if (descriptor_ >= 0) close(descriptor_);
-  }
-  int get() const { return descriptor_; }
-
- private:
-  int descriptor_;
-};
-
-void write_all(int to, const std::byte* data, std::size_t size) {
-  while (size > 0) {
-    const ssize_t n = ::send(to, data, size, MSG_NOSIGNAL);
-    if (n <= 0) throw std::runtime_error("send failed");
-    data += n;
-    size -= static_cast<std::size_t>(n);
-  }
-}
-
-void read_all(int from, std::byte* data, std::size_t size) {
-  if (::recv(from, data, size, MSG_WAITALL) != static_cast<ssize_t>(size))
-    throw std::runtime_error("recv failed");
-}
-
 void read_everything(std::uint16_t port, std::size_t bytes) {
-  const Socket socket(::socket(AF_INET, SOCK_STREAM, 0));
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_port = htons(port);
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  if (connect(socket.get(), reinterpret_cast<sockaddr*>(&address),
-              sizeof address) != 0)
-    throw std::runtime_error("connect failed");
-  const int on = 1;
-  setsockopt(socket.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  const BareSocket socket = BareSocket::connect(port);
   std::vector<std::byte> buffer(bytes);
-  std::byte ready{};
+  const std::byte ready{};
   for (int i = 0; i < kWarmUp + kBroadcasts; ++i) {
-    write_all(socket.get(), &ready, 1);
-    read_all(socket.get(), buffer.data(), bytes);
+    socket.write({&ready, 1});
+    (void)socket.read(buffer);
   }
-  write_all(socket.get(), &ready, 1);
+  socket.write({&ready, 1});
 }
 
 Rate through_sockets(std::size_t bytes) {
-  const Socket listener(::socket(AF_INET, SOCK_STREAM, 0));
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t length = sizeof address;
-  auto* name = reinterpret_cast<sockaddr*>(&address);
-  if (bind(listener.get(), name, length) != 0 ||
-      listen(listener.get(), kReceivers) != 0 ||
-      getsockname(listener.get(), name, &length) != 0)
-    throw std::runtime_error("cannot listen");
+  const BareSocket listener = BareSocket::listen();
   std::vector<std::thread> receivers;
-  std::vector<Socket> connections;
+  std::vector<BareSocket> connections;
   for (std::size_t i = 0; i < kReceivers; ++i) {
-    receivers.emplace_back(read_everything, ntohs(address.sin_port), bytes);
-    connections.emplace_back(accept(listener.get(), nullptr, nullptr));
-    const int on = 1;
-    setsockopt(connections.back().get(), IPPROTO_TCP, TCP_NODELAY, &on,
-               sizeof on);
+    receivers.emplace_back(read_everything, listener.port(), bytes);
+    connections.push_back(listener.accept());
   }
   const std::vector<std::byte> data(bytes);
   std::byte ready{};
   Meter meter;
   for (int i = 0; i < kWarmUp + kBroadcasts; ++i) {
-    for (const Socket& c : connections) read_all(c.get(), &ready, 1);
+    for (const BareSocket& c : connections) (void)c.read({&ready, 1});
     if (i == kWarmUp) meter = Meter();
-    for (const Socket& c : connections) write_all(c.get(), data.data(), bytes);
+    for (const BareSocket& c : connections) c.write(data);
   }
-  for (const Socket& c : connections) read_all(c.get(), &ready, 1);
+  for (const BareSocket& c : connections) (void)c.read({&ready, 1});
   const Rate result = meter.finish(bytes);
   for (std::thread& receiver : receivers) receiver.join();
   return result;

@@ -109,7 +109,7 @@ def arguments():
     p.add_argument("--repeats", type=int, default=3)
     p.add_argument("--json", type=pathlib.Path, metavar="FILE")
     a = p.parse_args()
-    others = {"torch", "torch-keeping-pages", "no-sockets"} & {*a.arms}
+    others = {*a.arms} - {"tcp", "sessions", "local"}
     if a.extra and others:
         p.error(f"--extra is for the server, which {' and '.join(others)} "
                 "would know nothing of")

@@ -9,8 +9,8 @@
 #include <algorithm>
 #include <chrono>
 #include <condition_variable>
-#include <cstdio>
 #include <ctime>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -20,13 +20,8 @@
 
 #include "common/base/helper.h"
 #include "common/base/worker_pool.h"
-#include "common/data/dataset.h"
-#include "common/data/partition.h"
-#include "common/options/options_parser.h"
 #include "common/tensor/device.h"
-#include "common/train/generator_trainer.h"
-#include "peer/train/discriminator_trainer.h"
-#include "tests/bench/startup.h"
+#include "tests/bench/training_setting.h"
 
 namespace mdgan::bench {
 namespace {
@@ -38,17 +33,6 @@ double thread_seconds() {
   return static_cast<double>(now.tv_sec) +
          static_cast<double>(now.tv_nsec) * 1e-9;
 }
-
-struct Setting {
-  std::string data;
-  std::string model = "mlp";
-  std::uint32_t peers = 10;
-  std::uint32_t batch = 10;
-  std::uint32_t k = 2;
-  std::uint64_t rounds = 400;  // the warm-up included
-  std::uint64_t warm_up = 20;
-  std::uint64_t swap = 100;
-};
 
 // Seconds of processor time over all rounds that count.
 struct Phases {
@@ -86,7 +70,7 @@ class Crew {
 
 class Training {
  public:
-  Training(const Setting& s, std::shared_ptr<const Dataset> data);
+  Training(const Setting& s, const Images& data);
   void round(Round round);
 
   std::vector<Phases> peers;  // each has its own: they run side by side
@@ -101,23 +85,13 @@ class Training {
   Crew crew_;
 };
 
-Training::Training(const Setting& s, std::shared_ptr<const Dataset> data)
-    : peers(s.peers), setting_(s), crew_(s.peers) {
-  GeneratorSpec g;
-  g.model = s.model;
-  g.image = data->shape;
-  g.batch = s.batch;
-  g.k = s.k;
-  generator_ = or_exit(GeneratorTrainer::create(g, "cpu"));
-  DiscriminatorSpec d;
-  d.model = s.model;
-  d.image = data->shape;
-  d.batch = s.batch;
-  for (std::uint32_t i = 0; i < s.peers; ++i) {
-    discriminators_.push_back(or_exit(DiscriminatorTrainer::create(
-        d, data, cut_evenly(data->size(), s.peers)[i], PeerId{i}, "cpu")));
-    discriminators_.back()->initialise();
-  }
+Training::Training(const Setting& s, const Images& data)
+    : peers(s.peers),
+      setting_(s),
+      generator_(make_generator(s, data)),
+      crew_(s.peers) {
+  for (std::uint32_t i = 0; i < s.peers; ++i)
+    discriminators_.push_back(make_discriminator(s, data, i));
 }
 
 void Training::round(Round round) {
@@ -149,7 +123,7 @@ void Training::round(Round round) {
   server.merge += merge;
   server.step += took - merge;
 
-  if (setting_.swap > 0 && round.value % setting_.swap == 0) swap();
+  if (setting_.swaps_after(round)) swap();
 }
 
 void Training::swap() {
@@ -166,14 +140,14 @@ void Training::swap() {
   });
 }
 
-std::string train(const Setting& s, std::shared_ptr<const Dataset> data) {
+std::string train(const Setting& s, const Images& data) {
   set_compute_threads(1);
   std::optional<Helper> helper;  // as the server has
   if (usable_cores() > 1) {
     helper.emplace([] { set_compute_threads(1); });
     helper->help_this_thread();
   }
-  Training training(s, std::move(data));
+  Training training(s, data);
   std::uint64_t round = 1;
   for (; round <= s.warm_up; ++round) training.round({round});
   training.server = {};
@@ -202,43 +176,11 @@ std::string train(const Setting& s, std::shared_ptr<const Dataset> data) {
       sum.step / counted, sum.swap / counted);
 }
 
-OptionTable option_table(Setting& s) {
-  constexpr double kMany = 1e9;
-  return OptionTable(
-      {{"What is trained",
-        {{"data", &s.data, "DIR", "MNIST files or CIFAR-10 binary files."},
-         {"model", &s.model, "NAME", "As of mdgan-server."},
-         {"peers", &s.peers, "N", "Discriminators.", {1, kMany}},
-         {"batch", &s.batch, "B", "Images in a batch.", {1, kMany}},
-         {"k", &s.k, "K", "Batches a round.", {1, kMany}},
-         {"rounds", &s.rounds, "N", "With the warm-up.", {1, kMany}},
-         {"warm-up", &s.warm_up, "N", "Rounds that do not count.", {0, kMany}},
-         {"swap", &s.swap, "ROUNDS", "Between swaps; 0: none.", {0, kMany}}}}});
-}
-
-int run(std::span<const char* const> arguments) {
-  Setting s;
-  OptionTable table = option_table(s);
-  const auto parsed = table.parse(
-      arguments, [] { return std::vector<std::filesystem::path>{}; });
-  if (!parsed || s.data.empty() || s.rounds <= s.warm_up) {
-    std::fprintf(stderr, "bench_no_sockets: %s\n\n%s",
-                 parsed ? "--data DIR is needed, and more rounds than warm-up"
-                        : parsed.error().message.c_str(),
-                 table.help().c_str());
-    return static_cast<int>(ExitCode::kUsage);
-  }
-  const auto data =
-      std::make_shared<const Dataset>(or_exit(load_dataset(s.data)));
-  std::puts(train(s, data).c_str());
-  return 0;
-}
-
 }  // namespace
 }  // namespace mdgan::bench
 
 int main(int argc, char** argv) {
-  mdgan::bench::start_like_the_programs(argv);
-  return mdgan::bench::run(
-      {argv + 1, static_cast<std::size_t>(argc > 0 ? argc - 1 : 0)});
+  using namespace mdgan::bench;  // NOLINT: the program's own names
+  start_like_the_programs(argv);
+  return train_as_told("bench_no_sockets", argc, argv, train);
 }

@@ -321,5 +321,12 @@ def no_sockets(s):
                phases=result["seconds"])
 
 
+def bare_sockets(s):
+    """The same arithmetic, a process a peer, blocking TCP sockets between."""
+    result = printed(s, BIN / "bench_bare_sockets", *flags_of(s))
+    return Run(result["rounds_per_s"], result["cpu_s_per_round"])
+
+
 ARMS = {"tcp": tcp, "sessions": sessions, "local": local, "torch": torch,
-        "torch-keeping-pages": torch_keeping_pages, "no-sockets": no_sockets}
+        "torch-keeping-pages": torch_keeping_pages, "no-sockets": no_sockets,
+        "bare-sockets": bare_sockets}

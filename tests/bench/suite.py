@@ -133,10 +133,16 @@ class Suite:
 
     def no_sockets(self):
         """server and 10 processes over TCP against one without sockets"""
-        result = self.compare(["tcp", "no-sockets"], rounds=300,
-                              tuned=self.core)
+        result = self.compare(["tcp", "no-sockets", "bare-sockets"],
+                              rounds=300, tuned=self.core)
         self.ratio("TCP against no sockets", result, "tcp / no-sockets",
                    ">= 0.90")
+        rates = {arm: [run["rounds_per_s"] for run in result["runs"][arm]]
+                 for arm in ("bare-sockets", "no-sockets")}
+        bare = compare.ratios(*rates.values())
+        self.row("  bare sockets against none", f"{bare['median']:.2f} x", "",
+                 f"{bare['min']:.2f} to {bare['max']:.2f}; the most that any "
+                 "transport between processes allows")
         return result
 
     def wire(self):
