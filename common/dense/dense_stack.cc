@@ -1,5 +1,6 @@
 #include "common/dense/dense_stack.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "common/dense/dense_parts.h"
@@ -36,10 +37,9 @@ void DenseStack::prepare(DenseScratch& scratch, std::size_t rows) const {
   scratch.widths_ = widths_;
   scratch.values_.resize(widths_.size());
   scratch.gradients_.resize(widths_.size());
-  for (std::size_t i = 0; i < widths_.size(); ++i) {
-    scratch.values_[i].resize(rows * widths_[i]);
-    scratch.gradients_[i].resize(rows * widths_[i]);
-  }
+  for (std::size_t i = 0; i < widths_.size(); ++i)
+    for (auto* rows_of : {&scratch.values_[i], &scratch.gradients_[i]})
+      rows_of->resize(std::max(rows_of->size(), rows * widths_[i]));
 }
 
 void DenseStack::forward(const float* parameters, DenseScratch& scratch,
