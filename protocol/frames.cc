@@ -23,7 +23,8 @@ Result<std::uint64_t> byte_size(const TensorMeta& meta) {
 }
 
 Result<std::vector<std::size_t>> check_frames(
-    std::span<const TensorMeta> tensors, std::span<const std::size_t> sizes) {
+    std::span<const TensorMeta> tensors, std::span<const std::size_t> sizes,
+    bool may_be_long) {
   // The envelope is a frame too.
   if (sizes.size() >= kMaxFrames)
     return Error{"a message has " + std::to_string(sizes.size() + 1) +
@@ -41,7 +42,8 @@ Result<std::vector<std::size_t>> check_frames(
         return Error{"a message has only " + std::to_string(sizes.size()) +
                      " tensor frames, its envelope announces more"};
       // A tensor's first frame tells how it is cut.
-      if (frame == first && sizes[frame] > kFrameBytes) cut = kLongFrameBytes;
+      if (may_be_long && frame == first && sizes[frame] > kFrameBytes)
+        cut = kLongFrameBytes;
       const std::uint64_t expected = std::min<std::uint64_t>(left, cut);
       if (sizes[frame] != expected)
         return Error{"tensor frame " + std::to_string(frame) + " has " +

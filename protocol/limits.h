@@ -17,7 +17,7 @@ inline constexpr std::size_t kMaxDepth = 5;
 inline constexpr std::size_t kFrameBytes = std::size_t{1} << 20;
 // Likewise to a peer that asks for long frames.
 inline constexpr std::size_t kLongFrameBytes = std::size_t{4} << 20;
-// Frames of one message, the envelope included: 4 GiB of tensors.
+// Frames of one message, the envelope included: 4 GiB of tensors, or 16.
 inline constexpr std::size_t kMaxFrames = 4097;
 inline constexpr std::size_t kMaxTensors = 8;
 inline constexpr std::size_t kMaxRank = 8;

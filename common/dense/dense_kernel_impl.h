@@ -175,25 +175,30 @@ MDGAN_INLINE void in_tiles(std::size_t n, const Use& use) {
 
 // --- forward ----------------------------------------------------------------
 
+constexpr std::size_t kLineBytes = 64;  // of a cache line
+
 // What comes after, fetched a little at a time: all of it at once would hold up
 // the loads of now, and the processor's own look-ahead stops at a page. Into
 // the second-level cache: the first is full of samples.
+template <std::size_t kLines>
 struct Ahead {
   const char* next;
-  std::size_t step;  // bytes
+  std::size_t step;  // bytes, at most kLines lines
 
   MDGAN_INLINE void fetch() {
-    __builtin_prefetch(next, /*rw=*/0, /*locality=*/2);
+#pragma GCC unroll 8
+    for (std::size_t i = 0; i < kLines; ++i)
+      __builtin_prefetch(next + i * kLineBytes, /*rw=*/0, /*locality=*/2);
     next += step;
   }
 };
 
 // y of `kSamples` samples and four units (or one: kUnits), summed over all of
 // `in`.
-template <std::size_t kSamples, std::size_t kUnits>
+template <std::size_t kSamples, std::size_t kUnits, class Fetch>
 MDGAN_INLINE void forward_tile(const DenseSize& size, const float* x,
                                const float* w, const float* b, float slope,
-                               float* y, Ahead& ahead) {
+                               float* y, Fetch& ahead) {
   V sum[kSamples][kUnits] = {};
   const std::size_t whole = size.in / kLanes * kLanes;
   for (std::size_t i = 0; i < whole; i += kLanes) {
@@ -243,12 +248,20 @@ MDGAN_INLINE void forward_units(const DenseSize& size, const float* x,
                                 const float* w, const float* b, float slope,
                                 float* y) {
   // The units after these, in as many parts as there are tiles.
-  Ahead ahead{reinterpret_cast<const char*>(w + kUnits * size.in),
-              kUnits * sizeof(V) / tiles_of(size.n)};
-  in_tiles(size.n, [&](std::size_t s, auto samples) MDGAN_INLINE_LAMBDA {
-    forward_tile<samples.value, kUnits>(size, x + s * size.in, w, b, slope,
-                                        y + s * size.out, ahead);
-  });
+  constexpr std::size_t kBytes = kUnits * sizeof(V);
+  constexpr std::size_t kLines = (kBytes + kLineBytes - 1) / kLineBytes;
+  const auto tiles = [&](auto ahead) MDGAN_INLINE_LAMBDA {
+    ahead.next = reinterpret_cast<const char*>(w + kUnits * size.in);
+    ahead.step = kBytes / tiles_of(size.n);
+    in_tiles(size.n, [&](std::size_t s, auto samples) MDGAN_INLINE_LAMBDA {
+      forward_tile<samples.value, kUnits>(size, x + s * size.in, w, b, slope,
+                                          y + s * size.out, ahead);
+    });
+  };
+  if (tiles_of(size.n) >= kLines)
+    tiles(Ahead<1>{});
+  else
+    tiles(Ahead<kLines>{});
 }
 
 void forward(DenseSize size, Range units, const float* x, const float* w,
@@ -282,8 +295,6 @@ void through_leaky(std::size_t n, const float* output, float slope,
 // Units summed in registers between two visits to dx.
 constexpr std::size_t kUnitBlock = 32;
 
-constexpr std::size_t kLine = 64 / sizeof(float);  // floats of a cache line
-
 // Adds `units` units' part to dx of kSamples samples and kVectors vectors (the
 // last of which has `count` lanes if not kWhole). With kFetch the weights of
 // the inputs after these are fetched, which lie in as many pages as there are
@@ -304,7 +315,7 @@ MDGAN_INLINE void input_tile(const DenseSize& size, std::size_t units,
 #pragma GCC unroll 8
     for (std::size_t v = 0; v < kVectors; ++v) {
       wide[v] = load_some<kWhole>(w + u * size.in + v * kLanes, count);
-      if (kFetch && v * kLanes % kLine == 0)
+      if (kFetch && v * sizeof(V) % kLineBytes == 0)
         __builtin_prefetch(w + u * size.in + (kVectors + v) * kLanes);
     }
 #pragma GCC unroll 8
@@ -427,8 +438,8 @@ MDGAN_INLINE void weight_tile(const DenseSize& size, UnitGradients gradients,
                                       count);
 }
 
-// Samples whose gradients are copied together: rows of 512 units, say, are a
-// multiple of the page apart, and a cache holds few lines that are.
+// Samples whose gradients are copied together: rows of 512 units, say, are half
+// a page apart, and a cache holds few lines that are.
 constexpr std::size_t kMostTogether = 128;
 
 template <std::size_t kUnits, class Use>

@@ -6,6 +6,7 @@
 #include <memory>
 #include <string_view>
 #include <utility>
+#include <variant>
 
 #include "common/net/endpoint.h"
 #include "protocol/codec.h"
@@ -81,7 +82,9 @@ void fill(Received& received, std::vector<zmq::message_t>& frames) {
   sizes.reserve(frames.size() - 1);
   for (std::size_t i = 1; i < frames.size(); ++i)
     sizes.push_back(frames[i].size());
-  const auto counts = protocol::check_frames(metas, sizes);
+  const auto counts = protocol::check_frames(
+      metas, sizes,
+      std::holds_alternative<protocol::Batch>(received.message->body));
   if (!counts) {
     received.message = counts.error();
     return;

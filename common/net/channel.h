@@ -38,7 +38,8 @@ Result<zmq::socket_t> connect_dealer(zmq::context_t& context,
 
 // Whether what such a DEALER receives may come in frames of kLongFrameBytes:
 // `endpoint` is on this machine, where no frame takes longer than a heartbeat
-// may. There they are worth having: a tensor of one frame need not be joined.
+// may (through a tunnel to another one, a megabit a second is enough). There
+// they are worth having: a tensor of one frame need not be joined.
 bool takes_long_frames(const std::string& endpoint);
 
 // Tensors as frames of `frame_bytes`, kFrameBytes or kLongFrameBytes, that are

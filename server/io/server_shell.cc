@@ -313,9 +313,11 @@ void ServerShell::Impl::on_received(Received received) {
                            : "[" + received.address + "]";
       hello->endpoint = listener->text();
     }
-    if (std::ranges::find(hello->codecs, protocol::kLongFrames) !=
-        hello->codecs.end())
-      connections[id].frame_bytes = protocol::kLongFrameBytes;
+    const bool wants_long =
+        std::ranges::find(hello->codecs, protocol::kLongFrames) !=
+        hello->codecs.end();
+    connections[id].frame_bytes =
+        wants_long ? protocol::kLongFrameBytes : protocol::kFrameBytes;
   }
   std::string defect = defect_of(message, received.tensors);
   if (defect.empty() && coordinator.expects_feedback(id, message))
@@ -343,12 +345,15 @@ std::string ServerShell::Impl::defect_of(
 
 void ServerShell::Impl::deliver(ConnectionId id,
                                 const protocol::Message& message,
-                                TensorFrames* frames, std::uint32_t peers) {
+                                ReadyBatch* batch, std::uint32_t peers) {
   const auto connection = connections.find(id);
   if (connection == connections.end()) {
     events.emplace_back(ConnectionLost{id});
     return;
   }
+  TensorFrames* frames =
+      batch == nullptr ? nullptr
+                       : &batch->frames_of(connection->second.frame_bytes);
   std::uint64_t bytes = 0;
   const Sent sent =
       send(*router, connection->second.routing_id, message, frames, &bytes);
@@ -374,14 +379,7 @@ void ServerShell::Impl::apply(const SendBatch& e) {
   message.incarnation = state.incarnation;
   message.round = e.round;
   message.body = protocol::Batch{e.index, batch.metas};
-  const auto connection = connections.find(e.connection);
-  const std::size_t frame_bytes = connection == connections.end()
-                                      ? protocol::kFrameBytes
-                                      : connection->second.frame_bytes;
-  auto& frames =
-      batch.frames.try_emplace(frame_bytes, batch.tensors, frame_bytes)
-          .first->second;
-  deliver(e.connection, message, &frames, e.peers);
+  deliver(e.connection, message, &batch, e.peers);
   sent_at = Clock::now();
   tick.phases().send += seconds(sent_at - start);
 }

@@ -33,6 +33,11 @@ struct ServerShell::Impl {
     std::size_t frame_bytes = protocol::kFrameBytes;  // that it wants
   };
   struct ReadyBatch {
+    TensorFrames& frames_of(std::size_t frame_bytes) {
+      return frames.try_emplace(frame_bytes, tensors, frame_bytes)
+          .first->second;
+    }
+
     std::vector<Blob> tensors;
     std::vector<protocol::TensorMeta> metas;
     // By their size; made when the first connection wants them.
@@ -116,7 +121,7 @@ struct ServerShell::Impl {
   void forget_a_stranger();
   // `peers`: how many of the connection's the message is for.
   void deliver(ConnectionId id, const protocol::Message& message,
-               TensorFrames* frames, std::uint32_t peers = 1);
+               ReadyBatch* batch, std::uint32_t peers = 1);
 
   // One overload per effect: an effect without one does not compile.
   void apply(const SendMessage& e);

@@ -60,8 +60,9 @@ class BareSocket {
       data = data.subspan(static_cast<std::size_t>(n));
     }
   }
-  // Fills `data`; false if the other side has closed before its first byte.
-  bool read(std::span<std::byte> data) const {
+  void read(std::span<std::byte> data) const { check(read_or_end(data)); }
+  // False if the other side has closed before the first byte.
+  bool read_or_end(std::span<std::byte> data) const {
     const ssize_t n =
         ::recv(descriptor_, data.data(), data.size(), MSG_WAITALL);
     check(n == 0 || n == static_cast<ssize_t>(data.size()));

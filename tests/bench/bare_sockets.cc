@@ -1,8 +1,8 @@
 // The arithmetic of a run with every discriminator in a process of its own and
 // blocking TCP sockets between, the payload on them and nothing else: no
-// ZeroMQ, no messages, no checks, nobody who may be late or fail. The least
-// that sockets and processes cost, whatever is made of them. Prints one line
-// of JSON: rounds a second and the processor time of all processes.
+// ZeroMQ, no messages, no checks, nobody who may be late or fail: what sockets
+// and processes cost before anything is made of them. Prints one line of JSON:
+// rounds a second and the processor time of all processes.
 
 #include <sched.h>
 #include <spdlog/fmt/fmt.h>
@@ -10,10 +10,15 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cstdlib>
+#include <cstdio>
 #include <ctime>
 #include <exception>
+#include <memory>
 #include <optional>
+#include <stdexcept>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "common/base/helper.h"
 #include "common/base/worker_pool.h"
@@ -37,7 +42,7 @@ Blob pass_on(const Places& at, const Blob& tensor) {
   for (std::size_t i = 0; i < tensor.bytes.size(); i += kPiece) {
     const std::size_t size = std::min(kPiece, tensor.bytes.size() - i);
     at.next.write(tensor.bytes.subspan(i, size));
-    (void)at.previous.read(incoming.bytes.subspan(i, size));
+    at.previous.read(incoming.bytes.subspan(i, size));
   }
   return incoming.blob;
 }
@@ -51,9 +56,10 @@ void take_part(const Setting& s, const Images& data, std::uint32_t peer,
       {s.batch, shape.channels, shape.height, shape.width}};
   const NewBlob discriminated = make_blob(meta);
   const NewBlob generated = make_blob(meta);
-  for (Round round{1}; at.server.read(discriminated.bytes); ++round.value) {
+  for (Round round{1}; at.server.read_or_end(discriminated.bytes);
+       ++round.value) {
     (void)trainer->learn(round, discriminated.blob, {});
-    (void)at.server.read(generated.bytes);
+    at.server.read(generated.bytes);
     at.server.write(trainer->feedback(generated.blob, {}).feedback.bytes);
     if (!s.swaps_after(round)) continue;
     const DiscriminatorState own = trainer->snapshot(/*with_optimizer=*/true);
@@ -91,13 +97,21 @@ class Peers {
       run_child(s, data, i, own);
     }
   }
-  ~Peers() {
-    connections_.clear();  // which ends them
-    for (const pid_t child : children_) waitpid(child, nullptr, 0);
-  }
+  ~Peers() { end(); }
   Peers(const Peers&) = delete;
   Peers& operator=(const Peers&) = delete;
 
+  // Ends them; whether all had gone well until then.
+  bool end() {
+    connections_.clear();  // which tells them
+    bool well = true;
+    for (const pid_t child : std::exchange(children_, {})) {
+      int status = 0;
+      waitpid(child, &status, 0);
+      well = well && status == 0;
+    }
+    return well;
+  }
   const std::vector<BareSocket>& connections() const { return connections_; }
 
   // Of all peers so far.
@@ -148,8 +162,7 @@ class Server {
     for (std::size_t i = 0; i < connections.size(); ++i) {
       const std::size_t own = i % batches.size();
       const NewBlob feedback = make_blob(batches[own].images.meta);
-      if (!connections[i].read(feedback.bytes))
-        throw std::runtime_error("a peer is gone");
+      connections[i].read(feedback.bytes);
       contributions.push_back({PeerId{static_cast<std::uint32_t>(i)},
                                static_cast<std::uint32_t>(own), feedback.blob});
     }
@@ -162,7 +175,7 @@ class Server {
 };
 
 std::string train(const Setting& s, const Images& data) {
-  const Peers peers(s, data);  // before this process has threads
+  Peers peers(s, data);  // before this process has threads
   set_compute_threads(1);
   std::optional<Helper> helper;  // as mdgan-server has
   if (usable_cores() > 1) {
@@ -181,9 +194,11 @@ std::string train(const Setting& s, const Images& data) {
   for (; round.value <= s.rounds; ++round.value) server.round(round);
   const std::chrono::duration<double> took =
       std::chrono::steady_clock::now() - start;
+  const double used = cpu_seconds() - cpu;
+  if (!peers.end()) throw std::runtime_error("a peer failed");
   const auto counted = static_cast<double>(s.rounds - s.warm_up);
   return fmt::format(R"({{"rounds_per_s": {}, "cpu_s_per_round": {}}})",
-                     counted / took.count(), (cpu_seconds() - cpu) / counted);
+                     counted / took.count(), used / counted);
 }
 
 }  // namespace

@@ -133,7 +133,7 @@ void read_everything(std::uint16_t port, std::size_t bytes) {
   const std::byte ready{};
   for (int i = 0; i < kWarmUp + kBroadcasts; ++i) {
     socket.write({&ready, 1});
-    (void)socket.read(buffer);
+    socket.read(buffer);
   }
   socket.write({&ready, 1});
 }
@@ -150,11 +150,11 @@ Rate through_sockets(std::size_t bytes) {
   std::byte ready{};
   Meter meter;
   for (int i = 0; i < kWarmUp + kBroadcasts; ++i) {
-    for (const BareSocket& c : connections) (void)c.read({&ready, 1});
+    for (const BareSocket& c : connections) c.read({&ready, 1});
     if (i == kWarmUp) meter = Meter();
     for (const BareSocket& c : connections) c.write(data);
   }
-  for (const BareSocket& c : connections) (void)c.read({&ready, 1});
+  for (const BareSocket& c : connections) c.read({&ready, 1});
   const Rate result = meter.finish(bytes);
   for (std::thread& receiver : receivers) receiver.join();
   return result;

@@ -141,8 +141,8 @@ class Suite:
                  for arm in ("bare-sockets", "no-sockets")}
         bare = compare.ratios(*rates.values())
         self.row("  bare sockets against none", f"{bare['median']:.2f} x", "",
-                 f"{bare['min']:.2f} to {bare['max']:.2f}; the most that any "
-                 "transport between processes allows")
+                 f"{bare['min']:.2f} to {bare['max']:.2f}; what processes and "
+                 "blocking sockets cost")
         return result
 
     def wire(self):

@@ -407,32 +407,36 @@ TEST_CASE("frames must be exactly those that the envelope announces") {
   const TensorMeta big{DType::kFloat32, {kFrameBytes / 4 + 25}};  // 1 MiB + 100
   const TensorMeta small{DType::kInt32, {10}};
   const std::vector<TensorMeta> both{big, small};
-  const auto ok = [&](std::vector<std::size_t> sizes) {
-    return check_frames(both, sizes).ok();
+  const auto ok = [&](std::vector<std::size_t> sizes,
+                      bool may_be_long = false) {
+    return check_frames(both, sizes, may_be_long).ok();
   };
   CHECK(ok({kFrameBytes, 100, 40}));
-  CHECK(ok({kFrameBytes + 100, 40}));  // one long frame
+  CHECK(ok({kFrameBytes, 100, 40}, /*may_be_long=*/true));
+  CHECK(ok({kFrameBytes + 100, 40}, true));
+  CHECK_FALSE(ok({kFrameBytes + 100, 40}));
   CHECK_FALSE(ok({}));
   CHECK_FALSE(ok({kFrameBytes, 100}));
   CHECK_FALSE(ok({kFrameBytes, 100, 40, 1}));
   CHECK_FALSE(ok({kFrameBytes, 100, 40, 0}));
-  CHECK_FALSE(ok({kFrameBytes + 99, 1, 40}));
-  CHECK_FALSE(ok({kFrameBytes + 101, 40}));
-  CHECK_FALSE(ok({kFrameBytes + 100, 0, 40}));
+  CHECK_FALSE(ok({kFrameBytes + 99, 1, 40}, true));
+  CHECK_FALSE(ok({kFrameBytes + 101, 40}, true));
+  CHECK_FALSE(ok({kFrameBytes + 100, 0, 40}, true));
   CHECK_FALSE(ok({100, kFrameBytes, 40}));
   CHECK_FALSE(ok({kFrameBytes, 99, 40}));
   CHECK_FALSE(ok({kFrameBytes, 100, 41}));
   CHECK_FALSE(ok({40, kFrameBytes, 100}));
-  CHECK(check_frames({}, {}).ok());
-  CHECK_FALSE(check_frames({}, std::vector<std::size_t>{0}).ok());
-  CHECK_FALSE(check_frames({}, std::vector<std::size_t>(kMaxFrames, 0)).ok());
+  CHECK(check_frames({}, {}, true).ok());
+  CHECK_FALSE(check_frames({}, std::vector<std::size_t>{0}, true).ok());
+  CHECK_FALSE(
+      check_frames({}, std::vector<std::size_t>(kMaxFrames, 0), true).ok());
 }
 
 TEST_CASE("a tensor is cut into frames of one size, and a rest") {
   // The frames of a tensor of `bytes`, or 0 if these are not they.
   const auto frames = [](std::uint64_t bytes, std::vector<std::size_t> sizes) {
     const TensorMeta tensor{DType::kUint8, {bytes}};
-    const auto counts = check_frames({&tensor, 1}, sizes);
+    const auto counts = check_frames({&tensor, 1}, sizes, true);
     if (!counts) return std::size_t{0};
     REQUIRE(counts->size() == 1);
     return counts->front();

@@ -61,6 +61,7 @@ class RawPeer {
   std::vector<std::size_t> next_sizes() {
     std::vector<std::size_t> sizes;
     zmq::message_t frame;
+    socket_.set(zmq::sockopt::rcvtimeo, 30'000);
     do {
       REQUIRE(socket_.recv(frame, zmq::recv_flags::none));
       sizes.push_back(frame.size());

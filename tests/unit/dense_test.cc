@@ -78,7 +78,7 @@ double worst(const Floats& have, std::size_t columns, const Want& want) {
 DenseSize some_size() {
   return GENERATE(DenseSize{20, 784, 512}, DenseSize{7, 101, 37},
                   DenseSize{1, 3, 2}, DenseSize{100, 64, 65},
-                  DenseSize{3, 19, 1});
+                  DenseSize{3, 19, 1}, DenseSize{130, 37, 21});
 }
 
 }  // namespace
