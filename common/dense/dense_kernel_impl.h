@@ -4,27 +4,15 @@
 // compiled for one instruction set is linked into another's place.
 #pragma once
 
-#include <cmath>
 #include <cstddef>
-#include <cstring>
-#if defined(__SSE__)
-#include <immintrin.h>
-#endif
 
 #include "common/dense/dense_kernel.h"
+#include "common/dense/dense_vector.h"
 
 namespace mdgan {
 namespace {
 
 using Range = DenseRange;
-
-constexpr std::size_t kLanes = MDGAN_DENSE_LANES;
-typedef float V __attribute__((vector_size(kLanes * sizeof(float))));
-typedef float Loose
-    __attribute__((vector_size(kLanes * sizeof(float)), aligned(4), may_alias));
-typedef float V4 __attribute__((vector_size(16)));
-typedef float Loose4 __attribute__((vector_size(16), aligned(4), may_alias));
-typedef float V8 __attribute__((vector_size(32)));
 
 // Registers: AVX-512 has 32, the others 16. A tile of the sums of kTile samples
 // by four vectors fits, with what they are summed from.
@@ -33,104 +21,9 @@ constexpr std::size_t kTile = kLanes == 16 ? 6 : 3;
 // stream by.
 constexpr std::size_t kPanel = 48;
 
-#define MDGAN_INLINE [[gnu::always_inline]] inline
-#define MDGAN_INLINE_LAMBDA __attribute__((always_inline))
-
 // Not std::min, whose instances the linker would share between the sets.
 constexpr std::size_t least(std::size_t a, std::size_t b) {
   return a < b ? a : b;
-}
-
-MDGAN_INLINE V load(const float* p) {
-  return *reinterpret_cast<const Loose*>(p);
-}
-MDGAN_INLINE void store(float* p, V v) { *reinterpret_cast<Loose*>(p) = v; }
-
-// x in all lanes. Not x + V{}, which is an addition: it turns -0 into 0.
-MDGAN_INLINE V splat(float x) { return x - V{}; }
-
-// The first `count` lanes, of fewer than kLanes; the others are zero. Not by
-// copying, which is a call for each vector: a layer of 100 inputs, as many as
-// the default latent has values, would take five times as long as one of 128.
-#if MDGAN_DENSE_LANES == 16
-MDGAN_INLINE __mmask16 first_lanes(std::size_t count) {
-  return static_cast<__mmask16>((1U << count) - 1);
-}
-MDGAN_INLINE V load_part(const float* p, std::size_t count) {
-  return V(_mm512_maskz_loadu_ps(first_lanes(count), p));
-}
-MDGAN_INLINE void store_part(float* p, V v, std::size_t count) {
-  _mm512_mask_storeu_ps(p, first_lanes(count), __m512(v));
-}
-#elif MDGAN_DENSE_LANES == 8
-MDGAN_INLINE __m256i first_lanes(std::size_t count) {
-  return _mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<int>(count)),
-                            _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
-}
-MDGAN_INLINE V load_part(const float* p, std::size_t count) {
-  return V(_mm256_maskload_ps(p, first_lanes(count)));
-}
-MDGAN_INLINE void store_part(float* p, V v, std::size_t count) {
-  _mm256_maskstore_ps(p, first_lanes(count), __m256(v));
-}
-#else
-MDGAN_INLINE V load_part(const float* p, std::size_t count) {
-  V v{};
-  std::memcpy(&v, p, count * sizeof(float));
-  return v;
-}
-MDGAN_INLINE void store_part(float* p, V v, std::size_t count) {
-  std::memcpy(p, &v, count * sizeof(float));
-}
-#endif
-template <bool kWhole>
-MDGAN_INLINE V load_some(const float* p, std::size_t count) {
-  return kWhole ? load(p) : load_part(p, count);
-}
-template <bool kWhole>
-MDGAN_INLINE void store_some(float* p, V v, std::size_t count) {
-  if (kWhole)
-    store(p, v);
-  else
-    store_part(p, v, count);
-}
-
-MDGAN_INLINE V root(V v) {
-#if MDGAN_DENSE_LANES == 16
-  return V(_mm512_sqrt_ps(__m512(v)));
-#elif MDGAN_DENSE_LANES == 8
-  return V(_mm256_sqrt_ps(__m256(v)));
-#elif defined(__SSE__)
-  return V(_mm_sqrt_ps(__m128(v)));
-#else
-  for (std::size_t i = 0; i < kLanes; ++i) v[i] = std::sqrt(v[i]);
-  return v;
-#endif
-}
-
-MDGAN_INLINE V4 fold(V v) {
-#if MDGAN_DENSE_LANES == 16
-  const V8 half = __builtin_shufflevector(v, v, 0, 1, 2, 3, 4, 5, 6, 7) +
-                  __builtin_shufflevector(v, v, 8, 9, 10, 11, 12, 13, 14, 15);
-  return __builtin_shufflevector(half, half, 0, 1, 2, 3) +
-         __builtin_shufflevector(half, half, 4, 5, 6, 7);
-#elif MDGAN_DENSE_LANES == 8
-  return __builtin_shufflevector(v, v, 0, 1, 2, 3) +
-         __builtin_shufflevector(v, v, 4, 5, 6, 7);
-#else
-  return v;
-#endif
-}
-
-// The sums of the lanes of four vectors.
-MDGAN_INLINE V4 sums(V a, V b, V c, V d) {
-  const V4 a4 = fold(a), b4 = fold(b), c4 = fold(c), d4 = fold(d);
-  const V4 ab = __builtin_shufflevector(a4, b4, 0, 4, 1, 5) +
-                __builtin_shufflevector(a4, b4, 2, 6, 3, 7);
-  const V4 cd = __builtin_shufflevector(c4, d4, 0, 4, 1, 5) +
-                __builtin_shufflevector(c4, d4, 2, 6, 3, 7);
-  return __builtin_shufflevector(ab, cd, 0, 1, 4, 5) +
-         __builtin_shufflevector(ab, cd, 2, 3, 6, 7);
 }
 
 constexpr std::size_t tiles_of(std::size_t n) {
