@@ -17,6 +17,8 @@ inline constexpr std::size_t kMaxDepth = 5;
 inline constexpr std::size_t kFrameBytes = std::size_t{1} << 20;
 // Likewise to a peer that asks for long frames.
 inline constexpr std::size_t kLongFrameBytes = std::size_t{4} << 20;
+// MAXMSGSIZE is so much more: CURVE, for one, adds 33 bytes to a frame.
+inline constexpr std::size_t kFrameAllowance = 4096;
 // Frames of one message, the envelope included: 4 GiB of tensors, or 16.
 inline constexpr std::size_t kMaxFrames = 4097;
 inline constexpr std::size_t kMaxTensors = 8;

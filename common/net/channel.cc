@@ -18,12 +18,12 @@ namespace {
 // per peer outstanding. Room for a round of all peers behind one connection.
 constexpr int kHighWaterMark = static_cast<int>(protocol::kMaxPeers);
 
-// Frames larger than `frame_bytes` cost the sender its connection; CURVE adds
-// 33 bytes.
+// Frames larger than `frame_bytes` cost the sender its connection.
 void set_common_options(zmq::socket_t& socket, std::size_t frame_bytes) {
   namespace opt = zmq::sockopt;
   socket.set(opt::linger, 0);  // the default hangs the exit
-  socket.set(opt::maxmsgsize, static_cast<std::int64_t>(frame_bytes) + 4096);
+  socket.set(opt::maxmsgsize, static_cast<std::int64_t>(
+                                  frame_bytes + protocol::kFrameAllowance));
   socket.set(opt::sndhwm, kHighWaterMark);
   socket.set(opt::rcvhwm, kHighWaterMark);
   // A TTL above 65.5 s wraps in libzmq.

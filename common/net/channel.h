@@ -38,7 +38,7 @@ Result<zmq::socket_t> connect_dealer(zmq::context_t& context,
 
 // Whether what such a DEALER receives may come in frames of kLongFrameBytes:
 // `endpoint` is on this machine, where no frame takes longer than a heartbeat
-// may (through a tunnel to another one, a megabit a second is enough). There
+// may (through a tunnel to another one, 1.2 Mbit/s are enough). There
 // they are worth having: a tensor of one frame need not be joined.
 bool takes_long_frames(const std::string& endpoint);
 

@@ -122,6 +122,18 @@ TEST_CASE("PROTOCOL.md numbers the messages as the code does") {
   }
 }
 
+TEST_CASE("PROTOCOL.md tells how large a frame a socket takes") {
+  const auto taken = [](std::size_t frame) {
+    return std::to_string(frame + kFrameAllowance);
+  };
+  const std::string row = "| **MAXMSGSIZE** (of one frame) | " +
+                          taken(kFrameBytes) + "; with long frames " +
+                          taken(kLongFrameBytes) + " | " + taken(kFrameBytes) +
+                          " |";
+  INFO(row);
+  CHECK(has_line_starting(row));
+}
+
 TEST_CASE("PROTOCOL.md lists the limits of the code") {
   const std::map<std::string, std::uint64_t> limits{
       {"bytes of an envelope", kMaxEnvelopeBytes},
