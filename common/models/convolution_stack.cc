@@ -10,7 +10,7 @@
 #include "common/models/convolution.h"
 
 #ifdef MDGAN_ONEDNN
-#include "common/models/onednn_convolution.h"
+#include "common/models/convolution_passes.h"
 #include "common/tensor/precision.h"
 #endif
 
@@ -62,7 +62,7 @@ Passes passes_of(Sides images, at::TensorList parameters,
   for (std::size_t i = 0; i < geometries.size(); ++i) {
     layers.push_back(&convolution_passes(
         size_of(images, parameters[2 * i], geometries[i]), kSlope));
-    images = layers.back()->result_sides;
+    images = layers.back()->result_sides();
   }
   return layers;
 }
@@ -77,7 +77,7 @@ Orders orders_for(const Sides& images, at::TensorList parameters,
   if (images.empty()) return orders;
   const Passes layers = passes_of(images, parameters, geometries);
   for (std::size_t i = 0; i < layers.size(); ++i) {
-    const auto& order = layers[i]->weights.weights;
+    const auto& order = layers[i]->kept_weights();
     if (order.get_size() == orders[i].get_size()) orders[i] = order;
   }
   return orders;
@@ -109,6 +109,14 @@ Ordered in_order(const Ordered& x, const dnnl::memory::desc& order) {
   return result;
 }
 
+const float* read(const Ordered& x) {
+  return static_cast<const float*>(x.numbers.data_ptr());
+}
+
+float* write(const Ordered& x) {
+  return static_cast<float*>(x.numbers.data_ptr());
+}
+
 // The numbers as a tensor in which only equal orders agree on the places.
 Tensor elements(const Ordered& x) {
   return x.numbers.view(torch::kFloat32).flatten();
@@ -118,40 +126,6 @@ Tensor plain(const Ordered& x, const Sides& sides) {
   Tensor result = torch::empty(sides);
   reorder(x.memory(), as_plain(result).memory());
   return result;
-}
-
-void run(const OneDnnPass& pass, OneDnnArguments arguments) {
-  const Ordered scratch = room_for(pass.scratchpad);
-  arguments.emplace(DNNL_ARG_SCRATCHPAD, scratch.memory());
-  pass.primitive.execute(onednn_stream(), arguments);
-}
-
-// The weights' gradient, in `order`, and the bias's. REQUIRES: dy in the
-// weights' pass's order.
-std::pair<Tensor, Tensor> parameter_gradients(const ConvolutionPasses& layer,
-                                              const Ordered& x,
-                                              const Ordered& dy,
-                                              const dnnl::memory::desc& order) {
-  const auto ordered = [&](const Ordered& dw) {
-    return elements(in_order(dw, order)).view(layer.weight_sides);
-  };
-  if (has_many_weights(layer)) {
-    const Tensor images = plain(x, layer.image_sides);
-    const Tensor by_pixel =
-        elements(in_order(dy, pixel_order(layer.result_sides)));
-    Tensor dw = torch::empty(layer.weight_sides);
-    weight_gradient(layer, images.data_ptr<float>(), by_pixel.data_ptr<float>(),
-                    dw.data_ptr<float>());
-    return {ordered(as_plain(dw)), by_pixel.view({-1, layer.size.out}).sum(0)};
-  }
-  const auto& pass = layer.weights;
-  const Ordered dw = room_for(pass.weights);
-  Tensor db = torch::empty(layer.bias_sides);
-  run(pass, {{DNNL_ARG_SRC, in_order(x, pass.image).memory()},
-             {DNNL_ARG_DIFF_DST, dy.memory()},
-             {DNNL_ARG_DIFF_WEIGHTS, dw.memory()},
-             {DNNL_ARG_DIFF_BIAS, as_plain(db).memory()}});
-  return {ordered(dw), db};
 }
 
 class Stack : public torch::autograd::Function<Stack> {
@@ -169,21 +143,20 @@ class Stack : public torch::autograd::Function<Stack> {
     for (std::size_t i = 0; i < geometries.size(); ++i) {
       const Tensor &weight = parameters[2 * i], &bias = parameters[2 * i + 1];
       const ConvolutionPasses& layer = *layers[i];
-      const auto& pass = layer.forward;
+      const PassOrders& take = layer.forward_orders();
       const Ordered w =
-          in_order({orders[i], weight.contiguous()}, layer.weights.weights);
-      Ordered y = room_for(pass.result);
-      run(pass, {{DNNL_ARG_SRC, in_order(x, pass.image).memory()},
-                 {DNNL_ARG_WEIGHTS, in_order(w, pass.weights).memory()},
-                 {DNNL_ARG_BIAS, as_plain(bias).memory()},
-                 {DNNL_ARG_DST, y.memory()}});
+          in_order({orders[i], weight.contiguous()}, layer.kept_weights());
+      Ordered y = room_for(take.results);
+      layer.forward(read(in_order(x, take.images)),
+                    read(in_order(w, take.weights)), read(as_plain(bias)),
+                    write(y));
       x = std::move(y);
       values.push_back(x.numbers);
       weights.push_back(w.numbers);
       numbers.push_back(geometries[i].stride);
       numbers.push_back(geometries[i].padding);
     }
-    Tensor result = plain(x, layers.back()->result_sides);
+    Tensor result = plain(x, layers.back()->result_sides());
     values.back() = result;
     saved.insert(saved.end(), values.begin(), values.end());
     saved.insert(saved.end(), weights.begin(), weights.end());
@@ -206,34 +179,42 @@ class Stack : public torch::autograd::Function<Stack> {
                                                   /*self_is_result=*/true));
     for (std::size_t i = saved.layers.size(); i-- > 0;) {
       const ConvolutionPasses& layer = *saved.layers[i];
-      const auto& pass = layer.image;
-      const Ordered x = i == 0 ? as_plain(saved.images)
-                               : in_order({saved.layers[i - 1]->forward.result,
-                                           saved.values[i - 1]},
-                                          pass.image);
-      dy = in_order(dy, layer.weights.result);  // mostly the other pass's, too
+      Ordered x = i == 0
+                      ? as_plain(saved.images)
+                      : Ordered{saved.layers[i - 1]->forward_orders().results,
+                                saved.values[i - 1]};
       const std::size_t weight = 1 + 2 * i, bias = weight + 1;
-      if (context->needs_input_grad(weight) || context->needs_input_grad(bias))
-        std::tie(gradients[weight], gradients[bias]) =
-            parameter_gradients(layer, x, dy, saved.orders[i]);
+      if (context->needs_input_grad(weight) ||
+          context->needs_input_grad(bias)) {
+        const PassOrders& take = layer.weight_orders();
+        dy = in_order(dy, take.results);  // mostly the other pass's, too,
+        x = in_order(x, take.images);     // and so is this
+        const Ordered dw = room_for(take.weights);
+        gradients[bias] = torch::empty(layer.size().out);
+        layer.weight_gradient(read(x), read(dy), write(dw),
+                              gradients[bias].data_ptr<float>());
+        gradients[weight] =
+            elements(in_order(dw, saved.orders[i])).view(layer.weight_sides());
+      }
       if (i == 0) {
         if (context->needs_input_grad(0))
           gradients[0] = image_gradient(
-              plain(dy, layer.result_sides), saved.images,
+              plain(dy, layer.result_sides()), saved.images,
               plain({saved.orders[0], saved.parameters[0].contiguous()},
-                    layer.weight_sides),
+                    layer.weight_sides()),
               saved.geometries[0]);
         break;
       }
+      const PassOrders& take = layer.image_orders();
+      dy = in_order(dy, take.results);
       const Ordered w =
-          in_order({layer.weights.weights, saved.weights[i]}, pass.weights);
-      const Ordered dx = room_for(pass.image);
-      run(pass, {{DNNL_ARG_DIFF_DST, in_order(dy, pass.result).memory()},
-                 {DNNL_ARG_WEIGHTS, w.memory()},
-                 {DNNL_ARG_DIFF_SRC, dx.memory()}});
+          in_order({layer.kept_weights(), saved.weights[i]}, take.weights);
+      const Ordered dx = room_for(take.images);
+      layer.image_gradient(read(dy), read(w), write(dx));
       dy = dx;
       Tensor gradient = elements(dy);
-      at::leaky_relu_backward_out(gradient, gradient, elements(x), kSlope,
+      at::leaky_relu_backward_out(gradient, gradient,
+                                  elements(in_order(x, take.images)), kSlope,
                                   /*self_is_result=*/true);
     }
     return gradients;

@@ -2,11 +2,10 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <map>
+#include <cstdint>
 #include <memory>
-#include <mutex>
 #include <tuple>
-#include <utility>
+#include <unordered_map>
 
 namespace mdgan {
 namespace {
@@ -68,137 +67,156 @@ std::int64_t weights_of(const ConvolutionSize& s) {
   return s.out * s.in * s.kernel * s.kernel;
 }
 
+bool has_many_weights(const ConvolutionSize& s) {
+  return weights_of(s) >= kManyWeights;
+}
+
 // Described as for training, a pass takes and gives the orders that the
 // backward passes want. As for inference it does not, but with oneDNN 2.6 and
 // AVX-512 it takes two thirds of the time where a kernel is wide and the result
 // has few columns, unless it has many weights.
 bool goes_as_for_inference(const ConvolutionSize& s, std::int64_t columns) {
-  return s.kernel > 3 && columns <= 4 && weights_of(s) < kManyWeights;
+  return s.kernel > 3 && columns <= 4 && !has_many_weights(s);
 }
 
-// What each weight of a filter meets at each pixel of the result of `count`
-// images: [count * height * width of the result, in * kernel * kernel].
-void meet_filter(const ConvolutionPasses& layer, const float* images,
-                 std::int64_t count, float* out) {
-  const ConvolutionSize& s = layer.size;
-  const std::int64_t rows = layer.result_sides[2];
-  const std::int64_t columns = layer.result_sides[3];
-  for (std::int64_t i = 0; i < count * rows * columns; ++i) {
-    const std::int64_t top = i / columns % rows * s.stride - s.padding;
-    const std::int64_t left = i % columns * s.stride - s.padding;
-    const float* image =
-        images + i / (rows * columns) * s.in * s.height * s.width;
-    for (std::int64_t c = 0; c < s.in; ++c, image += s.height * s.width) {
-      for (std::int64_t y = top; y < top + s.kernel; ++y) {
-        for (std::int64_t x = left; x < left + s.kernel; ++x, ++out) {
-          const bool inside = y >= 0 && y < s.height && x >= 0 && x < s.width;
-          *out = inside ? image[y * s.width + x] : 0.0F;
+class OneDnnConvolution final : public ConvolutionPasses {
+ public:
+  OneDnnConvolution(const ConvolutionSize& s, float slope)
+      : ConvolutionPasses(s) {
+    const memory::desc x = any_order(image_sides_),
+                       w = any_order(weight_sides_), b = any_order({s.out}),
+                       y = any_order(result_sides_);
+    const memory::dims stride{s.stride, s.stride}, pad{s.padding, s.padding};
+    const auto described = [&](dnnl::prop_kind kind) {
+      return description<convolution_forward>(with_leaky(slope), std::tuple(),
+                                              kind, kDirect, x, w, b, y, stride,
+                                              pad, pad);
+    };
+    const auto training = described(dnnl::prop_kind::forward_training);
+    const auto ahead = goes_as_for_inference(s, result_sides_[3])
+                           ? described(dnnl::prop_kind::forward_inference)
+                           : training;
+    const auto by_images = description<convolution_backward_data>(
+        attributes(), std::tuple(training), kDirect, x, w, y, stride, pad, pad);
+    const auto by_weights = description<convolution_backward_weights>(
+        attributes(), std::tuple(training), kDirect, x, w, b, y, stride, pad,
+        pad);
+    forward_ = {ahead.src_desc(), ahead.weights_desc(), ahead.dst_desc()};
+    by_images_ = {by_images.diff_src_desc(), by_images.weights_desc(),
+                  by_images.diff_dst_desc()};
+    by_weights_ = {by_weights.src_desc(), by_weights.diff_weights_desc(),
+                   by_weights.diff_dst_desc()};
+    kept_weights_ = by_weights_.weights;
+    if (has_many_weights(s))
+      by_weights_ = {plain_order(image_sides_), plain_order(weight_sides_),
+                     pixel_order(result_sides_)};
+    bias_ = plain_order({s.out});
+    forward_pass_ = {convolution_forward(ahead), ahead.scratchpad_desc()};
+    image_pass_ = {convolution_backward_data(by_images),
+                   by_images.scratchpad_desc()};
+    weight_pass_ = {convolution_backward_weights(by_weights),
+                    by_weights.scratchpad_desc()};
+  }
+
+  void forward(const float* images, const float* weights, const float* bias,
+               float* results) const override {
+    run(forward_pass_, {{DNNL_ARG_SRC, in(forward_.images, images)},
+                        {DNNL_ARG_WEIGHTS, in(forward_.weights, weights)},
+                        {DNNL_ARG_BIAS, in(bias_, bias)},
+                        {DNNL_ARG_DST, in(forward_.results, results)}});
+  }
+
+  void image_gradient(const float* of_results, const float* weights,
+                      float* of_images) const override {
+    run(image_pass_, {{DNNL_ARG_DIFF_DST, in(by_images_.results, of_results)},
+                      {DNNL_ARG_WEIGHTS, in(by_images_.weights, weights)},
+                      {DNNL_ARG_DIFF_SRC, in(by_images_.images, of_images)}});
+  }
+
+  void weight_gradient(const float* images, const float* of_results,
+                       float* of_weights, float* of_bias) const override {
+    if (has_many_weights(size_))
+      return by_products(images, of_results, of_weights, of_bias);
+    run(weight_pass_,
+        {{DNNL_ARG_SRC, in(by_weights_.images, images)},
+         {DNNL_ARG_DIFF_DST, in(by_weights_.results, of_results)},
+         {DNNL_ARG_DIFF_WEIGHTS, in(by_weights_.weights, of_weights)},
+         {DNNL_ARG_DIFF_BIAS, in(bias_, of_bias)}});
+  }
+
+ private:
+  struct Pass {
+    dnnl::primitive primitive;
+    memory::desc scratchpad;
+  };
+
+  static memory in(const memory::desc& order, const float* numbers) {
+    // oneDNN only reads what a pass takes.
+    return {order, onednn_engine(), const_cast<float*>(numbers)};
+  }
+
+  static void run(const Pass& pass, std::unordered_map<int, memory> arguments) {
+    const Scratch scratch(pass.scratchpad.get_size());
+    arguments.emplace(DNNL_ARG_SCRATCHPAD,
+                      memory(pass.scratchpad, onednn_engine(), scratch.get()));
+    pass.primitive.execute(onednn_stream(), arguments);
+  }
+
+  // The gradient of the weights as a product of matrices. oneDNN's own pass
+  // goes through all of the gradient once for every image, which is slow where
+  // that is more than a core's cache holds.
+  void by_products(const float* images, const float* of_results,
+                   float* of_weights, float* of_bias) const {
+    const ConvolutionSize& s = size_;
+    const std::int64_t pixels = result_sides_[2] * result_sides_[3];
+    const std::int64_t filter = s.in * s.kernel * s.kernel;
+    const std::int64_t at_once =
+        std::clamp<std::int64_t>(kMostMet / (pixels * filter), 1, s.n);
+    const Scratch met(static_cast<std::size_t>(at_once * pixels * filter) *
+                      sizeof(float));
+    for (std::int64_t i = 0; i < s.n; i += at_once) {
+      const std::int64_t count = std::min(at_once, s.n - i);
+      meet_filter(images + i * s.in * s.height * s.width, count, met.numbers());
+      multiply({of_results + i * pixels * s.out, s.out, /*transposed=*/true},
+               {met.numbers(), filter}, s.out, filter, count * pixels,
+               /*add=*/i > 0, of_weights, filter);
+    }
+    std::fill_n(of_bias, s.out, 0.0F);
+    for (std::int64_t i = 0; i < s.n * pixels * s.out; ++i)
+      of_bias[i % s.out] += of_results[i];
+  }
+
+  // What each weight of a filter meets at each pixel of the result of `count`
+  // images: [count * height * width of the result, in * kernel * kernel].
+  void meet_filter(const float* images, std::int64_t count, float* out) const {
+    const ConvolutionSize& s = size_;
+    const std::int64_t rows = result_sides_[2];
+    const std::int64_t columns = result_sides_[3];
+    for (std::int64_t i = 0; i < count * rows * columns; ++i) {
+      const std::int64_t top = i / columns % rows * s.stride - s.padding;
+      const std::int64_t left = i % columns * s.stride - s.padding;
+      const float* image =
+          images + i / (rows * columns) * s.in * s.height * s.width;
+      for (std::int64_t c = 0; c < s.in; ++c, image += s.height * s.width) {
+        for (std::int64_t y = top; y < top + s.kernel; ++y) {
+          for (std::int64_t x = left; x < left + s.kernel; ++x, ++out) {
+            const bool inside = y >= 0 && y < s.height && x >= 0 && x < s.width;
+            *out = inside ? image[y * s.width + x] : 0.0F;
+          }
         }
       }
     }
   }
-}
+
+  memory::desc bias_;
+  Pass forward_pass_, image_pass_, weight_pass_;
+};
 
 }  // namespace
 
-const dnnl::engine& onednn_engine() {
-  static const dnnl::engine engine(dnnl::engine::kind::cpu, 0);
-  return engine;
-}
-
-dnnl::stream& onednn_stream() {
-  thread_local dnnl::stream stream(onednn_engine());
-  return stream;
-}
-
-memory::desc plain_order(const memory::dims& sides) {
-  memory::dims strides(sides.size(), 1);
-  for (std::size_t i = sides.size() - 1; i > 0; --i)
-    strides[i - 1] = strides[i] * sides[i];
-  return {sides, memory::data_type::f32, strides};
-}
-
-memory::desc pixel_order(const memory::dims& sides) {
-  return {sides, memory::data_type::f32, memory::format_tag::nhwc};
-}
-
-void reorder(memory from, memory to) {
-  dnnl::reorder(from, to).execute(onednn_stream(), from, to);
-}
-
-ConvolutionPasses::ConvolutionPasses(const ConvolutionSize& s, float slope)
-    : size(s),
-      image_sides{s.n, s.in, s.height, s.width},
-      weight_sides{s.out, s.in, s.kernel, s.kernel},
-      bias_sides{s.out} {
-  const auto side = [&](std::int64_t of) {
-    return (of + 2 * s.padding - s.kernel) / s.stride + 1;
-  };
-  result_sides = {s.n, s.out, side(s.height), side(s.width)};
-  const memory::desc x = any_order(image_sides), w = any_order(weight_sides),
-                     b = any_order(bias_sides), y = any_order(result_sides);
-  const memory::dims stride{s.stride, s.stride}, pad{s.padding, s.padding};
-  const auto described = [&](dnnl::prop_kind kind) {
-    return description<convolution_forward>(with_leaky(slope), std::tuple(),
-                                            kind, kDirect, x, w, b, y, stride,
-                                            pad, pad);
-  };
-  const auto training = described(dnnl::prop_kind::forward_training);
-  const auto ahead = goes_as_for_inference(s, result_sides[3])
-                         ? described(dnnl::prop_kind::forward_inference)
-                         : training;
-  const auto by_image = description<convolution_backward_data>(
-      attributes(), std::tuple(training), kDirect, x, w, y, stride, pad, pad);
-  const auto by_weights = description<convolution_backward_weights>(
-      attributes(), std::tuple(training), kDirect, x, w, b, y, stride, pad,
-      pad);
-  forward = {convolution_forward(ahead), ahead.src_desc(), ahead.weights_desc(),
-             ahead.dst_desc(), ahead.scratchpad_desc()};
-  image = {convolution_backward_data(by_image), by_image.diff_src_desc(),
-           by_image.weights_desc(), by_image.diff_dst_desc(),
-           by_image.scratchpad_desc()};
-  weights = {convolution_backward_weights(by_weights), by_weights.src_desc(),
-             by_weights.diff_weights_desc(), by_weights.diff_dst_desc(),
-             by_weights.scratchpad_desc()};
-}
-
-void weight_gradient(const ConvolutionPasses& layer, const float* images,
-                     const float* of_result, float* of_weights) {
-  const ConvolutionSize& s = layer.size;
-  const std::int64_t pixels = layer.result_sides[2] * layer.result_sides[3];
-  const std::int64_t filter = s.in * s.kernel * s.kernel;
-  const std::int64_t at_once =
-      std::clamp<std::int64_t>(kMostMet / (pixels * filter), 1, s.n);
-  const auto met = std::make_unique_for_overwrite<float[]>(
-      static_cast<std::size_t>(at_once * pixels * filter));
-  for (std::int64_t i = 0; i < s.n; i += at_once) {
-    const std::int64_t count = std::min(at_once, s.n - i);
-    meet_filter(layer, images + i * s.in * s.height * s.width, count,
-                met.get());
-    const float add_to = i == 0 ? 0.0F : 1.0F;
-    const dnnl::status status =
-        dnnl::sgemm('T', 'N', s.out, filter, count * pixels, /*alpha=*/1,
-                    of_result + i * pixels * s.out, s.out, met.get(), filter,
-                    add_to, of_weights, filter);
-    dnnl::error::wrap_c_api(static_cast<dnnl_status_t>(status),
-                            "could not multiply matrices");
-  }
-}
-
-bool has_many_weights(const ConvolutionPasses& layer) {
-  return weights_of(layer.size) >= kManyWeights;
-}
-
-const ConvolutionPasses& convolution_passes(ConvolutionSize size, float slope) {
-  onednn_engine();  // made first, it outlives them
-  static std::mutex mutex;
-  static std::map<std::pair<ConvolutionSize, float>,
-                  std::unique_ptr<ConvolutionPasses>>
-      made;
-  const std::lock_guard lock(mutex);
-  auto& found = made[{size, slope}];
-  if (!found) found = std::make_unique<ConvolutionPasses>(size, slope);
-  return *found;
+std::unique_ptr<const ConvolutionPasses> make_onednn_convolution(
+    const ConvolutionSize& size, float slope) {
+  return std::make_unique<OneDnnConvolution>(size, slope);
 }
 
 }  // namespace mdgan

@@ -71,20 +71,29 @@ struct StackShape {
   std::int64_t kernel;
   std::vector<std::int64_t> strides;
   std::int64_t n = 3;
+  std::int64_t height = 13, width = 9;
 };
 
 // Channels that fill oneDNN's vectors and that do not; one layer, and more;
 // many weights, alone, after another layer, and more images than their gradient
 // takes at once; wide kernels with few pixels a row, after another kind of
-// layer, after each other and before many weights.
-const std::vector<StackShape> kStacks{{{1, 16, 32, 48}, 3, {2, 1, 2}},
-                                      {{3, 20, 33}, 4, {2, 2}},
-                                      {{5, 7}, 3, {1}},
-                                      {{18, 16, 3, 17}, 3, {1, 2, 1}},
-                                      {{2, 260, 450}, 3, {2, 2}},
-                                      {{240, 490}, 3, {1}, 20},
-                                      {{3, 20, 33, 17}, 4, {1, 2, 2}},
-                                      {{3, 64, 1030}, 4, {2, 2}}};
+// layer, after each other and before many weights; convolutions that halve an
+// image (common/models/halving_convolution.h), after another kind of layer and
+// after each other, with images and filters in one part and in more, and with
+// enough tiles in twice as many images only.
+const std::vector<StackShape> kStacks{
+    {{1, 16, 32, 48}, 3, {2, 1, 2}},
+    {{3, 20, 33}, 4, {2, 2}},
+    {{5, 7}, 3, {1}},
+    {{18, 16, 3, 17}, 3, {1, 2, 1}},
+    {{2, 260, 450}, 3, {2, 2}},
+    {{240, 490}, 3, {1}, 20},
+    {{3, 20, 33, 17}, 4, {1, 2, 2}},
+    {{3, 64, 1030}, 4, {2, 2}},
+    {{3, 32, 96, 64}, 4, {2, 2, 2}, 8, 16, 32},
+    {{32, 96, 32}, 4, {2, 2}, 3, 64, 64},
+    {{32, 256, 480}, 4, {2, 2}, 3, 16, 32},
+    {{32, 64}, 4, {2}, 3, 8, 8}};
 
 struct LayersAndStack {
   explicit LayersAndStack(const StackShape& shape) {
@@ -148,7 +157,8 @@ TEST_CASE(
     LayersAndStack both(shape);
     const auto& parameters = both.parameters;
     const std::int64_t channels = shape.channels[0];
-    const torch::Tensor x = torch::randn({shape.n, channels, 13, 9});
+    const torch::Tensor x =
+        torch::randn({shape.n, channels, shape.height, shape.width});
     const auto in_turn = [&](const torch::Tensor& images) {
       torch::Tensor y = images;
       for (auto& layer : both.layers)
@@ -188,8 +198,8 @@ TEST_CASE("weights kept in another order give the same bits", "[models]") {
     const torch::Tensor moments = torch::randn_like(values);
     const torch::Tensor plain_values = values.clone();
     const torch::Tensor plain_moments = moments.clone();
-    const torch::Tensor x =
-        torch::randn({2 * shape.n, shape.channels[0], 13, 9});
+    const torch::Tensor x = torch::randn(
+        {2 * shape.n, shape.channels[0], shape.height, shape.width});
     const torch::Tensor few = x.narrow(0, 0, shape.n).clone().requires_grad_();
     struct Taken {
       torch::Tensor y, by_parameters, by_few;
