@@ -6,6 +6,10 @@
 #include "common/base/helper.h"
 #include "common/tensor/precision.h"
 
+#ifdef MDGAN_ONEDNN
+#include "common/models/doubling.h"
+#endif
+
 namespace mdgan {
 namespace {
 
@@ -71,6 +75,57 @@ std::array<std::int64_t, 2> output_padding(const Tensor& y, const Tensor& x,
   return result;
 }
 
+// --- a transposed convolution without bias, and its gradients ----------------
+// Of y = conv_transpose2d(x, weight). Whatever is differentiated again goes by
+// operations that LibTorch differentiates.
+
+#ifdef MDGAN_ONEDNN
+bool doubles(torch::IntArrayRef y, const Tensor& weight, Geometry geometry) {
+  return !torch::GradMode::is_enabled() && is_doubling(y, weight, geometry);
+}
+#endif
+
+Tensor deconvolution(const Tensor& x, const Tensor& weight,
+                     torch::IntArrayRef y, Geometry geometry) {
+#ifdef MDGAN_ONEDNN
+  if (doubles(y, weight, geometry)) return double_image(x, weight);
+#endif
+  // Only its shape matters.
+  const Tensor like = torch::empty(y, x.options());
+  return convolution_gradients(x, like, weight, geometry, {true, false, false})
+      .x;
+}
+
+Tensor deconvolution_image_gradient(const Tensor& y_gradient, const Tensor& x,
+                                    const Tensor& weight, Geometry geometry) {
+#ifdef MDGAN_ONEDNN
+  if (doubles(y_gradient.sizes(), weight, geometry))
+    return doubling_image_gradient(y_gradient, weight);
+#endif
+  const Tensor result = at::conv2d(y_gradient, weight, /*bias=*/{},
+                                   geometry.stride, geometry.padding);
+#ifdef MDGAN_ONEDNN
+  // In the order of x, which LibTorch's next operation has beside it: with two
+  // orders it is several times as slow.
+  if (!torch::GradMode::is_enabled() &&
+      x.suggest_memory_format() == torch::MemoryFormat::ChannelsLast &&
+      result.scalar_type() == torch::kFloat32)
+    return pixel_by_pixel(result);
+#endif
+  return result;
+}
+
+Tensor deconvolution_weight_gradient(const Tensor& y_gradient, const Tensor& x,
+                                     const Tensor& weight, Geometry geometry) {
+#ifdef MDGAN_ONEDNN
+  if (doubles(y_gradient.sizes(), weight, geometry))
+    return doubling_weight_gradient(x, y_gradient);
+#endif
+  return convolution_gradients(x, y_gradient, weight, geometry,
+                               {false, true, false})
+      .weight;
+}
+
 // The backward passes are made of operations that LibTorch differentiates, for
 // penalties.
 class Convolution : public torch::autograd::Function<Convolution> {
@@ -114,12 +169,8 @@ class Deconvolution : public torch::autograd::Function<Deconvolution> {
       return (x.size(i) - 1) * geometry.stride - 2 * geometry.padding +
              weight.size(i) + output_padding;
     };
-    // Only its shape matters.
-    const Tensor like = torch::empty(
-        {x.size(0), weight.size(1), side(2), side(3)}, x.options());
-    Tensor y =
-        convolution_gradients(x, like, weight, geometry, {true, false, false})
-            .x;
+    Tensor y = deconvolution(
+        x, weight, {x.size(0), weight.size(1), side(2), side(3)}, geometry);
     if (bias.has_value()) y.add_(bias->view({1, -1, 1, 1}));
     return y;
   }
@@ -131,13 +182,11 @@ class Deconvolution : public torch::autograd::Function<Deconvolution> {
     const Tensor &x = saved[0], &weight = saved[1], &gradient = outputs[0];
     Gradients result;
     const auto by_x = [&] {
-      result.x = at::conv2d(gradient, weight, /*bias=*/{}, geometry.stride,
-                            geometry.padding);
+      result.x = deconvolution_image_gradient(gradient, x, weight, geometry);
     };
     const auto by_weight = [&] {
-      result.weight = convolution_gradients(x, gradient, weight, geometry,
-                                            {false, true, false})
-                          .weight;
+      result.weight =
+          deconvolution_weight_gradient(gradient, x, weight, geometry);
     };
     // Another thread would be told otherwise.
     const bool of_x = context->needs_input_grad(0);

@@ -22,12 +22,14 @@ struct Geometry {
   bool bias;
 };
 
-// Images of few and of many channels; sides that a stride divides and not.
+// Images of few and of many channels; sides that a stride divides and not; what
+// doubles an image, transposed (common/models/doubling.h).
 const std::vector<Geometry> kGeometries{
     {1, 16, 12, 3, 2, 1, true},  {3, 20, 8, 4, 2, 1, false},
     {20, 3, 8, 3, 1, 1, true},   {17, 33, 7, 3, 2, 1, true},
     {16, 32, 5, 5, 1, 2, false}, {40, 8, 1, 4, 1, 3, true},
     {9, 21, 1, 4, 2, 3, false},  {5, 12, 1, 3, 1, 1, false},
+    {32, 64, 6, 4, 2, 1, true},  {64, 32, 8, 4, 2, 1, false},
 };
 
 // Everything that training takes from a layer: y, the gradients of a loss by x
@@ -48,10 +50,12 @@ std::vector<torch::Tensor> taken_from(const Forward& forward,
   for (const torch::Tensor& gradient :
        torch::autograd::grad({first[0].square().sum()}, inputs))
     taken.push_back(gradient);
-  // Without a graph, and one at a time, there are shorter ways.
+  // Without a graph, and one at a time, there are shorter ways. The gradient by
+  // y is row by row, in whatever order y is.
+  const torch::Tensor by_y = torch::linspace(-1, 1, y.numel()).view(y.sizes());
   for (const torch::Tensor& input : inputs)
     taken.push_back(
-        torch::autograd::grad({forward(leaf).sin().sum()}, {input}).front());
+        torch::autograd::grad({forward(leaf)}, {input}, {by_y}).front());
   return taken;
 }
 
@@ -264,13 +268,15 @@ TEST_CASE("a transposed convolution is the layer's, and so are its derivatives",
               .padding(g.padding == 3 ? 0 : g.padding)
               .output_padding(more)
               .bias(g.bias));
-      const torch::Tensor x = torch::randn({3, g.out, g.side, g.side});
-      check_alike(
-          taken_from(
-              [&](const auto& images) { return deconvolve(layer, images); },
-              layer->parameters(), x),
-          taken_from([&](const auto& images) { return layer->forward(images); },
-                     layer->parameters(), x));
+      const torch::Tensor images = torch::randn({3, g.out, g.side, g.side});
+      for (const torch::Tensor& x :
+           {images, images.contiguous(torch::MemoryFormat::ChannelsLast)})
+        check_alike(
+            taken_from(
+                [&](const auto& from) { return deconvolve(layer, from); },
+                layer->parameters(), x),
+            taken_from([&](const auto& from) { return layer->forward(from); },
+                       layer->parameters(), x));
     }
   }
 }
