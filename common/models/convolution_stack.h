@@ -22,21 +22,22 @@ class ConvolutionStack {
   // Images [n, c, h, w] float32 through all layers: y = leaky(convolve(layer,
   // x)) for each in turn. On the CPU LibTorch brings images into oneDNN's order
   // and back at every layer; where the build has oneDNN itself (`--version`
-  // says) they stay in its orders from the first layer to the last. Can be
-  // differentiated any number of times, and follows precision(). Throws
-  // c10::Error if sizes do not fit. REQUIRES: images are not computed from the
-  // layers' parameters.
+  // says) they stay in the orders of its passes from the first layer to the
+  // last, and layers that halve an image take fewer products
+  // (common/models/convolution_passes.h). Can be differentiated any number of
+  // times, and follows precision(). Throws c10::Error if sizes do not fit.
+  // REQUIRES: images are not computed from the layers' parameters.
   torch::Tensor forward(const torch::Tensor& images) const;
 
-  // Who trains need not bring the weights into oneDNN's order and their
-  // gradients back at every step. This brings them into the order in which it
-  // gives their gradients for images like these, where forward() goes by
-  // oneDNN; else they stay. So it does with what lies at their places in
-  // `buffers`, each [P]: the one that all parameters are views of
-  // (flatten_parameters()) and what is kept beside it, as moments are.
-  // forward() and its gradients then mean that order, with the same bits, until
-  // make_plain(), for images of these sides in any number; a second derivative,
-  // LayerByLayerGuard and other precisions throw c10::Error.
+  // Who trains need not bring the weights into the passes' order and their
+  // gradients back at every step. This brings them into the order in which
+  // those come for images like these, where forward() goes by such passes; else
+  // they stay. So it does with what lies at their places in `buffers`, each
+  // [P]: the one that all parameters are views of (flatten_parameters()) and
+  // what is kept beside it, as moments are. forward() and its gradients then
+  // mean that order, with the same bits, until make_plain(), for images of
+  // these sides in any number; a second derivative, LayerByLayerGuard and other
+  // precisions throw c10::Error.
   void order_weights(const torch::Tensor& images,
                      const std::vector<torch::Tensor>& buffers);
   // Row by row again, as everyone else takes them to be.
