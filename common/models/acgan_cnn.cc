@@ -4,10 +4,11 @@
 #include <string>
 #include <vector>
 
+#include "common/convolution/convolution.h"
+#include "common/convolution/convolution_stack.h"
 #include "common/models/conditional.h"
-#include "common/models/convolution.h"
-#include "common/models/convolution_stack.h"
 #include "common/models/linear.h"
+#include "common/tensor/leaky.h"
 
 namespace mdgan {
 namespace {

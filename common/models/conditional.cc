@@ -50,12 +50,4 @@ void ConditionalDiscriminator::register_head(const std::string& name,
             torch::nn::LinearOptions(features, image.classes).bias(false)));
 }
 
-torch::Tensor leaky(const torch::Tensor& x) {
-  return torch::leaky_relu(x, kLeakySlope);
-}
-
-torch::Tensor leaky_(torch::Tensor x) {
-  return torch::leaky_relu_(x, kLeakySlope);
-}
-
 }  // namespace mdgan

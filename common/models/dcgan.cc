@@ -3,9 +3,9 @@
 #include <string>
 #include <vector>
 
+#include "common/convolution/convolution.h"
+#include "common/convolution/convolution_stack.h"
 #include "common/models/conditional.h"
-#include "common/models/convolution.h"
-#include "common/models/convolution_stack.h"
 
 namespace mdgan {
 namespace {

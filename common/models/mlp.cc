@@ -2,6 +2,7 @@
 
 #include "common/models/conditional.h"
 #include "common/models/linear.h"
+#include "common/tensor/leaky.h"
 
 namespace mdgan {
 namespace {

@@ -4,9 +4,10 @@
 #include <string>
 #include <vector>
 
+#include "common/convolution/convolution.h"
 #include "common/models/conditional.h"
-#include "common/models/convolution.h"
 #include "common/models/linear.h"
+#include "common/tensor/leaky.h"
 
 namespace mdgan {
 namespace {

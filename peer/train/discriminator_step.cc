@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "common/losses/adversarial.h"
-#include "common/models/convolution_stack.h"
+#include "common/convolution/convolution_stack.h"
 #include "common/tensor/flat_parameters.h"
 #include "common/tensor/tensor_blob.h"
 

@@ -3,8 +3,8 @@
 #include <string>
 #include <vector>
 
-#include "common/models/convolution.h"
-#include "common/models/convolution_stack.h"
+#include "common/convolution/convolution.h"
+#include "common/convolution/convolution_stack.h"
 #include "common/models/linear.h"
 #include "common/tensor/flat_parameters.h"
 #include "common/tensor/precision.h"
@@ -23,7 +23,7 @@ struct Geometry {
 };
 
 // Images of few and of many channels; sides that a stride divides and not; what
-// doubles an image, transposed (common/models/doubling.h).
+// doubles an image, transposed (common/convolution/doubling.h).
 const std::vector<Geometry> kGeometries{
     {1, 16, 12, 3, 2, 1, true},  {3, 20, 8, 4, 2, 1, false},
     {20, 3, 8, 3, 1, 1, true},   {17, 33, 7, 3, 2, 1, true},
@@ -52,7 +52,7 @@ std::vector<torch::Tensor> taken_from(const Forward& forward,
     taken.push_back(gradient);
   // Without a graph, and one at a time, there are shorter ways. The gradient by
   // y is row by row, in whatever order y is.
-  const torch::Tensor by_y = torch::linspace(-1, 1, y.numel()).view(y.sizes());
+  const torch::Tensor by_y = torch::linspace(-1, 2, y.numel()).view(y.sizes());
   for (const torch::Tensor& input : inputs)
     taken.push_back(
         torch::autograd::grad({forward(leaf)}, {input}, {by_y}).front());
@@ -82,7 +82,7 @@ struct StackShape {
 // many weights, alone, after another layer, and more images than their gradient
 // takes at once; wide kernels with few pixels a row, after another kind of
 // layer, after each other and before many weights; convolutions that halve an
-// image (common/models/halving_convolution.h), after another kind of layer and
+// image (common/convolution/halving_convolution.h), after another kind of layer and
 // after each other, with images and filters in one part and in more, and with
 // enough tiles in twice as many images only.
 const std::vector<StackShape> kStacks{

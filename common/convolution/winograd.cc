@@ -1,7 +1,7 @@
 // Compiled with -O3, for loops over a few vectors to be unrolled, and
 // -Wno-psabi, which warns of vectors wider than the processor's, though none is
 // passed to a function.
-#include "common/models/winograd.h"
+#include "common/convolution/winograd.h"
 
 #include <algorithm>
 #include <cstdint>

@@ -1,4 +1,4 @@
-#include "common/models/onednn_convolution.h"
+#include "common/convolution/onednn_convolution.h"
 
 #include <algorithm>
 #include <cstddef>

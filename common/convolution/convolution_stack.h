@@ -8,14 +8,14 @@
 #include <utility>
 #include <vector>
 
-#include "common/models/convolution.h"
+#include "common/convolution/convolution.h"
 
 namespace mdgan {
 
 class ConvolutionStack {
  public:
   // REQUIRES: it has a bias, and what convolve() requires
-  // (common/models/convolution.h) holds.
+  // (common/convolution/convolution.h) holds.
   void push_back(torch::nn::Conv2d layer);
   std::size_t size() const { return layers_.size(); }
 
@@ -24,8 +24,8 @@ class ConvolutionStack {
   // and back at every layer; where the build has oneDNN itself (`--version`
   // says) they stay in the orders of its passes from the first layer to the
   // last, and layers that halve an image take fewer products
-  // (common/models/convolution_passes.h). Can be differentiated any number of
-  // times, and follows precision(). Throws c10::Error if sizes do not fit.
+  // (common/convolution/convolution_passes.h). Can be differentiated any number
+  // of times, and follows precision(). Throws c10::Error if sizes do not fit.
   // REQUIRES: images are not computed from the layers' parameters.
   torch::Tensor forward(const torch::Tensor& images) const;
 

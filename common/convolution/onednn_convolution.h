@@ -3,7 +3,7 @@
 
 #include <memory>
 
-#include "common/models/convolution_passes.h"
+#include "common/convolution/convolution_passes.h"
 
 namespace mdgan {
 

@@ -1,4 +1,4 @@
-#include "common/models/convolution_stack.h"
+#include "common/convolution/convolution_stack.h"
 
 #include <algorithm>
 #include <cstddef>
@@ -6,11 +6,11 @@
 #include <tuple>
 #include <utility>
 
-#include "common/models/conditional.h"
-#include "common/models/convolution.h"
+#include "common/convolution/convolution.h"
+#include "common/tensor/leaky.h"
 
 #ifdef MDGAN_ONEDNN
-#include "common/models/convolution_passes.h"
+#include "common/convolution/convolution_passes.h"
 #include "common/tensor/precision.h"
 #endif
 

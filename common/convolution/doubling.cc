@@ -1,7 +1,7 @@
-#include "common/models/doubling.h"
+#include "common/convolution/doubling.h"
 
-#include "common/models/convolution_passes.h"
-#include "common/models/halving_convolution.h"
+#include "common/convolution/convolution_passes.h"
+#include "common/convolution/halving_convolution.h"
 
 namespace mdgan {
 namespace {

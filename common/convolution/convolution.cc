@@ -1,4 +1,4 @@
-#include "common/models/convolution.h"
+#include "common/convolution/convolution.h"
 
 #include <array>
 #include <tuple>
@@ -7,7 +7,7 @@
 #include "common/tensor/precision.h"
 
 #ifdef MDGAN_ONEDNN
-#include "common/models/doubling.h"
+#include "common/convolution/doubling.h"
 #endif
 
 namespace mdgan {

@@ -5,7 +5,8 @@
 //    and its gradients are a convolution and the gradient of one by its
 //    weights. oneDNN does all three, in half the time. Of one pixel without
 //    padding, as a generator's first layer has it, it is a product of matrices;
-//    what doubles an image has a way of its own (common/models/doubling.h).
+//    what doubles an image has a way of its own
+//    (common/convolution/doubling.h).
 //  - The other way round, oneDNN pads images of few channels to a vector of
 //    them, so that their gradient is faster as a transposed convolution.
 // Elsewhere than on the CPU these are LibTorch's own. Both can be

@@ -1,11 +1,11 @@
-#include "common/models/halving_convolution.h"
+#include "common/convolution/halving_convolution.h"
 
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 
-#include "common/models/winograd.h"
+#include "common/convolution/winograd.h"
 
 namespace mdgan {
 namespace {

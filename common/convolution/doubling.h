@@ -1,14 +1,14 @@
 // The transposed convolution that doubles an image, with a kernel of 4x4,
 // stride 2 and padding 1, as a generator has it: the gradient, by its image, of
-// the convolution that halves one (common/models/halving_convolution.h). For
-// float32 on the CPU, without bias. What they give has all channels of a pixel
-// together (LibTorch's channels-last) and takes no part in autograd. Only in
-// builds with MDGAN_ONEDNN.
+// the convolution that halves one (common/convolution/halving_convolution.h).
+// For float32 on the CPU, without bias. What they give has all channels of a
+// pixel together (LibTorch's channels-last) and takes no part in autograd. Only
+// in builds with MDGAN_ONEDNN.
 #pragma once
 
 #include <torch/torch.h>
 
-#include "common/models/convolution.h"
+#include "common/convolution/convolution.h"
 
 namespace mdgan {
 

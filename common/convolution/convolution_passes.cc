@@ -1,4 +1,4 @@
-#include "common/models/convolution_passes.h"
+#include "common/convolution/convolution_passes.h"
 
 #include <cstddef>
 #include <map>
@@ -6,8 +6,8 @@
 #include <mutex>
 #include <utility>
 
-#include "common/models/halving_convolution.h"
-#include "common/models/onednn_convolution.h"
+#include "common/convolution/halving_convolution.h"
+#include "common/convolution/onednn_convolution.h"
 
 namespace mdgan {
 

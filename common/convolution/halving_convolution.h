@@ -1,12 +1,12 @@
 // The convolution that halves an image, by Winograd's minimal filtering: nine
 // sixteenths of the products, which oneDNN does as products of matrices
-// (common/models/winograd.h). All numbers in pixel_order(). Only in builds with
-// MDGAN_ONEDNN.
+// (common/convolution/winograd.h). All numbers in pixel_order(). Only in builds
+// with MDGAN_ONEDNN.
 #pragma once
 
 #include <memory>
 
-#include "common/models/convolution_passes.h"
+#include "common/convolution/convolution_passes.h"
 
 namespace mdgan {
 
