@@ -80,15 +80,16 @@ std::array<std::int64_t, 2> output_padding(const Tensor& y, const Tensor& x,
 // operations that LibTorch differentiates.
 
 #ifdef MDGAN_ONEDNN
-bool doubles(torch::IntArrayRef y, const Tensor& weight, Geometry geometry) {
-  return !torch::GradMode::is_enabled() && is_doubling(y, weight, geometry);
+bool doubles(const Tensor& x, const Tensor& weight, torch::IntArrayRef y,
+             Geometry geometry) {
+  return !torch::GradMode::is_enabled() && is_doubling(x, weight, y, geometry);
 }
 #endif
 
 Tensor deconvolution(const Tensor& x, const Tensor& weight,
                      torch::IntArrayRef y, Geometry geometry) {
 #ifdef MDGAN_ONEDNN
-  if (doubles(y, weight, geometry)) return double_image(x, weight);
+  if (doubles(x, weight, y, geometry)) return double_image(x, weight);
 #endif
   // Only its shape matters.
   const Tensor like = torch::empty(y, x.options());
@@ -98,27 +99,25 @@ Tensor deconvolution(const Tensor& x, const Tensor& weight,
 
 Tensor deconvolution_image_gradient(const Tensor& y_gradient, const Tensor& x,
                                     const Tensor& weight, Geometry geometry) {
-#ifdef MDGAN_ONEDNN
-  if (doubles(y_gradient.sizes(), weight, geometry))
-    return doubling_image_gradient(y_gradient, weight);
-#endif
-  const Tensor result = at::conv2d(y_gradient, weight, /*bias=*/{},
-                                   geometry.stride, geometry.padding);
+  const auto by_convolution = [&] {
+    return at::conv2d(y_gradient, weight, /*bias=*/{}, geometry.stride,
+                      geometry.padding);
+  };
 #ifdef MDGAN_ONEDNN
   // In the order of x, which LibTorch's next operation has beside it: with two
   // orders it is several times as slow.
-  if (!torch::GradMode::is_enabled() &&
-      x.suggest_memory_format() == torch::MemoryFormat::ChannelsLast &&
-      result.scalar_type() == torch::kFloat32)
-    return pixel_by_pixel(result);
+  if (doubles(x, weight, y_gradient.sizes(), geometry))
+    return in_order_of(x, doubling_image_gradient(y_gradient, weight));
+  if (!torch::GradMode::is_enabled() && x.scalar_type() == torch::kFloat32)
+    return in_order_of(x, by_convolution());
 #endif
-  return result;
+  return by_convolution();
 }
 
 Tensor deconvolution_weight_gradient(const Tensor& y_gradient, const Tensor& x,
                                      const Tensor& weight, Geometry geometry) {
 #ifdef MDGAN_ONEDNN
-  if (doubles(y_gradient.sizes(), weight, geometry))
+  if (doubles(x, weight, y_gradient.sizes(), geometry))
     return doubling_weight_gradient(x, y_gradient);
 #endif
   return convolution_gradients(x, y_gradient, weight, geometry,

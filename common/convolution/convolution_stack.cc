@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <tuple>
 #include <utility>
 
 #include "common/convolution/convolution.h"
@@ -67,8 +66,8 @@ Passes passes_of(Sides images, at::TensorList parameters,
   return layers;
 }
 
-// Of each layer's weights where they are ordered for `images`: as their
-// gradients come, if that takes no more room. None: row by row.
+// Of each layer's weights where they are ordered for `images`: as they are best
+// kept, if that takes no more room. None: row by row.
 Orders orders_for(const Sides& images, at::TensorList parameters,
                   const Geometries& geometries) {
   Orders orders;
@@ -183,15 +182,18 @@ class Stack : public torch::autograd::Function<Stack> {
                       ? as_plain(saved.images)
                       : Ordered{saved.layers[i - 1]->forward_orders().results,
                                 saved.values[i - 1]};
+      if (i > 0) {  // mostly the weights' pass's orders, too
+        x = in_order(x, layer.image_orders().images);
+        dy = in_order(dy, layer.image_orders().results);
+      }
       const std::size_t weight = 1 + 2 * i, bias = weight + 1;
       if (context->needs_input_grad(weight) ||
           context->needs_input_grad(bias)) {
         const PassOrders& take = layer.weight_orders();
-        dy = in_order(dy, take.results);  // mostly the other pass's, too,
-        x = in_order(x, take.images);     // and so is this
         const Ordered dw = room_for(take.weights);
         gradients[bias] = torch::empty(layer.size().out);
-        layer.weight_gradient(read(x), read(dy), write(dw),
+        layer.weight_gradient(read(in_order(x, take.images)),
+                              read(in_order(dy, take.results)), write(dw),
                               gradients[bias].data_ptr<float>());
         gradients[weight] =
             elements(in_order(dw, saved.orders[i])).view(layer.weight_sides());
@@ -206,15 +208,13 @@ class Stack : public torch::autograd::Function<Stack> {
         break;
       }
       const PassOrders& take = layer.image_orders();
-      dy = in_order(dy, take.results);
       const Ordered w =
           in_order({layer.kept_weights(), saved.weights[i]}, take.weights);
       const Ordered dx = room_for(take.images);
       layer.image_gradient(read(dy), read(w), write(dx));
       dy = dx;
       Tensor gradient = elements(dy);
-      at::leaky_relu_backward_out(gradient, gradient,
-                                  elements(in_order(x, take.images)), kSlope,
+      at::leaky_relu_backward_out(gradient, gradient, elements(x), kSlope,
                                   /*self_is_result=*/true);
     }
     return gradients;
@@ -252,8 +252,7 @@ class Stack : public torch::autograd::Function<Stack> {
     // Of each layer, after the activation: in the order its pass gives it, but
     // for the last, which is plain.
     tensor_list values;
-    // Of each layer, in the order of their gradient: from one of oneDNN's
-    // orders to another is quicker than from plain.
+    // Of each layer, in the order to keep them in.
     tensor_list weights;
     Passes layers;
     Sides ordered_for;

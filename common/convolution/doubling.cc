@@ -31,19 +31,41 @@ Tensor room(torch::IntArrayRef sides) {
 float* numbers(const Tensor& t) { return t.data_ptr<float>(); }
 
 dnnl::memory memory(const Tensor& t, const dnnl::memory::desc& order) {
-  return {order, onednn_engine(), t.data_ptr()};
+  return {order, onednn_engine(), numbers(t)};
+}
+
+Tensor pixel_by_pixel(const Tensor& images) {
+  if (images.is_contiguous(kPixelByPixel)) return images;
+  const auto sides = images.sizes().vec();
+  Tensor result = room(sides);
+  reorder(memory(images.contiguous(), plain_order(sides)),
+          memory(result, pixel_order(sides)));
+  return result;
+}
+
+Tensor row_by_row(const Tensor& images) {
+  if (!images.is_contiguous(kPixelByPixel)) return images.contiguous();
+  const auto sides = images.sizes().vec();
+  Tensor result = torch::empty(sides);
+  reorder(memory(images, pixel_order(sides)),
+          memory(result, plain_order(sides)));
+  return result;
 }
 
 }  // namespace
 
-bool is_doubling(torch::IntArrayRef sides, const Tensor& weight,
+bool is_doubling(const Tensor& x, const Tensor& weight,
+                 torch::IntArrayRef sides,
                  const ConvolutionGeometry& geometry) {
   ConvolutionSize size = halving(sides, weight.size(0));
   size.kernel = weight.size(2);
   size.stride = geometry.stride;
   size.padding = geometry.padding;
-  return weight.is_cpu() && weight.scalar_type() == torch::kFloat32 &&
-         is_halving(size);
+  const auto is_plain = [](const Tensor& t) {
+    return t.is_cpu() && t.scalar_type() == torch::kFloat32;
+  };
+  return is_plain(x) && is_plain(weight) && is_halving(size) &&
+         x.size(1) == weight.size(0);
 }
 
 Tensor double_image(const Tensor& x, const Tensor& weight) {
@@ -70,19 +92,12 @@ Tensor doubling_weight_gradient(const Tensor& x, const Tensor& of_result) {
   by.weight_gradient(numbers(pixel_by_pixel(of_result)),
                      numbers(pixel_by_pixel(x)), numbers(ordered),
                      numbers(of_bias));
-  Tensor of_weight = torch::empty(by.weight_sides());
-  reorder(memory(ordered, pixel_order(by.weight_sides())),
-          memory(of_weight, plain_order(by.weight_sides())));
-  return of_weight;
+  return row_by_row(ordered);
 }
 
-Tensor pixel_by_pixel(const Tensor& images) {
-  if (images.is_contiguous(kPixelByPixel)) return images;
-  const auto sides = images.sizes().vec();
-  Tensor result = room(sides);
-  reorder(memory(images.contiguous(), plain_order(sides)),
-          memory(result, pixel_order(sides)));
-  return result;
+Tensor in_order_of(const Tensor& like, const Tensor& images) {
+  return like.suggest_memory_format() == kPixelByPixel ? pixel_by_pixel(images)
+                                                       : row_by_row(images);
 }
 
 }  // namespace mdgan

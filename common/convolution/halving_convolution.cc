@@ -1,5 +1,7 @@
 #include "common/convolution/halving_convolution.h"
 
+#include <omp.h>
+
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
@@ -12,8 +14,10 @@ namespace {
 
 // Fewer tiles do not make up for bringing the weights to the points.
 constexpr std::int64_t kFewestTiles = 16;
-// Numbers at the points, whatever the sizes: of images as many as stay in a
-// core's cache, of weights 16 MiB.
+// Numbers at the points at once, unless one image or filter has more: of images
+// for each thread, as many as stay in its core's cache; of filters 16 MiB.
+// Where filters come in parts, each goes to the points for every part of the
+// images: then of those as many.
 constexpr std::int64_t kMostOfImages = std::int64_t{1} << 19;
 constexpr std::int64_t kMostOfFilters = std::int64_t{1} << 22;
 
@@ -32,6 +36,7 @@ class Parts {
     parts_ = (all + at_once - 1) / at_once;
   }
 
+  bool is_one() const { return parts_ == 1; }
   std::int64_t largest() const { return (all_ + parts_ - 1) / parts_; }
 
   template <typename Use>
@@ -63,9 +68,10 @@ class HalvingConvolution final : public ConvolutionPasses {
       : ConvolutionPasses(s),
         size_{s.n, s.in, s.height, s.width, s.out},
         slope_(slope),
+        filters_(s.out, kWinogradPoints * columns(), kMostOfFilters),
         images_(s.n, kWinogradPoints * size_.tiles_of_image() * columns(),
-                kMostOfImages),
-        filters_(s.out, kWinogradPoints * columns(), kMostOfFilters) {
+                filters_.is_one() ? kMostOfImages * omp_get_max_threads()
+                                  : kMostOfFilters) {
     kept_weights_ = pixel_order(weight_sides_);
     forward_ = by_images_ = by_weights_ = {
         pixel_order(image_sides_), kept_weights_, pixel_order(result_sides_)};
@@ -79,7 +85,8 @@ class HalvingConvolution final : public ConvolutionPasses {
       images_to_points(part, images, x);
       filters_.each([&](const Part& filters) {
         const AtPoints w = room.filters(filters);
-        filters_to_points(filters, weights, w);
+        if (part.begin == 0 || !filters_.is_one())
+          filters_to_points(filters, weights, w);
         each_point([&](std::int64_t i) {
           multiply({x.point(i), columns()},
                    {w.point(i), columns(), /*transposed=*/true}, x.rows, w.rows,
@@ -102,7 +109,8 @@ class HalvingConvolution final : public ConvolutionPasses {
       results_to_points(part, of_results, y);
       filters_.each([&](const Part& filters) {
         const AtPoints w = room.filters(filters);
-        filters_to_points(filters, weights, w);
+        if (part.begin == 0 || !filters_.is_one())
+          filters_to_points(filters, weights, w);
         each_point([&](std::int64_t i) {
           multiply({y.point(i) + filters.begin, y.columns},
                    {w.point(i), columns()}, x.rows, columns(), w.rows,
@@ -198,16 +206,17 @@ class HalvingConvolution final : public ConvolutionPasses {
 
   const HalvingSize size_;
   const float slope_;
-  const Parts images_, filters_;
+  const Parts filters_, images_;
 };
 
 }  // namespace
 
 bool is_halving(const ConvolutionSize& s) {
   const HalvingSize size{s.n, s.in, s.height, s.width, s.out};
-  return s.kernel == kWinogradTile && s.stride == 2 && s.padding == 1 &&
-         s.height % kWinogradTile == 0 && s.width % kWinogradTile == 0 &&
-         s.in % kWinogradChannels == 0 && s.out % kWinogradChannels == 0 &&
+  return s.in > 0 && s.out > 0 && s.kernel == kWinogradKernel &&
+         s.stride == 2 && s.padding == 1 && s.height % kWinogradTile == 0 &&
+         s.width % kWinogradTile == 0 && s.in % kWinogradChannels == 0 &&
+         s.out % kWinogradChannels == 0 &&
          s.n * size.tiles_of_image() >= kFewestTiles;
 }
 

@@ -182,8 +182,9 @@ class OneDnnConvolution final : public ConvolutionPasses {
                /*add=*/i > 0, of_weights, filter);
     }
     std::fill_n(of_bias, s.out, 0.0F);
-    for (std::int64_t i = 0; i < s.n * pixels * s.out; ++i)
-      of_bias[i % s.out] += of_results[i];
+    for (std::int64_t i = 0; i < s.n * pixels; ++i)
+      for (std::int64_t o = 0; o < s.out; ++o)
+        of_bias[o] += of_results[i * s.out + o];
   }
 
   // What each weight of a filter meets at each pixel of the result of `count`

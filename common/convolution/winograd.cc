@@ -1,6 +1,6 @@
 // Compiled with -O3, for loops over a few vectors to be unrolled, and
-// -Wno-psabi, which warns of vectors wider than the processor's, though none is
-// passed to a function.
+// -Wno-psabi: no vector wider than the processor's is passed to a function,
+// whatever g++ thinks.
 #include "common/convolution/winograd.h"
 
 #include <algorithm>
@@ -75,14 +75,14 @@ template <typename Number, typename Use>
 MDGAN_INLINE void each_phase(const HalvingSize& size, std::int64_t o,
                              Number* weights, const AtPoints& points,
                              const Use& use) {
-  constexpr std::int64_t kKernel = kWinogradTile;
   Number* filter = weights + o * size.filter();
   float* row = points.numbers + o * kWinogradPhases * size.in;
   for (std::int64_t phase = 0; phase < kWinogradPhases; ++phase) {
-    Number* first = filter + (phase / 2 * kKernel + phase % 2) * size.in;
+    Number* first =
+        filter + (phase / 2 * kWinogradKernel + phase % 2) * size.in;
     for (std::int64_t c = 0; c < size.in; c += kBlock) {
       Number* at = first + c;
-      Number* below = at + 2 * kKernel * size.in;
+      Number* below = at + 2 * kWinogradKernel * size.in;
       use(Square<Number>{{at, at + 2 * size.in, below, below + 2 * size.in}},
           row + phase * size.in + c);
     }
@@ -248,7 +248,7 @@ MDGAN_INLINE void image_out(const HalvingSize& size, std::int64_t i,
   float* image = images + i * size.image();
   std::fill_n(image, size.image(), 0.0F);
   const float* at = from.numbers + i * rows * columns * from.columns;
-  float outside[kBlock];
+  float outside[kBlock] = {};
   for (std::int64_t y = 0; y < rows; ++y) {
     for (std::int64_t x = 0; x < columns; ++x, at += from.columns) {
       for (std::int64_t c = 0; c < size.in; c += kBlock) {

@@ -27,6 +27,7 @@ inline constexpr std::int64_t kWinogradChannels = 32;
 // Sides of images are multiples of it: what a tile of results is computed from,
 // but for its surroundings.
 inline constexpr std::int64_t kWinogradTile = 4;
+inline constexpr std::int64_t kWinogradKernel = 4;
 
 struct HalvingSize {
   std::int64_t n = 0, in = 0, height = 0, width = 0, out = 0;
@@ -36,7 +37,7 @@ struct HalvingSize {
   }
   // Numbers of one.
   std::int64_t image() const { return height * width * in; }
-  std::int64_t filter() const { return kWinogradTile * kWinogradTile * in; }
+  std::int64_t filter() const { return kWinogradKernel * kWinogradKernel * in; }
   std::int64_t result() const { return height / 2 * (width / 2) * out; }
 };
 
