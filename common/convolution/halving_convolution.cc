@@ -15,9 +15,9 @@ namespace {
 // Fewer tiles do not make up for bringing the weights to the points.
 constexpr std::int64_t kFewestTiles = 16;
 // Numbers at the points at once, unless one image or filter has more: of images
-// for each thread, as many as stay in its core's cache; of filters 16 MiB.
+// 2 MiB for each thread, which a core's caches partly hold; of filters 16 MiB.
 // Where filters come in parts, each goes to the points for every part of the
-// images: then of those as many.
+// images: then 16 MiB of those, too.
 constexpr std::int64_t kMostOfImages = std::int64_t{1} << 19;
 constexpr std::int64_t kMostOfFilters = std::int64_t{1} << 22;
 

@@ -281,8 +281,7 @@ MDGAN_INLINE void sum(const HalvingSize& size, const float* results,
       add(sums + o, load(results + o));
 }
 
-// --- by the processor
-// ---------------------------------------------------------
+// --- by the processor --------------------------------------------------------
 
 // By hand and not with target_clones: its resolver runs before the sanitizers
 // are set up.

@@ -5,8 +5,8 @@
 #include <utility>
 #include <vector>
 
-#include "common/losses/adversarial.h"
 #include "common/convolution/convolution_stack.h"
+#include "common/losses/adversarial.h"
 #include "common/tensor/flat_parameters.h"
 #include "common/tensor/tensor_blob.h"
 
