@@ -18,7 +18,7 @@
 #include "common/net/endpoint.h"
 #include "common/tensor/blas_core.h"
 #include "common/version/version.h"
-#include "peer/io/peer_host.h"
+#include "peer/io/peer_shell.h"
 #include "peer/options.h"
 
 namespace {
@@ -50,7 +50,7 @@ std::string host_name() {
 }
 
 // An exception must not leave while the other thread still runs.
-Result<PeerHostReport> take_part(PeerHost& peers) {
+Result<PeerShellReport> take_part(PeerShell& peers) {
   try {
     return peers.run();
   } catch (const std::exception& e) {
@@ -59,7 +59,7 @@ Result<PeerHostReport> take_part(PeerHost& peers) {
 }
 
 // Waits for the first stop signal; ends when the write end of `quit` closes.
-void watch_for_stop(int stop, int quit, PeerHost& host) {
+void watch_for_stop(int stop, int quit, PeerShell& host) {
   zmq::pollitem_t items[] = {{nullptr, stop, ZMQ_POLLIN, 0},
                              {nullptr, quit, ZMQ_POLLIN | ZMQ_POLLERR, 0}};
   while (items[0].revents == 0 && items[1].revents == 0)
@@ -83,13 +83,13 @@ void save_classes(const PeerOptions& options, const Dataset& data,
 
 // The sessions with their parts of the data. Where that is cut unevenly, the
 // log says who has what of each class.
-Result<std::vector<HostedPeer>> hosted_peers(const PeerOptions& options,
-                                             const Dataset& data) {
+Result<std::vector<PeerSetup>> hosted_peers(const PeerOptions& options,
+                                            const Dataset& data) {
   const auto sessions = sessions_of(options, host_name());
   const auto shards = cut_data(options.partition, data.size(), data.labels,
                                sessions.front().shards);
   if (!shards) return shards.error();
-  std::vector<HostedPeer> peers;
+  std::vector<PeerSetup> peers;
   std::vector<PeerClasses> classes;
   for (const PeerSessionOptions& session : sessions) {
     const std::vector<std::uint32_t>& shard = (*shards)[session.shard];
@@ -119,7 +119,7 @@ ExitCode run(const PeerOptions& options) {
   if (!loaded) return report(loaded.error());
   const auto data = std::make_shared<const Dataset>(std::move(*loaded));
 
-  PeerHostOptions host;
+  PeerShellOptions host;
   host.server = options.server;
   host.listen = options.listen;
   // On one machine nothing need listen to the outside.
@@ -140,7 +140,7 @@ ExitCode run(const PeerOptions& options) {
                options.data, options.server);
 
   zmq::context_t context;
-  PeerHost peers(context, std::move(host), data);
+  PeerShell peers(context, std::move(host), data);
   int quit[2] = {-1, -1};
   if (pipe(quit) != 0) return report({"out of file descriptors"});
   std::thread watcher([&] { watch_for_stop(stop, quit[0], peers); });

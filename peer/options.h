@@ -7,10 +7,10 @@
 #include <variant>
 #include <vector>
 
+#include "common/base/result.h"
 #include "common/data/partition.h"
 #include "common/options/options_parser.h"
 #include "common/tensor/precision.h"
-#include "protocol/result.h"
 
 namespace mdgan {
 

@@ -25,7 +25,7 @@ std::string presentable(std::string text) {
 
 void pack_fields(Packer& p, const Hello& m) {
   pack_record(p, m.session, m.name, m.index, m.shard_size, m.image, m.endpoint,
-              m.nonce, m.held_run, m.held_round, m.checkpoints, m.codecs);
+              m.nonce, m.held_run, m.held_round, m.checkpoints, m.abilities);
 }
 void pack_fields(Packer& p, const Welcome& m) {
   pack_record(p, m.session, m.spec, m.schema, m.parameters, m.rounds, m.start,
@@ -111,8 +111,8 @@ AdamSpec read_adam(Reader r) {
   return a;
 }
 
-DiscriminatorSpec read_spec(Reader r) {
-  DiscriminatorSpec s;
+TrainingSpec read_spec(Reader r) {
+  TrainingSpec s;
   s.model = r.text("model", 1);
   s.image = read_image(r.record("image"));
   s.condition = read_name(r, "condition", kConditionNames);
@@ -150,12 +150,12 @@ std::vector<TensorMeta> read_tensors(Reader& r) {
   return tensors;
 }
 
-std::vector<std::string> read_codecs(Reader& r) {
-  std::vector<std::string> codecs;
-  if (!r.since(1)) return codecs;
-  r.list("codecs", kMaxCodecs,
-         [&](Reader& item) { codecs.push_back(item.text("", 1)); });
-  return codecs;
+std::vector<std::string> read_names(Reader& r, const char* field) {
+  std::vector<std::string> names;
+  if (!r.since(1)) return names;
+  r.list(field, kMaxAbilities,
+         [&](Reader& item) { names.push_back(item.text("", 1)); });
+  return names;
 }
 
 void read_fields(Reader& r, Hello& m) {
@@ -170,7 +170,7 @@ void read_fields(Reader& r, Hello& m) {
   m.held_round.value = r.integer("held_round");
   r.list("checkpoints", kMaxOffers,
          [&](Reader& item) { m.checkpoints.push_back(item.integer("")); });
-  m.codecs = read_codecs(r);
+  m.abilities = read_names(r, "abilities");
 }
 void read_fields(Reader& r, Welcome& m) {
   m.session = r.integer32("session");
@@ -180,7 +180,7 @@ void read_fields(Reader& r, Welcome& m) {
   m.rounds = r.integer("rounds");
   m.start = read_enum(r, "start", Start::kFresh, Start::kReceive);
   m.restore.value = r.integer("restore");
-  m.codecs = read_codecs(r);
+  m.codecs = read_names(r, "codecs");
   if (!r.since(2)) return;
   m.spec.algorithm = read_name(r, "algorithm", kAlgorithmNames);
   m.spec.latent = r.integer32("latent", 1, kMaxLatent);

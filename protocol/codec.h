@@ -8,8 +8,8 @@
 #include <string_view>
 #include <vector>
 
+#include "common/base/result.h"
 #include "protocol/messages.h"
-#include "protocol/result.h"
 
 namespace mdgan::protocol {
 

@@ -36,6 +36,6 @@ inline constexpr std::uint32_t kMaxPeers = 65'536;
 // Checkpointed rounds a peer may offer in its hello.
 inline constexpr std::size_t kMaxOffers = 16;
 // Codecs named in a hello or a welcome.
-inline constexpr std::size_t kMaxCodecs = 16;
+inline constexpr std::size_t kMaxAbilities = 16;
 
 }  // namespace mdgan::protocol

@@ -8,15 +8,15 @@
 #include <variant>
 #include <vector>
 
-#include "protocol/ids.h"
-#include "protocol/spec.h"
+#include "common/base/ids.h"
+#include "protocol/training_spec.h"
 
 namespace mdgan::protocol {
 
 // A receiver refuses another major version; a higher minor version may append
 // fields to a message and add message types, which a receiver ignores.
-// 1.1: the codecs in hello and welcome. 1.2: the algorithms. 1.3: replay.
-// 1.4: long frames.
+// 1.1: the abilities in hello, the codecs in welcome. 1.2: the algorithms. 1.3:
+// replay. 1.4: long frames.
 inline constexpr std::uint32_t kMajor = 1;
 inline constexpr std::uint32_t kMinor = 4;
 
@@ -69,7 +69,7 @@ struct Hello {
   std::vector<std::uint64_t> checkpoints;
   // Codecs it can do besides float32, since 1.1, and algorithms besides
   // MD-GAN, since 1.2.
-  std::vector<std::string> codecs;
+  std::vector<std::string> abilities;
   friend bool operator==(const Hello&, const Hello&) = default;
 };
 
@@ -85,7 +85,7 @@ enum class Start : std::uint8_t {
 struct Welcome {
   std::uint32_t session = 0;
   // Its algorithm and generator: since 1.2; replay: since 1.3.
-  DiscriminatorSpec spec;
+  TrainingSpec spec;
   // SHA-256 of the discriminator's schema; see PROTOCOL.md, "Schema".
   std::array<std::byte, 32> schema{};
   std::uint64_t parameters = 0;

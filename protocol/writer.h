@@ -54,7 +54,7 @@ inline void pack(Packer& p, const ImageShape& s) {
 inline void pack(Packer& p, const AdamSpec& a) {
   pack_record(p, a.learning_rate, a.beta1, a.beta2, a.epsilon);
 }
-inline void pack(Packer& p, const DiscriminatorSpec& s) {
+inline void pack(Packer& p, const TrainingSpec& s) {
   pack_record(p, s.model, s.image, name_of(kConditionNames, s.condition),
               name_of(kLossNames, s.loss), s.r1_gamma, s.r2_gamma,
               s.gradient_penalty, s.adam, s.batch, s.local_steps, s.seed,

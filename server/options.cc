@@ -5,8 +5,8 @@
 #include <algorithm>
 
 #include "common/options/text.h"
+#include "server/command_options.h"
 #include "server/core/swap_cycle.h"
-#include "server/tool_options.h"
 #include "server/train_options.h"
 
 namespace mdgan {
@@ -75,7 +75,7 @@ Result<void> resolve_algorithm(ServerOptions& o) {
   }
   if (o.algorithm != Training::kMdGan) o.k = 1;  // k is MD-GAN's
   if (wire_algorithm(o.algorithm) == Algorithm::kMdGan) return {};
-  if (o.codecs != WireCodecs{})
+  if (o.codecs != TensorCodecs{})
     return wrong("sends float32 only: the codecs are MD-GAN's");
   if (o.aggregation.rule != AggregationRule::kMean)
     return wrong("has no feedback to weigh: aggregate is MD-GAN's");
@@ -212,8 +212,8 @@ std::uint32_t batches_per_round(const ServerOptions& options,
   return std::clamp(options.k, 1U, std::max(peers, 1U));
 }
 
-DiscriminatorSpec discriminator_spec(const ServerOptions& options,
-                                     const ImageShape& image) {
+TrainingSpec training_spec(const ServerOptions& options,
+                           const ImageShape& image) {
   return {.model = options.model,
           .image = image,
           .condition = options.condition,

@@ -12,13 +12,13 @@
 #include <variant>
 #include <vector>
 
+#include "common/base/result.h"
 #include "common/data/partition.h"
 #include "common/options/options_parser.h"
 #include "common/tensor/precision.h"
-#include "common/train/generator_trainer.h"
-#include "protocol/result.h"
-#include "protocol/spec.h"
-#include "protocol/wire_codecs.h"
+#include "common/train/generator/generator_trainer.h"
+#include "protocol/tensor_codecs.h"
+#include "protocol/training_spec.h"
 
 namespace mdgan {
 
@@ -46,7 +46,7 @@ struct ServerOptions {
 
   std::optional<std::string> bind;  // parsed: nothing means local peers only
   std::uint32_t min_peers = 0;      // parsed: at least 1
-  WireCodecs codecs;
+  TensorCodecs codecs;
 
   Training algorithm = Training::kMdGan;
   std::uint64_t rounds = 10'000;
@@ -155,8 +155,8 @@ std::uint32_t batches_per_round(const ServerOptions& options,
                                 std::uint32_t peers);
 
 // The specifications of both networks, for images of `image`.
-DiscriminatorSpec discriminator_spec(const ServerOptions& options,
-                                     const ImageShape& image);
+TrainingSpec training_spec(const ServerOptions& options,
+                           const ImageShape& image);
 GeneratorSpec generator_spec(const ServerOptions& options,
                              const ImageShape& image, std::uint32_t k);
 

@@ -23,16 +23,27 @@ function(sources result)
   set(${result} ${files} PARENT_SCOPE)
 endfunction()
 
-# protocol <- common <- peer <- server
+# common/base <- protocol <- the rest of common <- peer <- server. Of the server,
+# server/commands alone knows peer, whose sessions --local-peers hosts.
+sources(base common/base)
 sources(protocol protocol)
 sources(common common)
 sources(peer peer)
-forbid(protocol "#include \"(common|peer|server|tests)/"
-       "protocol includes nothing of the others")
-forbid(common "#include \"(peer|server|tests)/" "common includes only protocol")
-forbid(peer "#include \"(server|tests)/" "a peer knows nothing of the server")
 sources(server server)
+set(above_base "#include \"(protocol|peer|server|tests|common/([^b]|b[^a]))")
+forbid(base "${above_base}" "common/base includes nothing above it")
+forbid(protocol "#include \"(peer|server|tests|common/([^b]|b[^a]))"
+       "protocol includes only itself and common/base")
+forbid(common "#include \"(peer|server|tests)/"
+       "common includes only itself and protocol")
+forbid(peer "#include \"(server|tests)/" "a peer knows nothing of the server")
 forbid(server "#include \"tests/" "programs include no tests")
+sources(server_beside_peer server)
+list(FILTER server_beside_peer EXCLUDE REGEX "^server/commands/")
+forbid(server_beside_peer "#include \"peer/"
+       "only the command that hosts local peers knows peer")
+sources(players common/train)
+forbid(players "#include \"common/net/" "arithmetic knows no sockets")
 
 # The pure parts: no sockets, threads, clock or tensors.
 sources(pure protocol server/core peer/core)
@@ -48,6 +59,6 @@ list(FILTER outside_codec EXCLUDE REGEX
 forbid(outside_codec "#include <msgpack" "only the codec knows msgpack")
 set(outside_arithmetic ${all})
 list(FILTER outside_arithmetic EXCLUDE REGEX
-     "^(common/(tensor|dense|convolution|models|losses|train)|peer/train|server/(train|evaluate))/")
+     "^(common/(tensor|kernels|models|losses|train)|peer/train|server/(train|evaluate))/")
 forbid(outside_arithmetic "#include <(torch|ATen|c10)"
        "only the arithmetic knows LibTorch")

@@ -5,7 +5,7 @@
 #include <numeric>
 #include <utility>
 
-#include "protocol/result.h"
+#include "common/base/result.h"
 
 namespace mdgan {
 namespace {

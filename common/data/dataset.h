@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
-#include "protocol/result.h"
-#include "protocol/spec.h"
+#include "common/base/result.h"
+#include "protocol/training_spec.h"
 
 namespace mdgan {
 

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "protocol/result.h"
+#include "common/base/result.h"
 
 namespace mdgan {
 

@@ -14,7 +14,7 @@
 #include <string_view>
 #include <vector>
 
-#include "protocol/result.h"
+#include "common/base/result.h"
 
 namespace mdgan {
 

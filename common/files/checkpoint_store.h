@@ -22,9 +22,9 @@
 #include <string_view>
 #include <vector>
 
+#include "common/base/ids.h"
+#include "common/base/result.h"
 #include "common/tensor/blob.h"
-#include "protocol/ids.h"
-#include "protocol/result.h"
 
 namespace mdgan {
 

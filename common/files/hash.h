@@ -8,7 +8,7 @@
 #include <span>
 #include <string>
 
-#include "protocol/result.h"
+#include "common/base/result.h"
 
 namespace mdgan {
 

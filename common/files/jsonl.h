@@ -6,9 +6,9 @@
 #include <string>
 #include <string_view>
 
+#include "common/base/ids.h"
+#include "common/base/result.h"
 #include "common/files/file_descriptor.h"
-#include "protocol/ids.h"
-#include "protocol/result.h"
 
 namespace mdgan {
 

@@ -5,8 +5,8 @@
 #include <filesystem>
 #include <span>
 
+#include "common/base/result.h"
 #include "common/tensor/blob.h"
-#include "protocol/result.h"
 
 namespace mdgan {
 

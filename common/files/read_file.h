@@ -5,7 +5,7 @@
 #include <filesystem>
 #include <vector>
 
-#include "protocol/result.h"
+#include "common/base/result.h"
 
 namespace mdgan {
 

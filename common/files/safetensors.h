@@ -11,9 +11,9 @@
 #include <string>
 #include <vector>
 
+#include "common/base/result.h"
 #include "common/files/atomic_write.h"
 #include "common/tensor/blob.h"
-#include "protocol/result.h"
 
 namespace mdgan {
 

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "common/base/random.h"
-#include "protocol/result.h"
+#include "common/base/result.h"
 
 namespace mdgan {
 namespace {

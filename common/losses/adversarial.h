@@ -15,7 +15,7 @@
 
 #include <functional>
 
-#include "protocol/spec.h"
+#include "protocol/training_spec.h"
 
 namespace mdgan {
 

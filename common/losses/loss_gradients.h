@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <span>
 
-#include "protocol/spec.h"
+#include "protocol/training_spec.h"
 
 namespace mdgan {
 

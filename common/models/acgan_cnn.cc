@@ -4,8 +4,8 @@
 #include <string>
 #include <vector>
 
-#include "common/convolution/convolution.h"
-#include "common/convolution/convolution_stack.h"
+#include "common/kernels/convolution/convolution.h"
+#include "common/kernels/convolution/convolution_stack.h"
 #include "common/models/conditional.h"
 #include "common/models/linear.h"
 #include "common/tensor/leaky.h"

@@ -3,8 +3,8 @@
 #include <string>
 #include <vector>
 
-#include "common/convolution/convolution.h"
-#include "common/convolution/convolution_stack.h"
+#include "common/kernels/convolution/convolution.h"
+#include "common/kernels/convolution/convolution_stack.h"
 #include "common/models/conditional.h"
 
 namespace mdgan {

@@ -4,7 +4,7 @@
 #include <span>
 
 #include "common/base/random.h"
-#include "protocol/result.h"
+#include "common/base/result.h"
 
 namespace mdgan {
 namespace {

@@ -5,7 +5,7 @@
 #include <tuple>
 #include <utility>
 
-#include "common/dense/dense_parts.h"
+#include "common/kernels/dense/dense_parts.h"
 
 namespace mdgan {
 namespace {

@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "protocol/spec.h"
+#include "protocol/training_spec.h"
 
 namespace mdgan {
 

@@ -23,7 +23,7 @@ std::uint64_t values_of(const std::vector<torch::Tensor>& tensors) {
 
 }  // namespace
 
-Result<void> check_history(const DiscriminatorSpec& spec) {
+Result<void> check_history(const TrainingSpec& spec) {
   const std::uint64_t batch =
       std::uint64_t{spec.batch} * spec.image.values() * sizeof(float);
   if (!spec.replay || spec.local_steps == 1 ||
@@ -37,7 +37,7 @@ Result<void> check_history(const DiscriminatorSpec& spec) {
       ExitCode::kConfiguration};
 }
 
-Result<ModelSummary> summarise_model(const DiscriminatorSpec& spec) {
+Result<ModelSummary> summarise_model(const TrainingSpec& spec) {
   if (auto fits = check_history(spec); !fits) return fits.error();
   return guarded(
       "cannot make the model", ExitCode::kConfiguration,

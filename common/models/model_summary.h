@@ -6,8 +6,8 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "protocol/result.h"
-#include "protocol/spec.h"
+#include "common/base/result.h"
+#include "protocol/training_spec.h"
 
 namespace mdgan {
 
@@ -21,10 +21,10 @@ struct ModelSummary {
 
 // Fails with kConfiguration if the batches that `replay` has a peer keep are
 // more than one tensor may hold, kMaxTensorBytes: they are saved as one.
-Result<void> check_history(const DiscriminatorSpec& spec);
+Result<void> check_history(const TrainingSpec& spec);
 
 // Fails with kConfiguration like check_history(), make_generator() and
 // make_discriminator().
-Result<ModelSummary> summarise_model(const DiscriminatorSpec& spec);
+Result<ModelSummary> summarise_model(const TrainingSpec& spec);
 
 }  // namespace mdgan

@@ -7,8 +7,8 @@
 #include <string_view>
 #include <vector>
 
+#include "common/base/result.h"
 #include "common/models/model.h"
-#include "protocol/result.h"
 
 namespace mdgan {
 

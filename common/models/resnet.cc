@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "common/convolution/convolution.h"
+#include "common/kernels/convolution/convolution.h"
 #include "common/models/conditional.h"
 #include "common/models/linear.h"
 #include "common/tensor/leaky.h"

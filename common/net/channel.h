@@ -14,10 +14,10 @@
 #include <vector>
 #include <zmq.hpp>
 
+#include "common/base/result.h"
 #include "common/tensor/blob.h"
 #include "protocol/limits.h"
 #include "protocol/messages.h"
-#include "protocol/result.h"
 
 namespace mdgan {
 

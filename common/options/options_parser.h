@@ -21,8 +21,8 @@
 #include <variant>
 #include <vector>
 
-#include "protocol/result.h"
-#include "protocol/spec.h"
+#include "common/base/result.h"
+#include "protocol/training_spec.h"
 
 namespace mdgan {
 

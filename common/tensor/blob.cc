@@ -7,7 +7,7 @@
 #include <new>
 #include <utility>
 
-#include "protocol/result.h"
+#include "common/base/result.h"
 
 namespace mdgan {
 namespace {

@@ -4,15 +4,15 @@
 
 #include <cmath>
 
-#include "common/base/helper.h"
-#include "protocol/result.h"
+#include "common/base/result.h"
+#include "common/base/work_sharer.h"
 
 namespace mdgan {
 namespace {
 
 // Floats in a cache line.
 constexpr std::int64_t kLine = 16;
-// A step of fewer ends before a helper has begun.
+// A step of fewer ends before a work sharer has begun.
 constexpr std::int64_t kWorthSharing = std::int64_t{1} << 16;
 
 float* floats(torch::Tensor& tensor) { return tensor.data_ptr<float>(); }
@@ -109,7 +109,7 @@ void FlatAdam::apply(torch::Tensor& values,
                 average == nullptr ? nullptr : floats(*average) + of, c);
     };
     const std::int64_t n = part.numel(), half = n / 2 / kLine * kLine;
-    if (n < kWorthSharing || !has_helper())
+    if (n < kWorthSharing || !has_work_sharer())
       step(0, n);
     else
       side_by_side([&] { step(half, n); }, [&] { step(0, half); });

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "common/tensor/flat_adam_kernel.h"
-#include "protocol/spec.h"
+#include "protocol/training_spec.h"
 
 namespace mdgan {
 

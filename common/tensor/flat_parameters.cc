@@ -3,7 +3,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "protocol/result.h"
+#include "common/base/result.h"
 
 namespace mdgan {
 torch::Tensor flatten_parameters(torch::nn::Module& module) {

@@ -9,7 +9,7 @@
 #include <string>
 #include <string_view>
 
-#include "protocol/result.h"
+#include "common/base/result.h"
 
 namespace mdgan {
 

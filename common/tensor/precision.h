@@ -5,7 +5,7 @@
 #include <string_view>
 #include <utility>
 
-#include "protocol/result.h"
+#include "common/base/result.h"
 
 namespace mdgan {
 

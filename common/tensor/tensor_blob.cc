@@ -5,7 +5,7 @@
 #include <utility>
 #include <vector>
 
-#include "protocol/result.h"
+#include "common/base/result.h"
 
 namespace mdgan {
 namespace {
@@ -23,7 +23,7 @@ torch::ScalarType scalar_type_of(DType dtype) {
     case DType::kBfloat16:
     case DType::kUint8:
     case DType::kInt8:
-      break;  // on the wire only: compact.h
+      break;  // on the wire only: quantise.h
   }
   MDGAN_CHECK(!"a known dtype");
 }

@@ -4,7 +4,7 @@
 #include <cmath>
 #include <map>
 
-#include "protocol/result.h"
+#include "common/base/result.h"
 
 namespace mdgan {
 namespace {

@@ -12,7 +12,7 @@
 #include <utility>
 #include <vector>
 
-#include "protocol/spec.h"  // name_of(kAggregationNames, rule)
+#include "protocol/training_spec.h"  // name_of(kAggregationNames, rule)
 
 namespace mdgan {
 

@@ -9,7 +9,7 @@
 #endif
 
 #include "common/base/version.h"
-#include "common/dense/dense_kernel.h"
+#include "common/kernels/dense/dense_kernel.h"
 #include "common/tensor/device.h"
 #include "protocol/messages.h"
 

@@ -2,21 +2,18 @@
 // named in the past tense, effects in the imperative.
 #pragma once
 
-#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <variant>
 
-#include "protocol/ids.h"
+#include "common/base/ids.h"
+#include "common/base/result.h"
+#include "common/base/time.h"
 #include "protocol/messages.h"
-#include "protocol/result.h"
-#include "protocol/wire_codecs.h"
+#include "protocol/tensor_codecs.h"
 
 namespace mdgan {
-
-using TimePoint = std::chrono::steady_clock::time_point;
-using Duration = std::chrono::steady_clock::duration;
 
 // --- events -----------------------------------------------------------------
 
@@ -90,7 +87,7 @@ struct SendFeedback {
 struct PrepareTrainer {
   PeerId peer;
   protocol::Welcome welcome;
-  WireCodecs codecs;  // those that the welcome names
+  TensorCodecs codecs;  // those that the welcome names
 };
 struct InitialiseDiscriminator {};
 struct RestoreDiscriminator {

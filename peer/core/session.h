@@ -1,7 +1,7 @@
 // One peer's side of a run, and nothing else: no sockets, no threads, no
 // tensors, no clock. Inputs are events plus the current time; outputs are
-// effects for the host (peer/io/peer_host.h), which carries out those that work
-// on the discriminator strictly in the order they were given.
+// effects for the host (peer/io/peer_shell.h), which carries out those that
+// work on the discriminator strictly in the order they were given.
 #pragma once
 
 #include <cstdint>

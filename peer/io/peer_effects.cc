@@ -7,7 +7,7 @@
 #include <utility>
 
 #include "common/net/endpoint.h"
-#include "peer/io/peer_host_impl.h"
+#include "peer/io/peer_shell_impl.h"
 
 namespace mdgan {
 namespace {
@@ -19,21 +19,21 @@ constexpr std::size_t kOutgoingLinks = 512;
 
 // --- effects: talk ----------------------------------------------------------
 
-void PeerHost::Impl::apply(HostedSession& s, const SayHello&) {
+void PeerShell::Impl::apply(PeerRuntime& s, const SayHello&) {
   protocol::Message message;
   protocol::Hello hello = s.hello(announced);
   if (takes_long_frames(options.server))
-    hello.codecs.emplace_back(protocol::kLongFrames);
+    hello.abilities.emplace_back(protocol::kLongFrames);
   message.body = std::move(hello);
   (void)send(*server, "", message);  // repeated until there is a welcome
 }
 
-void PeerHost::Impl::apply(HostedSession&, const SayToServer& e) {
+void PeerShell::Impl::apply(PeerRuntime&, const SayToServer& e) {
   (void)send(*server, "",
              e.message);  // lost with the connection: it says hello
 }
 
-void PeerHost::Impl::apply(HostedSession& s, const SendFeedback& e) {
+void PeerShell::Impl::apply(PeerRuntime& s, const SendFeedback& e) {
   protocol::Message message = e.message;
   auto& body = std::get<protocol::Feedback>(message.body);
   const ComputedFeedback computed = *std::exchange(s.computed, std::nullopt);
@@ -46,16 +46,16 @@ void PeerHost::Impl::apply(HostedSession& s, const SendFeedback& e) {
   (void)send(*server, "", message, &frames);
 }
 
-void PeerHost::Impl::apply(HostedSession& s, const SendTransfer& e) {
+void PeerShell::Impl::apply(PeerRuntime& s, const SendTransfer& e) {
   const bool with_optimizer = spec->swap_optimizer;
   compute_then(s, [this, &s, e, with_optimizer] {
-    const DiscriminatorState state = s.packed(with_optimizer);
+    const PeerState state = s.packed(with_optimizer);
     return [this, &s, e, state] { send_transfer(s, e, state); };
   });
 }
 
-void PeerHost::Impl::send_transfer(HostedSession& s, SendTransfer e,
-                                   const DiscriminatorState& state) {
+void PeerShell::Impl::send_transfer(PeerRuntime& s, SendTransfer e,
+                                    const PeerState& state) {
   auto& body = std::get<protocol::Transfer>(e.message.body);
   body.adam_steps = state.adam_steps;
   std::vector<Blob> tensors{state.parameters};
@@ -85,7 +85,7 @@ void PeerHost::Impl::send_transfer(HostedSession& s, SendTransfer e,
 }
 
 // '*' as a host means the server's host: the server itself hosts that peer.
-std::string PeerHost::Impl::reachable(const std::string& endpoint) const {
+std::string PeerShell::Impl::reachable(const std::string& endpoint) const {
   auto parsed = parse_endpoint(endpoint, "endpoint");
   if (!parsed || parsed->host != "*") return endpoint;
   const auto home = parse_endpoint(options.server, "server");
@@ -93,14 +93,14 @@ std::string PeerHost::Impl::reachable(const std::string& endpoint) const {
   return parsed->text();
 }
 
-void PeerHost::Impl::apply(HostedSession& s, const Report& e) {
+void PeerShell::Impl::apply(PeerRuntime& s, const Report& e) {
   if (e.warning)
     spdlog::warn("peer {}: {}", s.peer().name, e.text);
   else if (options.verbose)
     spdlog::info("peer {}: {}", s.peer().name, e.text);
 }
 
-void PeerHost::Impl::apply(HostedSession& s, const Leave& e) {
+void PeerShell::Impl::apply(PeerRuntime& s, const Leave& e) {
   if (e.code != ExitCode::kOk && report.code == ExitCode::kOk) {
     report.code = e.code;
     report.text = e.text;
@@ -112,7 +112,7 @@ void PeerHost::Impl::apply(HostedSession& s, const Leave& e) {
 
 // --- effects: compute -------------------------------------------------------
 
-void PeerHost::Impl::apply(HostedSession& s, const PrepareTrainer& e) {
+void PeerShell::Impl::apply(PeerRuntime& s, const PrepareTrainer& e) {
   spec = e.welcome.spec;
   codecs = e.codecs;
   parameters = e.welcome.parameters;
@@ -133,11 +133,11 @@ void PeerHost::Impl::apply(HostedSession& s, const PrepareTrainer& e) {
   });
 }
 
-void PeerHost::Impl::apply(HostedSession& s, const InitialiseDiscriminator&) {
+void PeerShell::Impl::apply(PeerRuntime& s, const InitialiseDiscriminator&) {
   compute(s, [&s] { s.initialise(); });
 }
 
-void PeerHost::Impl::apply(HostedSession& s, const RestoreDiscriminator& e) {
+void PeerShell::Impl::apply(PeerRuntime& s, const RestoreDiscriminator& e) {
   const RunId run = s.session.run();
   compute_then(s, [this, &s, e, run]() -> std::function<void()> {
     const auto restored = s.restore(run, e.round);
@@ -149,14 +149,14 @@ void PeerHost::Impl::apply(HostedSession& s, const RestoreDiscriminator& e) {
   });
 }
 
-void PeerHost::Impl::apply(HostedSession& s, const Learn& e) {
+void PeerShell::Impl::apply(PeerRuntime& s, const Learn& e) {
   const auto batch = batches.find({e.round, e.index});
   if (batch == batches.end()) return;
   compute(s,
           [&s, e, batch = batch->second] { s.learn(e.round, e.steps, batch); });
 }
 
-void PeerHost::Impl::apply(HostedSession& s, const ComputeFeedback& e) {
+void PeerShell::Impl::apply(PeerRuntime& s, const ComputeFeedback& e) {
   const auto batch = batches.find({e.round, e.index});
   if (batch == batches.end()) {
     feed(s, Connected{});  // this peer fell so far behind that it starts anew
@@ -179,7 +179,7 @@ void PeerHost::Impl::apply(HostedSession& s, const ComputeFeedback& e) {
   });
 }
 
-void PeerHost::Impl::apply(HostedSession& s, const Install& e) {
+void PeerShell::Impl::apply(PeerRuntime& s, const Install& e) {
   auto node = s.arrivals.extract(e.arrival);
   if (node.empty()) return;
   compute_then(
@@ -193,11 +193,11 @@ void PeerHost::Impl::apply(HostedSession& s, const Install& e) {
       });
 }
 
-void PeerHost::Impl::apply(HostedSession& s, const DropTransfer& e) {
+void PeerShell::Impl::apply(PeerRuntime& s, const DropTransfer& e) {
   s.arrivals.erase(e.arrival);
 }
 
-void PeerHost::Impl::apply(HostedSession& s, const SaveDiscriminator& e) {
+void PeerShell::Impl::apply(PeerRuntime& s, const SaveDiscriminator& e) {
   const RunId run = s.session.run();
   ++computing;
   s.strand.post([this, &s, e, run] {

@@ -3,13 +3,14 @@
 // sent. D and G step at the same time, on the same generated batch.
 
 #include <limits>
+#include <utility>
 
-#include "peer/train/replica_trainer.h"
+#include "peer/train/replica_peer_trainer.h"
 
 namespace mdgan {
 namespace {
 
-class DataParallel final : public ReplicaTrainer {
+class DataParallel final : public ReplicaPeerTrainer {
   Losses train(Round round, std::uint32_t, std::span<float> answer) override {
     const GeneratedBatch batch = g->generate(round).front();
     Losses losses;
@@ -26,8 +27,8 @@ class DataParallel final : public ReplicaTrainer {
 
 }  // namespace
 
-std::unique_ptr<ReplicaTrainer> make_data_parallel() {
-  return std::make_unique<DataParallel>();
+MadePeerTrainer make_data_parallel_peer(PeerTrainerSetting setting) {
+  return prepare_replica(std::make_unique<DataParallel>(), std::move(setting));
 }
 
 }  // namespace mdgan

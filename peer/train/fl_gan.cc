@@ -3,13 +3,14 @@
 // round as one of MD-GAN with a single peer and k = 1, and answers its replica.
 
 #include <limits>
+#include <utility>
 
-#include "peer/train/replica_trainer.h"
+#include "peer/train/replica_peer_trainer.h"
 
 namespace mdgan {
 namespace {
 
-class FlGan final : public ReplicaTrainer {
+class FlGan final : public ReplicaPeerTrainer {
   Losses train(Round last, std::uint32_t steps,
                std::span<float> answer) override {
     Losses sum;
@@ -30,8 +31,8 @@ class FlGan final : public ReplicaTrainer {
 
 }  // namespace
 
-std::unique_ptr<ReplicaTrainer> make_fl_gan() {
-  return std::make_unique<FlGan>();
+MadePeerTrainer make_fl_gan_peer(PeerTrainerSetting setting) {
+  return prepare_replica(std::make_unique<FlGan>(), std::move(setting));
 }
 
 }  // namespace mdgan

@@ -2,7 +2,7 @@
 // report their own errors on the terminal.
 #pragma once
 
-#include "protocol/result.h"
+#include "common/base/result.h"
 #include "server/options.h"
 
 namespace mdgan {

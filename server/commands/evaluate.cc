@@ -7,11 +7,11 @@
 
 #include "common/files/checkpoint_store.h"
 #include "common/tensor/precision.h"
-#include "common/train/sampler.h"
+#include "common/train/generator/sampler.h"
 #include "server/commands/commands.h"
 #include "server/commands/make_evaluator.h"
 #include "server/commands/saved_generator.h"
-#include "server/io/run_directory.h"
+#include "server/run/run_directory.h"
 
 namespace mdgan {
 namespace {

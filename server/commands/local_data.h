@@ -2,9 +2,9 @@
 #pragma once
 
 #include "common/data/dataset.h"
-#include "server/io/run_directory.h"
-#include "server/io/run_state.h"
 #include "server/options.h"
+#include "server/run/run_directory.h"
+#include "server/run/run_state.h"
 
 namespace mdgan {
 

@@ -3,7 +3,7 @@
 
 #include <memory>
 
-#include "protocol/result.h"
+#include "common/base/result.h"
 #include "server/evaluate/evaluator.h"
 #include "server/options.h"
 

@@ -4,8 +4,8 @@
 #include <filesystem>
 #include <memory>
 
-#include "server/io/run_state.h"
 #include "server/options.h"
+#include "server/run/run_state.h"
 
 namespace mdgan {
 

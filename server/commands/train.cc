@@ -11,7 +11,7 @@
 #include "common/files/hash.h"
 #include "common/files/jsonl.h"
 #include "common/net/endpoint.h"
-#include "peer/io/peer_host.h"
+#include "peer/io/peer_shell.h"
 #include "server/commands/commands.h"
 #include "server/commands/local_data.h"
 #include "server/commands/make_evaluator.h"
@@ -49,10 +49,10 @@ Result<std::optional<ImageShape>> known_image(const ServerOptions& options,
 }
 
 // `endpoint`: where other peers connect to; empty when there are none.
-PeerHostOptions local_host(const ServerOptions& options,
-                           const std::string& endpoint,
-                           const RunDirectory& directory, Shards shards) {
-  PeerHostOptions host;
+PeerShellOptions local_host(const ServerOptions& options,
+                            const std::string& endpoint,
+                            const RunDirectory& directory, Shards shards) {
+  PeerShellOptions host;
   host.server = kLocalEndpoint;
   const auto bound = parse_endpoint(endpoint, "bind");
   host.listen =
@@ -72,7 +72,7 @@ PeerHostOptions local_host(const ServerOptions& options,
 }
 
 // An exception must not leave while the other thread still runs.
-Result<PeerHostReport> run_host(PeerHost& host) {
+Result<PeerShellReport> run_host(PeerShell& host) {
   try {
     return host.run();
   } catch (const std::exception& e) {
@@ -110,10 +110,10 @@ ExitCode train_in(const ServerOptions& options, const RunDirectory& directory,
   if (!shell.endpoint().empty())
     spdlog::info("peers connect to {}", shell.endpoint());
 
-  std::unique_ptr<PeerHost> host;
+  std::unique_ptr<PeerShell> host;
   std::thread host_thread;
   if (options.local_peers > 0) {
-    host = std::make_unique<PeerHost>(
+    host = std::make_unique<PeerShell>(
         context,
         local_host(options, shell.endpoint(), directory, std::move(*shards)),
         data);

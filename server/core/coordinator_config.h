@@ -7,9 +7,9 @@
 #include <optional>
 #include <string>
 
-#include "protocol/ids.h"
-#include "protocol/spec.h"
-#include "protocol/wire_codecs.h"
+#include "common/base/ids.h"
+#include "protocol/tensor_codecs.h"
+#include "protocol/training_spec.h"
 #include "server/core/events.h"
 
 namespace mdgan {
@@ -30,7 +30,7 @@ struct CoordinatorConfig {
   Duration swap_timeout = std::chrono::seconds(60);
   Duration quorum_timeout = std::chrono::seconds(300);
   std::uint64_t checkpoint_every = 0;  // rounds; 0: only at the end
-  WireCodecs codecs;                   // a peer must be able to do them
+  TensorCodecs codecs;                 // a peer must be able to do them
   // Fixed by configuration or by the server's own data; else the first peer's.
   std::optional<ImageShape> image;
 };

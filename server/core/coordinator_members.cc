@@ -23,18 +23,19 @@ std::string describe(const ImageShape& image) {
 }
 
 // The first codec of the run that the peer cannot do; empty if there is none.
-std::string missing_codec(const WireCodecs& codecs,
+std::string missing_codec(const TensorCodecs& codecs,
                           const protocol::Hello& hello) {
   for (std::string& name : protocol::codec_names(codecs))
-    if (std::ranges::find(hello.codecs, name) == hello.codecs.end())
+    if (std::ranges::find(hello.abilities, name) == hello.abilities.end())
       return std::move(name);
   return "";
 }
 
 bool knows_algorithm(Algorithm algorithm, const protocol::Hello& hello) {
   return algorithm == Algorithm::kMdGan ||
-         std::ranges::find(hello.codecs, name_of(kAlgorithmNames, algorithm)) !=
-             hello.codecs.end();
+         std::ranges::find(hello.abilities,
+                           name_of(kAlgorithmNames, algorithm)) !=
+             hello.abilities.end();
 }
 
 }  // namespace

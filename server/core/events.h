@@ -2,23 +2,20 @@
 // are named in the past tense, effects in the imperative.
 #pragma once
 
-#include <chrono>
 #include <cstdint>
 #include <string>
 #include <variant>
 #include <vector>
 
-#include "protocol/ids.h"
+#include "common/base/ids.h"
+#include "common/base/result.h"
+#include "common/base/time.h"
 #include "protocol/messages.h"
-#include "protocol/result.h"
 
 namespace mdgan {
 
 // Monotonic, never the wall clock: a clock step must not time a peer out.
-using TimePoint = std::chrono::steady_clock::time_point;
-using Duration = std::chrono::steady_clock::duration;
-
-// One transport connection; it may carry several peers (peer/io/peer_host.h).
+// One transport connection; it may carry several peers (peer/io/peer_shell.h).
 using ConnectionId = StrongId<struct ConnectionIdTag, std::uint64_t>;
 
 // --- events -----------------------------------------------------------------
@@ -39,7 +36,7 @@ struct ConnectionLost {
 };
 // The model for the run's image shape exists; peers can be welcomed.
 struct ModelReady {
-  DiscriminatorSpec spec;
+  TrainingSpec spec;
   std::array<std::byte, 32> schema{};
   std::uint64_t parameters = 0;
 };

@@ -5,7 +5,7 @@
 #include <cmath>
 
 #include "common/base/random.h"
-#include "protocol/result.h"
+#include "common/base/result.h"
 
 namespace mdgan {
 

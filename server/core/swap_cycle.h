@@ -5,7 +5,7 @@
 #include <span>
 #include <vector>
 
-#include "protocol/ids.h"
+#include "common/base/ids.h"
 
 namespace mdgan {
 

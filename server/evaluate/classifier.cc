@@ -16,9 +16,9 @@
 #include "common/files/file_descriptor.h"
 #include "common/files/hash.h"
 #include "common/files/safetensors.h"
-#include "common/tensor/compact.h"
 #include "common/tensor/device.h"
 #include "common/tensor/guard.h"
+#include "common/tensor/quantise.h"
 #include "common/tensor/tensor_blob.h"
 
 namespace mdgan {

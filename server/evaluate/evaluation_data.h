@@ -3,8 +3,8 @@
 
 #include <filesystem>
 
+#include "common/base/result.h"
 #include "common/data/dataset.h"
-#include "protocol/result.h"
 
 namespace mdgan {
 

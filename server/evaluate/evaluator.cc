@@ -7,19 +7,18 @@
 #include <utility>
 #include <vector>
 
-#include "common/tensor/compact.h"
-#include "common/train/sampler.h"
+#include "common/base/time.h"
+#include "common/tensor/quantise.h"
+#include "common/train/generator/sampler.h"
 #include "server/evaluate/classifier.h"
 
 namespace mdgan {
 namespace {
 
-using Clock = std::chrono::steady_clock;
-
 constexpr std::uint32_t kBatch = 500;  // images; bounds the memory
 
 // Adds the time since `start` to `sum` and begins anew.
-void lap(Clock::time_point& start, double& sum) {
+void lap(TimePoint& start, double& sum) {
   const auto now = Clock::now();
   sum += std::chrono::duration<double>(now - start).count();
   start = now;

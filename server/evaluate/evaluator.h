@@ -9,12 +9,12 @@
 #include <memory>
 #include <string>
 
-#include "protocol/ids.h"
-#include "protocol/result.h"
-#include "protocol/spec.h"
+#include "common/base/ids.h"
+#include "common/base/result.h"
+#include "protocol/training_spec.h"
+#include "server/evaluate/evaluation_record.h"
 #include "server/evaluate/feature_extractor.h"
 #include "server/evaluate/metrics.h"
-#include "server/io/evaluation_record.h"
 
 namespace mdgan {
 

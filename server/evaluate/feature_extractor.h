@@ -5,8 +5,8 @@
 #include <memory>
 #include <string>
 
+#include "common/base/result.h"
 #include "common/tensor/blob.h"
-#include "protocol/result.h"
 
 namespace mdgan {
 

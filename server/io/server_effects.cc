@@ -5,21 +5,17 @@
 #include <cstdio>
 #include <utility>
 
+#include "common/base/time.h"
 #include "common/files/png.h"
 #include "common/models/model_summary.h"
 #include "server/io/server_shell_impl.h"
+#include "server/train/make_round_trainer.h"
 
 namespace mdgan {
 namespace {
 
-using Clock = std::chrono::steady_clock;
-
 constexpr std::uint32_t kGridImages = 100;
 constexpr std::uint32_t kGridColumns = 10;
-
-double seconds(Clock::duration d) {
-  return std::chrono::duration<double>(d).count();
-}
 
 }  // namespace
 
@@ -27,7 +23,7 @@ double seconds(Clock::duration d) {
 
 void ServerShell::Impl::apply(const DecideModel& e) {
   const GeneratorSpec generator = generator_spec(options, e.image, state.k);
-  const DiscriminatorSpec discriminator = discriminator_spec(options, e.image);
+  const TrainingSpec discriminator = training_spec(options, e.image);
   train([this, generator, discriminator]() -> std::function<void()> {
     const auto refuse = [this](const Error& error) {
       return [this, error] { events.emplace_back(ModelRefused{error}); };

@@ -8,6 +8,7 @@
 #include <system_error>
 #include <utility>
 
+#include "common/base/time.h"
 #include "common/files/hash.h"
 #include "common/net/endpoint.h"
 #include "common/tensor/device.h"
@@ -18,7 +19,6 @@ namespace mdgan {
 namespace {
 
 using namespace std::chrono_literals;
-using Clock = std::chrono::steady_clock;
 
 constexpr int kBurst = 1024;
 // A gradient is around 1e-5; one beyond this is a fault, and a few such would
@@ -26,10 +26,6 @@ constexpr int kBurst = 1024;
 constexpr float kMaxFeedback = 1e6F;
 // Connections nobody said hello on are forgotten beyond so many.
 constexpr std::size_t kMaxConnections = 4 * protocol::kMaxPeers;
-
-double seconds(Clock::duration d) {
-  return std::chrono::duration<double>(d).count();
-}
 
 Duration to_duration(Seconds s) {
   return std::chrono::duration_cast<Duration>(s);
@@ -59,7 +55,7 @@ CoordinatorConfig coordinator_config(const ServerOptions& options,
   return config;
 }
 
-bool all_positive(const Blob& scales) {
+bool none_negative(const Blob& scales) {
   for (std::size_t at = 0; at < scales.bytes.size(); at += sizeof(float)) {
     float scale = 0;
     std::memcpy(&scale, scales.bytes.data() + at, sizeof scale);
@@ -74,7 +70,7 @@ bool is_sound(const std::vector<Blob>& tensors) {
   if (tensors.size() > 1 && !is_within(tensors[1], kMaxFeedback)) return false;
   if (tensors.size() == 3)
     return is_within(tensors[2], kMaxFeedback / 128) &&
-           all_positive(tensors[2]);
+           none_negative(tensors[2]);
   return is_within(tensors[0], kMaxFeedback);
 }
 
@@ -117,8 +113,8 @@ void ServerShell::Impl::start_training_thread(std::uint32_t threads) {
   // With more threads LibTorch shares its work out itself.
   if (threads > 1 || usable_cores() < 2) return;
   try {
-    helper.emplace(compute_with(threads));
-    helper->help_this_thread();
+    sharer.emplace(compute_with(threads));
+    sharer->serve_this_thread();
   } catch (const std::system_error&) {
     // There may be no more threads: training does without, for the same bits.
   }
@@ -314,8 +310,8 @@ void ServerShell::Impl::on_received(Received received) {
       hello->endpoint = listener->text();
     }
     const bool wants_long =
-        std::ranges::find(hello->codecs, protocol::kLongFrames) !=
-        hello->codecs.end();
+        std::ranges::find(hello->abilities, protocol::kLongFrames) !=
+        hello->abilities.end();
     connections[id].frame_bytes =
         wants_long ? protocol::kLongFrameBytes : protocol::kFrameBytes;
   }

@@ -10,13 +10,13 @@
 #include <zmq.hpp>
 
 #include "common/base/mailbox.h"
+#include "common/base/result.h"
 #include "common/files/checkpoint_store.h"
-#include "protocol/result.h"
 #include "server/core/coordinator.h"
-#include "server/io/progress_line.h"
-#include "server/io/run_directory.h"
-#include "server/io/run_state.h"
 #include "server/options.h"
+#include "server/run/progress_line.h"
+#include "server/run/run_directory.h"
+#include "server/run/run_state.h"
 
 namespace mdgan {
 

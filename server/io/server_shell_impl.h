@@ -11,16 +11,16 @@
 #include <string>
 #include <vector>
 
-#include "common/base/helper.h"
 #include "common/base/mailbox.h"
 #include "common/base/permits.h"
+#include "common/base/work_sharer.h"
 #include "common/base/worker_pool.h"
 #include "common/files/checkpoint_store.h"
 #include "common/files/jsonl.h"
 #include "common/net/channel.h"
-#include "common/train/sampler.h"
+#include "common/train/generator/sampler.h"
 #include "server/io/server_shell.h"
-#include "server/io/tick_statistics.h"
+#include "server/run/tick_statistics.h"
 #include "server/train/round_trainer.h"
 
 namespace mdgan {
@@ -66,7 +66,7 @@ struct ServerShell::Impl {
   // Of the open round: the tensors of each peer's message.
   std::map<PeerId, std::vector<Blob>> feedback;
   std::map<Round, std::vector<ReadyBatch>> batches;
-  std::optional<DiscriminatorSpec> spec;     // once the model is decided
+  std::optional<TrainingSpec> spec;          // once the model is decided
   std::uint64_t parameters = 0;              // that peers keep, likewise
   std::vector<protocol::TensorMeta> answer;  // of the spec, likewise
   std::optional<Finish> finished;
@@ -100,7 +100,7 @@ struct ServerShell::Impl {
   Strand files;
   // Of the pool's thread: while it generates and steps, peers wait, and a core
   // is idle.
-  std::optional<Helper> helper;
+  std::optional<WorkSharer> sharer;
   WorkerPool pool;  // destroyed first: its tasks use the above
   Strand strand;
 

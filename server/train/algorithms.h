@@ -1,8 +1,13 @@
-// How each algorithm's server is made: round_trainer.cc chooses.
+// How each algorithm's trainer of rounds is made: one function, in a file of
+// the algorithm's own. make_round_trainer.cc has the row that chooses it.
 #pragma once
 
 #include <memory>
 
+#include "common/base/result.h"
+#include "common/train/generator/generator_trainer.h"
+#include "protocol/tensor_codecs.h"
+#include "protocol/training_spec.h"
 #include "server/train/round_trainer.h"
 
 namespace mdgan {
@@ -10,10 +15,13 @@ namespace mdgan {
 using MadeRoundTrainer = Result<std::unique_ptr<RoundTrainer>>;
 
 MadeRoundTrainer make_md_gan_server(std::unique_ptr<GeneratorTrainer> g,
-                                    const WireCodecs& codecs);
+                                    const TrainingSpec& spec,
+                                    const TensorCodecs& codecs);
 MadeRoundTrainer make_fl_gan_server(std::unique_ptr<GeneratorTrainer> g,
-                                    const DiscriminatorSpec& spec);
+                                    const TrainingSpec& spec,
+                                    const TensorCodecs& codecs);
 MadeRoundTrainer make_data_parallel_server(std::unique_ptr<GeneratorTrainer> g,
-                                           const DiscriminatorSpec& spec);
+                                           const TrainingSpec& spec,
+                                           const TensorCodecs& codecs);
 
 }  // namespace mdgan

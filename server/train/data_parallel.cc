@@ -4,14 +4,14 @@
 #include <cmath>
 
 #include "common/tensor/guard.h"
-#include "server/train/replica_server.h"
+#include "server/train/replica_round_trainer.h"
 
 namespace mdgan {
 namespace {
 
-class DataParallel final : public ReplicaServer {
+class DataParallel final : public ReplicaRoundTrainer {
  public:
-  using ReplicaServer::ReplicaServer;
+  using ReplicaRoundTrainer::ReplicaRoundTrainer;
 
   Result<StepReport> step(Round round, std::uint32_t,
                           std::span<const PeerAnswer> answers) override {
@@ -41,8 +41,9 @@ class DataParallel final : public ReplicaServer {
 }  // namespace
 
 MadeRoundTrainer make_data_parallel_server(std::unique_ptr<GeneratorTrainer> g,
-                                           const DiscriminatorSpec& spec) {
-  return make_replica_server<DataParallel>(std::move(g), spec);
+                                           const TrainingSpec& spec,
+                                           const TensorCodecs& /*codecs*/) {
+  return make_replica_round_trainer<DataParallel>(std::move(g), spec);
 }
 
 }  // namespace mdgan

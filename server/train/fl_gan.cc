@@ -4,14 +4,14 @@
 #include <algorithm>
 
 #include "common/tensor/guard.h"
-#include "server/train/replica_server.h"
+#include "server/train/replica_round_trainer.h"
 
 namespace mdgan {
 namespace {
 
-class FlGan final : public ReplicaServer {
+class FlGan final : public ReplicaRoundTrainer {
  public:
-  using ReplicaServer::ReplicaServer;
+  using ReplicaRoundTrainer::ReplicaRoundTrainer;
 
   Result<StepReport> step(Round, std::uint32_t steps,
                           std::span<const PeerAnswer> answers) override {
@@ -37,8 +37,9 @@ class FlGan final : public ReplicaServer {
 }  // namespace
 
 MadeRoundTrainer make_fl_gan_server(std::unique_ptr<GeneratorTrainer> g,
-                                    const DiscriminatorSpec& spec) {
-  return make_replica_server<FlGan>(std::move(g), spec);
+                                    const TrainingSpec& spec,
+                                    const TensorCodecs& /*codecs*/) {
+  return make_replica_round_trainer<FlGan>(std::move(g), spec);
 }
 
 }  // namespace mdgan

@@ -1,7 +1,7 @@
 // MD-GAN (Hardy et al. 2019, Algorithm 1): generated images out, the error
 // feedback on them back; the generator stays here.
 
-#include "common/tensor/compact.h"
+#include "common/tensor/quantise.h"
 #include "server/train/algorithms.h"
 
 namespace mdgan {
@@ -9,7 +9,7 @@ namespace {
 
 class MdGan final : public RoundTrainer {
  public:
-  MdGan(std::unique_ptr<GeneratorTrainer> g, const WireCodecs& codecs)
+  MdGan(std::unique_ptr<GeneratorTrainer> g, const TensorCodecs& codecs)
       : g_(std::move(g)), codecs_(codecs) {}
 
   std::vector<std::vector<Blob>> batches(Round round) override {
@@ -42,13 +42,14 @@ class MdGan final : public RoundTrainer {
 
  private:
   std::unique_ptr<GeneratorTrainer> g_;
-  WireCodecs codecs_;
+  TensorCodecs codecs_;
 };
 
 }  // namespace
 
 MadeRoundTrainer make_md_gan_server(std::unique_ptr<GeneratorTrainer> g,
-                                    const WireCodecs& codecs) {
+                                    const TrainingSpec& /*spec*/,
+                                    const TensorCodecs& codecs) {
   return std::unique_ptr<RoundTrainer>(
       std::make_unique<MdGan>(std::move(g), codecs));
 }

@@ -9,15 +9,13 @@
 #pragma once
 
 #include <cstdint>
-#include <memory>
 #include <span>
-#include <string>
 #include <vector>
 
-#include "common/models/model_summary.h"
+#include "common/base/ids.h"
+#include "common/base/result.h"
 #include "common/tensor/blob.h"
-#include "common/train/generator_trainer.h"
-#include "protocol/wire_codecs.h"
+#include "common/train/generator/generator_trainer.h"
 
 namespace mdgan {
 
@@ -54,16 +52,5 @@ class RoundTrainer {
   virtual std::vector<NamedBlob> snapshot() const = 0;
   virtual Result<void> load(std::span<const NamedBlob> state) = 0;
 };
-
-// Fails with kConfiguration: unknown model, no such device.
-Result<std::unique_ptr<RoundTrainer>> make_round_trainer(
-    const GeneratorSpec& generator, const DiscriminatorSpec& discriminator,
-    const WireCodecs& codecs, const std::string& device);
-
-// The tensors that an answer must have in a run of this spec; `parameters` is
-// the summary's.
-std::vector<protocol::TensorMeta> answer_metas(const DiscriminatorSpec& spec,
-                                               FeedbackCodec codec,
-                                               std::uint64_t parameters);
 
 }  // namespace mdgan

@@ -20,7 +20,7 @@
 #include <utility>
 #include <vector>
 
-#include "common/base/helper.h"
+#include "common/base/work_sharer.h"
 #include "common/base/worker_pool.h"
 #include "common/tensor/device.h"
 #include "tests/bench/bare_socket.h"
@@ -62,7 +62,7 @@ void take_part(const Setting& s, const Images& data, std::uint32_t peer,
     at.server.read(generated.bytes);
     at.server.write(trainer->feedback(generated.blob, {}).feedback.bytes);
     if (!s.swaps_after(round)) continue;
-    const DiscriminatorState own = trainer->snapshot(/*with_optimizer=*/true);
+    const PeerState own = trainer->snapshot(/*with_optimizer=*/true);
     or_exit(trainer->load({pass_on(at, own.parameters),
                            pass_on(at, own.first_moment),
                            pass_on(at, own.second_moment), own.adam_steps}));
@@ -177,10 +177,10 @@ class Server {
 std::string train(const Setting& s, const Images& data) {
   Peers peers(s, data);  // before this process has threads
   set_compute_threads(1);
-  std::optional<Helper> helper;  // as mdgan-server has
+  std::optional<WorkSharer> sharer;  // as mdgan-server has
   if (usable_cores() > 1) {
-    helper.emplace([] { set_compute_threads(1); });
-    helper->help_this_thread();
+    sharer.emplace([] { set_compute_threads(1); });
+    sharer->serve_this_thread();
   }
   Server server(s, data, peers);
   const auto cpu_seconds = [&] {

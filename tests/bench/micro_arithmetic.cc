@@ -18,8 +18,8 @@
 #include "common/tensor/device.h"
 #include "common/tensor/flat_adam_kernel.h"
 #include "common/tensor/precision.h"
-#include "common/train/generator_trainer.h"
-#include "peer/train/discriminator_trainer.h"
+#include "common/train/discriminator/discriminator_trainer.h"
+#include "common/train/generator/generator_trainer.h"
 #include "tests/bench/startup.h"
 
 namespace mdgan::bench {
@@ -61,7 +61,7 @@ std::unique_ptr<GeneratorTrainer> generator(const Subject& subject) {
 }
 
 std::unique_ptr<DiscriminatorTrainer> discriminator(const Subject& subject) {
-  DiscriminatorSpec spec;
+  TrainingSpec spec;
   spec.model = subject.model;
   spec.image = subject.image;
   std::vector<std::uint32_t> shard(kImages);

@@ -2,7 +2,8 @@
 // the network may cost is measured against it. All discriminators on as many
 // threads as mdgan-peer would use; the server's work before and after theirs.
 // Prints one line of JSON: rounds a second, and where a round's processor time
-// goes; what a helper does for the server's thread counts in the whole alone.
+// goes; what a work sharer does for the server's thread counts in the whole
+// alone.
 
 #include <spdlog/fmt/fmt.h>
 
@@ -18,7 +19,7 @@
 #include <thread>
 #include <vector>
 
-#include "common/base/helper.h"
+#include "common/base/work_sharer.h"
 #include "common/base/worker_pool.h"
 #include "common/tensor/device.h"
 #include "tests/bench/training_setting.h"
@@ -127,7 +128,7 @@ void Training::round(Round round) {
 }
 
 void Training::swap() {
-  std::vector<DiscriminatorState> states(discriminators_.size());
+  std::vector<PeerState> states(discriminators_.size());
   crew_.each([&](std::size_t i) {
     const double start = thread_seconds();
     states[i] = discriminators_[i]->snapshot(/*with_optimizer=*/true);
@@ -142,10 +143,10 @@ void Training::swap() {
 
 std::string train(const Setting& s, const Images& data) {
   set_compute_threads(1);
-  std::optional<Helper> helper;  // as the server has
+  std::optional<WorkSharer> sharer;  // as the server has
   if (usable_cores() > 1) {
-    helper.emplace([] { set_compute_threads(1); });
-    helper->help_this_thread();
+    sharer.emplace([] { set_compute_threads(1); });
+    sharer->serve_this_thread();
   }
   Training training(s, data);
   std::uint64_t round = 1;

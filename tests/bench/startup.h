@@ -8,8 +8,8 @@
 #include <utility>
 
 #include "common/base/heap.h"
+#include "common/base/result.h"
 #include "common/tensor/blas_core.h"
-#include "protocol/result.h"
 
 namespace mdgan::bench {
 

@@ -11,8 +11,8 @@
 #include "common/data/dataset.h"
 #include "common/data/partition.h"
 #include "common/options/options_parser.h"
-#include "common/train/generator_trainer.h"
-#include "peer/train/discriminator_trainer.h"
+#include "common/train/discriminator/discriminator_trainer.h"
+#include "common/train/generator/generator_trainer.h"
 #include "tests/bench/startup.h"
 
 namespace mdgan::bench {
@@ -46,7 +46,7 @@ inline std::unique_ptr<GeneratorTrainer> make_generator(const Setting& s,
 
 inline std::unique_ptr<DiscriminatorTrainer> make_discriminator(
     const Setting& s, const Images& data, std::uint32_t peer) {
-  DiscriminatorSpec spec;
+  TrainingSpec spec;
   spec.model = s.model;
   spec.image = data->shape;
   spec.batch = s.batch;

@@ -6,7 +6,7 @@
 #include <sstream>
 
 #include "tests/support/catch.h"
-#include "tests/support/small_run.h"
+#include "tests/support/process_run.h"
 #include "tests/support/text_file.h"
 
 using namespace mdgan::test;
@@ -19,7 +19,7 @@ std::vector<std::string> operator+(std::vector<std::string> a,
   return a;
 }
 
-std::vector<nlohmann::json> stats_of(const SmallRun& t,
+std::vector<nlohmann::json> stats_of(const ProcessRun& t,
                                      const std::string& run) {
   std::istringstream lines(read_text(t / run / "stats.jsonl"));
   std::vector<nlohmann::json> records;
@@ -31,7 +31,7 @@ std::vector<nlohmann::json> stats_of(const SmallRun& t,
 }  // namespace
 
 TEST_CASE("fl-gan and data-parallel: one run over tcp, local, and resumed") {
-  const SmallRun t;
+  const ProcessRun t;
   const std::string name = GENERATE("fl-gan", "data-parallel");
   INFO(name);
   const std::vector<std::string> algorithm{"--algorithm", name};
@@ -82,7 +82,7 @@ TEST_CASE("fl-gan and data-parallel: one run over tcp, local, and resumed") {
 }
 
 TEST_CASE("standalone is md-gan with one peer, and sends nothing") {
-  const SmallRun t;
+  const ProcessRun t;
   const std::vector<std::string> common{"--rounds", "10", "--data",
                                         (t / "data").string()};
   auto alone = t.server(
@@ -100,7 +100,7 @@ TEST_CASE("standalone is md-gan with one peer, and sends nothing") {
 }
 
 TEST_CASE("fl-gan goes on when a peer is killed") {
-  const SmallRun t;
+  const ProcessRun t;
   auto server = t.server(
       "run", {"--algorithm", "fl-gan", "--bind", "tcp://127.0.0.1:*",
               "--min-peers", "3", "--rounds", "900", "--stats-every", "6"});

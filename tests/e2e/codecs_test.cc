@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "tests/support/catch.h"
-#include "tests/support/small_run.h"
+#include "tests/support/process_run.h"
 #include "tests/support/text_file.h"
 
 using namespace mdgan::test;
@@ -25,7 +25,7 @@ std::vector<std::string> operator+(std::vector<std::string> a,
 }
 
 // A run with three peer processes.
-void train_over_tcp(const SmallRun& t, const std::string& run,
+void train_over_tcp(const ProcessRun& t, const std::string& run,
                     const std::vector<std::string>& more) {
   auto server = t.server(
       run, std::vector<std::string>{"--bind", "tcp://127.0.0.1:*",
@@ -45,7 +45,7 @@ void train_over_tcp(const SmallRun& t, const std::string& run,
 }
 
 // All the bytes between server and peers that stats.jsonl tells of.
-std::uint64_t bytes_of(const SmallRun& t, const std::string& run) {
+std::uint64_t bytes_of(const ProcessRun& t, const std::string& run) {
   std::istringstream lines(read_text(t / run / "stats.jsonl"));
   std::uint64_t bytes = 0;
   for (std::string line; std::getline(lines, line);) {
@@ -60,7 +60,7 @@ std::uint64_t bytes_of(const SmallRun& t, const std::string& run) {
 
 TEST_CASE(
     "small codecs: one run over tcp and within a process, 27 % of bytes") {
-  const SmallRun t;
+  const ProcessRun t;
   write_bars(t / "data", 400, 28);  // as large as the paper's MNIST images
   train_over_tcp(t, "exact", {});
   train_over_tcp(t, "small", kSmall);
@@ -79,7 +79,7 @@ TEST_CASE(
 }
 
 TEST_CASE("a resumed run keeps its codecs and its result") {
-  const SmallRun t;
+  const ProcessRun t;
   const std::vector<std::string> common =
       kSmall + std::vector<std::string>{"--local-peers", "2", "--data",
                                         (t / "data").string()};

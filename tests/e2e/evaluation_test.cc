@@ -11,7 +11,7 @@
 
 #include "server/evaluate/classifier.h"
 #include "tests/support/catch.h"
-#include "tests/support/small_run.h"
+#include "tests/support/process_run.h"
 #include "tests/support/text_file.h"
 
 namespace fs = std::filesystem;
@@ -39,7 +39,7 @@ nlohmann::json results_of(const fs::path& run) {
 }  // namespace
 
 TEST_CASE("a run is evaluated on the way, and alike afterwards") {
-  const SmallRun t;
+  const ProcessRun t;
   const std::string data = (t / "data").string();
   const std::vector<std::string> common{"--data",
                                         data,
@@ -124,7 +124,7 @@ TEST_CASE("a run is evaluated on the way, and alike afterwards") {
 }
 
 TEST_CASE("Ctrl-C while evaluations wait loses neither the run nor a metric") {
-  const SmallRun t;
+  const ProcessRun t;
   const auto train = [&](std::vector<std::string> more) {
     const std::vector<std::string> common{
         "--data", (t / "data").string(), "--local-peers",
@@ -163,7 +163,7 @@ TEST_CASE("Ctrl-C while evaluations wait loses neither the run nor a metric") {
 }
 
 TEST_CASE("the last line of statistics does not wait for its evaluation") {
-  const SmallRun t;
+  const ProcessRun t;
   auto server = t.server(
       "a", {"--data", (t / "data").string(), "--local-peers", "2", "--rounds",
             "10", "--evaluate-every", "10", "--evaluate-samples", "50000",

@@ -3,7 +3,7 @@
 #include <vector>
 
 #include "tests/support/catch.h"
-#include "tests/support/small_run.h"
+#include "tests/support/process_run.h"
 
 using namespace mdgan::test;
 
@@ -12,7 +12,7 @@ namespace {
 // Two of ours and one in Python, with these codecs.
 void train_together(const std::string& image, const std::string& feedback,
                     const std::string& swap) {
-  const SmallRun t;
+  const ProcessRun t;
   auto server = t.server(
       "run", {"--bind", "tcp://127.0.0.1:*", "--min-peers", "3", "--rounds",
               "60", "--condition", "acgan", "--r1", "0.1", "--image-codec",

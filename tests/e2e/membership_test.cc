@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "tests/support/catch.h"
-#include "tests/support/small_run.h"
+#include "tests/support/process_run.h"
 
 using namespace mdgan::test;
 namespace fs = std::filesystem;
@@ -22,14 +22,15 @@ std::vector<std::string> endless(std::uint32_t min_peers) {
   return arguments;
 }
 
-bool says(const SmallRun& t, const std::string& run, const std::string& text) {
+bool says(const ProcessRun& t, const std::string& run,
+          const std::string& text) {
   return t.log(run).find(text) != std::string::npos;
 }
 
 }  // namespace
 
 TEST_CASE("a killed peer does not stop the run, and comes back by its name") {
-  const SmallRun t;
+  const ProcessRun t;
   auto server = t.server("run", endless(3));
   auto a = t.peer("run", 0, 3);
   auto b = t.peer("run", 1, 3);
@@ -53,7 +54,7 @@ TEST_CASE("a killed peer does not stop the run, and comes back by its name") {
 }
 
 TEST_CASE("a late joiner gets a copy of a live peer's discriminator") {
-  const SmallRun t;
+  const ProcessRun t;
   auto server = t.server("run", endless(2));
   auto a = t.peer("run", 0, 3);
   auto b = t.peer("run", 1, 3);
@@ -70,7 +71,7 @@ TEST_CASE("a late joiner gets a copy of a live peer's discriminator") {
 }
 
 TEST_CASE("peers find a killed server again when it resumes") {
-  const SmallRun t;
+  const ProcessRun t;
   auto first = t.server("run", endless(2));
   const std::string endpoint = t.endpoint("run");
   auto a = t.peer("run", 0, 2);
@@ -91,7 +92,7 @@ TEST_CASE("peers find a killed server again when it resumes") {
 
 TEST_CASE(
     "the second of two peers with one name is refused, the first goes on") {
-  const SmallRun t;
+  const ProcessRun t;
   auto server = t.server("run", endless(1));
   auto first = t.peer("run", 0, 2);
   REQUIRE(eventually([&] { return t.round("run") > 2; }));
@@ -108,7 +109,7 @@ TEST_CASE(
 }
 
 TEST_CASE("a second Ctrl-C ends at once, and the run can still be resumed") {
-  const SmallRun t;
+  const ProcessRun t;
   auto server = t.server("run", endless(1));
   auto peer = t.peer("run", 0, 1);
   // Rounds go on while the checkpoint of the fifth is written.
@@ -127,7 +128,7 @@ TEST_CASE("a second Ctrl-C ends at once, and the run can still be resumed") {
 }
 
 TEST_CASE("what cannot work ends with its exit code and says what to do") {
-  const SmallRun t;
+  const ProcessRun t;
   const auto code_of = [&](std::vector<std::string> arguments,
                            const std::string& says_this) {
     auto process = t.tool(arguments, "tool.out");

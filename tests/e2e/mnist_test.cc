@@ -3,7 +3,7 @@
 #include <string>
 
 #include "tests/support/catch.h"
-#include "tests/support/small_run.h"
+#include "tests/support/process_run.h"
 
 using namespace mdgan::test;
 
@@ -14,7 +14,7 @@ TEST_CASE(
     WARN("skipped: set MDGAN_MNIST_DIR to a folder with MNIST's files");
     return;
   }
-  const SmallRun t;
+  const ProcessRun t;
   for (const std::string run : {"a", "b"}) {
     auto server = t.server(
         run, {"--config", MDGAN_SOURCE_DIR "/configs/mnist-mlp-paper.ini",

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "tests/support/catch.h"
-#include "tests/support/small_run.h"
+#include "tests/support/process_run.h"
 #include "tests/support/text_file.h"
 
 using namespace mdgan::test;
@@ -23,7 +23,8 @@ std::vector<std::string> operator+(std::vector<std::string> a,
   return a;
 }
 
-std::vector<ChildProcess> start_peers(const SmallRun& t, const std::string& run,
+std::vector<ChildProcess> start_peers(const ProcessRun& t,
+                                      const std::string& run,
                                       std::uint32_t count) {
   std::vector<ChildProcess> peers;
   for (std::uint32_t i = 0; i < count; ++i)
@@ -34,7 +35,7 @@ std::vector<ChildProcess> start_peers(const SmallRun& t, const std::string& run,
 }  // namespace
 
 TEST_CASE("peers in processes of their own train what local peers train") {
-  const SmallRun t;
+  const ProcessRun t;
   const std::vector<std::string> rounds{"--rounds", "25"};
   const std::string data = (t / "data").string();
   auto local = t.server(
@@ -71,7 +72,7 @@ TEST_CASE("peers in processes of their own train what local peers train") {
 }
 
 TEST_CASE("a cut by classes is the same for local peers and processes") {
-  const SmallRun t;
+  const ProcessRun t;
   const std::vector<std::string> cut{"--partition", "classes:1", "--rounds",
                                      "6"};
   const std::string data = (t / "data").string();
@@ -109,7 +110,7 @@ TEST_CASE("a cut by classes is the same for local peers and processes") {
 }
 
 TEST_CASE("peers are weighed by their shards and their judgements") {
-  const SmallRun t;
+  const ProcessRun t;
   const auto weights = [&](const std::string& run,
                            const std::vector<std::string>& more) {
     auto server =
@@ -138,7 +139,7 @@ TEST_CASE("peers are weighed by their shards and their judgements") {
 }
 
 TEST_CASE("a cut that is not one is a usage error that names the key") {
-  const SmallRun t;
+  const ProcessRun t;
   auto server =
       t.server("run", {"--local-peers", "2", "--data", (t / "data").string(),
                        "--partition", "classes:many"});
@@ -148,7 +149,7 @@ TEST_CASE("a cut that is not one is a usage error that names the key") {
 }
 
 TEST_CASE("a resumed run equals an uninterrupted one bit for bit") {
-  const SmallRun t;
+  const ProcessRun t;
   const std::string model = GENERATE("mlp", "dcgan");  // dcgan: batch norm
   const bool replay = model == "mlp" && GENERATE(false, true);
   INFO(model << ", replay " << replay);
@@ -175,7 +176,7 @@ TEST_CASE("a resumed run equals an uninterrupted one bit for bit") {
 }
 
 TEST_CASE("a run whose peer had not saved the last round goes on before it") {
-  const SmallRun t;
+  const ProcessRun t;
   const std::string algorithm = GENERATE("md-gan", "fl-gan");
   INFO(algorithm);
   const std::vector<std::string> common{"--local-peers",
@@ -212,7 +213,7 @@ TEST_CASE("a run whose peer had not saved the last round goes on before it") {
 
 TEST_CASE(
     "Ctrl-C finishes the round, saves, and the run goes on to the same end") {
-  const SmallRun t;
+  const ProcessRun t;
   const std::vector<std::string> common =
       kListen + std::vector<std::string>{"--min-peers", "2"};
   const std::vector<std::string> local{"--local-peers", "2", "--data",
@@ -245,7 +246,7 @@ TEST_CASE(
 }
 
 TEST_CASE("a run leaves pictures, statistics, a configuration and weights") {
-  const SmallRun t;
+  const ProcessRun t;
   auto server =
       t.server("run", {"--rounds", "20", "--local-peers", "2", "--data",
                        (t / "data").string(), "--condition", "acgan",

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "common/tensor/compact.h"
+#include "common/tensor/quantise.h"
 #include "tests/support/catch.h"
 #include "tests/support/in_process_run.h"
 #include "tests/support/link.h"
@@ -17,10 +17,10 @@ using protocol::Message;
 
 namespace {
 
-const WireCodecs kSmall{ImageCodec::kUint8, FeedbackCodec::kInt8,
-                        SwapCodec::kBfloat16};
+const TensorCodecs kSmall{ImageCodec::kUint8, FeedbackCodec::kInt8,
+                          SwapCodec::kBfloat16};
 
-ServerOptions options_with(const WireCodecs& codecs) {
+ServerOptions options_with(const TensorCodecs& codecs) {
   ServerOptions options = small_options();
   options.codecs = codecs;
   return options;
@@ -35,7 +35,7 @@ std::string local_weights(const ServerOptions& options) {
   const Finish finish = server.wait();
   INFO(finish.text);
   REQUIRE(finish.code == ExitCode::kOk);
-  const PeerHostReport report = peers.wait();
+  const PeerShellReport report = peers.wait();
   INFO(report.text);
   REQUIRE(report.code == ExitCode::kOk);
   CHECK(report.swaps == 8);
@@ -63,11 +63,11 @@ std::string tcp_weights(ServerOptions options) {
 TEST_CASE("every codec trains, alike over tcp, and unlike float32",
           "[integration]") {
   const std::string exact = local_weights(options_with({}));
-  for (const WireCodecs& codecs :
-       {kSmall, WireCodecs{.image = ImageCodec::kUint8},
-        WireCodecs{.feedback = FeedbackCodec::kBfloat16},
-        WireCodecs{.feedback = FeedbackCodec::kInt8},
-        WireCodecs{.swap = SwapCodec::kBfloat16}}) {
+  for (const TensorCodecs& codecs :
+       {kSmall, TensorCodecs{.image = ImageCodec::kUint8},
+        TensorCodecs{.feedback = FeedbackCodec::kBfloat16},
+        TensorCodecs{.feedback = FeedbackCodec::kInt8},
+        TensorCodecs{.swap = SwapCodec::kBfloat16}}) {
     const auto names = protocol::codec_names(codecs);
     INFO(names.size() << " codecs, the first is " << names[0]);
     const std::string weights = local_weights(options_with(codecs));
@@ -99,7 +99,7 @@ TEST_CASE("a peer leaves a server whose codec it does not know",
   REQUIRE(hello.message.ok());
   std::vector<std::string> abilities = protocol::known_abilities();
   abilities.emplace_back(protocol::kLongFrames);  // the hub is on this machine
-  CHECK(std::get<protocol::Hello>(hello.message->body).codecs == abilities);
+  CHECK(std::get<protocol::Hello>(hello.message->body).abilities == abilities);
   protocol::Welcome welcome;
   welcome.spec.model = "mlp";
   welcome.spec.image = small_images()->shape;
@@ -109,7 +109,7 @@ TEST_CASE("a peer leaves a server whose codec it does not know",
   message.run[0] = std::byte{1};
   message.body = welcome;
   REQUIRE(send(hub.router, hello.routing_id, message) == Sent::kYes);
-  const PeerHostReport report = peers.wait();
+  const PeerShellReport report = peers.wait();
   CHECK(report.code == ExitCode::kConfiguration);
   CHECK(report.text.find("'image-of-tomorrow'") != std::string::npos);
 }

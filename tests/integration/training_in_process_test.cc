@@ -55,7 +55,7 @@ TEST_CASE("A run within a process ends well", "[integration]") {
                        2);
   const Finish finish = server.wait();
   CHECK(finish.code == ExitCode::kOk);
-  const PeerHostReport report = peers.wait();
+  const PeerShellReport report = peers.wait();
   CHECK(report.code == ExitCode::kOk);
   CHECK(report.rounds == 2 * small_options().rounds);
   CHECK(report.swaps == 2 * kSwaps);
@@ -100,7 +100,7 @@ TEST_CASE("Over tcp the same run gives the same generator", "[integration]") {
   InProcessPeers second(context, server.endpoint(), directory.path(), 1, 1, 2);
   CHECK(server.wait().code == ExitCode::kOk);
   for (InProcessPeers* peers : {&first, &second}) {
-    const PeerHostReport report = peers->wait();
+    const PeerShellReport report = peers->wait();
     CHECK(report.code == ExitCode::kOk);
     CHECK(report.rounds == options.rounds);
     CHECK(report.swaps == kSwaps);
@@ -189,7 +189,7 @@ TEST_CASE("Feedback that is not an answer changes nothing", "[integration]") {
     over = std::holds_alternative<protocol::Goodbye>(message.body);
   }
   CHECK(server.wait().code == ExitCode::kOk);
-  const PeerHostReport report = peers.wait();
+  const PeerShellReport report = peers.wait();
   CHECK(report.code == ExitCode::kOk);
   CHECK(report.rounds == 2 * options.rounds);
   CHECK(rounds == options.rounds);
@@ -360,7 +360,7 @@ TEST_CASE("Discriminators from strangers change nothing", "[integration]") {
   CHECK(attacks == 2 * 2 * kSwaps);
   CHECK(server.wait().code == ExitCode::kOk);
   for (InProcessPeers* peers : {&first, &second}) {
-    const PeerHostReport report = peers->wait();
+    const PeerShellReport report = peers->wait();
     CHECK(report.code == ExitCode::kOk);
     CHECK(report.rounds == options.rounds);
     CHECK(report.swaps == kSwaps);

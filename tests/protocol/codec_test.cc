@@ -340,9 +340,11 @@ TEST_CASE("fields outside their range are refused by name") {
                  "hello.image.channels"));
   CHECK(contains(hello([](Hello& m) { m.checkpoints.resize(kMaxOffers + 1); }),
                  "hello.checkpoints"));
-  CHECK(contains(hello([](Hello& m) { m.codecs.resize(kMaxCodecs + 1, "x"); }),
-                 "hello.codecs"));
-  CHECK(contains(hello([](Hello& m) { m.codecs = {""}; }), "hello.codecs"));
+  CHECK(contains(
+      hello([](Hello& m) { m.abilities.resize(kMaxAbilities + 1, "x"); }),
+      "hello.abilities"));
+  CHECK(
+      contains(hello([](Hello& m) { m.abilities = {""}; }), "hello.abilities"));
   CHECK(contains(spec([](auto& s) { s.batch = 0; }), "welcome.spec.batch"));
   CHECK(contains(spec([](auto& s) { s.batch = kMaxBatch + 1; }),
                  "welcome.spec.batch"));

@@ -11,7 +11,7 @@
 
 #include "protocol/codec.h"
 #include "protocol/limits.h"
-#include "protocol/wire_codecs.h"
+#include "protocol/tensor_codecs.h"
 #include "tests/protocol/examples.h"
 #include "tests/support/catch.h"
 
@@ -156,7 +156,7 @@ TEST_CASE("PROTOCOL.md lists the limits of the code") {
       {"classes", kMaxClasses},
       {"peers", kMaxPeers},
       {"checkpoints offered in a hello", kMaxOffers},
-      {"codecs named in a hello or a welcome", kMaxCodecs},
+      {"abilities in a hello, codecs in a welcome", kMaxAbilities},
   };
   for (const auto& [what, limit] : limits) {
     const std::string row = "| " + what + " | " + std::to_string(limit) + " |";

@@ -19,8 +19,8 @@ std::array<std::byte, N> counting_bytes(unsigned first) {
   return bytes;
 }
 
-inline DiscriminatorSpec example_spec() {
-  DiscriminatorSpec spec;
+inline TrainingSpec example_spec() {
+  TrainingSpec spec;
   spec.model = "mlp";
   spec.image = {1, 28, 28, 10};
   spec.condition = Condition::kAcgan;
@@ -118,8 +118,9 @@ inline std::vector<Message> random_messages(Random& random) {
       hello->index = static_cast<std::int64_t>(random.below(100)) - 1;
       hello->checkpoints.resize(random.below(kMaxOffers + 1));
       for (std::uint64_t& c : hello->checkpoints) c = random.next64();
-      hello->codecs.resize(random.below(kMaxCodecs + 1));
-      for (std::string& c : hello->codecs) c = random_text(random).substr(0, 1);
+      hello->abilities.resize(random.below(kMaxAbilities + 1));
+      for (std::string& c : hello->abilities)
+        c = random_text(random).substr(0, 1);
     } else if (auto* welcome = std::get_if<Welcome>(&message.body)) {
       welcome->spec.model = random_text(random);
       welcome->spec.adam.learning_rate = random.uniform();

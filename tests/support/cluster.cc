@@ -144,7 +144,7 @@ void Cluster::apply(const ServerEffect& effect) {
   } else if (const auto* batch = std::get_if<SendBatch>(&effect)) {
     to_peer(batch->connection, BatchArrived{batch->round, batch->index});
   } else if (const auto* decide = std::get_if<DecideModel>(&effect)) {
-    DiscriminatorSpec spec;
+    TrainingSpec spec;
     spec.image = decide->image;
     answer(1ms, ModelReady{spec, {}, 100});
   } else if (const auto* generate = std::get_if<GenerateBatches>(&effect)) {
@@ -292,7 +292,7 @@ void Cluster::apply(Peer& peer, const SessionEffect& effect) {
     if (peer.trainer) hello.held_round = peer.session.held_round();
     for (const auto& [round, d] : peer.checkpoints)
       hello.checkpoints.push_back(round);
-    hello.codecs = protocol::known_codecs();
+    hello.abilities = protocol::known_codecs();
     protocol::Message message;
     message.body = hello;
     to_server(peer, message, "");

@@ -100,7 +100,7 @@ InProcessPeers::InProcessPeers(zmq::context_t& context,
                                const std::string& server,
                                const fs::path& directory, std::uint32_t first,
                                std::uint32_t last, std::uint32_t count) {
-  PeerHostOptions options;
+  PeerShellOptions options;
   options.server = server;
   options.listen = "tcp://127.0.0.1:*";
   options.workers = 2;
@@ -110,7 +110,7 @@ InProcessPeers::InProcessPeers(zmq::context_t& context,
     options.peers.push_back(
         {name, i, cut_evenly(kImages, count)[i], directory / name});
   }
-  host_ = std::make_unique<PeerHost>(context, options, small_images());
+  host_ = std::make_unique<PeerShell>(context, options, small_images());
   report_ =
       std::async(std::launch::async, [this] { return host_->run(); }).share();
 }
@@ -120,6 +120,6 @@ InProcessPeers::~InProcessPeers() {
   report_.wait();
 }
 
-PeerHostReport InProcessPeers::wait() { return required(report_.get()); }
+PeerShellReport InProcessPeers::wait() { return required(report_.get()); }
 
 }  // namespace mdgan::test

@@ -12,7 +12,7 @@
 #include <zmq.hpp>
 
 #include "common/data/dataset.h"
-#include "peer/io/peer_host.h"
+#include "peer/io/peer_shell.h"
 #include "server/io/server_shell.h"
 
 namespace mdgan::test {
@@ -64,11 +64,11 @@ class InProcessPeers {
   InProcessPeers(const InProcessPeers&) = delete;
   InProcessPeers& operator=(const InProcessPeers&) = delete;
 
-  PeerHostReport wait();  // until every peer has left
+  PeerShellReport wait();  // until every peer has left
 
  private:
-  std::unique_ptr<PeerHost> host_;
-  std::shared_future<Result<PeerHostReport>> report_;
+  std::unique_ptr<PeerShell> host_;
+  std::shared_future<Result<PeerShellReport>> report_;
 };
 
 }  // namespace mdgan::test

@@ -35,7 +35,7 @@ class RawPeer {
     hello.image = image;
     hello.endpoint = "tcp://127.0.0.1:1";
     hello.nonce = 77;
-    hello.codecs = std::move(codecs);
+    hello.abilities = std::move(codecs);
     protocol::Message message;
     message.body = hello;
     say(message);

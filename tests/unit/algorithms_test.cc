@@ -2,18 +2,18 @@
 #include <cmath>
 
 #include "common/models/model_summary.h"
-#include "peer/train/peer_trainer.h"
-#include "server/train/round_trainer.h"
-#include "tests/support/tiny_run.h"
+#include "peer/train/make_peer_trainer.h"
+#include "server/train/make_round_trainer.h"
+#include "tests/support/trainer_run.h"
 
 using namespace mdgan;
-using namespace mdgan::tests;
+using namespace mdgan::test;
 
 namespace {
 
 // A server and its peers of one algorithm, in the round's order.
 struct Replicas {
-  Replicas(const TinyRun& run, Algorithm algorithm, std::uint32_t count)
+  Replicas(const TrainerRun& run, Algorithm algorithm, std::uint32_t count)
       : spec(run.discriminator()) {
     spec.algorithm = algorithm;
     spec.latent = run.generator().latent;
@@ -54,7 +54,7 @@ struct Replicas {
     return floats(server->batches(Round{1}).at(0).at(0));
   }
 
-  DiscriminatorSpec spec;
+  TrainingSpec spec;
   std::unique_ptr<RoundTrainer> server;
   std::vector<std::unique_ptr<PeerTrainer>> peers;
 };
@@ -67,7 +67,7 @@ double distance(const std::vector<float>& a, const std::vector<float>& b) {
 }
 
 // One machine's G and D after so many rounds, as a replica.
-std::vector<float> standalone(const TinyRun& run, std::uint32_t rounds) {
+std::vector<float> standalone(const TrainerRun& run, std::uint32_t rounds) {
   const auto g = make_server(run.generator());
   const auto d = make_peer(run.discriminator(), 0);
   for (std::uint32_t i = 1; i <= rounds; ++i)
@@ -82,7 +82,7 @@ std::vector<float> standalone(const TinyRun& run, std::uint32_t rounds) {
 }  // namespace
 
 TEST_CASE("fl-gan with one peer is the standalone GAN, bit for bit") {
-  TinyRun run;
+  TrainerRun run;
   SECTION("without labels") {}
   SECTION("with labels") { run.condition = Condition::kAcgan; }
   SECTION("with the running statistics of batch normalisation") {
@@ -96,7 +96,7 @@ TEST_CASE("fl-gan with one peer is the standalone GAN, bit for bit") {
 }
 
 TEST_CASE("fl-gan weighs replicas by the sizes of their shards") {
-  TinyRun run;
+  TrainerRun run;
   Replicas fl(run, Algorithm::kFlGan, 2);
   const Blob sent = fl.server->batches(Round{2}).at(0).at(0);
   std::vector<std::vector<float>> answers;
@@ -114,7 +114,7 @@ TEST_CASE("fl-gan weighs replicas by the sizes of their shards") {
 }
 
 TEST_CASE("the moving average of fl-gan follows by as many rounds as it was") {
-  TinyRun run;
+  TrainerRun run;
   run.ema = 0.5;
   Replicas fl(run, Algorithm::kFlGan, 1);
   const auto first = find(fl.server->snapshot(), "generator.fc1.weight");
@@ -131,7 +131,7 @@ TEST_CASE("the moving average of fl-gan follows by as many rounds as it was") {
 }
 
 TEST_CASE("data-parallel takes the discriminator step of the standalone GAN") {
-  TinyRun run;
+  TrainerRun run;
   SECTION("without labels") {}
   SECTION("with labels") { run.condition = Condition::kAcgan; }
   Replicas dp(run, Algorithm::kDataParallel, 1);
@@ -155,7 +155,7 @@ TEST_CASE("data-parallel takes the discriminator step of the standalone GAN") {
 }
 
 TEST_CASE("peers that answer the same make the step of one of them") {
-  const TinyRun run;
+  const TrainerRun run;
   const Algorithm algorithm =
       GENERATE(Algorithm::kFlGan, Algorithm::kDataParallel);
   Replicas one(run, algorithm, 1);
@@ -175,7 +175,7 @@ TEST_CASE("peers that answer the same make the step of one of them") {
 }
 
 TEST_CASE("replicas that are saved and loaded go on as if nothing had been") {
-  const TinyRun run;
+  const TrainerRun run;
   const Algorithm algorithm =
       GENERATE(Algorithm::kFlGan, Algorithm::kDataParallel);
   Replicas whole(run, algorithm, 2);
@@ -196,20 +196,20 @@ TEST_CASE("replicas that are saved and loaded go on as if nothing had been") {
 }
 
 TEST_CASE("server and peer agree on a replica's schema") {
-  const TinyRun run;
+  const TrainerRun run;
   const Replicas fl(run, Algorithm::kFlGan, 1);
   const auto summary = summarise_model(fl.spec);
   REQUIRE(summary.ok());
   CHECK((summary->schema == fl.peers[0]->schema()));
   CHECK(summary->parameters == fl.size());
   CHECK(fl.replica().size() == fl.size());
-  DiscriminatorSpec other = fl.spec;
+  TrainingSpec other = fl.spec;
   other.latent += 1;
   CHECK((summarise_model(other)->schema != summary->schema));
 }
 
 TEST_CASE("replicas that do not fit are refused") {
-  const TinyRun run;
+  const TrainerRun run;
   Replicas fl(run, Algorithm::kFlGan, 1);
   const auto good = fl.peers[0]->snapshot(true);
   auto bad = good;

@@ -3,19 +3,19 @@
 #include <torch/script.h>
 
 #include "common/base/random.h"
-#include "common/train/sampler.h"
+#include "common/train/generator/sampler.h"
 #include "server/evaluate/evaluator.h"
 #include "tests/support/catch.h"
-#include "tests/support/small_run.h"
+#include "tests/support/process_run.h"
 #include "tests/support/temporary_directory.h"
 #include "tests/support/text_file.h"
-#include "tests/support/tiny_run.h"
+#include "tests/support/trainer_run.h"
 
 namespace mdgan {
 namespace {
 
 namespace fs = std::filesystem;
-using tests::same;
+using test::same;
 
 // Bars whose place is the class, with noise.
 Dataset bars(std::uint32_t count, std::uint64_t seed) {
@@ -144,7 +144,7 @@ TEST_CASE("a TorchScript module gives features of uint8 images",
   const Features features = (*made)->extract(images_of(data));
   CHECK(features.probabilities.empty());
   REQUIRE(features.values.meta.dims == std::vector<std::uint64_t>{60, 3});
-  const std::vector<float> values = tests::floats(features.values);
+  const std::vector<float> values = test::floats(features.values);
   float sum = 0;
   for (std::size_t i = 0; i < 64; ++i) sum += data.pixels[i];
   CHECK(values[0] == Approx(sum / 64));
@@ -161,7 +161,7 @@ def forward(self, images):
                                 "cpu");
   REQUIRE(made);
   const Features features = (*made)->extract(images_of(bars(5, 3)));
-  CHECK(tests::floats(features.probabilities) == std::vector<float>(10, 0.5F));
+  CHECK(test::floats(features.probabilities) == std::vector<float>(10, 0.5F));
 }
 
 TEST_CASE("a file that is no usable module is named", "[classifier]") {
@@ -196,7 +196,7 @@ TEST_CASE("an evaluation repeats, whatever was measured before",
   spec.model = "mlp";
   spec.image = {1, 8, 8, 10};
   spec.condition = Condition::kAcgan;
-  const auto trainer = tests::make_server(spec);
+  const auto trainer = test::make_server(spec);
   const auto sampler = trainer->sampler();
   const auto first = (*evaluator)->evaluate(*sampler, Round{3}, 1);
   REQUIRE(first);
@@ -215,7 +215,7 @@ TEST_CASE("an evaluation repeats, whatever was measured before",
   CHECK(again->precision == first->precision);
 
   spec.image = {1, 4, 4, 10};
-  const auto small = tests::make_server(spec);
+  const auto small = test::make_server(spec);
   const auto refused = (*evaluator)->evaluate(*small->sampler(), Round{3}, 1);
   REQUIRE_FALSE(refused);
   CHECK(refused.error().code == ExitCode::kConfiguration);

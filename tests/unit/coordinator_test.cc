@@ -19,7 +19,7 @@ class Server {
  public:
   explicit Server(CoordinatorConfig config, RunPosition position = {})
       : coordinator(config, position), config_(config) {
-    DiscriminatorSpec spec;
+    TrainingSpec spec;
     spec.image = kImage;
     feed(ModelReady{spec, {}, 100});
   }
@@ -147,7 +147,7 @@ TEST_CASE("who cannot do the run's codecs is refused by name, others train") {
   Server s(c);
   s.hello(1, "old");
   s.hello(2, "half",
-          [](protocol::Hello& hello) { hello.codecs = {"image-uint8"}; });
+          [](protocol::Hello& hello) { hello.abilities = {"image-uint8"}; });
   CHECK(s.sent<protocol::Welcome>() == 0);
   std::vector<std::string> refusals;
   for (const ServerEffect& effect : s.effects)
@@ -164,7 +164,8 @@ TEST_CASE("who cannot do the run's codecs is refused by name, others train") {
   CHECK(refusals[1].find("feedback-codec = float32") != std::string::npos);
 
   s.hello(3, "new", [](protocol::Hello& hello) {
-    hello.codecs = {"swap-bfloat16", "feedback-int8", "image-uint8", "later"};
+    hello.abilities = {"swap-bfloat16", "feedback-int8", "image-uint8",
+                       "later"};
   });
   REQUIRE(s.sent<protocol::Welcome>() == 1);
   for (const ServerEffect& effect : s.effects)
@@ -363,7 +364,7 @@ TEST_CASE("fl-gan's rounds are as many as E epochs of the smallest shard") {
   config.min_peers = 2;
   config.checkpoint_every = 100;
   Server server(config);
-  const auto can = [](protocol::Hello& hello) { hello.codecs = {"fl-gan"}; };
+  const auto can = [](protocol::Hello& hello) { hello.abilities = {"fl-gan"}; };
   server.hello(1, "a", can);
   server.hello(2, "b", [&](protocol::Hello& hello) {
     can(hello);
@@ -420,7 +421,7 @@ TEST_CASE("fl-gan waits for its local rounds before it gives a peer up") {
   config.min_peers = 1;
   Server server(config);
   server.hello(1, "slow",
-               [](protocol::Hello& hello) { hello.codecs = {"fl-gan"}; });
+               [](protocol::Hello& hello) { hello.abilities = {"fl-gan"}; });
   for (int i = 0; i < 40; ++i) server.wait(10s);  // six round-timeouts
   CHECK(server.coordinator.live_peers() == 1);
   CHECK(server.coordinator.counters().lost_peers == 0);
@@ -442,7 +443,7 @@ TEST_CASE(
   config.min_peers = 1;
   Server server(config);
   server.hello(1, "boaster", [](protocol::Hello& hello) {
-    hello.codecs = {"fl-gan"};
+    hello.abilities = {"fl-gan"};
     hello.shard_size = ~std::uint64_t{0};
   });
   server.wait(131s);  // 60 s, and one for each further round

@@ -6,11 +6,11 @@
 #include <thread>
 #include <vector>
 
-#include "common/base/helper.h"
 #include "common/base/random.h"
-#include "common/dense/dense_kernel.h"
-#include "common/dense/dense_parts.h"
-#include "common/dense/dense_stack.h"
+#include "common/base/work_sharer.h"
+#include "common/kernels/dense/dense_kernel.h"
+#include "common/kernels/dense/dense_parts.h"
+#include "common/kernels/dense/dense_stack.h"
 #include "common/tensor/device.h"
 #include "tests/support/catch.h"
 
@@ -198,12 +198,12 @@ TEST_CASE("parts are shared out among as many threads as were asked for") {
   set_compute_threads(1);
 }
 
-TEST_CASE("a helper is given its part") {
+TEST_CASE("a work sharer is given its part") {
   std::vector<DenseRange> parts(2);
   std::latch begun(2);  // each part waits for the other
-  Helper helper([] {});
+  WorkSharer sharer([] {});
   std::thread([&] {
-    helper.help_this_thread();
+    sharer.serve_this_thread();
     in_parts(1000, [&](DenseRange part) {
       parts[part.begin == 0 ? 0 : 1] = part;
       begun.arrive_and_wait();

@@ -3,12 +3,12 @@
 #include <algorithm>
 #include <cmath>
 
-#include "tests/support/tiny_run.h"
+#include "tests/support/trainer_run.h"
 
 namespace mdgan {
 namespace {
 
-using namespace tests;
+using namespace test;
 
 constexpr std::uint64_t kRounds = 2000;
 
@@ -28,12 +28,12 @@ struct Distances {
 
 // Of (theta, psi) from the equilibrium (0, 0).
 Distances train(double r1, double r2) {
-  TinyRun run;
+  TrainerRun run;
   run.model = "dirac";
   run.image = {1, 1, 1, 0};
   run.ema = 0;
   run.adam.learning_rate = 0.01;
-  DiscriminatorSpec spec = run.discriminator();
+  TrainingSpec spec = run.discriminator();
   spec.r1_gamma = r1;
   spec.r2_gamma = r2;
   const auto server = make_server(run.generator());
@@ -73,7 +73,7 @@ TEST_CASE("the Dirac-GAN converges with R1 or R2", "[dirac]") {
 }
 
 TEST_CASE("the Dirac-GAN draws the same value from every latent", "[dirac]") {
-  TinyRun run;
+  TrainerRun run;
   run.model = "dirac";
   run.image = {1, 1, 1, 0};
   const auto server = make_server(run.generator());

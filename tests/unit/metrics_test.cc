@@ -12,12 +12,12 @@
 #include "tests/support/catch.h"
 #include "tests/support/child_process.h"
 #include "tests/support/temporary_directory.h"
-#include "tests/support/tiny_run.h"
+#include "tests/support/trainer_run.h"
 
 namespace mdgan {
 namespace {
 
-using tests::float_blob;
+using test::float_blob;
 using Rows = std::vector<std::vector<float>>;
 
 Blob matrix(const Rows& rows) {

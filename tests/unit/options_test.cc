@@ -235,8 +235,8 @@ TEST_CASE("what --dry-run prints reads back to the same options") {
   CHECK(again.condition == Condition::kProjection);
   CHECK_FALSE(again.swap_optimizer);
   CHECK(again.quiet);
-  CHECK(again.codecs == WireCodecs{ImageCodec::kUint8, FeedbackCodec::kInt8,
-                                   SwapCodec::kBfloat16});
+  CHECK(again.codecs == TensorCodecs{ImageCodec::kUint8, FeedbackCodec::kInt8,
+                                     SwapCodec::kBfloat16});
   CHECK(again.partition == *parse_partition("dirichlet:0.1"));
   CHECK(again.name == options.name);
 }

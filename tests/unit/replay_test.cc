@@ -10,19 +10,19 @@
 #include "common/base/worker_pool.h"
 #include "common/files/checkpoint_store.h"
 #include "common/files/hash.h"
-#include "peer/io/hosted_session.h"
+#include "peer/io/peer_runtime.h"
 #include "tests/support/temporary_directory.h"
-#include "tests/support/tiny_run.h"
+#include "tests/support/trainer_run.h"
 
 namespace mdgan {
 
-using namespace tests;  // NOLINT: the tests' own helpers
+using namespace test;  // NOLINT: the tests' own helpers
 
 TEST_CASE("with replay the generated batches that a peer keeps are saved") {
-  TinyRun run;
+  TrainerRun run;
   run.condition = GENERATE(Condition::kNone, Condition::kAcgan);
   INFO("seed " << run.seed << ", " << name_of(kConditionNames, run.condition));
-  DiscriminatorSpec spec = run.discriminator();
+  TrainingSpec spec = run.discriminator();
   spec.local_steps = 3;
   spec.replay = true;
   const auto server = make_server(run.generator());
@@ -59,10 +59,10 @@ TEST_CASE("with replay the generated batches that a peer keeps are saved") {
 }
 
 TEST_CASE("of a history a peer takes what fits its run") {
-  TinyRun run;
+  TrainerRun run;
   run.condition = Condition::kAcgan;
   INFO("seed " << run.seed);
-  DiscriminatorSpec spec = run.discriminator();
+  TrainingSpec spec = run.discriminator();
   spec.local_steps = 3;
   spec.replay = true;
   const auto server = make_server(run.generator());
@@ -108,7 +108,7 @@ TEST_CASE("of a history a peer takes what fits its run") {
 }
 
 TEST_CASE("generated batches stay with the run they were made in") {
-  const TinyRun run;
+  const TrainerRun run;
   INFO("seed " << run.seed);
   protocol::Welcome welcome;
   welcome.spec = run.discriminator();
@@ -120,7 +120,7 @@ TEST_CASE("generated batches stay with the run they were made in") {
 
   const TemporaryDirectory directory;
   WorkerPool pool(1, [] {});
-  HostedSession session(
+  PeerRuntime session(
       pool, pool,
       {.name = "peer", .shard = first_indices(20), .state = directory.path()},
       random_images(run.image, 20), "cpu", 0);

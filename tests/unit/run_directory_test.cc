@@ -1,4 +1,4 @@
-#include "server/io/run_directory.h"
+#include "server/run/run_directory.h"
 
 #include <spdlog/spdlog.h>
 
@@ -10,7 +10,7 @@
 #include <thread>
 #include <vector>
 
-#include "server/io/progress_line.h"
+#include "server/run/progress_line.h"
 #include "tests/support/catch.h"
 #include "tests/support/temporary_directory.h"
 #include "tests/support/text_file.h"

@@ -54,7 +54,7 @@ TEST_CASE("peers are weighed only where several judge the same batch") {
 }
 
 TEST_CASE("a codec is one that its use has") {
-  CHECK(train({}).codecs == WireCodecs{});
+  CHECK(train({}).codecs == TensorCodecs{});
   CHECK(train({"--feedback-codec", "bfloat16"}).codecs.feedback ==
         FeedbackCodec::kBfloat16);
   CHECK(train_error({"--image-codec", "int8"}) ==
@@ -201,7 +201,7 @@ TEST_CASE("the networks are specified by the options") {
        "--local-steps", "3",      "--seed",      "9",          "--latent", "64",
        "--ema",         "0.5",    "--replay"});
   const ImageShape image{3, 32, 32, 10};
-  const DiscriminatorSpec d = discriminator_spec(options, image);
+  const TrainingSpec d = training_spec(options, image);
   CHECK(d.model == "resnet");
   CHECK(d.image == image);
   CHECK(d.condition == Condition::kProjection);
@@ -210,7 +210,7 @@ TEST_CASE("the networks are specified by the options") {
   CHECK(d.batch == 5);
   CHECK(d.local_steps == 3);
   CHECK(d.replay);
-  CHECK_FALSE(discriminator_spec(train({}), image).replay);
+  CHECK_FALSE(training_spec(train({}), image).replay);
   CHECK(d.seed == 9);
   const GeneratorSpec g = generator_spec(options, image, 2);
   CHECK(g.model == "resnet");

@@ -112,9 +112,9 @@ TEST_CASE("the trainer is told the codecs that the welcome names") {
   welcome.codecs = {"image-uint8", "feedback-int8"};
   p.says(welcome, 0);
   REQUIRE(p.find<PrepareTrainer>());
-  CHECK(p.find<PrepareTrainer>()->codecs == WireCodecs{ImageCodec::kUint8,
-                                                       FeedbackCodec::kInt8,
-                                                       SwapCodec::kFloat32});
+  CHECK(p.find<PrepareTrainer>()->codecs == TensorCodecs{ImageCodec::kUint8,
+                                                         FeedbackCodec::kInt8,
+                                                         SwapCodec::kFloat32});
 }
 
 TEST_CASE("a peer leaves a run whose codec it does not know, and says why") {

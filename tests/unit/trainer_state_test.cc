@@ -5,17 +5,18 @@
 #include <limits>
 
 #include "common/models/model_summary.h"
-#include "common/train/sampler.h"
-#include "tests/support/tiny_run.h"
+#include "common/train/generator/sampler.h"
+#include "tests/support/trainer_run.h"
 
 namespace mdgan {
 namespace {
 
-using namespace tests;  // NOLINT: the tests' own helpers
+using namespace test;  // NOLINT: the tests' own helpers
 
 constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
 
-std::vector<Contribution> constant_feedback(const TinyRun& run, float value) {
+std::vector<Contribution> constant_feedback(const TrainerRun& run,
+                                            float value) {
   const auto& image = run.image;
   return {{PeerId{0}, 0,
            float_blob({run.batch, image.channels, image.height, image.width},
@@ -31,7 +32,7 @@ Blob with_value(const Blob& blob, float value) {
 }  // namespace
 
 TEST_CASE("a resumed run continues bit for bit") {
-  TinyRun run;
+  TrainerRun run;
   run.k = 2;
   SECTION("without buffers") { run.condition = Condition::kAcgan; }
   SECTION("with batch normalisation") {
@@ -69,7 +70,7 @@ TEST_CASE("a resumed run continues bit for bit") {
 }
 
 TEST_CASE("the running statistics advance once a round, and with it") {
-  TinyRun run;
+  TrainerRun run;
   run.model = "dcgan";
   run.image = {1, 32, 32, 3};
   run.batch = 2;
@@ -98,7 +99,7 @@ TEST_CASE("the running statistics advance once a round, and with it") {
 }
 
 TEST_CASE("a feedback that is not finite is refused and changes nothing") {
-  TinyRun run;
+  TrainerRun run;
   const float value = GENERATE(as<float>{}, kNan,
                                std::numeric_limits<float>::infinity(), 1e30F);
   INFO("seed " << run.seed << ", feedback " << value);
@@ -121,7 +122,7 @@ TEST_CASE("a feedback that is not finite is refused and changes nothing") {
 }
 
 TEST_CASE("a gradient that overflows is refused and changes nothing") {
-  TinyRun run;
+  TrainerRun run;
   INFO("seed " << run.seed);
   const auto server = make_server(run.generator());
   // A generator so steep that a finite feedback overflows on its way back.
@@ -150,7 +151,7 @@ TEST_CASE("a gradient that overflows is refused and changes nothing") {
 
 TEST_CASE(
     "the generator refuses a state that does not fit, and keeps its own") {
-  TinyRun run;
+  TrainerRun run;
   INFO("seed " << run.seed);
   const auto server = make_server(run.generator());
   const auto before = server->snapshot();
@@ -186,12 +187,12 @@ TEST_CASE(
 }
 
 TEST_CASE("the discriminator refuses a state that does not fit") {
-  TinyRun run;
+  TrainerRun run;
   INFO("seed " << run.seed);
   const auto peer = make_peer(run.discriminator(), 0);
   const auto before = peer->snapshot(true);
   const auto state = make_peer(run.discriminator(), 1)->snapshot(true);
-  const auto refused = [&](const DiscriminatorState& bad) {
+  const auto refused = [&](const PeerState& bad) {
     CHECK_FALSE(peer->validate(bad).ok());
     CHECK_FALSE(peer->load(bad).ok());
     CHECK(same(peer->snapshot(true), before));
@@ -224,7 +225,7 @@ TEST_CASE("the discriminator refuses a state that does not fit") {
 }
 
 TEST_CASE("without the moments a discriminator's optimiser stays behind") {
-  TinyRun run;
+  TrainerRun run;
   INFO("seed " << run.seed);
   const auto server = make_server(run.generator());
   const auto peer = make_peer(run.discriminator(), 0);
@@ -245,7 +246,7 @@ TEST_CASE("without the moments a discriminator's optimiser stays behind") {
 }
 
 TEST_CASE("what a discriminator learned before leaves no trace in a state") {
-  TinyRun run;
+  TrainerRun run;
   run.model = GENERATE("mlp", "dcgan");  // the second keeps an order of its own
   if (run.model == "dcgan") run.image = {1, 32, 32, 3};
   INFO("seed " << run.seed << ", " << run.model);
@@ -280,7 +281,7 @@ TEST_CASE("what a discriminator learned before leaves no trace in a state") {
 }
 
 TEST_CASE("a snapshot stays as it was while training goes on") {
-  TinyRun run;
+  TrainerRun run;
   INFO("seed " << run.seed);
   const auto server = make_server(run.generator());
   const auto peer = make_peer(run.discriminator(), 0);
@@ -296,7 +297,7 @@ TEST_CASE("a snapshot stays as it was while training goes on") {
 }
 
 TEST_CASE("feedback leaves the discriminator as it is") {
-  TinyRun run;
+  TrainerRun run;
   run.condition = Condition::kProjection;
   INFO("seed " << run.seed);
   const auto server = make_server(run.generator());
@@ -316,7 +317,7 @@ TEST_CASE("feedback leaves the discriminator as it is") {
 }
 
 TEST_CASE("the moving average follows the generator") {
-  TinyRun run;
+  TrainerRun run;
   INFO("seed " << run.seed);
   const auto server = make_server(run.generator());
   const auto initial = floats(find(server->snapshot(), "generator.fc3.bias"));
@@ -337,7 +338,7 @@ TEST_CASE("the moving average follows the generator") {
 }
 
 TEST_CASE("samples depend on their seed and their classes alone") {
-  TinyRun run;
+  TrainerRun run;
   run.condition = Condition::kAcgan;
   INFO("seed " << run.seed);
   const auto server = make_server(run.generator());
@@ -365,7 +366,7 @@ TEST_CASE("samples depend on their seed and their classes alone") {
 }
 
 TEST_CASE("a round's batches are distinct, labelled and drawn again alike") {
-  TinyRun run;
+  TrainerRun run;
   run.condition = Condition::kAcgan;
   run.k = 3;
   INFO("seed " << run.seed);
@@ -392,9 +393,9 @@ TEST_CASE("a round's batches are distinct, labelled and drawn again alike") {
 }
 
 TEST_CASE("a trainer that cannot be made says why") {
-  TinyRun run;
+  TrainerRun run;
   const auto data = random_images(run.image, 20);
-  const auto refused = [&](const DiscriminatorSpec& spec,
+  const auto refused = [&](const TrainingSpec& spec,
                            std::shared_ptr<const Dataset> images,
                            std::uint32_t shard, const std::string& device,
                            ExitCode code, const std::string& word) {
@@ -405,10 +406,10 @@ TEST_CASE("a trainer that cannot be made says why") {
     INFO(made.error().message);
     CHECK(made.error().message.find(word) != std::string::npos);
   };
-  const DiscriminatorSpec good = run.discriminator();
+  const TrainingSpec good = run.discriminator();
   refused(good, data, 20, "tpu", ExitCode::kConfiguration, "'tpu'");
   refused(good, data, 3, "cpu", ExitCode::kData, "3 images");
-  DiscriminatorSpec spec = good;
+  TrainingSpec spec = good;
   spec.model = "mpl";
   refused(spec, data, 20, "cpu", ExitCode::kConfiguration, "'mpl'");
   spec = good;
@@ -442,7 +443,7 @@ TEST_CASE("a trainer that cannot be made says why") {
 }
 
 TEST_CASE("server and peer agree on the discriminator's schema") {
-  TinyRun run;
+  TrainerRun run;
   run.condition = GENERATE(Condition::kNone, Condition::kAcgan);
   const auto summary = summarise_model(run.discriminator());
   REQUIRE(summary.ok());
@@ -459,7 +460,7 @@ TEST_CASE("server and peer agree on the discriminator's schema") {
 }
 
 TEST_CASE("a sampler draws what the generator drew when it was copied") {
-  TinyRun run;
+  TrainerRun run;
   run.k = 1;
   SECTION("from the moving average") { run.condition = Condition::kAcgan; }
   SECTION("from the generator itself") { run.ema = 0; }

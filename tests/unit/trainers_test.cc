@@ -6,21 +6,21 @@
 #include <stdexcept>
 #include <thread>
 
-#include "common/base/helper.h"
+#include "common/base/work_sharer.h"
 #include "common/losses/adversarial.h"
 #include "common/models/initialise.h"
 #include "common/models/registry.h"
-#include "common/tensor/compact.h"
 #include "common/tensor/device.h"
 #include "common/tensor/flat_adam.h"
 #include "common/tensor/flat_parameters.h"
+#include "common/tensor/quantise.h"
 #include "common/tensor/tensor_blob.h"
-#include "tests/support/tiny_run.h"
+#include "tests/support/trainer_run.h"
 
 namespace mdgan {
 namespace {
 
-using namespace tests;  // NOLINT: the tests' own helpers
+using namespace test;  // NOLINT: the tests' own helpers
 using torch::softplus;
 using torch::nn::functional::cross_entropy;
 
@@ -30,7 +30,7 @@ struct Sample {
 };
 
 // What a peer draws, written plainly.
-Sample draw_real(const TinyRun& run, Random& random) {
+Sample draw_real(const TrainerRun& run, Random& random) {
   const auto data = random_images(run.image, 20);
   const auto size = run.image.values();
   const std::int64_t b = run.batch;
@@ -52,7 +52,7 @@ Sample draw_real(const TinyRun& run, Random& random) {
 // k = 1 must equal.
 class PlainGan {
  public:
-  explicit PlainGan(const TinyRun& run)
+  explicit PlainGan(const TrainerRun& run)
       : run_(run),
         g_(*make_generator(run.model, run.image, run.condition, 6)),
         d_(*make_discriminator(run.model, run.image, run.condition)) {
@@ -114,7 +114,7 @@ class PlainGan {
     return loss;
   }
 
-  TinyRun run_;
+  TrainerRun run_;
   std::shared_ptr<Generator> g_;
   std::shared_ptr<Discriminator> d_;
   std::unique_ptr<FlatAdam> g_adam_, d_adam_;
@@ -138,7 +138,7 @@ double relative_error(const torch::Tensor& have, const torch::Tensor& want) {
 }
 
 std::shared_ptr<Discriminator> copy_of(const DiscriminatorTrainer& peer,
-                                       const TinyRun& run) {
+                                       const TrainerRun& run) {
   auto model = *make_discriminator(run.model, run.image, run.condition);
   flatten_parameters(*model).copy_(to_tensor(peer.snapshot(false).parameters));
   return model;
@@ -148,7 +148,7 @@ std::shared_ptr<Discriminator> copy_of(const DiscriminatorTrainer& peer,
 
 TEST_CASE("one peer and one batch are a single-process GAN, bit for bit") {
   // But for dense layers, which the trainers add up in another order.
-  TinyRun run;
+  TrainerRun run;
   run.model = GENERATE(as<std::string>{}, "mlp", "resnet", "dcgan");
   const bool exact = run.model != "mlp";
   if (exact) run.image = {1, 32, 32, 3};
@@ -161,7 +161,7 @@ TEST_CASE("one peer and one batch are a single-process GAN, bit for bit") {
   torch::set_num_threads(1);
   PlainGan plain(run);
   const auto server = make_server(run.generator());
-  DiscriminatorSpec spec = run.discriminator();
+  TrainingSpec spec = run.discriminator();
   spec.local_steps = local_steps;
   spec.replay = replay;
   const auto peer = make_peer(spec, 0);
@@ -181,7 +181,7 @@ TEST_CASE("one peer and one batch are a single-process GAN, bit for bit") {
 
 TEST_CASE("the merged update is the gradient of the peers' mean loss") {
   // Loss = 1/N sum_n Loss_G(D_n, G(Z_(n mod k))), on one graph.
-  TinyRun run;
+  TrainerRun run;
   run.condition = Condition::kAcgan;
   run.loss = GENERATE(Loss::kNonSaturating, Loss::kSaturating, Loss::kHinge);
   run.k = 2;
@@ -227,7 +227,7 @@ TEST_CASE("the merged update is the gradient of the peers' mean loss") {
 }
 
 TEST_CASE("identical peers teach the generator what one of them does") {
-  TinyRun run;
+  TrainerRun run;
   INFO("seed " << run.seed);
   const auto gradient_of = [&](std::uint32_t count) {
     const auto server = make_server(run.generator());
@@ -246,8 +246,8 @@ TEST_CASE("identical peers teach the generator what one of them does") {
   CHECK(relative_error(gradient_of(5), one) < 1e-4);
 }
 
-TEST_CASE("a helper changes no bit of a generator's rounds") {
-  TinyRun run;
+TEST_CASE("a work sharer changes no bit of a generator's rounds") {
+  TrainerRun run;
   run.model = GENERATE("mlp", "dcgan");
   run.image = {3, 32, 32, 3};
   run.condition = Condition::kAcgan;
@@ -263,9 +263,9 @@ TEST_CASE("a helper changes no bit of a generator's rounds") {
   };
   const auto alone = trained();
   std::vector<NamedBlob> helped;
-  Helper helper([] { set_compute_threads(1); });
+  WorkSharer sharer([] { set_compute_threads(1); });
   std::thread([&] {
-    helper.help_this_thread();
+    sharer.serve_this_thread();
     helped = trained();
   }).join();
   REQUIRE(helped.size() == alone.size());
@@ -276,10 +276,10 @@ TEST_CASE("a helper changes no bit of a generator's rounds") {
 }
 
 TEST_CASE("a batch that no peer answered for moves nothing") {
-  TinyRun run;
+  TrainerRun run;
   run.k = 2;
   INFO("seed " << run.seed);
-  TinyRun single = run;
+  TrainerRun single = run;
   single.k = 1;  // its one batch has the same latents as the first of two
   const auto two = make_server(run.generator());
   const auto one = make_server(single.generator());
@@ -300,7 +300,7 @@ TEST_CASE("a batch that no peer answered for moves nothing") {
 }
 
 TEST_CASE("swapping identical discriminators changes nothing") {
-  TinyRun run;
+  TrainerRun run;
   INFO("seed " << run.seed);
   const auto server = make_server(run.generator());
   const auto a = make_peer(run.discriminator(), 0);
@@ -316,7 +316,7 @@ TEST_CASE("swapping identical discriminators changes nothing") {
 }
 
 TEST_CASE("N swaps along one cycle bring every discriminator home") {
-  TinyRun run;
+  TrainerRun run;
   INFO("seed " << run.seed);
   const auto server = make_server(run.generator());
   std::vector<std::unique_ptr<DiscriminatorTrainer>> peers;
@@ -327,7 +327,7 @@ TEST_CASE("N swaps along one cycle bring every discriminator home") {
   }
   train_round(*server, all, 1, Round{1});
   const auto snapshots = [&] {
-    std::vector<DiscriminatorState> states;
+    std::vector<PeerState> states;
     for (const auto& peer : peers) states.push_back(peer->snapshot(true));
     return states;
   };
@@ -342,11 +342,11 @@ TEST_CASE("N swaps along one cycle bring every discriminator home") {
 }
 
 TEST_CASE("a discriminator learns from its loss and its penalties") {
-  TinyRun run;
+  TrainerRun run;
   run.model = GENERATE(as<std::string>{}, "mlp",
                        "mnist-cnn");  // the second mixes its samples
   run.image = {1, 8, 8, 3};
-  DiscriminatorSpec spec = run.discriminator();
+  TrainingSpec spec = run.discriminator();
   spec.loss = GENERATE(Loss::kNonSaturating, Loss::kWassersteinGp);
   spec.r1_gamma = GENERATE(0.0, 2.0);
   spec.r2_gamma = 1.5 * spec.r1_gamma;
@@ -390,7 +390,7 @@ TEST_CASE("a discriminator learns from its loss and its penalties") {
 }
 
 TEST_CASE("feedback in a small form counts as what it stands for") {
-  const TinyRun run{.k = 2};
+  const TrainerRun run{.k = 2};
   const auto made = make_server(run.generator());
   const auto twin = make_server(run.generator());
   const auto peer = make_peer(run.discriminator(), 0);
@@ -421,12 +421,12 @@ TEST_CASE("feedback in a small form counts as what it stands for") {
 }
 
 TEST_CASE("a discriminator refuses a batch that is not of its kind") {
-  TinyRun run;
+  TrainerRun run;
   run.condition = Condition::kAcgan;
   const auto peer = make_peer(run.discriminator(), 0);
   const GeneratedBatch good =
       make_server(run.generator())->generate(Round{1}).front();
-  TinyRun larger = run;
+  TrainerRun larger = run;
   larger.image = {1, 8, 8, 3};
   const GeneratedBatch other =
       make_server(larger.generator())->generate(Round{1}).front();

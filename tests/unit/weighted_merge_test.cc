@@ -1,15 +1,15 @@
 // The generator's step with feedback that is weighted: the arithmetic of the
 // weights is aggregation_test.cc's.
-#include "common/tensor/compact.h"
+#include "common/tensor/quantise.h"
 #include "common/train/aggregation.h"
-#include "tests/support/tiny_run.h"
+#include "tests/support/trainer_run.h"
 
 namespace mdgan {
 namespace {
 
-using namespace tests;
+using namespace test;
 
-std::unique_ptr<GeneratorTrainer> server_of(const TinyRun& run,
+std::unique_ptr<GeneratorTrainer> server_of(const TrainerRun& run,
                                             AggregationRule rule) {
   GeneratorSpec spec = run.generator();
   spec.aggregation.rule = rule;
@@ -17,7 +17,7 @@ std::unique_ptr<GeneratorTrainer> server_of(const TinyRun& run,
 }
 
 // Five peers' random answers to two batches, in all three forms.
-std::vector<Contribution> answers(const TinyRun& run, std::uint64_t seed,
+std::vector<Contribution> answers(const TrainerRun& run, std::uint64_t seed,
                                   bool equal_judges) {
   Random random(seed, Purpose::kSimulation);
   std::vector<Contribution> all;
@@ -48,7 +48,7 @@ constexpr AggregationRule kWeighted[] = {
 
 TEST_CASE("equal judges and shards step the generator as the mean does",
           "[aggregation]") {
-  const TinyRun run{.k = 2};
+  const TrainerRun run{.k = 2};
   for (const AggregationRule rule : kWeighted) {
     INFO(name_of(kAggregationNames, rule));
     const auto mean = server_of(run, AggregationRule::kMean);
@@ -66,7 +66,7 @@ TEST_CASE("equal judges and shards step the generator as the mean does",
 
 TEST_CASE("weighted feedback steps as the mean of what was weighted before",
           "[aggregation]") {
-  const TinyRun run{.k = 2};
+  const TrainerRun run{.k = 2};
   for (const AggregationRule rule : kWeighted) {
     INFO(name_of(kAggregationNames, rule));
     const auto parts = answers(run, 7, /*equal_judges=*/false);

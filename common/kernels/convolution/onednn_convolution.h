@@ -1,0 +1,13 @@
+// Any convolution, by oneDNN's own passes. Only in builds with MDGAN_ONEDNN.
+#pragma once
+
+#include <memory>
+
+#include "common/kernels/convolution/convolution_passes.h"
+
+namespace mdgan {
+
+std::unique_ptr<const ConvolutionPasses> make_onednn_convolution(
+    const ConvolutionSize& size, float slope);
+
+}  // namespace mdgan

@@ -1,0 +1,404 @@
+#include "common/train/discriminator/discriminator_trainer.h"
+
+#include <spdlog/fmt/fmt.h>
+#include <torch/torch.h>
+
+#include <algorithm>
+#include <cstring>
+#include <deque>
+#include <span>
+#include <stdexcept>
+#include <string_view>
+#include <utility>
+
+#include "common/base/random.h"
+#include "common/files/hash.h"
+#include "common/models/initialise.h"
+#include "common/models/model_summary.h"
+#include "common/models/registry.h"
+#include "common/tensor/device.h"
+#include "common/tensor/flat_parameters.h"
+#include "common/tensor/guard.h"
+#include "common/tensor/tensor_blob.h"
+#include "common/train/discriminator/discriminator_step.h"
+
+namespace mdgan {
+namespace {
+
+Sha256 schema_of(const Discriminator& model) {
+  const std::string text = schema_text(model.named_parameters());
+  return sha256(std::as_bytes(std::span(text)));
+}
+
+Error data_error(std::string message) {
+  return {std::move(message), ExitCode::kData};
+}
+
+Result<void> check_data(const TrainingSpec& spec, const Dataset& data,
+                        std::size_t shard_size) {
+  const ImageShape &want = spec.image, &have = data.shape;
+  if (want.channels != have.channels || want.height != have.height ||
+      want.width != have.width)
+    return data_error(fmt::format(
+        "the run trains on images of {}x{}x{} (channels x height x width) and "
+        "this peer's data set has {}x{}x{}: give the peer the run's kind of "
+        "data",
+        want.channels, want.height, want.width, have.channels, have.height,
+        have.width));
+  if (shard_size < spec.batch)
+    return data_error(fmt::format(
+        "this peer's shard has {} images, fewer than one batch of {}: give it "
+        "more data, or use a smaller batch",
+        shard_size, spec.batch));
+  if (spec.condition == Condition::kNone) return {};
+  if (data.labels.size() != data.size())
+    return data_error(
+        fmt::format("the run's model is conditional ('{}') and this peer's "
+                    "data set has no labels: use labelled data",
+                    name_of(kConditionNames, spec.condition)));
+  if (have.classes > want.classes)
+    return data_error(
+        fmt::format("the run has {} classes and this peer's data set {}: give "
+                    "the peer the run's kind of data",
+                    want.classes, have.classes));
+  return {};
+}
+
+constexpr const char* kHistoryImages = "replay.images";
+constexpr const char* kHistoryLabels = "replay.labels";
+
+// A generated batch: images [b, c, h, w] float32, labels [b] int32 or empty.
+struct Generated {
+  Blob images, labels;
+  Round round;  // 0 if it comes from a checkpoint
+};
+
+bool keeps_history(const TrainingSpec& spec) {
+  return spec.replay && spec.local_steps > 1;
+}
+
+protocol::TensorMeta image_meta(const TrainingSpec& spec) {
+  return {
+      protocol::DType::kFloat32,
+      {spec.batch, spec.image.channels, spec.image.height, spec.image.width}};
+}
+
+protocol::TensorMeta label_meta(const TrainingSpec& spec) {
+  return {protocol::DType::kInt32, {spec.batch}};
+}
+
+// n of them, in one tensor.
+protocol::TensorMeta stacked(protocol::TensorMeta one, std::uint64_t n) {
+  one.dims.insert(one.dims.begin(), n);
+  return one;
+}
+
+// A copy of the i-th of what is stacked, so that it does not keep the others.
+Blob part_of(const Blob& all, std::uint64_t i) {
+  protocol::TensorMeta meta = all.meta;
+  meta.dims.erase(meta.dims.begin());
+  const std::size_t size = all.bytes.size() / all.meta.dims.front();
+  return copy_blob(std::move(meta), all.bytes.subspan(i * size, size));
+}
+
+Blob find_blob(const std::vector<NamedBlob>& tensors, std::string_view name) {
+  const auto it = std::ranges::find(tensors, name, &NamedBlob::name);
+  return it == tensors.end() ? Blob{} : it->blob;
+}
+
+bool are_labels(const TrainingSpec& spec, const Blob& labels) {
+  const torch::Tensor y = to_tensor(labels);
+  return y.min().item<std::int32_t>() >= 0 &&
+         y.max().item<std::int32_t>() <
+             static_cast<std::int32_t>(spec.image.classes);
+}
+
+// The arithmetic takes sizes and labels on trust.
+void check_batch(const TrainingSpec& spec, const Blob& images,
+                 const Blob& labels) {
+  const bool conditional = spec.condition != Condition::kNone;
+  if (images.meta != image_meta(spec) ||
+      (conditional && labels.meta != label_meta(spec)))
+    throw std::runtime_error(
+        "a generated batch has another shape than this discriminator's");
+  if (conditional && !are_labels(spec, labels))
+    throw std::runtime_error(
+        "a generated batch has labels that this discriminator has not");
+}
+
+}  // namespace
+
+struct DiscriminatorTrainer::Impl {
+  Impl(const TrainingSpec& spec, std::shared_ptr<const Dataset> dataset,
+       std::vector<std::uint32_t> indices, PeerId id, torch::Device where,
+       std::shared_ptr<Discriminator> model);
+
+  // Where the round's real samples come from.
+  Random real_samples(Round round) const;
+  // What a step is given: x [2b, c, h, w] and y [2b] or undefined, on the
+  // device. Overwrites what the last call returned.
+  std::pair<torch::Tensor, torch::Tensor> inputs(Random& real,
+                                                 const Generated& generated);
+  void draw_real(Random& random);
+  void put_generated(const Generated& generated);
+
+  TrainedDiscriminator d;
+  const std::shared_ptr<const Dataset> data;  // shared by the process's peers
+  const std::vector<std::uint32_t> shard;
+  const PeerId peer;
+  const torch::Device device;
+  const std::uint64_t parameters;
+  const Sha256 schema;
+  std::unique_ptr<DiscriminatorStep> step;
+  // With replay: X^d of the last L rounds, oldest first.
+  std::deque<Generated> history;
+  // One round's input, real samples before generated ones, reused every round.
+  torch::Tensor images;  // [2b, c, h, w] float32, on the CPU
+  torch::Tensor labels;  // [2b] int64, on the CPU; undefined if unconditional
+};
+
+DiscriminatorTrainer::Impl::Impl(const TrainingSpec& spec,
+                                 std::shared_ptr<const Dataset> dataset,
+                                 std::vector<std::uint32_t> indices, PeerId id,
+                                 torch::Device where,
+                                 std::shared_ptr<Discriminator> model)
+    : d(spec, std::move(model)),
+      data(std::move(dataset)),
+      shard(std::move(indices)),
+      peer(id),
+      device(where),
+      parameters(static_cast<std::uint64_t>(d.values.numel())),
+      schema(schema_of(*d.model)),
+      step(make_dense_step(d)) {
+  if (step == nullptr) step = make_autograd_step(d);
+  const auto pinned = torch::TensorOptions().pinned_memory(device.is_cuda());
+  images = torch::empty({2 * std::int64_t{spec.batch}, spec.image.channels,
+                         spec.image.height, spec.image.width},
+                        pinned.dtype(torch::kFloat32));
+  if (spec.condition != Condition::kNone)
+    labels = torch::empty({2 * std::int64_t{spec.batch}},
+                          pinned.dtype(torch::kInt64));
+}
+
+Random DiscriminatorTrainer::Impl::real_samples(Round round) const {
+  return {d.spec.seed, Purpose::kRealSamples, peer.value, round.value};
+}
+
+void DiscriminatorTrainer::Impl::draw_real(Random& random) {
+  const TrainingSpec& spec = d.spec;
+  const std::size_t size = spec.image.values();
+  auto* out = images.data_ptr<float>();
+  auto* label = labels.defined() ? labels.data_ptr<std::int64_t>() : nullptr;
+  for (std::uint32_t i = 0; i < spec.batch; ++i) {
+    const std::size_t sample = shard[random.below(shard.size())];
+    const std::uint8_t* pixels = data->pixels.data() + sample * size;
+    for (std::size_t j = 0; j < size; ++j)
+      *out++ = static_cast<float>(pixels[j]) / 127.5F - 1.0F;
+    if (label != nullptr) *label++ = data->labels[sample];
+  }
+}
+
+void DiscriminatorTrainer::Impl::put_generated(const Generated& generated) {
+  const std::size_t values = d.spec.batch * d.spec.image.values();
+  MDGAN_CHECK(generated.images.bytes.size() == values * sizeof(float));
+  std::memcpy(images.data_ptr<float>() + values, generated.images.bytes.data(),
+              generated.images.bytes.size());
+  if (labels.defined()) half(labels, 1).copy_(to_tensor(generated.labels));
+}
+
+std::pair<torch::Tensor, torch::Tensor> DiscriminatorTrainer::Impl::inputs(
+    Random& real, const Generated& generated) {
+  draw_real(real);
+  put_generated(generated);
+  // On the CPU these are the buffers themselves.
+  return {images.to(device, /*non_blocking=*/true),
+          labels.defined() ? labels.to(device, true) : labels};
+}
+
+DiscriminatorTrainer::DiscriminatorTrainer(std::unique_ptr<Impl> impl)
+    : impl_(std::move(impl)) {}
+DiscriminatorTrainer::~DiscriminatorTrainer() = default;
+
+Result<std::unique_ptr<DiscriminatorTrainer>> DiscriminatorTrainer::create(
+    const TrainingSpec& spec, std::shared_ptr<const Dataset> data,
+    std::vector<std::uint32_t> shard, PeerId peer, const std::string& device) {
+  using Made = Result<std::unique_ptr<DiscriminatorTrainer>>;
+  if (spec.batch == 0 || spec.local_steps == 0)
+    return Error{"the batch size and the local steps must be at least 1",
+                 ExitCode::kConfiguration};
+  if (auto fits = check_history(spec); !fits) return fits.error();
+  const auto where = parse_device(device);
+  if (!where) return where.error();
+  if (auto fits = check_data(spec, *data, shard.size()); !fits)
+    return fits.error();
+  for (const std::uint32_t index : shard) MDGAN_CHECK(index < data->size());
+  return guarded(
+      "cannot make the discriminator", ExitCode::kConfiguration, [&]() -> Made {
+        auto model = make_discriminator(spec.model, spec.image, spec.condition);
+        if (!model) return model.error();
+        (*model)->to(*where);
+        auto impl =
+            std::make_unique<Impl>(spec, std::move(data), std::move(shard),
+                                   peer, *where, std::move(*model));
+        return std::unique_ptr<DiscriminatorTrainer>(
+            new DiscriminatorTrainer(std::move(impl)));
+      });
+}
+
+void DiscriminatorTrainer::initialise() {
+  plain_exceptions([&] {
+    TrainedDiscriminator& d = impl_->d;
+    d.make_plain();
+    Random random(d.spec.seed, Purpose::kDiscriminatorInit, impl_->peer.value);
+    mdgan::initialise(*d.model, random);
+    d.adam.reset();
+    impl_->history.clear();
+  });
+}
+
+double DiscriminatorTrainer::learn(Round round, const Blob& images,
+                                   const Blob& labels) {
+  return plain_exceptions([&] {
+    Impl& impl = *impl_;
+    const TrainingSpec& spec = impl.d.spec;
+    check_batch(spec, images, labels);
+    Random penalty(spec.seed, Purpose::kPenalty, impl.peer.value, round.value);
+    Random real = impl.real_samples(round);
+    double sum = 0;
+    if (!keeps_history(spec)) {
+      const auto [x, y] = impl.inputs(real, {images, labels, round});
+      for (std::uint32_t step = 0; step < spec.local_steps; ++step)
+        sum += impl.step->step(x, y, penalty);
+    } else {
+      auto& history = impl.history;
+      // A round that was lost on the way is done again.
+      while (!history.empty() && history.back().round >= round)
+        history.pop_back();
+      if (history.size() == spec.local_steps) history.pop_front();
+      history.push_back({images, labels, round});
+      // At first there are fewer than steps: the oldest serves for several.
+      const std::size_t missing = spec.local_steps - history.size();
+      for (std::size_t step = 0; step < spec.local_steps; ++step) {
+        const auto [x, y] =
+            impl.inputs(real, history[std::max(step, missing) - missing]);
+        sum += impl.step->step(x, y, penalty);
+      }
+    }
+    return sum / spec.local_steps;
+  });
+}
+
+double DiscriminatorTrainer::gradient(Round round, const Blob& images,
+                                      const Blob& labels,
+                                      std::span<float> out) {
+  return plain_exceptions([&] {
+    Impl& impl = *impl_;
+    const TrainingSpec& spec = impl.d.spec;
+    check_batch(spec, images, labels);
+    impl.d.make_plain();
+    Random real = impl.real_samples(round);
+    const auto [x, y] = impl.inputs(real, {images, labels, round});
+    Random random(spec.seed, Purpose::kPenalty, impl.peer.value, round.value);
+    const torch::Tensor loss = discriminator_objective(impl.d, x, y, random);
+    for (const torch::Tensor& part :
+         gradients_of(loss, {}, impl.d.model->parameters())) {
+      torch::from_blob(out.data(), part.sizes()).copy_(part);
+      out = out.subspan(static_cast<std::size_t>(part.numel()));
+    }
+    MDGAN_CHECK(out.empty());
+    return loss.item<double>();
+  });
+}
+
+PeerFeedback DiscriminatorTrainer::feedback(const Blob& images,
+                                            const Blob& labels) {
+  return plain_exceptions([&] {
+    const Impl& impl = *impl_;
+    check_batch(impl.d.spec, images, labels);
+    torch::Tensor y;
+    if (impl.d.spec.condition != Condition::kNone)
+      y = to_tensor(labels).to(impl.device, torch::kInt64);
+    return impl.step->feedback(to_tensor(images).to(impl.device), y);
+  });
+}
+
+PeerState DiscriminatorTrainer::snapshot(bool with_optimizer) const {
+  return plain_exceptions([&] {
+    TrainedDiscriminator& d = impl_->d;
+    d.make_plain();
+    // to_blob copies from a device, but shares CPU memory.
+    const auto copy = [](const torch::Tensor& tensor) {
+      return to_blob(tensor.is_cpu() ? tensor.clone() : tensor);
+    };
+    PeerState state;
+    state.parameters = copy(d.values);
+    if (!with_optimizer) return state;
+    state.first_moment = copy(d.adam.first_moment());
+    state.second_moment = copy(d.adam.second_moment());
+    state.adam_steps = d.adam.steps();
+    return state;
+  });
+}
+
+Result<void> DiscriminatorTrainer::validate(const PeerState& state) const {
+  return validate_state(state, impl_->parameters);
+}
+
+Result<void> DiscriminatorTrainer::load(const PeerState& state) {
+  if (auto fits = validate(state); !fits) return fits;
+  return guarded("cannot load the discriminator", ExitCode::kCheckpoint,
+                 [&]() -> Result<void> {
+                   impl_->d.make_plain();
+                   impl_->d.values.copy_(to_tensor(state.parameters));
+                   if (!state.first_moment.empty())
+                     impl_->d.adam.restore(to_tensor(state.first_moment),
+                                           to_tensor(state.second_moment),
+                                           state.adam_steps);
+                   return {};
+                 });
+}
+
+std::vector<NamedBlob> DiscriminatorTrainer::history() const {
+  const std::deque<Generated>& kept = impl_->history;
+  if (kept.empty()) return {};
+  const auto joined = [&](const char* name, Blob Generated::*part) {
+    const NewBlob all =
+        make_blob(stacked((kept.front().*part).meta, kept.size()));
+    std::byte* to = all.bytes.data();
+    for (const Generated& batch : kept)
+      to = std::ranges::copy((batch.*part).bytes, to).out;
+    return NamedBlob{name, all.blob};
+  };
+  std::vector<NamedBlob> tensors{joined(kHistoryImages, &Generated::images)};
+  if (impl_->labels.defined())
+    tensors.push_back(joined(kHistoryLabels, &Generated::labels));
+  return tensors;
+}
+
+void DiscriminatorTrainer::load_history(const std::vector<NamedBlob>& tensors) {
+  const TrainingSpec& spec = impl_->d.spec;
+  impl_->history.clear();
+  const Blob images = find_blob(tensors, kHistoryImages);
+  const Blob labels = find_blob(tensors, kHistoryLabels);
+  if (!keeps_history(spec) || images.meta.dims.empty()) return;
+  const std::uint64_t n = images.meta.dims.front();
+  if (images.meta != stacked(image_meta(spec), n) || !is_finite(images)) return;
+  const bool conditional = impl_->labels.defined();
+  if (conditional && (labels.meta != stacked(label_meta(spec), n) ||
+                      !are_labels(spec, labels)))
+    return;
+  for (std::uint64_t i = n - std::min<std::uint64_t>(n, spec.local_steps);
+       i < n; ++i)
+    impl_->history.push_back(
+        {part_of(images, i), conditional ? part_of(labels, i) : Blob{}, {}});
+}
+
+std::uint64_t DiscriminatorTrainer::parameter_count() const {
+  return impl_->parameters;
+}
+
+const std::array<std::byte, 32>& DiscriminatorTrainer::schema() const {
+  return impl_->schema;
+}
+
+}  // namespace mdgan

@@ -1,0 +1,71 @@
+// A discriminator in training: its optimiser, and the private shard it draws
+// real images from. A peer's in every algorithm. No sockets. LibTorch stays
+// behind the implementation.
+//
+// Threads: one call at a time; the caller may change threads between calls.
+// Where there is no Result, a failure of LibTorch, such as no memory, throws a
+// standard exception.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "common/base/ids.h"
+#include "common/base/result.h"
+#include "common/data/dataset.h"
+#include "common/tensor/blob.h"
+#include "common/train/discriminator/peer_state.h"
+#include "protocol/training_spec.h"
+
+namespace mdgan {
+
+class DiscriminatorTrainer {
+ public:
+  // `shard` indexes into `data`. `device` is "cpu", "cuda" or "cuda:i". Fails
+  // with kConfiguration (unknown model, no such device) or kData (a shard
+  // smaller than a batch; labels missing for a conditional model).
+  static Result<std::unique_ptr<DiscriminatorTrainer>> create(
+      const TrainingSpec& spec, std::shared_ptr<const Dataset> data,
+      std::vector<std::uint32_t> shard, PeerId peer, const std::string& device);
+  ~DiscriminatorTrainer();
+  DiscriminatorTrainer(const DiscriminatorTrainer&) = delete;
+  DiscriminatorTrainer& operator=(const DiscriminatorTrainer&) = delete;
+
+  // Parameters from (seed, peer); Adam at zero.
+  void initialise();
+
+  // Step 3 of Algorithm 1: draws X_r once, takes L discriminator steps on
+  // (X_r, X^d). With `replay` each of them has a new X_r, and the X^d of a
+  // round of its own, up to this one's: PROTOCOL.md, section 7. images
+  // [b,c,h,w] float32; labels [b] int32, or empty when unconditional. Returns
+  // the mean loss of the L steps.
+  double learn(Round round, const Blob& images, const Blob& labels);
+
+  // Then the error feedback on X^g. D and its gradients are left untouched.
+  PeerFeedback feedback(const Blob& images, const Blob& labels);
+
+  // The gradient [P] of the loss that learn() would step against first, into
+  // `out`; D is left as it is. Returns that loss.
+  double gradient(Round round, const Blob& images, const Blob& labels,
+                  std::span<float> out);
+
+  // PeerTrainer (peer/train/peer_trainer.h) says what these promise.
+  PeerState snapshot(bool with_optimizer) const;
+  Result<void> validate(const PeerState& state) const;
+  Result<void> load(const PeerState& state);
+  std::vector<NamedBlob> history() const;
+  void load_history(const std::vector<NamedBlob>& tensors);
+  std::uint64_t parameter_count() const;
+  const std::array<std::byte, 32>& schema() const;
+
+ private:
+  struct Impl;
+  explicit DiscriminatorTrainer(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace mdgan

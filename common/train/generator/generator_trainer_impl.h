@@ -1,0 +1,94 @@
+// The inside of GeneratorTrainer, which its .cc files share, and nobody else
+// includes.
+#pragma once
+
+#include <torch/torch.h>
+
+#include <memory>
+#include <optional>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "common/kernels/dense/dense_stack.h"
+#include "common/models/model.h"
+#include "common/tensor/flat_adam.h"
+#include "common/train/generator/generator_trainer.h"
+
+namespace mdgan {
+
+using NamedTensors = std::vector<std::pair<std::string, torch::Tensor>>;
+
+std::vector<torch::Tensor> copies_of(const std::vector<torch::Tensor>& from);
+
+// Past autograd's watch, which would take it for a change to a value that a
+// pending backward pass needs; batch normalisation uses its batch's own there.
+void assign(const std::vector<torch::Tensor>& to,
+            const std::vector<torch::Tensor>& from);
+
+double norm_of(const std::vector<torch::Tensor>& parts);
+
+Error diverged(Round round, std::string_view what);
+
+struct GeneratorTrainer::Impl {
+  // generate()'s forward pass, which step() goes back through.
+  struct Pending {
+    Round round;
+    torch::Tensor images;                // [k*b, c, h, w]; its graph, or
+    torch::Tensor input;                 // the stack's input with its graph
+    std::vector<torch::Tensor> buffers;  // the model's, once it has stepped
+  };
+
+  Impl(const GeneratorSpec& the_spec, torch::Device where,
+       std::shared_ptr<Generator> generator,
+       std::shared_ptr<Generator> moving_average);
+
+  std::int64_t rows() const { return std::int64_t{spec.k} * spec.batch; }
+  bool conditional() const { return spec.condition != Condition::kNone; }
+  torch::Tensor batch_of(const torch::Tensor& all, std::uint32_t j) const {
+    return all.narrow(0, std::int64_t{j} * spec.batch, spec.batch);
+  }
+  void draw_inputs(Round round);
+  void forward(Round round);
+  torch::Tensor forward_dense(const torch::Tensor& input);
+  std::vector<torch::Tensor> backward(const Pending& passed);
+  std::vector<torch::Tensor> backward_dense(const Pending& passed);
+  void merge(std::span<const Contribution> contributions);
+  void merge_weighted(std::span<const Contribution> contributions);
+  // From the contributions to the parameters' gradient.
+  struct Gradient {
+    std::vector<torch::Tensor> parts;
+    std::vector<torch::Tensor> buffers;  // the model's, once it has stepped
+  };
+  Result<Gradient> gradient(Round round,
+                            std::span<const Contribution> contributions,
+                            StepReport& report);
+  void apply(const Gradient& gradient);
+  Result<StepReport> step(Round round,
+                          std::span<const Contribution> contributions);
+  std::vector<torch::Tensor> parts_of(std::span<const float> weights) const;
+  const std::shared_ptr<Generator>& sampled() const {
+    return average != nullptr ? average : model;
+  }
+  NamedTensors named_state() const;
+  Result<void> load(std::span<const NamedBlob> state);
+
+  const GeneratorSpec spec;
+  const torch::Device device;
+  const std::shared_ptr<Generator> model;
+  const std::shared_ptr<Generator> average;  // null: none is kept
+  torch::Tensor values;                      // [P], what `model` views
+  torch::Tensor average_values;              // [P], what `average` views
+  FlatAdam adam;
+  // Of dense layers on the CPU: the pass without autograd.
+  std::optional<DenseStack> stack;
+  DenseScratch scratch;
+  torch::Tensor stack_gradients;  // of the stack's parameters
+  // Reused every round.
+  torch::Tensor latents;  // [k*b, latent], on the CPU
+  torch::Tensor labels;   // [k*b] int64, on the CPU; undefined: unconditional
+  torch::Tensor merged;   // [k*b, c, h, w], the summed feedback
+  std::optional<Pending> pending;
+};
+
+}  // namespace mdgan

@@ -1,0 +1,106 @@
+// One hosted peer: its session, its trainer and its checkpoints. The loop talks
+// to the session; the trainer is touched by tasks on the strand alone.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/base/worker_pool.h"
+#include "common/files/checkpoint_store.h"
+#include "peer/core/session.h"
+#include "peer/io/peer_shell.h"
+#include "peer/train/peer_trainer.h"
+
+namespace mdgan {
+
+// What the server sent for a round, shared by all peers of the connection.
+struct SharedBatch {
+  // Generated images [b, c, h, w] float32, whatever they travelled as; in the
+  // other algorithms a replica [P] float32.
+  Blob sent;
+  Blob labels;  // [b] int32, or empty
+};
+
+// What a round's arithmetic gave, on its way to the server.
+struct ComputedFeedback {
+  std::vector<Blob> tensors;  // of the message, as they travel
+  double discriminator_loss = 0;
+  double generator_loss = 0;
+  double seconds = 0;
+};
+
+// A discriminator that travelled as bfloat16, in float32 again.
+PeerState unpacked(const PeerState& state);
+
+class PeerRuntime {
+ public:
+  PeerRuntime(WorkerPool& pool, WorkerPool& file_pool, PeerSetup peer,
+              std::shared_ptr<const Dataset> data, std::string device,
+              std::uint64_t keep_every);
+
+  // --- on the loop ---
+  Session session;
+  Strand strand;
+  Strand files;              // where its checkpoints are written
+  std::uint32_t number = 0;  // its place in the process
+  // Under which the host has it listed, see PeerShell::Impl::track().
+  std::optional<PeerId> address;
+  std::optional<TimePoint> alarm;
+  std::uint64_t nonce = 0;  // tells this process from an earlier one
+  std::optional<ComputedFeedback> computed;
+  std::map<std::uint64_t, PeerState> arrivals;
+  // Transfers that came while the trainer was still being made.
+  std::vector<std::pair<protocol::Transfer, PeerState>> early;
+  bool made = false;      // there has been a trainer: hello offers its D
+  bool prepared = false;  // a trainer is there, and validate() may be called
+  std::size_t unpacking = 0;  // transfers that a worker is at
+
+  const PeerSetup& peer() const { return peer_; }
+  const Dataset& data() const { return *data_; }
+  // What hello says.
+  protocol::Hello hello(const std::string& endpoint) const;
+  // Why a discriminator cannot be used; empty if it can. REQUIRES: prepared.
+  std::string defect_of(const PeerState& state) const;
+  void forget_checkpoint(Round round) { bad_.push_back(round); }
+
+  // --- on the strand ---
+  // Nothing, or why this peer cannot train what the welcome asks for. A
+  // discriminator that is there already stays, whatever else changes.
+  std::optional<Error> prepare(PeerId peer, const protocol::Welcome& welcome,
+                               const TensorCodecs& codecs);
+  void initialise() { trainer_->initialise(); }
+  void learn(Round round, std::uint32_t steps, const SharedBatch& batch);
+  ComputedFeedback compute_feedback(Round round, const SharedBatch& batch);
+  // A copy of the discriminator as it travels.
+  PeerState packed(bool with_optimizer) const;
+  Result<void> load(const PeerState& s) { return trainer_->load(s); }
+  // Copies the discriminator. What is returned writes the copy, on any thread,
+  // one of this peer's at a time.
+  std::function<Result<void>()> copy_to_save(const RunId& run,
+                                             Round round) const;
+  Result<void> restore(const RunId& run, Round round);
+
+ private:
+  std::filesystem::path folder(const RunId& run) const;
+
+  PeerSetup peer_;
+  std::shared_ptr<const Dataset> data_;
+  std::string device_;
+  std::uint64_t keep_every_;  // checkpoints of such rounds stay
+  std::vector<Round> bad_;    // checkpoints that could not be read
+
+  std::unique_ptr<PeerTrainer> trainer_;
+  TrainingSpec spec_;
+  TensorCodecs codecs_;
+  PeerId trained_as_;
+  double loss_ = 0;
+  double seconds_ = 0;
+};
+
+}  // namespace mdgan

@@ -1,0 +1,72 @@
+// Hosts one peer or many in a process: one connection to the server, one
+// listener for discriminators from other peers, a session (peer/core/session.h)
+// and a trainer per peer, and as many worker threads as there is use for. The
+// same code runs in mdgan-peer and, for `--local-peers`, inside mdgan-server.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+#include <zmq.hpp>
+
+#include "common/base/result.h"
+#include "common/data/dataset.h"
+
+namespace mdgan {
+
+struct PeerSetup {
+  std::string name;
+  std::int64_t index = -1;  // the PeerId it would like; -1: no wish
+  std::vector<std::uint32_t> shard;
+  std::filesystem::path state;  // its checkpoints go below; made when needed
+};
+
+struct PeerShellOptions {
+  std::string server;     // tcp://HOST:PORT, or inproc://NAME of this process
+  std::string listen;     // tcp://HOST:PORT, port '*': any free one
+  std::string advertise;  // what others are told; empty: where I am seen
+  std::string device = "cpu";
+  unsigned workers = 1;
+  unsigned threads = 1;  // LibTorch threads per worker
+  std::chrono::seconds connect_timeout{300};
+  // The checkpoints of such rounds stay; 0: only the last few.
+  std::uint64_t keep_every = 0;
+  bool verbose = true;  // log joining, swaps and rounds; off for local peers
+  std::vector<PeerSetup> peers;
+};
+
+// What the hosted peers have done, summed over them.
+struct PeerShellReport {
+  ExitCode code = ExitCode::kOk;  // the first that was not kOk
+  std::string text;
+  std::uint64_t rounds = 0;
+  std::uint64_t swaps = 0;
+};
+
+class PeerShell {
+ public:
+  // `context` and `data` are shared with others and outlive the host.
+  PeerShell(zmq::context_t& context, PeerShellOptions options,
+            std::shared_ptr<const Dataset> data);
+  ~PeerShell();
+  PeerShell(const PeerShell&) = delete;
+  PeerShell& operator=(const PeerShell&) = delete;
+
+  // Takes part until every session is over. Fails with kUsage or kUnreachable
+  // when the endpoints cannot be used at all. Call once.
+  Result<PeerShellReport> run();
+
+  // From any thread: every peer finishes its round, saves and leaves.
+  void request_leave();
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace mdgan

@@ -1,0 +1,127 @@
+// What peer_shell.cc (the loop, the network) and peer_effects.cc (what sessions
+// ask for) share, and nobody else includes.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "common/base/mailbox.h"
+#include "common/base/permits.h"
+#include "common/base/worker_pool.h"
+#include "common/net/channel.h"
+#include "peer/core/session.h"
+#include "peer/io/peer_runtime.h"
+#include "peer/io/peer_shell.h"
+
+namespace mdgan {
+
+// Threads that write checkpoints: what they do most is wait for the disk.
+inline constexpr unsigned kWriters = 4;
+
+struct PeerShell::Impl {
+  zmq::context_t& context;
+  PeerShellOptions options;
+  std::shared_ptr<const Dataset> data;
+
+  Mailbox mailbox;
+  // Of discriminators that are being written. Outlives the sessions, whose
+  // tasks give them back.
+  Permits copies{kWriters};
+  std::vector<std::unique_ptr<PeerRuntime>> sessions;
+  std::optional<WorkerPool> file_pool;  // tasks of `pool` may wait for its
+  std::optional<WorkerPool> pool;  // waits for its tasks, which use the above
+  std::size_t computing = 0;       // tasks whose result has not come back
+
+  std::optional<zmq::socket_t> server;
+  std::optional<zmq::socket_t> listener;
+  std::map<std::string, zmq::socket_t> links;  // to other peers, by endpoint
+  std::string announced;                       // our listener, for hello
+
+  // Whose welcome was the last; batches of others are not for us.
+  RunId served_run{};
+  std::uint32_t served_incarnation = 0;
+  std::optional<TrainingSpec> spec;  // once a session is welcomed
+  TensorCodecs codecs;               // like it
+  std::uint64_t parameters = 0;      // likewise
+  using BatchKey = std::pair<Round, std::uint32_t>;
+  std::map<BatchKey, SharedBatch> batches;
+
+  // Who is concerned by what, so that a message or a moment that concerns few
+  // of a thousand sessions costs no look at the others.
+  std::map<PeerId, PeerRuntime*> welcomed;               // by address
+  std::set<std::pair<TimePoint, std::uint32_t>> alarms;  // with session numbers
+  std::map<BatchKey, std::vector<PeerRuntime*>> awaiting;
+  std::size_t taking_part = 0;  // sessions that are not over
+
+  TimePoint last_heard;
+  TimePoint connected;
+  TimePoint last_report;
+  bool warned = false;
+  std::uint64_t next_arrival = 1;
+  PeerShellReport report;
+
+  Impl(zmq::context_t& c, PeerShellOptions o, std::shared_ptr<const Dataset> d)
+      : context(c), options(std::move(o)), data(std::move(d)) {}
+
+  Result<PeerShellReport> run();
+  Result<void> open();
+  Result<void> connect();
+  void poll();
+  TimePoint next_deadline() const;
+  void watch_server(TimePoint now);
+  void report_progress(TimePoint now);
+  bool over() const { return computing == 0 && taking_part == 0; }
+
+  void on_server_message(Received received);
+  void on_batch(const protocol::Message& message, std::vector<Blob> tensors);
+  std::string defect_of_batch(const std::vector<Blob>& tensors) const;
+  void on_transfer(const protocol::Message& message,
+                   const std::vector<Blob>& tensors);
+  void take_transfer(PeerRuntime& s, const protocol::Transfer& transfer,
+                     PeerState state);
+  void admit_transfer(PeerRuntime& s, const protocol::Transfer& transfer,
+                      PeerState state);
+
+  void feed(PeerRuntime& s, const SessionEvent& event);
+  void feed_all(const SessionEvent& event);
+  void ring_alarms(TimePoint now);
+  void track(PeerRuntime& s, bool was_over);
+  void await_batches(PeerRuntime& s, const protocol::Message& message);
+  PeerRuntime* by_peer(PeerId peer);
+
+  // One overload per effect: an effect without one does not compile.
+  void apply(PeerRuntime& s, const SayHello& e);
+  void apply(PeerRuntime& s, const SayToServer& e);
+  void apply(PeerRuntime& s, const SendFeedback& e);
+  void apply(PeerRuntime& s, const PrepareTrainer& e);
+  void apply(PeerRuntime& s, const InitialiseDiscriminator& e);
+  void apply(PeerRuntime& s, const RestoreDiscriminator& e);
+  void apply(PeerRuntime& s, const Learn& e);
+  void apply(PeerRuntime& s, const ComputeFeedback& e);
+  void apply(PeerRuntime& s, const SendTransfer& e);
+  void apply(PeerRuntime& s, const Install& e);
+  void apply(PeerRuntime& s, const DropTransfer& e);
+  void apply(PeerRuntime& s, const SaveDiscriminator& e);
+  void apply(PeerRuntime& s, const Report& e);
+  void apply(PeerRuntime& s, const Leave& e);
+
+  void send_transfer(PeerRuntime& s, SendTransfer e, const PeerState& state);
+  std::string reachable(const std::string& endpoint) const;
+  // Runs `work` on the session's strand. Nobody waits for it: its end wakes the
+  // loop only if it fails.
+  void compute(PeerRuntime& s, std::function<void()> work);
+  // Likewise, and then, on the loop, what `work` returns: the host is not over
+  // before that.
+  void compute_then(PeerRuntime& s,
+                    std::function<std::function<void()>()> work);
+  void come_back(std::function<void()> then);  // a counted task, to the loop
+  std::function<void()> trainer_failure(PeerRuntime& s, std::string what);
+};
+
+}  // namespace mdgan

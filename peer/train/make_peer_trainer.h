@@ -1,0 +1,25 @@
+// Makes a peer's trainer. LibTorch stays behind the implementation.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "common/base/ids.h"
+#include "common/base/result.h"
+#include "common/data/dataset.h"
+#include "peer/train/peer_trainer.h"
+#include "protocol/training_spec.h"
+
+namespace mdgan {
+
+// For the algorithm of `spec`. `shard` indexes into `data`. `device` is "cpu",
+// "cuda" or "cuda:i". Fails with kConfiguration (unknown model, no such device)
+// or kData (shard smaller than a batch; labels missing for a conditional
+// model).
+Result<std::unique_ptr<PeerTrainer>> make_peer_trainer(
+    const TrainingSpec& spec, std::shared_ptr<const Dataset> data,
+    std::vector<std::uint32_t> shard, PeerId peer, const std::string& device);
+
+}  // namespace mdgan

@@ -1,0 +1,201 @@
+#include "server/command_options.h"
+
+#include <charconv>
+
+#include "common/options/text.h"
+
+namespace mdgan {
+namespace {
+
+constexpr std::string_view kSampleIntro =
+    R"(Makes a grid of pictures from a checkpoint of a run.
+
+Usage: mdgan-server sample --run DIR [--KEY VALUE ...]
+
+)";
+constexpr std::string_view kSampleExample = R"(
+Example: eight pictures of each of the classes 0 and 7
+  mdgan-server sample --run runs/00001-mnist-mlp --count 16 --classes 0,7
+)";
+
+constexpr std::string_view kEvaluateIntro =
+    R"(Measures the generator of a run's checkpoint against real images, under the
+names that torch-fidelity uses, and puts the results into the run's
+metric-*.jsonl.
+
+Usage: mdgan-server evaluate --run DIR [--KEY VALUE ...]
+
+)";
+constexpr std::string_view kEvaluateExample = R"(
+Examples
+  mdgan-server evaluate --run runs/00001-mnist-mlp --all
+with 500 images, as the paper does
+  mdgan-server evaluate --run runs/00001-mnist-mlp --samples 500
+)";
+
+constexpr std::string_view kExportIntro =
+    R"(Writes the generator of a run's checkpoint as a safetensors file, with
+PyTorch's names and shapes.
+
+Usage: mdgan-server export --run DIR [--KEY VALUE ...]
+
+)";
+constexpr std::string_view kExportExample = R"(
+Example
+  mdgan-server export --run runs/00001-mnist-mlp --out generator.safetensors
+and in Python
+  from safetensors.torch import load_file
+  weights = load_file("generator.safetensors")
+)";
+
+// "0,1,2"; empty: none.
+CustomValue class_list(std::vector<std::int32_t>* classes) {
+  return {"class numbers like 0,1,2",
+          [=] {
+            std::string text;
+            for (const std::int32_t value : *classes)
+              text += (text.empty() ? "" : ",") + std::to_string(value);
+            return text;
+          },
+          [=](std::string_view text) {
+            std::vector<std::int32_t> values;
+            const char* at = text.data();
+            const char* const end = at + text.size();
+            while (at != end) {
+              std::int32_t value = -1;
+              const auto [next, error] = std::from_chars(at, end, value);
+              if (error != std::errc{} || value < 0) return false;
+              values.push_back(value);
+              at = next;
+              if (at == end) break;
+              if (*at++ != ',' || at == end) return false;
+            }
+            *classes = std::move(values);
+            return true;
+          }};
+}
+
+CustomValue optional_seed(std::optional<std::uint64_t>* seed) {
+  return {"a whole number from 0",
+          [=] { return *seed ? std::to_string(**seed) : std::string(); },
+          [=](std::string_view text) {
+            std::uint64_t value = 0;
+            const char* const end = text.data() + text.size();
+            const auto result = std::from_chars(text.data(), end, value);
+            if (result.ec != std::errc{} || result.ptr != end) return false;
+            *seed = value;
+            return true;
+          }};
+}
+
+CustomValue weights(bool* ema) {
+  return {"one of ema, generator",
+          [=] { return std::string(*ema ? "ema" : "generator"); },
+          [=](std::string_view text) {
+            if (text != "ema" && text != "generator") return false;
+            *ema = text == "ema";
+            return true;
+          }};
+}
+
+std::vector<std::filesystem::path> no_files() { return {}; }
+
+Error run_is_missing() {
+  return {"which run? Give its folder with --run DIR", ExitCode::kUsage};
+}
+
+}  // namespace
+
+Result<ParsedCommand> parse_sample(std::span<const char* const> arguments) {
+  SampleOptions o;
+  OptionTable table(
+      {{"Options",
+        {{"run", &o.run, "DIR", "The run's folder. Required."},
+         {"round",
+          &o.round,
+          "N",
+          "Of the checkpoint of this round. 0: of the newest.",
+          {0, 1e12}},
+         {"count", &o.count, "N", "Pictures in the grid.", {1, 65536}},
+         {"out", &o.out, "FILE", "The PNG file to write."},
+         {"classes", class_list(&o.classes), "LIST",
+          "The pictures' classes, in turn. Without it: all."},
+         {"seed", optional_seed(&o.seed), "N",
+          "Other pictures. Without it: the run's own seed, whose "
+          "pictures are those in samples/."}}}});
+  if (asks_for_help(arguments))
+    return ParsedCommand(HelpRequest{std::string(kSampleIntro) + table.help() +
+                                     std::string(kSampleExample)});
+  if (auto done = table.parse(arguments, no_files); !done) return done.error();
+  if (o.run.empty()) return run_is_missing();
+  return ParsedCommand(std::move(o));
+}
+
+Result<ParsedCommand> parse_evaluate(std::span<const char* const> arguments) {
+  EvaluateOptions o;
+  OptionTable table(
+      {{"Options",
+        {{"run", &o.run, "DIR", "The run's folder. Required."},
+         {"data", &o.data, "DIR",
+          "The real images: the test part of MNIST or CIFAR-10 files, or a "
+          "tenth of a folder's. Without it: the run's evaluate-data or data."},
+         {"round",
+          &o.round,
+          "N",
+          "Of the checkpoint of this round. 0: of the newest.",
+          {0, 1e12}},
+         {"all", &o.all, "", "Of every checkpoint there is."},
+         {"samples",
+          &o.samples,
+          "N",
+          "Generated images, and at most as many real ones; 20 or more. 0: the "
+          "run's evaluate-samples.",
+          {0, 50'000}},
+         {"features", &o.features, "FILE",
+          "A TorchScript module that gives the features, such as StyleGAN's "
+          "inception-2015-12-05.pt. Without it: as the run does; by default "
+          "with a classifier, trained once on the data."},
+         {"no-ema", &o.no_ema, "",
+          "Of the weights under training rather than their moving average; "
+          "the results are only printed."},
+         {"cache", &o.cache, "DIR",
+          "Where trained classifiers are kept. Without it: the run's "
+          "evaluate-cache, or ~/.cache/mdgan."}}}});
+  if (asks_for_help(arguments))
+    return ParsedCommand(HelpRequest{std::string(kEvaluateIntro) +
+                                     table.help() +
+                                     std::string(kEvaluateExample)});
+  if (auto done = table.parse(arguments, no_files); !done) return done.error();
+  if (o.run.empty()) return run_is_missing();
+  if (o.all && o.round > 0)
+    return Error{"--all and --round exclude each other", ExitCode::kUsage};
+  if (o.samples > 0 && o.samples < 20)
+    return Error{"--samples must be 0 or in [20, 50000], not " +
+                     std::to_string(o.samples),
+                 ExitCode::kUsage};
+  return ParsedCommand(std::move(o));
+}
+
+Result<ParsedCommand> parse_export(std::span<const char* const> arguments) {
+  ExportOptions o;
+  OptionTable table(
+      {{"Options",
+        {{"run", &o.run, "DIR", "The run's folder. Required."},
+         {"round",
+          &o.round,
+          "N",
+          "Of the checkpoint of this round. 0: of the newest.",
+          {0, 1e12}},
+         {"out", &o.out, "FILE", "The safetensors file to write."},
+         {"weights", weights(&o.ema), "WHICH",
+          "ema: the moving average the pictures come from; generator: the "
+          "weights under training."}}}});
+  if (asks_for_help(arguments))
+    return ParsedCommand(HelpRequest{std::string(kExportIntro) + table.help() +
+                                     std::string(kExportExample)});
+  if (auto done = table.parse(arguments, no_files); !done) return done.error();
+  if (o.run.empty()) return run_is_missing();
+  return ParsedCommand(std::move(o));
+}
+
+}  // namespace mdgan

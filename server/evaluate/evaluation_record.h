@@ -1,0 +1,68 @@
+// What was measured of the generator of one round, and the files that keep it.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/base/ids.h"
+#include "common/base/result.h"
+
+namespace mdgan {
+
+// Of an extractor of features that knows classes.
+struct ClassScores {
+  double inception_score_mean = 0;
+  double inception_score_std = 0;
+  std::vector<double> histogram;  // each class's share of the generated images
+  double distance = 0;  // total variation, from the real images' histogram
+};
+
+// See server/evaluate/metrics.h for what the numbers are.
+struct EvaluationRecord {
+  std::uint64_t round = 0;
+  std::uint32_t samples = 0;      // generated images
+  std::uint32_t real_images = 0;  // those they were compared with
+  std::string features;           // FeatureExtractor::name()
+  double frechet_distance = 0;
+  double kernel_distance_mean = 0;
+  double kernel_distance_std = 0;
+  double precision = 0;
+  double recall = 0;
+  double f_score = 0;
+  std::optional<ClassScores> classes;
+
+  // Where the time went.
+  struct Seconds {
+    double generate = 0;
+    double extract = 0;  // the features
+    double frechet = 0;
+    double kernel = 0;
+    double neighbours = 0;
+    double total() const {
+      return generate + extract + frechet + kernel + neighbours;
+    }
+  } seconds;
+};
+
+// "FID 41.20  score 9.12", for the log and the progress line.
+std::string summary(const EvaluationRecord& record);
+
+// The JSON object {"round": R, "samples": n, "features": ..., and every number
+// under torch-fidelity's name}.
+std::string to_json(const EvaluationRecord& record);
+
+// Puts the record into the run's metric-*.jsonl, one file a metric: fid10k,
+// kid10k, pr10k, is10k and classes10k for 10,000 samples. Lines are in the
+// order of rounds; the record takes the place of an older one of its round.
+// Fails with kCheckpoint.
+Result<void> keep_evaluation(const std::filesystem::path& run,
+                             const EvaluationRecord& record);
+
+// truncate_after_round() of every such file.
+Result<void> truncate_evaluations(const std::filesystem::path& run,
+                                  Round round);
+
+}  // namespace mdgan

@@ -1,0 +1,37 @@
+// What a server's checkpoint holds besides the tensors' own format.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/base/result.h"
+#include "common/tensor/blob.h"
+#include "protocol/training_spec.h"
+#include "server/core/coordinator.h"
+
+namespace mdgan {
+
+// A run as a checkpoint brings it back; for a new run, its beginning.
+struct RunState {
+  RunId run{};
+  std::uint32_t incarnation = 1;  // RunDirectory::next_incarnation()
+  RunPosition position;
+  std::vector<NamedBlob> generator;  // empty: to be initialised
+  std::optional<ImageShape> image;
+  Algorithm algorithm = Algorithm::kMdGan;
+  std::uint32_t k = 0;  // 0: not decided yet
+};
+
+// The JSON text of a checkpoint's meta.json: all of the state but the tensors.
+std::string describe_run(const RunState& state, const TrainingSpec& spec);
+
+// Reads the checkpoint of `round`, or the newest valid one when that is 0.
+// Fails with kCheckpoint when there is none. The incarnation is the caller's to
+// set.
+Result<RunState> load_run(const std::filesystem::path& checkpoints,
+                          Round round = {});
+
+}  // namespace mdgan

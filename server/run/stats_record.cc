@@ -1,0 +1,34 @@
+#include "server/run/stats_record.h"
+
+#include <nlohmann/json.hpp>
+
+namespace mdgan {
+
+std::string to_json(const StatsRecord& record) {
+  const PhaseSeconds& seconds = record.seconds;
+  nlohmann::ordered_json json{
+      {"round", record.round},
+      {"d_loss", record.d_loss},
+      {"g_loss", record.g_loss},
+      {"feedback_norm", record.feedback_norm},
+      {"seconds_per_round", record.seconds_per_round},
+      {"seconds",
+       {{"generate", seconds.generate},
+        {"send", seconds.send},
+        {"wait", seconds.wait},
+        {"merge", seconds.merge},
+        {"step", seconds.step}}},
+      {"rounds_per_second", record.rounds_per_second},
+      {"bytes_sent", record.bytes_sent},
+      {"bytes_sent_apart", record.bytes_sent_apart},
+      {"bytes_received", record.bytes_received},
+      {"bytes_swapped", record.bytes_swapped},
+      {"peers", record.peers},
+  };
+  if (record.evaluation)
+    json["metrics"] =
+        nlohmann::ordered_json::parse(to_json(*record.evaluation));
+  return json.dump();
+}
+
+}  // namespace mdgan

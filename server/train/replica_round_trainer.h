@@ -1,0 +1,53 @@
+// The server of the algorithms in which every peer holds a replica, a whole GAN
+// (peer/train/replica_peer_trainer.h): it keeps the one that counts and sends
+// it every round. LibTorch in the header.
+#pragma once
+
+#include <torch/types.h>
+
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "common/train/discriminator/discriminator_step.h"
+#include "server/train/algorithms.h"
+
+namespace mdgan {
+
+class ReplicaRoundTrainer : public RoundTrainer {
+ public:
+  // Makes D like peer 0's.
+  ReplicaRoundTrainer(std::unique_ptr<GeneratorTrainer> generator,
+                      TrainedDiscriminator discriminator);
+
+  std::vector<std::vector<Blob>> batches(Round round) override;
+  const GeneratorTrainer& generator() const override { return *g; }
+  std::vector<NamedBlob> snapshot() const override;
+  Result<void> load(std::span<const NamedBlob> state) override;
+
+ protected:
+  std::size_t generator_size() const { return g->weight_count(); }
+
+  const std::unique_ptr<GeneratorTrainer> g;
+  TrainedDiscriminator d;  // on the CPU
+};
+
+// Sum over the answers of weight * values, divided by the sum of the weights,
+// [P] on the CPU; added up in the order given.
+torch::Tensor mean_of(std::span<const PeerAnswer> answers,
+                      std::span<const double> weights);
+std::span<const float> floats_of(const torch::Tensor& tensor);
+
+Result<TrainedDiscriminator> make_replica_discriminator(
+    const TrainingSpec& spec);
+
+template <typename Server>
+MadeRoundTrainer make_replica_round_trainer(std::unique_ptr<GeneratorTrainer> g,
+                                            const TrainingSpec& spec) {
+  auto d = make_replica_discriminator(spec);
+  if (!d) return d.error();
+  return std::unique_ptr<RoundTrainer>(
+      std::make_unique<Server>(std::move(g), std::move(*d)));
+}
+
+}  // namespace mdgan

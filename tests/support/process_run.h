@@ -1,0 +1,53 @@
+// Small real runs of the real programs on small real files.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "tests/support/child_process.h"
+#include "tests/support/temporary_directory.h"
+
+namespace mdgan::test {
+
+// An MNIST layout with `count` grey images of `side` x `side`, bright bars
+// whose place is the class: enough to learn from.
+void write_bars(const std::filesystem::path& directory, std::uint32_t count,
+                std::uint32_t side);
+
+// The programs and a folder with data in `data`, for one test.
+class ProcessRun {
+ public:
+  ProcessRun();
+
+  // mdgan-server train on the bars, with what every small run has; `more` is
+  // appended and wins.
+  ChildProcess server(const std::string& run,
+                      const std::vector<std::string>& more) const;
+  // mdgan-peer on shard `index` of `count`, to the server of `run`.
+  ChildProcess peer(const std::string& run, std::uint32_t index,
+                    std::uint32_t count,
+                    const std::vector<std::string>& more = {}) const;
+  ChildProcess tool(const std::vector<std::string>& arguments,
+                    const std::string& log) const;
+
+  // Where the server of `run` listens, once it does (it picks a free port).
+  std::string endpoint(const std::string& run) const;
+  // The round of the last line of stats.jsonl; 0 before the first.
+  std::uint64_t round(const std::string& run) const;
+  // Peers in that line.
+  std::uint64_t peers(const std::string& run) const;
+  std::string log(const std::string& run) const;
+  // The bytes of the newest checkpoint's tensors.
+  std::string weights(const std::string& run) const;
+
+  std::filesystem::path operator/(const std::string& name) const {
+    return directory_ / name;
+  }
+
+ private:
+  TemporaryDirectory directory_;
+};
+
+}  // namespace mdgan::test
