@@ -17,6 +17,7 @@ packages_data=(dataset-fashion-mnist)
 packages_test=(catch2 python3-zmq python3-msgpack python3-torch python3-numpy
   python3-matplotlib python3-scipy)
 packages_experiment=(python3-matplotlib python3-numpy)
+packages_lint=(clang-format clang-tidy)
 packages_bench=(libbenchmark-dev python3-torch python3-numpy)
 
 # install_packages PACKAGE...: installs those that are missing; asks nothing.
@@ -68,6 +69,6 @@ build() {
 }
 
 if [[ ${BASH_SOURCE[0]} == "$0" ]]; then
-  declare -n list="packages_${1:?build, data, test, experiment or bench}"
+  declare -n list="packages_${1:?build, data, test, experiment, lint or bench}"
   printf '%s\n' "${list[@]}"
 fi

@@ -178,7 +178,7 @@ void Reader::binary(std::string_view field, std::span<std::byte> out) {
 }
 
 Reader Reader::record(std::string_view field) {
-  static const msgpack::object kNil;
+  static const msgpack::object kNil;  // NOLINT: a constant
   const msgpack::object* object = next(field);
   return {object == nullptr ? kNil : *object, path_of(field), minor_, *error_};
 }

@@ -37,8 +37,8 @@ template <typename T>
 class [[nodiscard]] Result {
  public:
   Result(T value) : state_(std::move(value)) {}  // NOLINT: implicit by design
-  Result(Error error)
-      : state_(std::move(error)) {}  // NOLINT: implicit by design
+  Result(Error error)                            // NOLINT: implicit by design
+      : state_(std::move(error)) {}
 
   bool ok() const { return std::holds_alternative<T>(state_); }
   explicit operator bool() const { return ok(); }

@@ -238,7 +238,8 @@ std::optional<Received> receive(zmq::socket_t& socket) {
   }
   // From a body frame: on the routing id's it is missing in libzmq 4.3.4.
   try {
-    const char* address = frames.front().gets("Peer-Address");
+    const char* address =
+        frames.front().gets("Peer-Address");  // NOLINT: not stdio's gets()
     if (address != nullptr) received.address = plain_ipv4(address);
   } catch (const zmq::error_t&) {
     // inproc has no addresses

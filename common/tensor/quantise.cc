@@ -28,7 +28,9 @@ void pack_images(std::size_t n, const float* __restrict in,
     const float scaled = (in[i] + 1.0F) * 127.5F;
     const float least = scaled > 0.0F ? scaled : 0.0F;  // NaN: 0
     const float clamped = least < 255.0F ? least : 255.0F;
-    out[i] = static_cast<std::uint8_t>(static_cast<int>(clamped + 0.5F));
+    // lround() would not be vectorised; clamped is not negative.
+    out[i] = static_cast<std::uint8_t>(
+        static_cast<int>(clamped + 0.5F));  // NOLINT(bugprone-incorrect-*)
   }
 }
 

@@ -111,7 +111,7 @@ Result<void> keep_evaluation(const fs::path& run,
                     {"features", record.features},
                     {"seconds", record.seconds.total()}};
     const fs::path file = run / fmt::format("{}{}{}", kPrefix, name, kSuffix);
-    if (const auto put = put_line(file, line); !put) return put;
+    if (auto put = put_line(file, line); !put) return put;
   }
   return {};
 }
@@ -126,7 +126,7 @@ Result<void> truncate_evaluations(const fs::path& run, Round round) {
       files.push_back(it->path());
   }
   for (const fs::path& file : files)
-    if (const auto cut = truncate_after_round(file, round); !cut) return cut;
+    if (auto cut = truncate_after_round(file, round); !cut) return cut;
   return {};
 }
 
