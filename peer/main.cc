@@ -16,6 +16,7 @@
 #include "common/files/atomic_write.h"
 #include "common/net/channel.h"
 #include "common/net/endpoint.h"
+#include "common/net/routing_ids.h"
 #include "common/tensor/blas_core.h"
 #include "common/version/version.h"
 #include "peer/io/peer_shell.h"
@@ -170,6 +171,7 @@ int main(int argc, char** argv) {
   take_long_turns();
   choose_blas_core(argv);
   try {
+    seed_routing_ids();
     const auto command = parse_peer_options(argc, argv);
     if (!command) {
       std::fprintf(stderr, "mdgan-peer: %s\n", command.error().message.c_str());

@@ -5,6 +5,7 @@
 #include <variant>
 
 #include "common/base/heap.h"
+#include "common/net/routing_ids.h"
 #include "common/tensor/blas_core.h"
 #include "common/version/version.h"
 #include "server/commands/commands.h"
@@ -33,6 +34,7 @@ int main(int argc, char** argv) {
   choose_blas_core(argv);
   spdlog::set_pattern("%^%l%$: %v");  // training sets one of its own
   try {
+    seed_routing_ids();
     const auto command = parse_server_options(argc, argv);
     if (!command) {
       std::fprintf(stderr, "mdgan-server: %s\n",
