@@ -3,8 +3,8 @@ import unittest
 
 import support
 from support import DEFINITION
-import definition
-from definition import Refused
+from mdgan_experiment import definition
+from mdgan_experiment.definition import Refused
 
 
 class Reading(support.InFolder):

@@ -10,11 +10,7 @@ import unittest
 from unittest import mock
 
 import support
-import plots
-import report
-import results
-import toys
-import trajectories
+from mdgan_experiment import plots, report, results, toys, trajectories
 
 if not plots.available:
     print(f"NOTE: {plots.why_not}", file=sys.stderr)

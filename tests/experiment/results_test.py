@@ -4,7 +4,7 @@ import math
 import unittest
 
 import support
-import results
+from mdgan_experiment import results
 
 
 class Runs(support.InFolder):

@@ -8,8 +8,7 @@ import unittest
 
 import support
 from support import DEFINITION
-import definition
-import jobs
+from mdgan_experiment import definition, jobs
 
 
 class Running(support.InFolder):

@@ -9,9 +9,7 @@ import sys
 import tempfile
 
 import support
-import definition
-import jobs
-import toys
+from mdgan_experiment import definition, jobs, toys
 
 
 def does_a_round(experiment, arm, folder, programs):

@@ -8,7 +8,7 @@ import unittest
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
-PROGRAM = ROOT / "server/experiment/mdgan_experiment.py"
+PROGRAM = ROOT / "server/experiment/mdgan-experiment"
 sys.path.insert(0, str(PROGRAM.parent))
 
 DEFINITION = """

@@ -7,7 +7,7 @@ says what to install.
 import io
 import re
 
-import results
+from . import results
 
 try:
     import matplotlib

@@ -1,4 +1,3 @@
-#!/usr/bin/python3
 """Runs an experiment - several arms of a training, each with several seeds -
 and writes a report that compares them.
 
@@ -15,15 +14,10 @@ import pathlib
 import shutil
 import sys
 
-import definition
-import jobs
-import record
-import report
-import runner
-import toys
+from . import definition, jobs, record, report, runner, toys
 
 FASHION = pathlib.Path("/usr/share/datasets/fashion-mnist")
-PROGRAM = pathlib.Path(__file__).resolve()
+SOURCE_TREE = pathlib.Path(__file__).resolve().parents[3]
 
 
 def arguments(given):
@@ -71,7 +65,7 @@ def programs(given):
     if given:
         return given.resolve()
     beside = pathlib.Path(sys.argv[0]).absolute().parent
-    tree = PROGRAM.parents[2] / "build/release/bin"
+    tree = SOURCE_TREE / "build/release/bin"
     for folder in (beside, tree):
         if (folder / "mdgan-server").exists():
             return folder
@@ -177,7 +171,3 @@ def main(given=None):
     except definition.Refused as error:
         print(f"mdgan-experiment: {error}", file=sys.stderr)
         return 2
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -5,13 +5,8 @@ import math
 import pathlib
 import sys
 
-import page
-import plots
-import record
-import results
-import trajectories
-import wording
-from definition import Refused
+from . import page, plots, record, results, trajectories, wording
+from .definition import Refused
 
 
 class Results:

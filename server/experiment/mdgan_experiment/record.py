@@ -9,7 +9,7 @@ import platform
 import shlex
 import subprocess
 
-from definition import Refused
+from .definition import Refused
 
 NAME = "experiment.json"
 KEYS = {"name", "title", "question", "rounds", "seeds", "evaluate_every",

@@ -4,11 +4,8 @@ import base64
 import html as markup
 import pathlib
 
-import plots
-import results
-import toys
-import trajectories
-from wording import deviation, duration, machine_line, plain, size, unit
+from . import plots, results, toys, trajectories
+from .wording import deviation, duration, machine_line, plain, size, unit
 
 HERE = pathlib.Path(__file__).parent
 PICTURES = 8  # stages of training that the slider shows

@@ -26,7 +26,7 @@ import difflib
 import pathlib
 import re
 
-import toys
+from . import toys
 
 DATA = ("mnist", "fashion", "folder", *toys.MADE)
 KEYS = {"title", "question", "config", "data", "rounds", "seeds",

@@ -13,7 +13,7 @@ import shutil
 import signal
 import subprocess
 
-from definition import Refused
+from .definition import Refused
 
 END_WAIT_S = 10  # for peers, after their server has ended
 

@@ -9,8 +9,7 @@ import pathlib
 import random
 import struct
 
-import plots
-import toys
+from . import plots, toys
 
 try:
     import numpy
