@@ -12,6 +12,7 @@ import argparse
 import os
 import pathlib
 import shutil
+import signal
 import sys
 
 from . import definition, jobs, record, report, runner, toys
@@ -163,7 +164,20 @@ def regenerate(options, whole, now, out):
 
 
 def main(given=None):
-    options = arguments(given)
+    try:
+        try:
+            return execute(arguments(given))
+        finally:  # argparse ends the program by an exception
+            print(end="", flush=True)
+    except BrokenPipeError:
+        # Whoever read the output, such as `head`, has closed the pipe. Python
+        # flushes both streams as it ends, which would raise the error again.
+        for descriptor in (1, 2):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), descriptor)
+        return 128 + signal.SIGPIPE
+
+
+def execute(options):
     try:
         if options.what == "report":
             return 0 if write_report(options.out) else 2
