@@ -10,7 +10,7 @@ import unittest
 from unittest import mock
 
 import support
-from mdgan_experiment import plots, report, results, toys, trajectories
+from mdgan_experiment import measurements, plots, report, toys, trajectories
 
 if not plots.available:
     print(f"NOTE: {plots.why_not}", file=sys.stderr)
@@ -87,8 +87,8 @@ class Reporting(support.InFolder):
 
     def test_the_table_has_mean_and_spread(self):
         # the fake's FID: 600 / 10 + 3 seed + 2 peers
-        found = json.loads((self.out / "report.json").read_text())
-        fid = found["arms"]["ten"]["final"][results.FID]
+        written = json.loads((self.out / "report.json").read_text())
+        fid = written["arms"]["ten"]["final"][measurements.FID]
         self.assertEqual(fid["values"], [83.0, 86.0])
         self.assertEqual(fid["mean"], 84.5)
         self.assertIn("| ten peers | 84.5 ± 2.1 |",
@@ -195,7 +195,7 @@ class Toys(support.InFolder):
             for peer, psi in (("local-0", 0.25), ("local-1", 0.75)):
                 save(self.folder / "peers" / peer / "abc" / state,
                      "discriminator", [psi])
-        run = results.Run("a", 1, self.folder)
+        run = measurements.Run("a", 1, self.folder)
         self.assertEqual(trajectories.path_of(run),
                          [(5, 1.0, 0.5), (10, 0.5, 0.5)])
 

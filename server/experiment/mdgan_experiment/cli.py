@@ -70,11 +70,11 @@ def programs(given):
     for folder in (beside, tree):
         if (folder / "mdgan-server").exists():
             return folder
-    found = shutil.which("mdgan-server")
-    if not found:
+    server = shutil.which("mdgan-server")
+    if not server:
         raise definition.Refused("there is no mdgan-server beside this program "
                                  "or on the PATH; say where with --bin")
-    return pathlib.Path(found).absolute().parent
+    return pathlib.Path(server).absolute().parent
 
 
 def data_of(arm, given, out):
@@ -97,9 +97,9 @@ def names(text):
 
 
 def run(options):
-    whole = definition.read(options.definition)
+    defined = definition.read(options.definition)
     experiment = definition.chosen(
-        whole, options.rounds,
+        defined, options.rounds,
         definition.seeds_of(options.seeds) if options.seeds else None,
         names(options.arms))
     out = options.out or pathlib.Path("experiments") / experiment.name
@@ -126,7 +126,7 @@ def run(options):
             now = record.agreed(before, now, out)
             if all(job.done() for job in todo):  # nothing runs here and now
                 now["machines"] = before["machines"]
-        now["command"] = regenerate(options, whole, now, out)
+        now["command"] = regenerate(options, defined, now, out)
         record.save(out, now)
         running = runner.Runner(todo, options.jobs)
         through = running.run()
@@ -149,14 +149,14 @@ def write_report(out):
     return True
 
 
-def regenerate(options, whole, now, out):
+def regenerate(options, defined, now, out):
     """The command that makes all results in `out` on another machine."""
     words = ["mdgan-experiment", "run", options.definition]
     if options.data:
         words += ["--data", options.data]
     words += ["--rounds", now["rounds"],
               "--seeds", ",".join(map(str, now["seeds"]))]
-    if {arm.name for arm in whole.arms} - {*now["arms"]}:
+    if {arm.name for arm in defined.arms} - {*now["arms"]}:
         words += ["--arms", ",".join(now["arms"])]
     if now["at_once"] > 1:
         words += ["--jobs", now["at_once"]]

@@ -73,8 +73,8 @@ class Experiment:
 
 
 def nearest(word, words):
-    found = difflib.get_close_matches(word, words, 1)
-    return f" (did you mean '{found[0]}'?)" if found else ""
+    matches = difflib.get_close_matches(word, words, 1)
+    return f" (did you mean '{matches[0]}'?)" if matches else ""
 
 
 def read(path):
@@ -115,7 +115,7 @@ def experiment_of(path, parser):
     for key in REQUIRED:
         if not about.get(key, "").strip():
             raise Refused(f"[experiment] needs '{key}'")
-    rounds = whole(about["rounds"], "rounds", 1)
+    rounds = parse_int(about["rounds"], "rounds", 1)
     common = dict(parser["common"]) if parser.has_section("common") else {}
     shared = {"data": about["data"], "config": about.get("config", "")}
     arms = [arm_of(section[len("arm "):], {**shared, **parser[section]}, common,
@@ -132,9 +132,9 @@ def experiment_of(path, parser):
         path=path, title=about["title"],
         question=" ".join(about["question"].split()), rounds=rounds,
         seeds=seeds_of(about["seeds"]),
-        evaluate_every=whole(about.get("evaluate-every", "0"),
+        evaluate_every=parse_int(about.get("evaluate-every", "0"),
                              "evaluate-every", 0),
-        fids=[number(x, "fids") for x in about.get("fids", "").split(",")
+        fids=[parse_float(x, "fids") for x in about.get("fids", "").split(",")
               if x.strip()],
         arms=arms)
 
@@ -162,28 +162,28 @@ def arm_of(name, options, common, folder):
                           "keys of [experiment]")
     if "local-peers" not in merged:  # the configuration's own does not count
         raise Refused(f"{where} needs 'local-peers', here or in [common]")
-    peers = whole(merged["local-peers"], f"{where} local-peers", 1)
+    peers = parse_int(merged["local-peers"], f"{where} local-peers", 1)
     if lose == "true" and peers < 2:
         raise Refused(f"{where} loses peers, so local-peers must be 2 or more")
     return Arm(name, label, merged, data, config, lose == "true")
 
 
 def seeds_of(text):
-    seeds = [whole(x, "seeds", 0) for x in text.split(",")]
+    seeds = [parse_int(x, "seeds", 0) for x in text.split(",")]
     if len(set(seeds)) != len(seeds):
         raise Refused(f"seeds: {text} names one twice")
     return seeds
 
 
-def whole(text, what, least):
-    value = number(text, what)
+def parse_int(text, what, least):
+    value = parse_float(text, what)
     if value != int(value) or value < least:
         raise Refused(f"{what}: {text.strip()} is not a whole number from "
                       f"{least}")
     return int(value)
 
 
-def number(text, what):
+def parse_float(text, what):
     try:
         return float(text)
     except ValueError:

@@ -192,12 +192,12 @@ class LosingJob(Job):
 
     def start_peers(self):
         text = self.log.read_text(errors="replace")
-        found = re.search(r"peers connect to (\S+)", text)
-        if not found:
+        match = re.search(r"peers connect to (\S+)", text)
+        if not match:
             return
         n = self.arm.peers
         self.peers = [self.launch(
-            [str(self.programs / "mdgan-peer"), "--server", found[1],
+            [str(self.programs / "mdgan-peer"), "--server", match[1],
              "--data", str(self.data), "--shard", f"{i}/{n}",
              "--name", f"peer-{i}", "--state-dir", str(self.folder / "peers"),
              "--quiet"]) for i in range(n)]

@@ -7,7 +7,7 @@ says what to install.
 import io
 import re
 
-from . import results
+from .measurements import FID, SCORE, curve
 
 try:
     import matplotlib
@@ -82,9 +82,9 @@ class Drawer:
         """FID and score of each arm against x: rounds, seconds or bytes; the
         band is from the least to the greatest of the seeds. `arms` is a list
         of runs for each arm; '' when nothing was evaluated."""
-        keys = [(k, t) for k, t in ((results.FID, "FID (less is better)"),
-                                    (results.SCORE, "score (more is better)"))
-                if any(results.curve(runs, k) for runs in arms)]
+        keys = [(k, t) for k, t in ((FID, "FID (less is better)"),
+                                    (SCORE, "score (more is better)"))
+                if any(curve(runs, k) for runs in arms)]
         if not keys:
             return ""
         column = {"rounds": 0, "seconds": 1, "bytes": 2}[x]
@@ -99,14 +99,14 @@ class Drawer:
                 panel.set_xlabel(unit)
                 for i, runs in enumerate(arms):
                     self.arm_curve(panel, i, runs, key, column, scale)
-                if key == results.FID:
+                if key == FID:
                     panel.set_yscale("log")
                     plain_ticks(panel)
             figure.tight_layout(w_pad=2)
             return self.svg(figure, f"Learning curves against {x}")
 
     def arm_curve(self, panel, i, runs, key, column, scale):
-        points = results.curve(runs, key)
+        points = curve(runs, key)
         at = [p[column] * scale for p in points]
         panel.plot(at, [p[3] for p in points], color=colour(i),
                    linestyle=dash(i), marker="o" if len(points) < 30 else "",
@@ -179,7 +179,7 @@ class Drawer:
 def bytes_unit(arms, key):
     """(factor, name) for an axis that ends at what the most talkative arm
     sent."""
-    most = max(p[2] for runs in arms for p in results.curve(runs, key))
+    most = max(p[2] for runs in arms for p in curve(runs, key))
     for factor, name in ((1e-12, "TB"), (1e-9, "GB"), (1e-6, "MB")):
         if most * factor >= 1:
             return factor, f"{name} sent, by server and peers"
@@ -205,6 +205,6 @@ def opening(attributes, label):
     return f'<svg {kept} role="img" aria-label="{label}">'
 
 
-def css(found):
-    name = found[0]
+def css(match):
+    name = match[0]
     return NAMED.get(name) or f"var(--c{int(name[-2:], 16)})"

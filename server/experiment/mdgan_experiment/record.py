@@ -18,12 +18,12 @@ KEYS = {"name", "title", "question", "rounds", "seeds", "evaluate_every",
 
 def fingerprint(folder):
     """Of a data set: names, sizes and beginnings of its files."""
-    found = hashlib.sha256()
+    digest = hashlib.sha256()
     for path in sorted(p for p in folder.rglob("*") if p.is_file()):
         with path.open("rb") as file:
-            found.update(f"{path.relative_to(folder)}\0"
+            digest.update(f"{path.relative_to(folder)}\0"
                          f"{path.stat().st_size}\0".encode() + file.read(4096))
-    return found.hexdigest()
+    return digest.hexdigest()
 
 
 def made(experiment, machine, folders, at_once=1):

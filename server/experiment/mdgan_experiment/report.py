@@ -1,144 +1,41 @@
 """Writes OUT/report.html, report.md and report.json from what an experiment's
 runs have left. The same results give the same bytes."""
 import json
-import math
-import pathlib
 import sys
 
-from . import page, plots, record, results, trajectories, wording
-from .definition import Refused
-
-
-class Results:
-    """An experiment's record and its runs, by arm in the record's order."""
-
-    def __init__(self, out):
-        self.out = pathlib.Path(out)
-        self.record = record.load(out)
-        self.arms = {}
-        for name in self.record["arms"]:
-            runs = [results.read_run(name, seed, folder)
-                    for seed in self.record["seeds"]
-                    if (folder := self.out / name / f"seed-{seed}").is_dir()]
-            runs = [run for run in runs if run.rounds]
-            if runs:
-                self.arms[name] = runs
-        if not self.arms:
-            raise Refused(f"{out}: no run has a line in its stats.jsonl yet")
-        self.judge_toys()
-        self.tables = {n: results.table(r) for n, r in self.arms.items()}
-        every = [run for runs in self.arms.values() for run in runs]
-        self.fids = self.record["fids"] or results.targets(every)
-        self.reached = {n: {f: results.reached(runs, f) for f in self.fids}
-                        for n, runs in self.arms.items()
-                        if any(run.series(results.FID) for run in runs)}
-
-    def label(self, name):
-        return self.record["arms"][name]["label"]
-
-    def index(self, name):
-        """Of the arm's colour."""
-        return list(self.arms).index(name)
-
-    def data(self, name):
-        return self.record["arms"][name]["data"]
-
-    def judge_toys(self):
-        if trajectories.numpy is None:
-            return
-        for name, runs in self.arms.items():
-            for run in runs:
-                self.judge_toy(run, self.data(name))
-
-    def judge_toy(self, run, data):
-        if data == "dirac":
-            for round_, theta, psi in trajectories.path_of(run):
-                run.evaluations[round_] = {"distance": math.hypot(theta, psi)}
-        elif data.startswith("gaussians"):
-            for round_, points in trajectories.stages(run):
-                run.evaluations[round_] = trajectories.judge(points, data)
-
-    def missing(self):
-        """What the report must not be silent about."""
-        told = []
-        for name in self.record["arms"]:
-            runs = self.arms.get(name, [])
-            short = [f"seed {run.seed} ends at round {run.rounds:,}"
-                     for run in runs if run.rounds < self.record["rounds"]]
-            seeds = {run.seed for run in runs}
-            absent = [f"seed {seed} has nothing yet"
-                      for seed in self.record["seeds"] if seed not in seeds]
-            if short or absent:
-                told.append(f"{self.label(name)}: {', '.join(short + absent)}")
-            early = [f"seed {run.seed} was last judged at round {last:,}"
-                     for run in runs if run.evaluations
-                     and (last := max(run.evaluations)) < run.rounds]
-            if early:
-                told.append(f"{self.label(name)}: {', '.join(early)}")
-            for run in runs:
-                told += [f"{self.label(name)}: seed {run.seed} {what}"
-                         for what in self.not_told_of(run)]
-        if self.record["at_once"] > 1:
-            told.append(f"up to {self.record['at_once']} runs shared the "
-                        "machine, so their seconds compare only roughly")
-        if len(self.record["machines"]) > 1:
-            told.append("the runs were made on several machines, or with "
-                        "several versions, so their seconds do not compare")
-        features = sorted({run.features for runs in self.arms.values()
-                           for run in runs if run.features})
-        if len(features) > 1:
-            told.append("the runs were judged with different features, so "
-                        "their figures cannot be compared: "
-                        + "; ".join(features))
-        return told
-
-    def not_told_of(self, run):
-        """Evaluations that the curves lack, in words."""
-        every = self.record["evaluate_every"]
-        gaps = [r for r in range(every, run.rounds, every)
-                if not any(r <= judged < r + every
-                           for judged in run.evaluations)] if every else []
-        if gaps and run.evaluations:
-            yield ("was not judged at round "
-                   + ", ".join(f"{r:,}" for r in gaps))
-        if run.others:
-            yield ("was also judged otherwise, which is left out: "
-                   + "; ".join(run.others))
-
-    def columns(self):
-        """The measures that some arm has."""
-        return [m for m in results.MEASURES
-                if any(m[0] in table for table in self.tables.values())]
+from . import page, plots, wording
+from .measurements import histogram
+from .results import Results
 
 
 def write(out):
     """Raises Refused when there is nothing to report."""
-    found = Results(out)
+    results = Results(out)
     if not plots.available:
         print(f"mdgan-experiment: {plots.why_not}", file=sys.stderr)
-    files = {"report.json": json.dumps(numbers(found), indent=1) + "\n",
-             "report.md": markdown(found), "report.html": page.html(found)}
+    files = {"report.json": json.dumps(numbers(results), indent=1) + "\n",
+             "report.md": markdown(results), "report.html": page.html(results)}
     for name, text in files.items():
-        part = found.out / (name + ".part")
+        part = results.out / (name + ".part")
         part.write_text(text, encoding="utf-8")
-        part.replace(found.out / name)
+        part.replace(results.out / name)
 
 
-def numbers(found):
+def numbers(results):
     """Every number of the report."""
     return {
-        **{k: found.record[k] for k in (
+        **{k: results.record[k] for k in (
             "name", "title", "question", "rounds", "seeds", "machines",
             "command")},
-        "warnings": found.missing(),
+        "warnings": results.missing(),
         "arms": {name: {
-            "label": found.label(name),
-            "options": found.record["arms"][name]["options"],
-            "data": found.data(name),
-            "final": found.tables[name],
-            "class_histogram": results.histogram(runs),
+            "label": results.label(name),
+            "options": results.record["arms"][name]["options"],
+            "data": results.data(name),
+            "final": results.tables[name],
+            "class_histogram": histogram(runs),
             "to_reach": {f"{fid:g}": reached for fid, reached in
-                         found.reached.get(name, {}).items()},
+                         results.reached.get(name, {}).items()},
             "runs": [{"seed": run.seed, "rounds": run.rounds,
                       "lost_at": run.lost, "features": run.features,
                       "samples": run.samples,
@@ -148,31 +45,31 @@ def numbers(found):
                            "bytes_swapped": run.total_at(r, 3), **values}
                           for r, values in sorted(run.evaluations.items())]}
                      for run in runs]}
-            for name, runs in found.arms.items()}}
+            for name, runs in results.arms.items()}}
 
 
-def markdown(found):
-    lines = [f"# {found.record['title']}", "", found.record["question"], ""]
-    columns = found.columns()
+def markdown(results):
+    lines = [f"# {results.record['title']}", "", results.record["question"], ""]
+    columns = results.columns()
     lines.append("| | " + " | ".join(heading for _, heading, _ in columns)
                  + " |")
     lines.append("|---" * (len(columns) + 1) + "|")
-    for name in found.arms:
-        cells = [wording.plain(key, found.tables[name].get(key))
+    for name in results.arms:
+        cells = [wording.plain(key, results.tables[name].get(key))
                  for key, _, _ in columns]
-        lines.append(f"| {found.label(name)} | " + " | ".join(cells) + " |")
-    if found.reached and found.fids:
+        lines.append(f"| {results.label(name)} | " + " | ".join(cells) + " |")
+    if results.reached and results.fids:
         lines += ["", "Until an evaluation's FID is at most (bytes: server and "
                   "swaps):", "",
-                  "| | " + " | ".join(f"{f:g}" for f in found.fids) + " |",
-                  "|---" * (len(found.fids) + 1) + "|"]
-        for name, reached in found.reached.items():
+                  "| | " + " | ".join(f"{f:g}" for f in results.fids) + " |",
+                  "|---" * (len(results.fids) + 1) + "|"]
+        for name, reached in results.reached.items():
             cells = [wording.plain_reached(r) for r in reached.values()]
-            lines.append(f"| {found.label(name)} | " + " | ".join(cells)
+            lines.append(f"| {results.label(name)} | " + " | ".join(cells)
                          + " |")
-    lines += [""] + [f"Note: {text}" for text in found.missing()]
+    lines += [""] + [f"Note: {text}" for text in results.missing()]
     lines += [f"Machine: {wording.machine_line(m)}"
-              for m in found.record["machines"]]
-    lines += ["", f"    {found.record['command']}", ""]
+              for m in results.record["machines"]]
+    lines += ["", f"    {results.record['command']}", ""]
     return "\n".join(lines)
 

@@ -1,226 +1,108 @@
-"""What runs have left, as numbers: reads the folders, averages over seeds.
-
-A run folder has stats.jsonl (a line a tick) and metric-*.jsonl (a line an
-evaluation). After a resumption rounds may be told twice: the later lines count.
-"""
-import dataclasses
-import json
+"""The results of an experiment: its record and what its runs have left."""
 import math
 import pathlib
-import statistics
 
-FID = "frechet_inception_distance"
-SCORE = "inception_score_mean"
-# A class is there when at least this share of the samples is of it.
-PRESENT = 0.05
-
-# key, heading, whether less is better (None: neither)
-MEASURES = (
-    (FID, "FID", True),
-    (SCORE, "score", False),
-    ("kernel_inception_distance_mean", "KID", True),
-    ("precision", "precision", False),
-    ("recall", "recall", False),
-    ("classes_present", "classes", False),
-    ("class_distance", "class distance", True),
-    ("good_samples", "on a mode", False),
-    ("modes_found", "modes found", False),
-    ("distance", "distance from (0, 0)", True),
-    ("seconds", "seconds", None),
-    ("bytes", "bytes, server", None),
-    ("bytes_swapped", "bytes, swapped", None),
-)
+from . import measurements, record, trajectories
+from .definition import Refused
 
 
-@dataclasses.dataclass
-class Run:
-    arm: str
-    seed: int
-    folder: pathlib.Path
-    rounds: int = 0  # the last one told
-    # totals after each tick: (round, seconds, bytes, bytes_swapped)
-    totals: list = dataclasses.field(default_factory=list)
-    losses: list = dataclasses.field(default_factory=list)  # (round, d, g)
-    evaluations: dict = dataclasses.field(default_factory=dict)
-    features: str = ""
-    samples: int = 0
-    others: list = dataclasses.field(default_factory=list)  # kinds left out
-    swaps_told: bool = False  # older servers do not
-    lost: list = dataclasses.field(default_factory=list)  # rounds
+class Results:
+    """An experiment's record and its runs, by arm in the record's order."""
 
-    def total_at(self, round_, which):
-        """Column `which` of totals at a round, between ticks by proportion."""
-        before = (0, 0.0, 0, 0)
-        for tick in self.totals:
-            if tick[0] >= round_:
-                part = (round_ - before[0]) / (tick[0] - before[0])
-                return before[which] + part * (tick[which] - before[which])
-            before = tick
-        return before[which]
+    def __init__(self, out):
+        self.out = pathlib.Path(out)
+        self.record = record.load(out)
+        self.arms = {}
+        for name in self.record["arms"]:
+            runs = [measurements.read_run(name, seed, folder)
+                    for seed in self.record["seeds"]
+                    if (folder := self.out / name / f"seed-{seed}").is_dir()]
+            runs = [run for run in runs if run.rounds]
+            if runs:
+                self.arms[name] = runs
+        if not self.arms:
+            raise Refused(f"{out}: no run has a line in its stats.jsonl yet")
+        self.judge_toys()
+        self.tables = {n: measurements.table(r) for n, r in self.arms.items()}
+        every = [run for runs in self.arms.values() for run in runs]
+        self.fids = self.record["fids"] or measurements.targets(every)
+        self.reached = {n: {f: measurements.reached(runs, f) for f in self.fids}
+                        for n, runs in self.arms.items()
+                        if any(run.series(measurements.FID) for run in runs)}
 
-    def series(self, key):
-        """[(round, seconds, bytes with swaps, value)], oldest first."""
-        return [(r, self.total_at(r, 1),
-                 self.total_at(r, 2) + self.total_at(r, 3), values[key])
-                for r, values in sorted(self.evaluations.items())
-                if key in values]
+    def label(self, name):
+        return self.record["arms"][name]["label"]
 
-    def final(self):
-        """Every measure at the newest evaluation, and the totals."""
-        values = {}
-        if self.evaluations:
-            values.update(self.evaluations[max(self.evaluations)])
-        if self.totals:
-            _, seconds, sent, swapped = self.totals[-1]
-            values.update(seconds=seconds, bytes=sent)
-            if self.swaps_told:
-                values["bytes_swapped"] = swapped
-        return values
+    def index(self, name):
+        """Of the arm's colour."""
+        return list(self.arms).index(name)
 
+    def data(self, name):
+        return self.record["arms"][name]["data"]
 
-def lines(path):
-    """The complete JSON lines of a file; a torn last one is left out."""
-    if not path.exists():
-        return []
-    found = []
-    for line in path.read_text(encoding="utf-8").splitlines(True):
-        if line.endswith("\n") and line.strip():
-            try:
-                found.append(json.loads(line))
-            except ValueError:
-                continue  # torn by a power cut, then written on
-    return found
+    def judge_toys(self):
+        if trajectories.numpy is None:
+            return
+        for name, runs in self.arms.items():
+            for run in runs:
+                self.judge_toy(run, self.data(name))
 
+    def judge_toy(self, run, data):
+        if data == "dirac":
+            for round_, theta, psi in trajectories.path_of(run):
+                run.evaluations[round_] = {"distance": math.hypot(theta, psi)}
+        elif data.startswith("gaussians"):
+            for round_, points in trajectories.stages(run):
+                run.evaluations[round_] = trajectories.judge(points, data)
 
-def ascending(records):
-    """Those that a resumption did not tell anew."""
-    kept = []
-    for record in records:
-        while kept and kept[-1]["round"] >= record["round"]:
-            kept.pop()
-        kept.append(record)
-    return kept
+    def missing(self):
+        """What the report must not be silent about."""
+        told = []
+        for name in self.record["arms"]:
+            runs = self.arms.get(name, [])
+            short = [f"seed {run.seed} ends at round {run.rounds:,}"
+                     for run in runs if run.rounds < self.record["rounds"]]
+            seeds = {run.seed for run in runs}
+            absent = [f"seed {seed} has nothing yet"
+                      for seed in self.record["seeds"] if seed not in seeds]
+            if short or absent:
+                told.append(f"{self.label(name)}: {', '.join(short + absent)}")
+            early = [f"seed {run.seed} was last judged at round {last:,}"
+                     for run in runs if run.evaluations
+                     and (last := max(run.evaluations)) < run.rounds]
+            if early:
+                told.append(f"{self.label(name)}: {', '.join(early)}")
+            for run in runs:
+                told += [f"{self.label(name)}: seed {run.seed} {what}"
+                         for what in self.not_told_of(run)]
+        if self.record["at_once"] > 1:
+            told.append(f"up to {self.record['at_once']} runs shared the "
+                        "machine, so their seconds compare only roughly")
+        if len(self.record["machines"]) > 1:
+            told.append("the runs were made on several machines, or with "
+                        "several versions, so their seconds do not compare")
+        features = sorted({run.features for runs in self.arms.values()
+                           for run in runs if run.features})
+        if len(features) > 1:
+            told.append("the runs were judged with different features, so "
+                        "their figures cannot be compared: "
+                        + "; ".join(features))
+        return told
 
+    def not_told_of(self, run):
+        """Evaluations that the curves lack, in words."""
+        every = self.record["evaluate_every"]
+        gaps = [r for r in range(every, run.rounds, every)
+                if not any(r <= judged < r + every
+                           for judged in run.evaluations)] if every else []
+        if gaps and run.evaluations:
+            yield ("was not judged at round "
+                   + ", ".join(f"{r:,}" for r in gaps))
+        if run.others:
+            yield ("was also judged otherwise, which is left out: "
+                   + "; ".join(run.others))
 
-def read_run(arm, seed, folder):
-    run = Run(arm, seed, pathlib.Path(folder))
-    before = (0, 0.0, 0, 0)
-    for tick in ascending(lines(run.folder / "stats.jsonl")):
-        rounds = tick["round"] - before[0]
-        before = (tick["round"],
-                  before[1] + rounds * tick.get("seconds_per_round", 0),
-                  before[2] + tick.get("bytes_sent_apart", tick.get("bytes_sent", 0))
-                  + tick.get("bytes_received", 0),
-                  before[3] + tick.get("bytes_swapped", 0))
-        run.totals.append(before)
-        run.losses.append((tick["round"], tick.get("d_loss"),
-                           tick.get("g_loss")))
-        run.swaps_told |= "bytes_swapped" in tick
-    run.rounds = before[0]
-    read_evaluations(run)
-    for values in run.evaluations.values():
-        if "class_histogram" in values:
-            values["classes_present"] = sum(
-                share >= PRESENT for share in values["class_histogram"])
-    run.lost = [r["round"] for r in lines(run.folder / "lost.jsonl")]
-    return run
-
-
-def read_evaluations(run):
-    """Those of one kind: figures of other features, or of fewer samples, do
-    not belong on one curve."""
-    kinds = {}
-    for file in sorted(run.folder.glob("metric-*.jsonl")):
-        for record in lines(file):
-            kind = record.get("samples", 0), record.get("features", "")
-            kinds.setdefault(kind, []).append(record)
-    if not kinds:
-        return
-
-    # As most rounds were judged; of several, with the most samples.
-    def worth(kind):
-        return len({record["round"] for record in kinds[kind]}), kind[0]
-    chosen = max(kinds, key=worth)
-    run.samples, run.features = chosen
-    run.others = [f"{samples:,} samples, {features}"
-                  for samples, features in sorted(kinds) if
-                  (samples, features) != chosen]
-    for record in kinds[chosen]:
-        run.evaluations.setdefault(record["round"], {}).update(
-            {k: v for k, v in record["results"].items() if v is not None})
-
-
-def spread(values):
-    """{mean, sd, n, values}; sd is None for one value, the sample's else."""
-    values = [v for v in values if v is not None and math.isfinite(v)]
-    if not values:
-        return None
-    return {"mean": statistics.fmean(values),
-            "sd": statistics.stdev(values) if len(values) > 1 else None,
-            "n": len(values), "values": values}
-
-
-def table(runs):
-    """{measure: spread over these runs of one arm} at their last rounds."""
-    finals = [run.final() for run in runs]
-    found = {key: spread([f.get(key) for f in finals])
-             for key, _, _ in MEASURES}
-    return {key: value for key, value in found.items() if value}
-
-
-def histogram(runs):
-    """The mean share of each class over the runs, or None."""
-    found = [h for run in runs if (h := run.final().get("class_histogram"))]
-    return [statistics.fmean(shares) for shares in zip(*found)] or None
-
-
-def curve(runs, key):
-    """Mean, least and greatest over the runs at the rounds all have:
-    [(round, seconds, bytes, mean, least, greatest)]."""
-    by_round = [{point[0]: point for point in run.series(key)}
-                for run in runs]
-    by_round = [points for points in by_round if points]
-    if not by_round:
-        return []
-    shared = set.intersection(*(set(points) for points in by_round))
-    result = []
-    for r in sorted(shared):
-        points = [p[r] for p in by_round]
-        values = [p[3] for p in points]
-        result.append((r, statistics.fmean(p[1] for p in points),
-                       statistics.fmean(p[2] for p in points),
-                       statistics.fmean(values), min(values), max(values)))
-    return result
-
-
-def to_reach(run, fid):
-    """(rounds, seconds, bytes with swaps) until the first evaluation with at
-    most this FID; None when there is none."""
-    for point in run.series(FID):
-        if point[3] <= fid:
-            return point[:3]
-    return None
-
-
-def reached(runs, fid):
-    """What the runs of an arm took to the FID: spreads, and how many got
-    there."""
-    found = [r for run in runs if (r := to_reach(run, fid)) is not None]
-    result = {"reached": len(found), "of": len(runs)}
-    for i, name in enumerate(("rounds", "seconds", "bytes")):
-        result[name] = spread([f[i] for f in found])
-    return result
-
-
-def targets(runs, most=5):
-    """FIDs worth asking for: round numbers between what the first evaluations
-    show and the best one."""
-    series = [[p[3] for p in run.series(FID)] for run in runs]
-    series = [s for s in series if s]
-    if not series:
-        return []
-    best = min(min(s) for s in series)
-    first = max(s[0] for s in series)
-    steps = [m * 10.0**e for e in range(-3, 6)
-             for m in (1, 1.5, 2, 3, 5, 7)]
-    return [f for f in steps if best <= f < first][:most][::-1]
+    def columns(self):
+        """The measures that some arm has."""
+        return [m for m in measurements.MEASURES
+                if any(m[0] in table for table in self.tables.values())]

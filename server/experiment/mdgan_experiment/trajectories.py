@@ -37,11 +37,11 @@ def read_safetensors(path):
 
 def checkpoints(folder):
     """{round: state.safetensors} below a folder of checkpoints."""
-    found = {}
+    states = {}
     for state in pathlib.Path(folder).glob("*/state.safetensors"):
         if state.parent.name.isdigit():
-            found[int(state.parent.name)] = state
-    return dict(sorted(found.items()))
+            states[int(state.parent.name)] = state
+    return dict(sorted(states.items()))
 
 
 def evenly(items, count):
@@ -78,13 +78,13 @@ def latents_for(width):
 def stages(run):
     """[(round, points)] at up to STAGES checkpoints of a run."""
     states = list(checkpoints(run.folder / "checkpoints").items())
-    found, latents = [], None
+    result, latents = [], None
     for round_, state in evenly(states, STAGES):
         tensors = read_safetensors(state)
         if latents is None:
             latents = latents_for(tensors["generator.fc1.weight"].shape[1])
-        found.append((round_, draw_mlp(tensors, latents)))
-    return found
+        result.append((round_, draw_mlp(tensors, latents)))
+    return result
 
 
 def judge(points, name):
@@ -153,14 +153,14 @@ def path_of(run):
     servers = checkpoints(run.folder / "checkpoints")
     peers = [states for folder in sorted((run.folder / "peers").glob("*/*"))
              if (states := checkpoints(folder))]
-    found = []
+    path = []
     for round_, state in servers.items():
         psi = [number_in(read_safetensors(states[round_]), "psi")
                for states in peers if round_ in states]
         if psi:
-            found.append((round_, number_in(read_safetensors(state), "theta"),
-                          math.fsum(psi) / len(psi)))
-    return found
+            path.append((round_, number_in(read_safetensors(state), "theta"),
+                         math.fsum(psi) / len(psi)))
+    return path
 
 
 def plane(drawer, arms):
