@@ -1,4 +1,4 @@
-"""What the command line does about faulty arguments and a closed pipe."""
+"""Tests the answers to faulty arguments and to a closed pipe."""
 import os
 import signal
 import subprocess
@@ -11,7 +11,7 @@ BROKEN_PIPE = 128 + signal.SIGPIPE
 
 
 class ClosedPipe(support.InFolder):
-    """Output into `head` and the like, which close the pipe before its end."""
+    """Writes into a pipe whose reader, such as `head`, has closed it."""
 
     def setUp(self):
         super().setUp()
@@ -41,6 +41,17 @@ class ClosedPipe(support.InFolder):
                               stdout=self.pipe, stderr=self.pipe,
                               env=self.environment, timeout=60)
         self.assertEqual(done.returncode, BROKEN_PIPE)
+
+
+class Arguments(support.InFolder):
+    def test_a_number_that_is_none_is_refused_with_its_flag(self):
+        self.define()
+        for value in "0", "many":
+            with self.subTest(value):
+                done = self.run_it("--rounds", value)
+                self.assertEqual(done.returncode, 2)
+                self.assertIn(f"--rounds: '{value}' is not a whole number",
+                              done.stderr)
 
 
 if __name__ == "__main__":

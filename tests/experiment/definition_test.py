@@ -1,4 +1,4 @@
-"""Definitions are read whole, and what is wrong in them is refused by name."""
+"""Tests how definitions are read and how their faults are refused."""
 import unittest
 
 import support
@@ -43,6 +43,7 @@ class Reading(support.InFolder):
     def test_values_that_cannot_be_are_refused(self):
         for old, new, named in (("rounds = 100", "rounds = 0", "rounds"),
                                 ("rounds = 100", "rounds = many", "many"),
+                                ("rounds = 100", "rounds = inf", "inf"),
                                 ("= 1, 2", "= 1, 1", "twice"),
                                 ("= folder", "= mnits", "'mnist'"),
                                 ("label = one peer", "", "'label'"),
@@ -56,7 +57,7 @@ class Reading(support.InFolder):
     def test_an_arm_that_is_not_there_is_refused_with_those_that_are(self):
         experiment = definition.read(self.define())
         with self.assertRaises(Refused) as caught:
-            definition.chosen(experiment, arms=["tne"])
+            definition.select(experiment, arms=["tne"])
         self.assertIn("it has one, ten", str(caught.exception))
 
 

@@ -1,4 +1,4 @@
-"""Numbers come out of run folders as they are, and are averaged over seeds."""
+"""Tests how the numbers in run folders are read and averaged over seeds."""
 import json
 import math
 import unittest

@@ -1,4 +1,4 @@
-"""Runs are made, resumed, skipped, stopped and reported as failed."""
+"""Tests how runs are started, resumed, skipped, stopped and found to fail."""
 import fcntl
 import json
 import signal

@@ -1,12 +1,15 @@
-"""Runs an experiment - several arms of a training, each with several seeds -
-and writes a report that compares them.
+"""Trains the arms of an experiment, each with several seeds, and writes a
+report that compares them.
 
   mdgan-experiment run configs/experiments/paper-mlp.ini --data mnist
   mdgan-experiment report experiments/paper-mlp
 
-`run` goes on where it was interrupted: complete runs are skipped, others resume
-from their newest checkpoint. Exit codes: 0 all is done, 1 a run failed, 2 usage
-or a definition that does not fit, 130 stopped (the same command goes on).
+`run` continues an interrupted experiment: it skips complete runs and resumes
+the others from their newest checkpoint.
+
+Exit codes: 0 every run is complete; 1 a run failed; 2 the arguments or the
+definition are not valid; 130 a signal stopped the runs, and the same command
+continues them; 141 the reader of the output closed the pipe.
 """
 import argparse
 import os
@@ -21,48 +24,57 @@ FASHION = pathlib.Path("/usr/share/datasets/fashion-mnist")
 SOURCE_TREE = pathlib.Path(__file__).resolve().parents[3]
 
 
-def arguments(given):
+def arguments():
     parser = argparse.ArgumentParser(
         prog="mdgan-experiment", description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="what", required=True,
                                      metavar="run | report")
-    run = commands.add_parser("run", help="run what is not done yet, then "
-                              "write the report")
+    run = commands.add_parser("run", help="train what is not complete yet, "
+                              "then write the report")
     run.add_argument("definition", metavar="FILE",
-                     help="such as configs/experiments/paper-mlp.ini")
+                     help="the definition of the experiment, such as "
+                     "configs/experiments/paper-mlp.ini")
     run.add_argument("--data", metavar="DIR", type=pathlib.Path,
-                     help="MNIST's files or what the definition asks for "
-                     "[$MDGAN_MNIST_DIR; Debian's folder for fashion]")
+                     help="the folder of the data that the definition names "
+                     "[mnist: $MDGAN_MNIST_DIR; fashion: Debian's folder]")
     run.add_argument("--out", metavar="DIR", type=pathlib.Path,
-                     help="where everything goes [experiments/NAME]")
-    run.add_argument("--rounds", type=at_least_one,
-                     help="in place of the definition's")
-    run.add_argument("--seeds", help="such as 1,2,3")
-    run.add_argument("--arms", help="only these, such as fl-gan,md-gan-k3")
-    run.add_argument("--jobs", type=at_least_one, default=1, metavar="N",
-                     help="runs at a time; seconds are only worth comparing "
-                     "with one [%(default)s]")
+                     help="the folder for the runs and the report "
+                     "[experiments/NAME]")
+    run.add_argument("--rounds", type=positive_int,
+                     help="how many rounds to train [the definition's]")
+    run.add_argument("--seeds",
+                     help="the seeds, such as 1,2,3 [the definition's]")
+    run.add_argument("--arms",
+                     help="the arms to train, such as fl-gan,md-gan-k3 [all]")
+    run.add_argument("--jobs", type=positive_int, default=1, metavar="N",
+                     help="how many runs to train at a time; compare seconds "
+                     "only between runs that were made one at a time "
+                     "[%(default)s]")
     run.add_argument("--bin", type=pathlib.Path, metavar="DIR",
-                     help="the folder of mdgan-server and mdgan-peer [beside "
-                     "this program, build/release/bin, or the PATH]")
+                     help="the folder of mdgan-server and mdgan-peer [the "
+                     "folder of this program, build/release/bin, or the PATH]")
     run.add_argument("--dry-run", action="store_true",
-                     help="check, print the commands, and end")
-    again = commands.add_parser("report", help="write the report anew")
+                     help="check the definition, print the commands, and end")
+    again = commands.add_parser("report", help="write the report again")
     again.add_argument("out", metavar="DIR", type=pathlib.Path,
-                       help="the --out of a run")
-    return parser.parse_args(given)
+                       help="the --out folder of a run")
+    return parser.parse_args()
 
 
-def at_least_one(text):
-    value = int(text)
+def positive_int(text):
+    try:
+        value = int(text)
+    except ValueError:
+        value = 0
     if value < 1:
-        raise argparse.ArgumentTypeError("must be 1 or more")
+        raise argparse.ArgumentTypeError(
+            f"'{text}' is not a whole number from 1")
     return value
 
 
 def programs(given):
-    """The folder of mdgan-server, absolute."""
+    """The absolute folder of mdgan-server."""
     if given:
         return given.resolve()
     beside = pathlib.Path(sys.argv[0]).absolute().parent
@@ -72,12 +84,14 @@ def programs(given):
             return folder
     server = shutil.which("mdgan-server")
     if not server:
-        raise definition.Refused("there is no mdgan-server beside this program "
-                                 "or on the PATH; say where with --bin")
+        raise definition.Refused(
+            f"there is no mdgan-server in {beside}, in {tree} or on the PATH; "
+            "name its folder with --bin")
     return pathlib.Path(server).absolute().parent
 
 
 def data_of(arm, given, out):
+    """The absolute folder of an arm's data."""
     if arm.data in toys.MADE:
         return (out / "data" / arm.data).resolve()
     if given is None and arm.data == "mnist" and \
@@ -86,9 +100,11 @@ def data_of(arm, given, out):
     if given is None and arm.data == "fashion":
         given = FASHION
     if given is None:
-        raise definition.Refused("name the folder of the data with --data")
+        raise definition.Refused(f"arm '{arm.name}' needs data ({arm.data}); "
+                                 "name the folder with --data")
     if not given.is_dir():
-        raise definition.Refused(f"{given} is not a folder")
+        raise definition.Refused(f"{given} is not a folder; name the folder "
+                                 f"of the data ({arm.data}) with --data")
     return given.resolve()
 
 
@@ -98,7 +114,7 @@ def names(text):
 
 def run(options):
     defined = definition.read(options.definition)
-    experiment = definition.chosen(
+    experiment = definition.select(
         defined, options.rounds,
         definition.seeds_of(options.seeds) if options.seeds else None,
         names(options.arms))
@@ -119,14 +135,14 @@ def run(options):
     with record.lock(out):
         for name in folders.keys() & {*toys.MADE}:
             toys.make(name, out / "data" / name)
-        now = record.made(experiment, record.machine(binaries), folders,
-                          options.jobs)
+        now = record.describe(experiment, record.machine(binaries), folders,
+                              options.jobs)
         if (out / record.NAME).exists():
             before = record.load(out)
-            now = record.agreed(before, now, out)
-            if all(job.done() for job in todo):  # nothing runs here and now
+            now = record.merge(before, now, out)
+            if all(job.done() for job in todo):  # this machine runs nothing
                 now["machines"] = before["machines"]
-        now["command"] = regenerate(options, defined, now, out)
+        now["command"] = command_for_all(options, defined, now, out)
         record.save(out, now)
         running = runner.Runner(todo, options.jobs)
         through = running.run()
@@ -134,7 +150,7 @@ def run(options):
     for job, reason in running.failed:
         print(f"failed: {job.name} ({reason}), see {job.log}", file=sys.stderr)
     if not through:
-        print("stopped; the same command goes on", file=sys.stderr)
+        print("stopped; the same command continues the runs", file=sys.stderr)
         return 130
     return 0 if reported and not running.failed else 1
 
@@ -142,15 +158,15 @@ def run(options):
 def write_report(out):
     try:
         report.write(out)
-    except definition.Refused as error:  # every run failed at once
+    except definition.Refused as error:  # such as: no run has trained yet
         print(f"mdgan-experiment: {error}", file=sys.stderr)
         return False
     print(f"the report is {out / 'report.html'}")
     return True
 
 
-def regenerate(options, defined, now, out):
-    """The command that makes all results in `out` on another machine."""
+def command_for_all(options, defined, now, out):
+    """The command that repeats every run in `out` on another machine."""
     words = ["mdgan-experiment", "run", options.definition]
     if options.data:
         words += ["--data", options.data]
@@ -163,20 +179,6 @@ def regenerate(options, defined, now, out):
     return record.command_line([*words, "--out", out])
 
 
-def main(given=None):
-    try:
-        try:
-            return execute(arguments(given))
-        finally:  # argparse ends the program by an exception
-            print(end="", flush=True)
-    except BrokenPipeError:
-        # Whoever read the output, such as `head`, has closed the pipe. Python
-        # flushes both streams as it ends, which would raise the error again.
-        for descriptor in (1, 2):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), descriptor)
-        return 128 + signal.SIGPIPE
-
-
 def execute(options):
     try:
         if options.what == "report":
@@ -185,3 +187,17 @@ def execute(options):
     except definition.Refused as error:
         print(f"mdgan-experiment: {error}", file=sys.stderr)
         return 2
+
+
+def main():
+    try:
+        try:
+            return execute(arguments())
+        finally:  # argparse ends the program by an exception
+            print(end="", flush=True)
+    except BrokenPipeError:
+        # The reader of the output, such as `head`, has closed the pipe. Python
+        # flushes both streams as it ends, which would raise the error again.
+        for descriptor in (1, 2):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), descriptor)
+        return 128 + signal.SIGPIPE

@@ -1,5 +1,6 @@
-"""The report as one HTML page that needs nothing else: drawings are inside as
-SVG, pictures as data."""
+"""Makes the report as one HTML page, which needs no other file: it contains the
+drawings as SVG and the pictures as data URLs.
+"""
 import base64
 import html as markup
 import pathlib
@@ -9,10 +10,10 @@ from .measurements import FID, PRESENT, histogram
 from .wording import deviation, duration, machine_line, plain, size, unit
 
 HERE = pathlib.Path(__file__).parent
-PICTURES = 8  # stages of training that the slider shows
+PICTURES = 8  # how many stages of training the slider shows
 escape = markup.escape
 
-# Shows the pictures of the stage that the slider is at.
+# The script shows the pictures of the stage that the slider is set to.
 SCRIPT = """
 for (const slider of document.querySelectorAll('.slider input')) {
   const section = slider.closest('section');
@@ -31,7 +32,7 @@ for (const slider of document.querySelectorAll('.slider input')) {
 # --- parts of the page --------------------------------------------------------
 
 def key_of(i):
-    """The arm's line as it is in the drawings."""
+    """A short line in the colour and dashes that arm i has in the drawings."""
     dashes = ("", "5 3", "1.5 2.5", "6 2 1.5 2")[i // plots.COLOURS % 4]
     return (f'<svg class="key" viewBox="0 0 24 8" aria-hidden="true">'
             f'<line x1="0" y1="4" x2="24" y2="4" stroke-width="3" '
@@ -59,7 +60,8 @@ def drawing(svg, caption=""):
 
 
 def table(head, rows, kind=""):
-    """Cells are HTML already."""
+    """An HTML table. The cells are HTML; those of a row after its first have
+    their <td>."""
     top = "".join(f'<th scope="col">{cell}</th>' for cell in head)
     body = "\n".join(
         f'<tr><th scope="row">{row[0]}</th>{"".join(row[1:])}</tr>'
@@ -79,7 +81,7 @@ def legend(results):
 
 
 def head_line(results):
-    """What the table says first, in words."""
+    """A sentence that names the arms with the lowest FIDs and the highest."""
     scored = {name: t[FID]["mean"] for name, t in results.tables.items()
               if FID in t}
     if len(scored) < 2:
@@ -140,7 +142,7 @@ def measure_notes(results):
                  "classes.")
     if "modes_found" in keys:
         text += (" On a mode: within three standard deviations of a centre; "
-                 "a mode is results with a fifth of its share of the samples.")
+                 "a mode is found with a fifth of its share of the samples.")
     text += " Bytes, server: sent and received by it"
     text += "; swapped: from peer to peer." if "bytes_swapped" in keys else "."
     every = [run for runs in results.arms.values() for run in runs]
@@ -202,7 +204,7 @@ def picture(path):
 
 
 def pictures(results):
-    """The grids of the first seed at the rounds that all arms have."""
+    """The sample grids of each arm's first seed, at rounds all arms have."""
     grids = {}
     for name, runs in results.arms.items():
         if results.data(name) in toys.MADE:
@@ -241,11 +243,12 @@ def pictures(results):
 
 
 def histograms(results, drawer):
-    """For cuts that are not i.i.d.: does everybody's class come through?"""
-    cut = any(arm["options"].get("partition", "iid") != "iid"
-              for arm in results.record["arms"].values())
+    """The share of each class in the samples, if some arm's partition is not
+    i.i.d.: these show whether the generator draws every peer's classes."""
+    skewed = any(arm["options"].get("partition", "iid") != "iid"
+                 for arm in results.record["arms"].values())
     blocks = []
-    for name, runs in results.arms.items() if cut else ():
+    for name, runs in results.arms.items() if skewed else ():
         shares = histogram(runs)
         if shares:
             svg = drawer.histogram(results.index(name), shares,
@@ -280,7 +283,8 @@ def toy_pictures(results, drawer):
 
 
 def settings(results):
-    """What was run: the options that differ as a table, the rest folded."""
+    """The options of the arms: a table of those that differ, and a folded list
+    of the others."""
     arms = {n: results.record["arms"][n] for n in results.arms}
     arms = {n: {**arm, "options": {**arm["options"], "starts from":
                                    arm["config"] or "the defaults"}}
@@ -322,7 +326,8 @@ def origin(results):
 
 
 def drawn(results):
-    """The sections with drawings, in the page's order."""
+    """The sections with drawings in the order of the page, and the drawing for
+    the section Result."""
     if not plots.available:
         return [section("Drawings", paragraph(plots.why_not, "warning")),
                 reaching(results), pictures(results)], ""
@@ -337,7 +342,7 @@ def drawn(results):
 
 def html(results):
     sections, glance = drawn(results)
-    missing = "<br>".join(escape(text) for text in results.missing())
+    missing = "<br>".join(escape(text) for text in results.warnings())
     warnings = f'<p class="warning">{missing}</p>' if missing else ""
     title = escape(results.record["title"])
     body = "\n".join(

@@ -1,5 +1,6 @@
-"""Writes OUT/report.html, report.md and report.json from what an experiment's
-runs have left. The same results give the same bytes."""
+"""Writes the report of an experiment: OUT/report.html, report.md, report.json.
+The same results give the same bytes.
+"""
 import json
 import sys
 
@@ -9,7 +10,7 @@ from .results import Results
 
 
 def write(out):
-    """Raises Refused when there is nothing to report."""
+    """Writes the report into `out`; raises Refused if there are no results."""
     results = Results(out)
     if not plots.available:
         print(f"mdgan-experiment: {plots.why_not}", file=sys.stderr)
@@ -22,12 +23,12 @@ def write(out):
 
 
 def numbers(results):
-    """Every number of the report."""
+    """Every number of the report, for report.json."""
     return {
         **{k: results.record[k] for k in (
             "name", "title", "question", "rounds", "seeds", "machines",
             "command")},
-        "warnings": results.missing(),
+        "warnings": results.warnings(),
         "arms": {name: {
             "label": results.label(name),
             "options": results.record["arms"][name]["options"],
@@ -67,7 +68,7 @@ def markdown(results):
             cells = [wording.plain_reached(r) for r in reached.values()]
             lines.append(f"| {results.label(name)} | " + " | ".join(cells)
                          + " |")
-    lines += [""] + [f"Note: {text}" for text in results.missing()]
+    lines += [""] + [f"Note: {text}" for text in results.warnings()]
     lines += [f"Machine: {wording.machine_line(m)}"
               for m in results.record["machines"]]
     lines += ["", f"    {results.record['command']}", ""]

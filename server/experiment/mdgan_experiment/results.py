@@ -1,4 +1,4 @@
-"""The results of an experiment: its record and what its runs have left."""
+"""Collects the results of an experiment: its record and its runs' numbers."""
 import math
 import pathlib
 
@@ -7,7 +7,8 @@ from .definition import Refused
 
 
 class Results:
-    """An experiment's record and its runs, by arm in the record's order."""
+    """The record of an experiment, and the runs and averages of each arm. The
+    arms are in the order of the record."""
 
     def __init__(self, out):
         self.out = pathlib.Path(out)
@@ -21,8 +22,9 @@ class Results:
             if runs:
                 self.arms[name] = runs
         if not self.arms:
-            raise Refused(f"{out}: no run has a line in its stats.jsonl yet")
-        self.judge_toys()
+            raise Refused(f"{out} has nothing to report: no run has a line in "
+                          "its stats.jsonl; see the logs ARM/seed-N.log there")
+        self.evaluate_toys()
         self.tables = {n: measurements.table(r) for n, r in self.arms.items()}
         every = [run for runs in self.arms.values() for run in runs]
         self.fids = self.record["fids"] or measurements.targets(every)
@@ -34,30 +36,30 @@ class Results:
         return self.record["arms"][name]["label"]
 
     def index(self, name):
-        """Of the arm's colour."""
+        """The number of an arm, which gives it its colour."""
         return list(self.arms).index(name)
 
     def data(self, name):
         return self.record["arms"][name]["data"]
 
-    def judge_toys(self):
+    def evaluate_toys(self):
         if trajectories.numpy is None:
             return
         for name, runs in self.arms.items():
             for run in runs:
-                self.judge_toy(run, self.data(name))
+                self.evaluate_toy(run, self.data(name))
 
-    def judge_toy(self, run, data):
+    def evaluate_toy(self, run, data):
         if data == "dirac":
             for round_, theta, psi in trajectories.path_of(run):
                 run.evaluations[round_] = {"distance": math.hypot(theta, psi)}
         elif data.startswith("gaussians"):
             for round_, points in trajectories.stages(run):
-                run.evaluations[round_] = trajectories.judge(points, data)
+                run.evaluations[round_] = trajectories.evaluate(points, data)
 
-    def missing(self):
-        """What the report must not be silent about."""
-        told = []
+    def warnings(self):
+        """Says which results are missing, and which do not compare."""
+        notes = []
         for name in self.record["arms"]:
             runs = self.arms.get(name, [])
             short = [f"seed {run.seed} ends at round {run.rounds:,}"
@@ -66,35 +68,36 @@ class Results:
             absent = [f"seed {seed} has nothing yet"
                       for seed in self.record["seeds"] if seed not in seeds]
             if short or absent:
-                told.append(f"{self.label(name)}: {', '.join(short + absent)}")
+                notes.append(f"{self.label(name)}: "
+                             f"{', '.join(short + absent)}")
             early = [f"seed {run.seed} was last judged at round {last:,}"
                      for run in runs if run.evaluations
                      and (last := max(run.evaluations)) < run.rounds]
             if early:
-                told.append(f"{self.label(name)}: {', '.join(early)}")
+                notes.append(f"{self.label(name)}: {', '.join(early)}")
             for run in runs:
-                told += [f"{self.label(name)}: seed {run.seed} {what}"
-                         for what in self.not_told_of(run)]
+                notes += [f"{self.label(name)}: seed {run.seed} {what}"
+                          for what in self.missing_evaluations(run)]
         if self.record["at_once"] > 1:
-            told.append(f"up to {self.record['at_once']} runs shared the "
-                        "machine, so their seconds compare only roughly")
+            notes.append(f"up to {self.record['at_once']} runs shared the "
+                         "machine, so their seconds compare only roughly")
         if len(self.record["machines"]) > 1:
-            told.append("the runs were made on several machines, or with "
-                        "several versions, so their seconds do not compare")
+            notes.append("the runs were made on several machines, or with "
+                         "several versions, so their seconds do not compare")
         features = sorted({run.features for runs in self.arms.values()
                            for run in runs if run.features})
         if len(features) > 1:
-            told.append("the runs were judged with different features, so "
-                        "their figures cannot be compared: "
-                        + "; ".join(features))
-        return told
+            notes.append("the runs were judged with different features, so "
+                         "their figures cannot be compared: "
+                         + "; ".join(features))
+        return notes
 
-    def not_told_of(self, run):
-        """Evaluations that the curves lack, in words."""
+    def missing_evaluations(self, run):
+        """The evaluations that the curves of a run lack, in words."""
         every = self.record["evaluate_every"]
         gaps = [r for r in range(every, run.rounds, every)
-                if not any(r <= judged < r + every
-                           for judged in run.evaluations)] if every else []
+                if not any(r <= evaluated < r + every
+                           for evaluated in run.evaluations)] if every else []
         if gaps and run.evaluations:
             yield ("was not judged at round "
                    + ", ".join(f"{r:,}" for r in gaps))
@@ -103,6 +106,6 @@ class Results:
                    + "; ".join(run.others))
 
     def columns(self):
-        """The measures that some arm has."""
+        """The entries of MEASURES that at least one arm has."""
         return [m for m in measurements.MEASURES
                 if any(m[0] in table for table in self.tables.values())]
