@@ -24,7 +24,7 @@ class Runs(support.InFolder):
                     "metric": name, "round": round_, "samples": samples,
                     "features": features,
                     "results": {FID: value}}) + "\n")
-        return measurements.read_run("arm", seed, folder)
+        return measurements.read_run(seed, folder)
 
     def test_ticks_are_added_up(self):
         run = self.run_with(1, [(10, 0.5, 100), (20, 0.25, 200)])
@@ -43,7 +43,7 @@ class Runs(support.InFolder):
         with (self.folder / "seed-1/stats.jsonl").open("a") as file:
             file.write('{"round": 20, "seco')
         self.assertEqual(
-            measurements.read_run("a", 1, self.folder / "seed-1").rounds, 10)
+            measurements.read_run(1, self.folder / "seed-1").rounds, 10)
 
     def test_the_larger_number_of_samples_counts(self):
         self.run_with(1, [(10, 1, 5)], [(10, 50.0)])
@@ -89,7 +89,7 @@ class Runs(support.InFolder):
         (self.folder / "seed-1/metric-classes10k.jsonl").write_text(json.dumps({
             "metric": "classes10k", "round": 10, "samples": 10000,
             "results": {"class_histogram": [0.91, 0.05, 0.04]}}) + "\n")
-        run = measurements.read_run("a", 1, self.folder / "seed-1")
+        run = measurements.read_run(1, self.folder / "seed-1")
         self.assertEqual(run.final()["classes_present"], 2)
         self.assertEqual(measurements.histogram([run]), [0.91, 0.05, 0.04])
 

@@ -195,7 +195,7 @@ class Toys(support.InFolder):
             for peer, psi in (("local-0", 0.25), ("local-1", 0.75)):
                 save(self.folder / "peers" / peer / "abc" / state,
                      "discriminator", [psi])
-        run = measurements.Run("a", 1, self.folder)
+        run = measurements.Run(1, self.folder)
         self.assertEqual(trajectories.path_of(run),
                          [(5, 1.0, 0.5), (10, 0.5, 0.5)])
 

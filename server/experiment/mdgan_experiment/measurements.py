@@ -36,7 +36,6 @@ MEASURES = (
 
 @dataclasses.dataclass
 class Run:
-    arm: str
     seed: int
     folder: pathlib.Path
     rounds: int = 0  # the last recorded round
@@ -108,8 +107,8 @@ def ascending(records):
     return kept
 
 
-def read_run(arm, seed, folder):
-    run = Run(arm, seed, pathlib.Path(folder))
+def read_run(seed, folder):
+    run = Run(seed, pathlib.Path(folder))
     before = (0, 0.0, 0, 0)
     for tick in ascending(lines(run.folder / "stats.jsonl")):
         rounds = tick["round"] - before[0]

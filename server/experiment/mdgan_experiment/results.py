@@ -15,7 +15,7 @@ class Results:
         self.record = record.load(out)
         self.arms = {}
         for name in self.record["arms"]:
-            runs = [measurements.read_run(name, seed, folder)
+            runs = [measurements.read_run(seed, folder)
                     for seed in self.record["seeds"]
                     if (folder := self.out / name / f"seed-{seed}").is_dir()]
             runs = [run for run in runs if run.rounds]
