@@ -28,7 +28,9 @@ check_runs("--seed 3"
   ${prefix}/${DATA}/mdgan/configs/experiments/swap.ini --data ${prefix}
   --seeds 3 --arms swap --dry-run)
 foreach(file ${DATA}/mdgan/configs/server.ini ${DATA}/mdgan/configs/peer.ini
-             ${DATA}/mdgan/configs/mnist-mlp.ini ${DOC}/PROTOCOL.md
+             ${DATA}/mdgan/configs/mnist-mlp.ini
+             ${DATA}/mdgan/experiment/mdgan_experiment/report.css
+             ${DOC}/PROTOCOL.md
              ${DOC}/README.md ${DOC}/LICENSE)
   if(NOT EXISTS ${prefix}/${file})
     fail("${file} is not installed")

@@ -1,10 +1,10 @@
-"""Definitions are read whole, and what is wrong in them is refused by name."""
+"""Tests how definitions are read and how their faults are refused."""
 import unittest
 
 import support
 from support import DEFINITION
-import definition
-from definition import Refused
+from mdgan_experiment import definition
+from mdgan_experiment.definition import Refused
 
 
 class Reading(support.InFolder):
@@ -14,11 +14,11 @@ class Reading(support.InFolder):
         return str(caught.exception)
 
     def test_arms_have_the_common_options_and_their_own(self):
-        found = definition.read(self.define())
-        self.assertEqual(found.question, "Which of the two is better?")
-        self.assertEqual(found.seeds, [1, 2])
-        self.assertEqual([arm.name for arm in found.arms], ["one", "ten"])
-        self.assertEqual(found.arms[1].options, {
+        experiment = definition.read(self.define())
+        self.assertEqual(experiment.question, "Which of the two is better?")
+        self.assertEqual(experiment.seeds, [1, 2])
+        self.assertEqual([arm.name for arm in experiment.arms], ["one", "ten"])
+        self.assertEqual(experiment.arms[1].options, {
             "batch": "10", "local-peers": "10", "partition": "classes:1"})
 
     def test_a_misspelt_key_is_refused_with_the_nearest_one(self):
@@ -43,6 +43,7 @@ class Reading(support.InFolder):
     def test_values_that_cannot_be_are_refused(self):
         for old, new, named in (("rounds = 100", "rounds = 0", "rounds"),
                                 ("rounds = 100", "rounds = many", "many"),
+                                ("rounds = 100", "rounds = inf", "inf"),
                                 ("= 1, 2", "= 1, 1", "twice"),
                                 ("= folder", "= mnits", "'mnist'"),
                                 ("label = one peer", "", "'label'"),
@@ -54,9 +55,9 @@ class Reading(support.InFolder):
                 self.assertIn(named, self.refusal(DEFINITION.replace(old, new)))
 
     def test_an_arm_that_is_not_there_is_refused_with_those_that_are(self):
-        found = definition.read(self.define())
+        experiment = definition.read(self.define())
         with self.assertRaises(Refused) as caught:
-            definition.chosen(found, arms=["tne"])
+            definition.select(experiment, arms=["tne"])
         self.assertIn("it has one, ten", str(caught.exception))
 
 

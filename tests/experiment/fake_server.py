@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
-"""Stands in for mdgan-server: understands the flags that mdgan-experiment
-gives it and writes the files of a run, with figures made up from the seed and
-the number of peers.
+"""Stands in for mdgan-server: it takes the flags that mdgan-experiment gives
+and writes the files of a run, with numbers computed from the seed and the
+number of peers.
 
-Options of the fake alone, as an arm would give them:
-  --fake-end ROUND    saves and ends there at the first start, as after Ctrl-C
-  --fake-fail true    ends with code 9 before the first round
-  --fake-wait true    after half of the rounds waits for SIGINT, saves and ends
+An arm can give the fake these options of its own:
+  --fake-end ROUND    The first start saves and ends at ROUND, as after Ctrl-C.
+  --fake-fail true    It ends with code 9 before the first round.
+  --fake-wait true    The first start waits for SIGINT after half of the rounds,
+                      then saves and ends.
 """
 import json
 import pathlib
@@ -18,7 +19,7 @@ import zlib
 KNOWN = {"config", "run-dir", "rounds", "seed", "data", "local-peers", "batch",
          "k", "algorithm", "partition", "evaluate-every", "fake-end",
          "fake-fail", "fake-wait", "swap-epochs"}
-EVERY = 10  # rounds: ticks, samples and checkpoints
+EVERY = 10  # how many rounds lie between ticks, and between samples
 
 
 def options_of(words):
@@ -32,7 +33,7 @@ def options_of(words):
 
 
 def png(size, value):
-    """A grey square."""
+    """A grey square as a PNG file."""
     def chunk(kind, data):
         body = kind + data
         return struct.pack(">I", len(data)) + body + \
@@ -90,7 +91,7 @@ def train(run, options, first):
         if every and round_ % every == 0:
             evaluate(run, options, round_, rounds)
     if options.get("fake-wait") and not first:
-        # Blocked since before the first tick, so it cannot come too early.
+        # main() has blocked the signal, so one that came earlier waits here.
         signal.sigwait({signal.SIGINT})
     checkpoint = run / f"checkpoints/{end:08}"
     checkpoint.mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""The report has the numbers, is one file, and is the same each time."""
+"""Tests the report and its drawings, and the toy data."""
 import html.parser
 import json
 import pathlib
@@ -10,11 +10,7 @@ import unittest
 from unittest import mock
 
 import support
-import plots
-import report
-import results
-import toys
-import trajectories
+from mdgan_experiment import measurements, plots, report, toys, trajectories
 
 if not plots.available:
     print(f"NOTE: {plots.why_not}", file=sys.stderr)
@@ -23,7 +19,7 @@ VOID = {"meta", "img", "input", "br"}
 
 
 class Page(html.parser.HTMLParser):
-    """Checks that elements nest, and keeps what the tests look at."""
+    """Parses a page; checks that its elements nest, and keeps ids and links."""
 
     def __init__(self, text):
         super().__init__()
@@ -55,7 +51,7 @@ class Page(html.parser.HTMLParser):
 
 
 class Reporting(support.InFolder):
-    made = None  # what a run has left, copied for each test
+    made = None  # the folder that one run has left; each test gets a copy
 
     def setUp(self):
         super().setUp()
@@ -90,9 +86,9 @@ class Reporting(support.InFolder):
         self.assertIn("A &amp; B &lt;compared&gt;", self.page())
 
     def test_the_table_has_mean_and_spread(self):
-        # the fake's FID: 600 / 10 + 3 seed + 2 peers
-        found = json.loads((self.out / "report.json").read_text())
-        fid = found["arms"]["ten"]["final"][results.FID]
+        # The fake server's last FID is 600 / 10 + 3 * seed + 2 * peers.
+        written = json.loads((self.out / "report.json").read_text())
+        fid = written["arms"]["ten"]["final"][measurements.FID]
         self.assertEqual(fid["values"], [83.0, 86.0])
         self.assertEqual(fid["mean"], 84.5)
         self.assertIn("| ten peers | 84.5 ± 2.1 |",
@@ -180,7 +176,7 @@ class Toys(support.InFolder):
         modes = numpy.array(toys.modes("gaussians-8"))
         points = numpy.concatenate([numpy.repeat(modes[:6], 10, axis=0),
                                     numpy.zeros((60, 2))])
-        self.assertEqual(trajectories.judge(points, "gaussians-8"),
+        self.assertEqual(trajectories.evaluate(points, "gaussians-8"),
                          {"modes_found": 6, "good_samples": 0.5})
 
     @unittest.skipIf(trajectories.numpy is None, "needs numpy")
@@ -199,7 +195,7 @@ class Toys(support.InFolder):
             for peer, psi in (("local-0", 0.25), ("local-1", 0.75)):
                 save(self.folder / "peers" / peer / "abc" / state,
                      "discriminator", [psi])
-        run = results.Run("a", 1, self.folder)
+        run = measurements.Run(1, self.folder)
         self.assertEqual(trajectories.path_of(run),
                          [(5, 1.0, 0.5), (10, 0.5, 0.5)])
 

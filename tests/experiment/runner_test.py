@@ -1,4 +1,4 @@
-"""Runs are made, resumed, skipped, stopped and reported as failed."""
+"""Tests how runs are started, resumed, skipped, stopped and found to fail."""
 import fcntl
 import json
 import signal
@@ -8,8 +8,7 @@ import unittest
 
 import support
 from support import DEFINITION
-import definition
-import jobs
+from mdgan_experiment import definition, jobs
 
 
 class Running(support.InFolder):
@@ -46,16 +45,16 @@ class Running(support.InFolder):
         self.assertEqual(
             self.run_it("--seeds", "1", "--arms", "one").returncode, 0)
         folder = self.out / "one/seed-1"
-        whole = {}
+        complete = {}
         for file in folder.glob("metric-*.jsonl"):
-            whole[file] = file.read_text()
-            file.write_text("".join(whole[file].splitlines(True)[:-1]))
-        self.assertTrue(whole)
+            complete[file] = file.read_text()
+            file.write_text("".join(complete[file].splitlines(True)[:-1]))
+        self.assertTrue(complete)
         again = self.run_it("--seeds", "1", "--arms", "one")
         self.assertEqual(again.returncode, 0, again.stderr)
         self.assertIn(f"evaluate --run {folder}", self.log("one", 1))
         self.assertNotIn("--resume", self.log("one", 1))
-        for file, text in whole.items():
+        for file, text in complete.items():
             self.assertEqual(file.read_text(), text)
 
     def test_what_has_no_checkpoint_starts_anew(self):

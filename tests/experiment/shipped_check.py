@@ -1,5 +1,5 @@
-"""Lets mdgan-server read the options of every arm of configs/experiments, and
-do a round on each data set that mdgan-experiment makes up.
+"""Lets mdgan-server check the options of every arm in configs/experiments, and
+train one round on each data set that mdgan-experiment makes.
 
   shipped_check.py FOLDER_OF_MDGAN_SERVER
 """
@@ -9,13 +9,11 @@ import sys
 import tempfile
 
 import support
-import definition
-import jobs
-import toys
+from mdgan_experiment import definition, jobs, toys
 
 
-def does_a_round(experiment, arm, folder, programs):
-    """What the server says; empty if all went well."""
+def train_a_round(experiment, arm, folder, programs):
+    """Returns the server's log if it failed, else ''."""
     one = dataclasses.replace(experiment, rounds=1)
     data = toys.make(arm.data, folder / "data" / arm.data)
     job = jobs.make(one, arm, 1, folder / arm.data, data, programs)
@@ -39,8 +37,8 @@ def main(programs):
                     faults.append(str(refused))
                 if arm.data in {*toys.MADE} - tried:
                     tried.add(arm.data)
-                    faults.append(does_a_round(experiment, arm, folder,
-                                               programs))
+                    faults.append(train_a_round(experiment, arm, folder,
+                                                programs))
     if tried != {*toys.MADE}:
         faults.append(f"no experiment has one of {toys.MADE}")
     print("\n".join(filter(None, faults)))

@@ -1,4 +1,4 @@
-"""What the tests of mdgan-experiment share."""
+"""Puts mdgan_experiment on the path of its tests, and sets up their folders."""
 import pathlib
 import shutil
 import subprocess
@@ -8,7 +8,7 @@ import unittest
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
-PROGRAM = ROOT / "server/experiment/mdgan_experiment.py"
+PROGRAM = ROOT / "server/experiment/mdgan-experiment"
 sys.path.insert(0, str(PROGRAM.parent))
 
 DEFINITION = """
@@ -36,7 +36,7 @@ partition = classes:1
 
 
 class InFolder(unittest.TestCase):
-    """Each test has a folder of its own, with a fake mdgan-server in bin/ and
+    """Gives each test a folder of its own, with a fake mdgan-server in bin/ and
     an empty folder data/."""
 
     def setUp(self):

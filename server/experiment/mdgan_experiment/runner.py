@@ -1,4 +1,4 @@
-"""Runs jobs, some at a time, to their ends, and says how far they are."""
+"""Runs jobs, several at a time, until all have ended, and reports progress."""
 import signal
 import sys
 import time
@@ -15,7 +15,7 @@ def clock(seconds):
 
 
 class Runner:
-    """The first Ctrl-C lets the runs finish their round and save, the second
+    """The first Ctrl-C lets the jobs finish their round and save; the second
     kills them."""
 
     def __init__(self, jobs, at_once=1, out=sys.stderr):
@@ -25,7 +25,8 @@ class Runner:
         self.shown = 0.0
 
     def run(self):
-        """True when nothing was stopped; see `failed`, too."""
+        """Returns False if a signal stopped the jobs; `failed` lists those that
+        failed."""
         waiting = [job for job in self.jobs if not job.done()]
         skipped = len(self.jobs) - len(waiting)
         if skipped:
@@ -44,15 +45,15 @@ class Runner:
         return self.signals == 0
 
     def loop(self):
-        stopped = 0  # signals passed on so far
+        passed_on = 0  # how many signals the jobs have got
         while self.active or (self.waiting and not self.signals):
             while (self.waiting and not self.signals
                    and len(self.active) < self.at_once):
                 self.begin(self.waiting.pop(0))
-            if self.signals > stopped:
-                stopped = self.signals
+            if self.signals > passed_on:
+                passed_on = self.signals
                 for job in self.active:
-                    job.kill() if stopped > 1 else job.stop()
+                    job.kill() if passed_on > 1 else job.stop()
             for job in list(self.active):
                 code = job.poll()
                 if code is not None:
@@ -64,7 +65,7 @@ class Runner:
 
     def on_signal(self, *_):
         self.signals += 1
-        self.say("finishing the round and saving; once more ends at once"
+        self.say("finishing the round and saving; a second signal ends at once"
                  if self.signals == 1 else "ending at once")
 
     def begin(self, job):
@@ -76,7 +77,7 @@ class Runner:
             return
         self.begun[job] = job.first_round
         self.active.append(job)
-        verb = "goes on after round " + str(job.first_round) \
+        verb = f"goes on after round {job.first_round}" \
             if job.first_round else "starts"
         self.say(f"{job.name} {verb}")
 
@@ -90,10 +91,11 @@ class Runner:
             self.failed.append((job, reason))
             self.say(f"{job.name} failed: {reason}; see {job.log}")
 
-    # --- what the user sees ---
+    # --- progress ---
 
     def rounds_done(self):
-        """(of all jobs, of those in this session)"""
+        """Returns how many rounds all jobs have done, and how many of these
+        under this runner."""
         everything = sum(job.rounds if job not in self.begun and
                          job not in self.waiting else job.progress()
                          for job in self.jobs)

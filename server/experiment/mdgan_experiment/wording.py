@@ -1,9 +1,9 @@
-"""Numbers as a person reads them."""
+"""Formats numbers for reading."""
 import math
 
 
 def figure(value):
-    """Three digits that count."""
+    """A number with three significant digits."""
     if value == 0 or not math.isfinite(value):
         return f"{value:g}"
     digits = max(0, 2 - math.floor(math.log10(abs(value))))
@@ -36,7 +36,7 @@ def unit(key, value):
 
 
 def deviation(key, values):
-    """" ± sd", as exact as the mean is told; '' for totals and one seed."""
+    """' ± sd' with the decimals of the mean; '' for bytes and for one seed."""
     if values["sd"] is None or key.startswith("bytes"):
         return ""
     mean = values["mean"]

@@ -1,7 +1,9 @@
-"""What runs have left, as numbers: reads the folders, averages over seeds.
+"""Reads the numbers that runs have left in their folders, and averages them
+over the seeds.
 
-A run folder has stats.jsonl (a line a tick) and metric-*.jsonl (a line an
-evaluation). After a resumption rounds may be told twice: the later lines count.
+A run folder has stats.jsonl with a line for each tick, which is a fixed number
+of rounds, and metric-*.jsonl with a line for each evaluation. A resumed run may
+record a round twice: the later line counts.
 """
 import dataclasses
 import json
@@ -11,10 +13,10 @@ import statistics
 
 FID = "frechet_inception_distance"
 SCORE = "inception_score_mean"
-# A class is there when at least this share of the samples is of it.
+# A class is present if at least this share of the samples belongs to it.
 PRESENT = 0.05
 
-# key, heading, whether less is better (None: neither)
+# (key, heading, whether less is better); None: neither less nor more is better
 MEASURES = (
     (FID, "FID", True),
     (SCORE, "score", False),
@@ -34,22 +36,24 @@ MEASURES = (
 
 @dataclasses.dataclass
 class Run:
-    arm: str
     seed: int
     folder: pathlib.Path
-    rounds: int = 0  # the last one told
-    # totals after each tick: (round, seconds, bytes, bytes_swapped)
+    rounds: int = 0  # the last recorded round
+    # (round, seconds, bytes, bytes swapped), summed up to the end of each tick
     totals: list = dataclasses.field(default_factory=list)
     losses: list = dataclasses.field(default_factory=list)  # (round, d, g)
+    # {round: {measure: value}}
     evaluations: dict = dataclasses.field(default_factory=dict)
     features: str = ""
     samples: int = 0
-    others: list = dataclasses.field(default_factory=list)  # kinds left out
-    swaps_told: bool = False  # older servers do not
-    lost: list = dataclasses.field(default_factory=list)  # rounds
+    # the kinds of evaluation, in words, that `evaluations` leaves out
+    others: list = dataclasses.field(default_factory=list)
+    swaps_recorded: bool = False  # older servers did not count swapped bytes
+    lost: list = dataclasses.field(default_factory=list)  # rounds of lost peers
 
     def total_at(self, round_, which):
-        """Column `which` of totals at a round, between ticks by proportion."""
+        """Column `which` of the totals at a round, with linear interpolation
+        between ticks."""
         before = (0, 0.0, 0, 0)
         for tick in self.totals:
             if tick[0] >= round_:
@@ -59,41 +63,42 @@ class Run:
         return before[which]
 
     def series(self, key):
-        """[(round, seconds, bytes with swaps, value)], oldest first."""
+        """[(round, seconds, bytes with swaps, value)] of a measure, in order of
+        rounds."""
         return [(r, self.total_at(r, 1),
                  self.total_at(r, 2) + self.total_at(r, 3), values[key])
                 for r, values in sorted(self.evaluations.items())
                 if key in values]
 
     def final(self):
-        """Every measure at the newest evaluation, and the totals."""
+        """Every measure at the last evaluation, and the totals of the run."""
         values = {}
         if self.evaluations:
             values.update(self.evaluations[max(self.evaluations)])
         if self.totals:
             _, seconds, sent, swapped = self.totals[-1]
             values.update(seconds=seconds, bytes=sent)
-            if self.swaps_told:
+            if self.swaps_recorded:
                 values["bytes_swapped"] = swapped
         return values
 
 
 def lines(path):
-    """The complete JSON lines of a file; a torn last one is left out."""
+    """The records in a JSON Lines file; incomplete lines are left out."""
     if not path.exists():
         return []
-    found = []
+    records = []
     for line in path.read_text(encoding="utf-8").splitlines(True):
         if line.endswith("\n") and line.strip():
             try:
-                found.append(json.loads(line))
+                records.append(json.loads(line))
             except ValueError:
-                continue  # torn by a power cut, then written on
-    return found
+                continue  # a crash cut it short, and a resumed run wrote on
+    return records
 
 
 def ascending(records):
-    """Those that a resumption did not tell anew."""
+    """The records without those that a resumed run has recorded again."""
     kept = []
     for record in records:
         while kept and kept[-1]["round"] >= record["round"]:
@@ -102,20 +107,21 @@ def ascending(records):
     return kept
 
 
-def read_run(arm, seed, folder):
-    run = Run(arm, seed, pathlib.Path(folder))
+def read_run(seed, folder):
+    run = Run(seed, pathlib.Path(folder))
     before = (0, 0.0, 0, 0)
     for tick in ascending(lines(run.folder / "stats.jsonl")):
         rounds = tick["round"] - before[0]
         before = (tick["round"],
                   before[1] + rounds * tick.get("seconds_per_round", 0),
-                  before[2] + tick.get("bytes_sent_apart", tick.get("bytes_sent", 0))
+                  before[2] + tick.get("bytes_sent_apart",
+                                       tick.get("bytes_sent", 0))
                   + tick.get("bytes_received", 0),
                   before[3] + tick.get("bytes_swapped", 0))
         run.totals.append(before)
         run.losses.append((tick["round"], tick.get("d_loss"),
                            tick.get("g_loss")))
-        run.swaps_told |= "bytes_swapped" in tick
+        run.swaps_recorded |= "bytes_swapped" in tick
     run.rounds = before[0]
     read_evaluations(run)
     for values in run.evaluations.values():
@@ -127,8 +133,8 @@ def read_run(arm, seed, folder):
 
 
 def read_evaluations(run):
-    """Those of one kind: figures of other features, or of fewer samples, do
-    not belong on one curve."""
+    """Reads the evaluations of one kind: values with different features or
+    numbers of samples must not share a curve."""
     kinds = {}
     for file in sorted(run.folder.glob("metric-*.jsonl")):
         for record in lines(file):
@@ -137,7 +143,7 @@ def read_evaluations(run):
     if not kinds:
         return
 
-    # As most rounds were judged; of several, with the most samples.
+    # The kind with the most evaluated rounds, then with the most samples.
     def worth(kind):
         return len({record["round"] for record in kinds[kind]}), kind[0]
     chosen = max(kinds, key=worth)
@@ -151,7 +157,8 @@ def read_evaluations(run):
 
 
 def spread(values):
-    """{mean, sd, n, values}; sd is None for one value, the sample's else."""
+    """{mean, sd, n, values}; sd, the sample standard deviation, is None for a
+    single value. None if there is no value."""
     values = [v for v in values if v is not None and math.isfinite(v)]
     if not values:
         return None
@@ -161,22 +168,22 @@ def spread(values):
 
 
 def table(runs):
-    """{measure: spread over these runs of one arm} at their last rounds."""
+    """{measure: its spread over the runs of one arm at their ends}"""
     finals = [run.final() for run in runs]
-    found = {key: spread([f.get(key) for f in finals])
-             for key, _, _ in MEASURES}
-    return {key: value for key, value in found.items() if value}
+    spreads = {key: spread([f.get(key) for f in finals])
+               for key, _, _ in MEASURES}
+    return {key: value for key, value in spreads.items() if value}
 
 
 def histogram(runs):
-    """The mean share of each class over the runs, or None."""
-    found = [h for run in runs if (h := run.final().get("class_histogram"))]
-    return [statistics.fmean(shares) for shares in zip(*found)] or None
+    """The mean share of each class over the runs; None without shares."""
+    each = [h for run in runs if (h := run.final().get("class_histogram"))]
+    return [statistics.fmean(shares) for shares in zip(*each)] or None
 
 
 def curve(runs, key):
-    """Mean, least and greatest over the runs at the rounds all have:
-    [(round, seconds, bytes, mean, least, greatest)]."""
+    """[(round, seconds, bytes, mean, minimum, maximum)] of a measure over the
+    runs, at the rounds that all runs share."""
     by_round = [{point[0]: point for point in run.series(key)}
                 for run in runs]
     by_round = [points for points in by_round if points]
@@ -195,7 +202,7 @@ def curve(runs, key):
 
 def to_reach(run, fid):
     """(rounds, seconds, bytes with swaps) until the first evaluation with at
-    most this FID; None when there is none."""
+    most this FID; None if there is none."""
     for point in run.series(FID):
         if point[3] <= fid:
             return point[:3]
@@ -203,18 +210,18 @@ def to_reach(run, fid):
 
 
 def reached(runs, fid):
-    """What the runs of an arm took to the FID: spreads, and how many got
-    there."""
-    found = [r for run in runs if (r := to_reach(run, fid)) is not None]
-    result = {"reached": len(found), "of": len(runs)}
+    """The spreads of rounds, seconds and bytes that the runs of an arm took to
+    reach the FID, and how many runs reached it."""
+    costs = [cost for run in runs if (cost := to_reach(run, fid))]
+    result = {"reached": len(costs), "of": len(runs)}
     for i, name in enumerate(("rounds", "seconds", "bytes")):
-        result[name] = spread([f[i] for f in found])
+        result[name] = spread([cost[i] for cost in costs])
     return result
 
 
 def targets(runs, most=5):
-    """FIDs worth asking for: round numbers between what the first evaluations
-    show and the best one."""
+    """The FIDs that the report gives costs for, in descending order: the `most`
+    smallest round numbers between the best FID and the worst first one."""
     series = [[p[3] for p in run.series(FID)] for run in runs]
     series = [s for s in series if s]
     if not series:

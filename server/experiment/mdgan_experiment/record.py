@@ -1,5 +1,7 @@
-"""OUT/experiment.json: what a folder of results was made with. The report is
-made of it and of the runs alone; running again must agree with it."""
+"""Reads and writes OUT/experiment.json, the record of what the runs in a folder
+were made with. The report needs only the record and the runs, and a later `run`
+into the folder must agree with the record.
+"""
 import fcntl
 import hashlib
 import json
@@ -9,7 +11,7 @@ import platform
 import shlex
 import subprocess
 
-from definition import Refused
+from .definition import Refused
 
 NAME = "experiment.json"
 KEYS = {"name", "title", "question", "rounds", "seeds", "evaluate_every",
@@ -17,17 +19,18 @@ KEYS = {"name", "title", "question", "rounds", "seeds", "evaluate_every",
 
 
 def fingerprint(folder):
-    """Of a data set: names, sizes and beginnings of its files."""
-    found = hashlib.sha256()
+    """A hash of the names, sizes and first bytes of a data set's files."""
+    digest = hashlib.sha256()
     for path in sorted(p for p in folder.rglob("*") if p.is_file()):
         with path.open("rb") as file:
-            found.update(f"{path.relative_to(folder)}\0"
+            digest.update(f"{path.relative_to(folder)}\0"
                          f"{path.stat().st_size}\0".encode() + file.read(4096))
-    return found.hexdigest()
+    return digest.hexdigest()
 
 
-def made(experiment, machine, folders, at_once=1):
-    """`folders`: of the data, by the name that arms have for it."""
+def describe(experiment, machine, folders, at_once):
+    """The record of an experiment; `folders` maps the names that arms have for
+    their data to the folders of the data."""
     return {
         "name": experiment.name, "title": experiment.title,
         "question": experiment.question, "rounds": experiment.rounds,
@@ -48,23 +51,24 @@ def load(out):
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
         if not isinstance(record, dict) or KEYS - record.keys():
-            raise ValueError("another version of mdgan-experiment wrote it; "
-                             "remove the file and run the experiment again, "
-                             "complete runs stay")
+            raise ValueError("its keys are not those of this version of "
+                             "mdgan-experiment")
         return record
     except OSError as error:
-        raise Refused(f"{path}: {error.strerror}; is {out} the folder of an "
-                      "experiment?") from None
+        raise Refused(f"{path} cannot be read: {error.strerror}; name the "
+                      "--out folder of a run") from None
     except ValueError as error:
-        raise Refused(f"{path}: {error}") from None
+        raise Refused(f"{path} is no record of an experiment: {error}; remove "
+                      "it and run the experiment again, complete runs stay"
+                      ) from None
 
 
-def agreed(before, now, out):
-    """The record with the new arms and seeds; raises Refused when what was run
-    before was defined otherwise."""
+def merge(before, now, out):
+    """The earlier record with the arms and seeds of the new one added; raises
+    Refused if the two define the same runs differently."""
     def refused(what):
-        return Refused(f"{out} holds runs that were made with {what}; use "
-                       "another --out, or remove that folder")
+        return Refused(f"{out} holds runs that were made with {what}; name "
+                       "another folder with --out, or remove this one")
 
     for key in "rounds", "evaluate_every":
         if before[key] != now[key]:
@@ -107,19 +111,20 @@ def save(out, record):
 
 
 def lock(out):
-    """Held while the returned file is open; raises Refused when another runner
-    has it."""
+    """Locks the folder until the returned file is closed; raises Refused if
+    another mdgan-experiment has locked it."""
     file = (pathlib.Path(out) / "lock").open("w")
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         file.close()
-        raise Refused(f"another mdgan-experiment works in {out}") from None
+        raise Refused(f"another mdgan-experiment works in {out}; wait until it "
+                      "ends, or name another folder with --out") from None
     return file
 
 
 def machine(programs):
-    """What the figures were measured on."""
+    """Describes this machine and the version of its mdgan-server."""
     cpu = platform.machine()
     cpuinfo = pathlib.Path("/proc/cpuinfo")
     if cpuinfo.exists():

@@ -1,7 +1,7 @@
-"""The programs of one run of an arm: how they are started, watched and ended.
+"""Starts, watches and ends the programs of one run: an arm with one seed.
 
-A job's folder is the run folder of its mdgan-server; what the programs say goes
-to FOLDER.log beside it.
+A job's folder is the run folder of its mdgan-server. The output of the programs
+goes to FOLDER.log beside it.
 """
 import contextlib
 import fcntl
@@ -13,32 +13,32 @@ import shutil
 import signal
 import subprocess
 
-from definition import Refused
+from .definition import Refused
 
-END_WAIT_S = 10  # for peers, after their server has ended
+END_WAIT_S = 10  # how long peers may take to end after their server
 
 
 def newest_checkpoint(folder):
-    """The round of it; 0 without one."""
+    """The round of the newest checkpoint; 0 if there is none."""
     names = [p.name for p in (folder / "checkpoints").glob("*")
              if re.fullmatch(r"\d+", p.name) and (p / "manifest.json").exists()]
     return max(map(int, names), default=0)
 
 
 def last_round(folder):
-    """The newest round in stats.jsonl; 0 without one."""
+    """The last round in stats.jsonl; 0 if there is none."""
     try:
         with (folder / "stats.jsonl").open("rb") as file:
             file.seek(0, os.SEEK_END)
             file.seek(max(0, file.tell() - 8192))
-            told = re.findall(rb'^\{"round":\s*(\d+).*\n', file.read(), re.M)
+            rounds = re.findall(rb'^\{"round":\s*(\d+).*\n', file.read(), re.M)
     except OSError:
         return 0
-    return int(told[-1]) if told else 0
+    return int(rounds[-1]) if rounds else 0
 
 
 class Job:
-    """A run with its peers, if any, in the server's process."""
+    """A run whose peers are in the server's process."""
 
     def __init__(self, experiment, arm, seed, folder, data, programs):
         self.experiment, self.arm, self.seed = experiment, arm, seed
@@ -46,7 +46,7 @@ class Job:
         self.programs = pathlib.Path(programs)
         self.log = self.folder.with_name(self.folder.name + ".log")
         self.server = None
-        self.first_round = 0  # what this start began with
+        self.first_round = 0  # the round that this start continues from
 
     @property
     def name(self):
@@ -56,17 +56,17 @@ class Job:
     def rounds(self):
         return self.experiment.rounds
 
-    # --- what there is already ---
+    # --- what earlier starts have left ---
 
     def done(self):
-        return self.trained() and self.judged()
+        return self.trained() and self.evaluated()
 
     def trained(self):
         return newest_checkpoint(self.folder) >= self.rounds
 
-    def judged(self):
-        """Whether the last round has been evaluated; a run that was killed
-        meanwhile has not."""
+    def evaluated(self):
+        """Whether the last round has been evaluated. It has not if the run was
+        killed between its last checkpoint and its last evaluation."""
         last = f'"round":{self.rounds},'
         return not self.experiment.evaluate_every or any(
             last in file.read_text().replace(" ", "")
@@ -81,7 +81,7 @@ class Job:
     # --- commands ---
 
     def flags(self):
-        """Of mdgan-server train, for a start from nothing."""
+        """The flags of mdgan-server train for a start from round 0."""
         options = {**self.arm.options, **self.peer_flags(),
                    "rounds": self.rounds, "seed": self.seed}
         if self.experiment.evaluate_every:
@@ -98,7 +98,7 @@ class Job:
 
     def command(self):
         server = str(self.programs / "mdgan-server")
-        # The data may have been moved since the run began.
+        # The folder of the data may have moved since the run began.
         data = ["--data", str(self.data)]
         if self.trained():
             return [server, "evaluate", "--run", str(self.folder), *data]
@@ -106,19 +106,19 @@ class Job:
             return [server, "train", "--resume", str(self.folder), *data]
         return [server, "train", *self.flags()]
 
-    # --- life ---
+    # --- processes ---
 
     def start(self):
         self.folder.parent.mkdir(parents=True, exist_ok=True)
         if self.trained() or self.resumable():
             self.first_round = newest_checkpoint(self.folder)
-        else:  # what has no checkpoint cannot go on
+        else:  # a run without a checkpoint cannot be resumed
             self.remove_folder()
         self.server = self.launch(self.command())
 
     def remove_folder(self):
-        """Raises OSError while a server works in it, one whose runner was
-        killed."""
+        """Removes the run folder; raises OSError if a server still works in it,
+        which happens when its runner was killed."""
         with contextlib.suppress(FileNotFoundError), \
                 (self.folder / "lock").open() as lock:
             try:
@@ -129,7 +129,8 @@ class Job:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def launch(self, command):
-        # A session of its own: Ctrl-C reaches it once, and through us.
+        # In a session of its own the program gets no Ctrl-C from the terminal,
+        # only the signal that stop() sends.
         with self.log.open("ab") as log:
             log.write((" ".join(command) + "\n").encode())
             log.flush()
@@ -142,7 +143,7 @@ class Job:
         return self.server.poll()
 
     def stop(self):
-        """Asks for an end after this round, saved."""
+        """Asks the server to finish the round, save and end."""
         self.server.send_signal(signal.SIGINT)
 
     def kill(self):
@@ -152,9 +153,9 @@ class Job:
 
 
 class LosingJob(Job):
-    """A server and N peer processes, of which one is killed (SIGKILL) every
-    rounds/N rounds; the last stays. It cannot be resumed: who is dead stays
-    dead."""
+    """A run with N peer processes, of which one is killed (SIGKILL) every
+    rounds/N rounds until one is left. It cannot be resumed, because that would
+    start the killed peers again."""
 
     def __init__(self, *args):
         super().__init__(*args)
@@ -167,7 +168,7 @@ class LosingJob(Job):
         n = self.arm.peers
         flags = {"local-peers": 0, "min-peers": n,
                  "bind": "tcp://127.0.0.1:0",
-                 # fine enough to see when the next one is due
+                 # often enough to kill each peer close to its round
                  "stats-every": max(1, min(50, self.rounds // (4 * n)))}
         if self.experiment.evaluate_every:
             flags["evaluate-data"] = self.data
@@ -176,7 +177,9 @@ class LosingJob(Job):
     def start(self):
         self.training = not self.trained()
         if self.training:
-            self.log.unlink(missing_ok=True)  # it tells where the server is
+            # start_peers() reads the server's endpoint from the log, so the log
+            # of an earlier start must go.
+            self.log.unlink(missing_ok=True)
         super().start()
         n = self.arm.peers
         self.peers = []
@@ -187,26 +190,26 @@ class LosingJob(Job):
         if code is not None:
             self.end_peers()
         elif self.training:
-            self.lose_those_due() if self.peers else self.start_peers()
+            self.kill_peers_due() if self.peers else self.start_peers()
         return code
 
     def start_peers(self):
         text = self.log.read_text(errors="replace")
-        found = re.search(r"peers connect to (\S+)", text)
-        if not found:
+        match = re.search(r"peers connect to (\S+)", text)
+        if not match:
             return
         n = self.arm.peers
         self.peers = [self.launch(
-            [str(self.programs / "mdgan-peer"), "--server", found[1],
+            [str(self.programs / "mdgan-peer"), "--server", match[1],
              "--data", str(self.data), "--shard", f"{i}/{n}",
              "--name", f"peer-{i}", "--state-dir", str(self.folder / "peers"),
              "--quiet"]) for i in range(n)]
 
-    def lose_those_due(self):
+    def kill_peers_due(self):
         round_ = last_round(self.folder)
         while self.to_lose and round_ >= self.to_lose[0]:
             self.to_lose.pop(0)
-            # The first live one: which one it is makes no difference.
+            # The live peer with the lowest number.
             number = self.arm.peers - 2 - len(self.to_lose)
             self.peers[number].kill()
             self.peers[number].wait()
@@ -230,20 +233,23 @@ class LosingJob(Job):
 
 
 def check(job):
-    """Lets the server read the options; raises Refused with what it says."""
+    """Lets mdgan-server check the options of a job; raises Refused with the
+    server's error."""
     command = [str(job.programs / "mdgan-server"), "train", *job.flags(),
                "--dry-run"]
     try:
         answer = subprocess.run(command, stdin=subprocess.DEVNULL,
                                 capture_output=True, text=True, timeout=60)
     except OSError as error:
-        raise Refused(f"{command[0]}: {error.strerror}; name the folder of the "
-                      "programs with --bin") from None
+        raise Refused(f"{command[0]} cannot be started: {error.strerror}; name "
+                      "the folder of the programs with --bin") from None
     except subprocess.TimeoutExpired:
-        raise Refused(f"{command[0]} --dry-run does not end") from None
+        raise Refused(f"{command[0]} train --dry-run did not end within a "
+                      "minute; try it by hand, or name other programs with "
+                      "--bin") from None
     if answer.returncode != 0:
-        said = (answer.stderr.strip() or answer.stdout.strip())
-        raise Refused(f"{job.experiment.path}: [arm {job.arm.name}]: {said}")
+        error = answer.stderr.strip() or answer.stdout.strip()
+        raise Refused(f"{job.experiment.path}: [arm {job.arm.name}]: {error}")
 
 
 def make(experiment, arm, seed, out, data, programs):

@@ -1,24 +1,29 @@
-"""What an experiment is: one file configs/experiments/NAME.ini, read and
-checked.
+"""Reads and checks the definition of an experiment, a file
+configs/experiments/NAME.ini:
 
   [experiment]
-  title          a line
-  question       a paragraph that the report begins with
-  config         the configuration every arm starts from, relative to this file
-  data           mnist, fashion, folder (a folder that --data names), or a set
-                 that is made: dirac, gaussians-8, gaussians-25
-  rounds, seeds, evaluate-every
-  fids           FIDs to which rounds, seconds and bytes are told; chosen from
-                 the results when there is none
+  title          one line
+  question       the paragraph that the report begins with
+  config         the configuration file that every arm starts from; its path is
+                 relative to the definition
+  data           mnist, fashion, or folder: --data names their folder; dirac,
+                 gaussians-8, or gaussians-25: mdgan-experiment makes them
+  rounds         how many rounds each run trains
+  seeds          such as 1, 2, 3; each arm is trained once with each
+  evaluate-every how many rounds lie between evaluations; 0, the default: none
+  fids           the report says how many rounds, seconds and bytes it took to
+                 reach these FIDs; by default it chooses them from the results
 
   [common]       options of `mdgan-server train` for every arm; local-peers is
-                 needed, here or in each arm
-  [arm NAME]     label, and the options that differ; also data, config, and
-                 lose-peers = true: a server and local-peers peer processes, of
-                 which one is killed every rounds/local-peers rounds
+                 required, here or in each arm
+  [arm NAME]     label, the arm's name in the report; options of `mdgan-server
+                 train`, which override [common]; data and config, which
+                 override [experiment]; lose-peers = true: the arm trains with
+                 local-peers peer processes, and one of them is killed every
+                 rounds/local-peers rounds
 
-Whether an option exists and has a good value the server says itself, before
-anything is trained (runs.check).
+mdgan-server itself checks the names and values of its options, before anything
+is trained (jobs.check).
 """
 import configparser
 import dataclasses
@@ -26,27 +31,27 @@ import difflib
 import pathlib
 import re
 
-import toys
+from . import toys
 
 DATA = ("mnist", "fashion", "folder", *toys.MADE)
 KEYS = {"title", "question", "config", "data", "rounds", "seeds",
         "evaluate-every", "fids"}
 REQUIRED = ("title", "question", "data", "rounds", "seeds")
-# What the runner says to the server itself.
+# Options of mdgan-server that jobs.py sets, so no arm may.
 OWN_OPTIONS = {"config", "name", "run-dir", "resume", "rounds", "seed",
                "data", "evaluate-every", "evaluate-data", "dry-run", "quiet",
                "bind", "min-peers"}
 
 
 class Refused(Exception):
-    """Something the user can mend; the text says what and where."""
+    """An error that the user can correct; the text says what and where."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Arm:
     name: str
     label: str
-    options: dict  # of mdgan-server train; the common ones included
+    options: dict  # of mdgan-server train, those of [common] included
     data: str
     config: pathlib.Path  # or None
     lose_peers: bool = False
@@ -73,22 +78,23 @@ class Experiment:
 
 
 def nearest(word, words):
-    found = difflib.get_close_matches(word, words, 1)
-    return f" (did you mean '{found[0]}'?)" if found else ""
+    matches = difflib.get_close_matches(word, words, 1)
+    return f" (did you mean '{matches[0]}'?)" if matches else ""
 
 
 def read(path):
-    """The Experiment in a file; raises Refused."""
+    """Returns the Experiment that a file defines; raises Refused."""
     path = pathlib.Path(path)
     parser = configparser.ConfigParser(
         interpolation=None, delimiters=("=",), comment_prefixes=("#",),
         inline_comment_prefixes=("#",), default_section="")
-    parser.optionxform = str
+    parser.optionxform = str  # keys keep their capitals
     try:
         with path.open(encoding="utf-8") as file:
             parser.read_file(file)
     except OSError as error:
-        raise Refused(f"{path}: {error.strerror}") from None
+        raise Refused(f"{path} cannot be read: {error.strerror}; name the "
+                      "file of a definition") from None
     except (configparser.Error, UnicodeDecodeError) as error:
         raise Refused(f"{path}: {' '.join(str(error).split())}") from None
     try:
@@ -104,37 +110,40 @@ def experiment_of(path, parser):
             raise Refused(
                 f"unknown section [{section}]"
                 f"{nearest(section, ['experiment', 'common', 'arm NAME'])}"
-                "; [arm NAME] takes small letters, digits, '.' and '-'")
+                "; the NAME in [arm NAME] takes small letters, digits, '.' "
+                "and '-'")
     if not parser.has_section("experiment"):
-        raise Refused("there is no section [experiment]")
+        raise Refused("there is no section [experiment]; add it")
     about = parser["experiment"]
     for key in about:
         if key not in KEYS:
             raise Refused(f"unknown key '{key}' in [experiment]"
-                          f"{nearest(key, KEYS)}")
+                          f"{nearest(key, KEYS)}; it takes "
+                          f"{', '.join(sorted(KEYS))}")
     for key in REQUIRED:
         if not about.get(key, "").strip():
-            raise Refused(f"[experiment] needs '{key}'")
-    rounds = whole(about["rounds"], "rounds", 1)
+            raise Refused(f"[experiment] has no '{key}'; add it")
+    rounds = parse_int(about["rounds"], "rounds", 1)
     common = dict(parser["common"]) if parser.has_section("common") else {}
     shared = {"data": about["data"], "config": about.get("config", "")}
     arms = [arm_of(section[len("arm "):], {**shared, **parser[section]}, common,
                    path.parent)
             for section in parser.sections() if section.startswith("arm ")]
     if not arms:
-        raise Refused("there is no section [arm NAME]")
+        raise Refused("there is no section [arm NAME]; add one for each arm")
     for arm in arms:
         if arm.lose_peers and arm.peers > rounds:
             raise Refused(f"[arm {arm.name}] loses a peer every rounds/N "
                           f"rounds, but {rounds} rounds are fewer than its "
-                          f"{arm.peers} peers")
+                          f"{arm.peers} peers; train more rounds or fewer "
+                          "peers")
     return Experiment(
         path=path, title=about["title"],
         question=" ".join(about["question"].split()), rounds=rounds,
         seeds=seeds_of(about["seeds"]),
-        evaluate_every=whole(about.get("evaluate-every", "0"),
-                             "evaluate-every", 0),
-        fids=[number(x, "fids") for x in about.get("fids", "").split(",")
+        evaluate_every=parse_int(about.get("evaluate-every", "0"),
+                                 "evaluate-every", 0),
+        fids=[parse_float(x, "fids") for x in about.get("fids", "").split(",")
               if x.strip()],
         arms=arms)
 
@@ -143,55 +152,58 @@ def arm_of(name, options, common, folder):
     where = f"[arm {name}]"
     label = options.pop("label", "")
     if not label:
-        raise Refused(f"{where} needs 'label'")
+        raise Refused(f"{where} has no 'label'; add it")
     data = options.pop("data")
     if data not in DATA:
-        raise Refused(f"data = {data} is none of {', '.join(DATA)}"
+        raise Refused(f"{where} data = {data} is none of {', '.join(DATA)}"
                       f"{nearest(data, DATA)}")
     config = options.pop("config")
     config = (folder / config).resolve() if config else None
     if config and not config.is_file():
-        raise Refused(f"{where} config: there is no file {config}")
+        raise Refused(f"{where} config: there is no file {config}; give its "
+                      f"path relative to {folder}")
     lose = options.pop("lose-peers", "false")
     if lose not in ("true", "false"):
         raise Refused(f"{where} lose-peers = {lose} is neither true nor false")
     merged = {**common, **options}
     for key in merged:
         if key in OWN_OPTIONS:
-            raise Refused(f"{where} '{key}' is set by the runner; see the "
-                          "keys of [experiment]")
-    if "local-peers" not in merged:  # the configuration's own does not count
-        raise Refused(f"{where} needs 'local-peers', here or in [common]")
-    peers = whole(merged["local-peers"], f"{where} local-peers", 1)
+            raise Refused(f"{where} '{key}' is set by the runner; remove it, "
+                          "and see the keys of [experiment]")
+    # The runner needs the number, and does not read it from `config`.
+    if "local-peers" not in merged:
+        raise Refused(f"{where} has no 'local-peers'; add it here or in "
+                      "[common]")
+    peers = parse_int(merged["local-peers"], f"{where} local-peers", 1)
     if lose == "true" and peers < 2:
         raise Refused(f"{where} loses peers, so local-peers must be 2 or more")
     return Arm(name, label, merged, data, config, lose == "true")
 
 
 def seeds_of(text):
-    seeds = [whole(x, "seeds", 0) for x in text.split(",")]
+    seeds = [parse_int(x, "seeds", 0) for x in text.split(",")]
     if len(set(seeds)) != len(seeds):
-        raise Refused(f"seeds: {text} names one twice")
+        raise Refused(f"seeds: {text} names a seed twice; name each once")
     return seeds
 
 
-def whole(text, what, least):
-    value = number(text, what)
-    if value != int(value) or value < least:
+def parse_int(text, what, least):
+    value = parse_float(text, what)
+    if not value.is_integer() or value < least:  # inf and nan are no integers
         raise Refused(f"{what}: {text.strip()} is not a whole number from "
                       f"{least}")
     return int(value)
 
 
-def number(text, what):
+def parse_float(text, what):
     try:
         return float(text)
     except ValueError:
         raise Refused(f"{what}: '{text.strip()}' is not a number") from None
 
 
-def chosen(experiment, rounds=None, seeds=None, arms=None):
-    """The experiment with what the command line says in place of the file."""
+def select(experiment, rounds=None, seeds=None, arms=None):
+    """The experiment with other rounds, other seeds, or only some arms."""
     changes = {}
     if rounds is not None:
         changes["rounds"] = rounds

@@ -1,20 +1,19 @@
-"""The report as one HTML page that needs nothing else: drawings are inside as
-SVG, pictures as data."""
+"""Makes the report as one HTML page, which needs no other file: it contains the
+drawings as SVG and the pictures as data URLs.
+"""
 import base64
 import html as markup
 import pathlib
 
-import plots
-import results
-import toys
-import trajectories
-from wording import deviation, duration, machine_line, plain, size, unit
+from . import plots, toys, trajectories
+from .measurements import FID, PRESENT, histogram
+from .wording import deviation, duration, machine_line, plain, size, unit
 
 HERE = pathlib.Path(__file__).parent
-PICTURES = 8  # stages of training that the slider shows
+PICTURES = 8  # how many stages of training the slider shows
 escape = markup.escape
 
-# Shows the pictures of the stage that the slider is at.
+# The script shows the pictures of the stage that the slider is set to.
 SCRIPT = """
 for (const slider of document.querySelectorAll('.slider input')) {
   const section = slider.closest('section');
@@ -33,7 +32,7 @@ for (const slider of document.querySelectorAll('.slider input')) {
 # --- parts of the page --------------------------------------------------------
 
 def key_of(i):
-    """The arm's line as it is in the drawings."""
+    """A short line in the colour and dashes that arm i has in the drawings."""
     dashes = ("", "5 3", "1.5 2.5", "6 2 1.5 2")[i // plots.COLOURS % 4]
     return (f'<svg class="key" viewBox="0 0 24 8" aria-hidden="true">'
             f'<line x1="0" y1="4" x2="24" y2="4" stroke-width="3" '
@@ -61,7 +60,8 @@ def drawing(svg, caption=""):
 
 
 def table(head, rows, kind=""):
-    """Cells are HTML already."""
+    """An HTML table. The cells are HTML; those of a row after its first have
+    their <td>."""
     top = "".join(f'<th scope="col">{cell}</th>' for cell in head)
     body = "\n".join(
         f'<tr><th scope="row">{row[0]}</th>{"".join(row[1:])}</tr>'
@@ -70,44 +70,45 @@ def table(head, rows, kind=""):
             f"</thead><tbody>\n{body}\n</tbody></table></div>")
 
 
-def arm_label(found, name):
-    return key_of(found.index(name)) + escape(found.label(name))
+def arm_label(results, name):
+    return key_of(results.index(name)) + escape(results.label(name))
 
 
-def legend(found):
-    return '<ul class="legend">' + "".join(
-        f"<li>{arm_label(found, name)}</li>" for name in found.arms) + "</ul>"
+def legend(results):
+    items = "".join(f"<li>{arm_label(results, name)}</li>"
+                    for name in results.arms)
+    return f'<ul class="legend">{items}</ul>'
 
 
-def head_line(found):
-    """What the table says first, in words."""
-    scored = {name: t[results.FID]["mean"] for name, t in found.tables.items()
-              if results.FID in t}
+def head_line(results):
+    """A sentence that names the arms with the lowest FIDs and the highest."""
+    scored = {name: t[FID]["mean"] for name, t in results.tables.items()
+              if FID in t}
     if len(scored) < 2:
         return ""
     order = sorted(scored, key=scored.get)
     best, second, last = order[0], order[1], order[-1]
-    text = (f"The lowest FID after {found.record['rounds']:,} rounds is that "
-            f"of {found.label(best)}: "
-            f"{plain(results.FID, found.tables[best][results.FID])}.")
-    text += (f" Next is {found.label(second)} with "
-             f"{plain(results.FID, found.tables[second][results.FID])}")
+    text = (f"The lowest FID after {results.record['rounds']:,} rounds is that "
+            f"of {results.label(best)}: "
+            f"{plain(FID, results.tables[best][FID])}.")
+    text += (f" Next is {results.label(second)} with "
+             f"{plain(FID, results.tables[second][FID])}")
     if last != second:
-        text += (f"; the highest is that of {found.label(last)}, "
-                 f"{plain(results.FID, found.tables[last][results.FID])}")
+        text += (f"; the highest is that of {results.label(last)}, "
+                 f"{plain(FID, results.tables[last][FID])}")
     return paragraph(text + ".", "finding")
 
 
-def result_table(found):
-    columns = found.columns()
+def result_table(results):
+    columns = results.columns()
     best = {}
     for key, _, less in columns:
-        means = [t[key]["mean"] for t in found.tables.values() if key in t]
+        means = [t[key]["mean"] for t in results.tables.values() if key in t]
         if less is not None and len(means) > 1:
             best[key] = min(means) if less else max(means)
     rows = []
-    for name, values in found.tables.items():
-        row = [arm_label(found, name)]
+    for name, values in results.tables.items():
+        row = [arm_label(results, name)]
         for key, _, _ in columns:
             row.append(cell(key, values.get(key), best.get(key)))
         rows.append(row)
@@ -123,20 +124,20 @@ def cell(key, values, best):
             f'<span class="sd">{deviation(key, values)}</span></td>')
 
 
-def measure_notes(found):
-    keys = {key for key, _, _ in found.columns()}
-    counts = {len(runs) for runs in found.arms.values()}
+def measure_notes(results):
+    keys = {key for key, _, _ in results.columns()}
+    counts = {len(runs) for runs in results.arms.values()}
     text = "At the end" if keys <= {"seconds", "bytes", "bytes_swapped"} else \
         "At the last evaluated round"
     if max(counts) > 1:
         text += "; mean ± standard deviation over the seeds"
     text += "."
-    if len(found.arms) > 1 and any(less is not None for _, _, less in
-                                   found.columns()):
+    if len(results.arms) > 1 and any(less is not None for _, _, less in
+                                   results.columns()):
         text += " The best of a column is bold."
     if "classes_present" in keys:
         text += (" Classes: those that at least "
-                 f"{results.PRESENT:.0%} of the samples are judged to be of;"
+                 f"{PRESENT:.0%} of the samples are judged to be of;"
                  " class distance: total variation distance to the data's "
                  "classes.")
     if "modes_found" in keys:
@@ -144,7 +145,7 @@ def measure_notes(found):
                  "a mode is found with a fifth of its share of the samples.")
     text += " Bytes, server: sent and received by it"
     text += "; swapped: from peer to peer." if "bytes_swapped" in keys else "."
-    every = [run for runs in found.arms.values() for run in runs]
+    every = [run for runs in results.arms.values() for run in runs]
     samples = sorted({run.samples for run in every if run.samples})
     if samples:
         text += " Judged on " + ", ".join(f"{n:,}" for n in samples) + \
@@ -153,8 +154,8 @@ def measure_notes(found):
     return paragraph(text)
 
 
-def curves(found, drawer):
-    arms = list(found.arms.values())
+def curves(results, drawer):
+    arms = list(results.arms.values())
     parts = []
     for x in ("rounds", "seconds", "bytes"):
         svg = drawer.curves(arms, x)
@@ -165,19 +166,19 @@ def curves(found, drawer):
             "least to the greatest."
         if any(run.lost for runs in arms for run in runs):
             note += " A dotted vertical line: a peer was killed."
-        parts = [legend(found), *parts, paragraph(note)]
+        parts = [legend(results), *parts, paragraph(note)]
     losses = drawing(drawer.losses(arms))
     folded = (f"<details{'' if parts else ' open'}><summary>Losses</summary>"
-              f"{legend(found)}{losses}</details>")
+              f"{legend(results)}{losses}</details>")
     return section("How they learn", *parts, folded)
 
 
-def reaching(found):
-    if not found.reached or not found.fids:
+def reaching(results):
+    if not results.reached or not results.fids:
         return ""
     rows = []
-    for name, reached in found.reached.items():
-        row = [arm_label(found, name)]
+    for name, reached in results.reached.items():
+        row = [arm_label(results, name)]
         for values in reached.values():
             if not values["reached"]:
                 row.append('<td class="sd">not reached</td>')
@@ -194,7 +195,7 @@ def reaching(found):
         paragraph("Rounds, seconds and bytes (by the server and from peer to "
                   "peer) until an evaluation has at most the FID above; means "
                   "over the seeds that reach it."),
-        table(["FID"] + [f"{fid:g}" for fid in found.fids], rows))
+        table(["FID"] + [f"{fid:g}" for fid in results.fids], rows))
 
 
 def picture(path):
@@ -202,11 +203,11 @@ def picture(path):
     return f"data:image/png;base64,{data}"
 
 
-def pictures(found):
-    """The grids of the first seed at the rounds that all arms have."""
+def pictures(results):
+    """The sample grids of each arm's first seed, at rounds all arms have."""
     grids = {}
-    for name, runs in found.arms.items():
-        if found.data(name) in toys.MADE:
+    for name, runs in results.arms.items():
+        if results.data(name) in toys.MADE:
             continue
         grids[name] = {int(p.stem): p for p in
                        sorted((runs[0].folder / "samples").glob("*.png"))
@@ -229,11 +230,11 @@ def pictures(found):
         stages = rounds or [max(files)]
         images = "".join(
             f'<img data-stage="{i}"{"" if i == len(stages) - 1 else " hidden"} '
-            f'alt="Samples of {escape(found.label(name), True)} after round '
+            f'alt="Samples of {escape(results.label(name), True)} after round '
             f'{r}" src="{picture(files[r])}">' for i, r in enumerate(stages))
-        blocks.append(f"<figure>{images}<figcaption>{arm_label(found, name)}"
+        blocks.append(f"<figure>{images}<figcaption>{arm_label(results, name)}"
                       "</figcaption></figure>")
-    seed = next(iter(found.arms.values()))[0].seed
+    seed = next(iter(results.arms.values()))[0].seed
     return section(
         "What they draw",
         paragraph("The same latents everywhere, columns are classes where "
@@ -241,17 +242,18 @@ def pictures(found):
         *parts, f'<div class="grid">{"".join(blocks)}</div>')
 
 
-def histograms(found, drawer):
-    """For cuts that are not i.i.d.: does everybody's class come through?"""
-    cut = any(arm["options"].get("partition", "iid") != "iid"
-              for arm in found.record["arms"].values())
+def histograms(results, drawer):
+    """The share of each class in the samples, if some arm's partition is not
+    i.i.d.: these show whether the generator draws every peer's classes."""
+    skewed = any(arm["options"].get("partition", "iid") != "iid"
+                 for arm in results.record["arms"].values())
     blocks = []
-    for name, runs in found.arms.items() if cut else ():
-        shares = results.histogram(runs)
+    for name, runs in results.arms.items() if skewed else ():
+        shares = histogram(runs)
         if shares:
-            svg = drawer.histogram(found.index(name), shares,
-                                   escape(found.label(name), True))
-            blocks.append(drawing(svg, arm_label(found, name)))
+            svg = drawer.histogram(results.index(name), shares,
+                                   escape(results.label(name), True))
+            blocks.append(drawing(svg, arm_label(results, name)))
     if not blocks:
         return ""
     return section("Which classes they draw",
@@ -260,29 +262,30 @@ def histograms(found, drawer):
                    f'<div class="grid">{"".join(blocks)}</div>')
 
 
-def toy_pictures(found, drawer):
+def toy_pictures(results, drawer):
     if trajectories.numpy is None:
         return ""
-    dirac = [n for n in found.arms if found.data(n) == "dirac"]
+    dirac = [n for n in results.arms if results.data(n) == "dirac"]
     parts = []
     if dirac:
         svg = trajectories.plane(
-            drawer, [(found.index(n), found.label(n), found.arms[n][0])
+            drawer, [(results.index(n), results.label(n), results.arms[n][0])
                      for n in dirac])
         parts += [drawing(svg, "The cross is the equilibrium.")]
-    for name, runs in found.arms.items():
-        if found.data(name).startswith("gaussians"):
-            folder = found.out / "data" / found.data(name)
+    for name, runs in results.arms.items():
+        if results.data(name).startswith("gaussians"):
+            folder = results.out / "data" / results.data(name)
             parts.append(drawing(
-                trajectories.scatter(drawer, found.index(name), runs[0],
-                                     folder, escape(found.label(name), True)),
-                arm_label(found, name)))
+                trajectories.scatter(drawer, results.index(name), runs[0],
+                                     folder, escape(results.label(name), True)),
+                arm_label(results, name)))
     return section("Where they go", *parts)
 
 
-def settings(found):
-    """What was run: the options that differ as a table, the rest folded."""
-    arms = {n: found.record["arms"][n] for n in found.arms}
+def settings(results):
+    """The options of the arms: a table of those that differ, and a folded list
+    of the others."""
+    arms = {n: results.record["arms"][n] for n in results.arms}
     arms = {n: {**arm, "options": {**arm["options"], "starts from":
                                    arm["config"] or "the defaults"}}
             for n, arm in arms.items()}
@@ -292,59 +295,60 @@ def settings(found):
     shared = {k: next(iter(arms.values()))["options"][k] for k in keys
               if k not in differ}
     shared_lines = [f"{k} = {v}" for k, v in shared.items()]
-    rows = [[arm_label(found, n)] + [
+    rows = [[arm_label(results, n)] + [
         f"<td>{escape(arm['options'].get(k, '·'))}</td>" for k in differ]
         for n, arm in arms.items()]
-    facts = (f"{found.record['rounds']:,} rounds; seeds "
-             f"{', '.join(map(str, found.record['seeds']))}; data: "
+    facts = (f"{results.record['rounds']:,} rounds; seeds "
+             f"{', '.join(map(str, results.record['seeds']))}; data: "
              f"{', '.join(sorted({arm['data'] for arm in arms.values()}))}.")
     if any(arm["lose_peers"] for arm in arms.values()):
         facts += (" Peers are processes of their own; where they are lost, one "
                   "is killed every rounds/N rounds and the last one stays.")
     parts = [paragraph(facts, ""),
              table([""] + [escape(k) for k in differ], rows, "text")
-             if differ else legend(found)]
+             if differ else legend(results)]
     if shared_lines:
         parts.append("<details><summary>Options of all arms</summary><pre>"
                      + escape("\n".join(shared_lines)) + "</pre></details>")
-    for name, text in found.record["configs"].items():
+    for name, text in results.record["configs"].items():
         parts.append(f"<details><summary>{escape(name)}, from which they start"
                      f"</summary><pre>{escape(text)}</pre></details>")
     return section("What was run", *parts)
 
 
-def origin(found):
+def origin(results):
     return section(
         "Where it comes from",
-        *(paragraph(machine_line(m), "") for m in found.record["machines"]),
+        *(paragraph(machine_line(m), "") for m in results.record["machines"]),
         paragraph("The same again:"),
-        f"<pre>{escape(found.record['command'])}</pre>",
+        f"<pre>{escape(results.record['command'])}</pre>",
         paragraph("Every number of this page is in report.json beside it."))
 
 
-def drawn(found):
-    """The sections with drawings, in the page's order."""
+def drawn(results):
+    """The sections with drawings in the order of the page, and the drawing for
+    the section Result."""
     if not plots.available:
         return [section("Drawings", paragraph(plots.why_not, "warning")),
-                reaching(found), pictures(found)], ""
+                reaching(results), pictures(results)], ""
     drawer = plots.Drawer()
     glance = drawing(drawer.at_a_glance(
-        [found.label(n) for n in found.arms], list(found.tables.values()),
-        results.FID, "FID at the end; a dot is a seed, the bar their mean"))
-    return [toy_pictures(found, drawer), curves(found, drawer),
-            reaching(found), pictures(found),
-            histograms(found, drawer)], glance
+        [results.label(n) for n in results.arms], list(results.tables.values()),
+        FID, "FID at the end; a dot is a seed, the bar their mean"))
+    return [toy_pictures(results, drawer), curves(results, drawer),
+            reaching(results), pictures(results),
+            histograms(results, drawer)], glance
 
 
-def html(found):
-    sections, glance = drawn(found)
-    missing = "<br>".join(escape(text) for text in found.missing())
+def html(results):
+    sections, glance = drawn(results)
+    missing = "<br>".join(escape(text) for text in results.warnings())
     warnings = f'<p class="warning">{missing}</p>' if missing else ""
-    title = escape(found.record["title"])
+    title = escape(results.record["title"])
     body = "\n".join(
-        [section("Result", head_line(found), glance, result_table(found),
-                 measure_notes(found)),
-         *sections, settings(found), origin(found)])
+        [section("Result", head_line(results), glance, result_table(results),
+                 measure_notes(results)),
+         *sections, settings(results), origin(results)])
     return f"""<!doctype html>
 <html lang="en">
 <head>
@@ -356,9 +360,9 @@ def html(found):
 </head>
 <body>
 <main>
-<p class="kicker">MD-GAN experiment · {escape(found.record["name"])}</p>
+<p class="kicker">MD-GAN experiment · {escape(results.record["name"])}</p>
 <h1>{title}</h1>
-<p class="question">{escape(found.record["question"])}</p>
+<p class="question">{escape(results.record["question"])}</p>
 {warnings}
 {body}
 </main>

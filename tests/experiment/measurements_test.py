@@ -1,10 +1,11 @@
-"""Numbers come out of run folders as they are, and are averaged over seeds."""
+"""Tests how the numbers in run folders are read and averaged over seeds."""
 import json
 import math
 import unittest
 
 import support
-import results
+from mdgan_experiment import measurements
+from mdgan_experiment.measurements import FID
 
 
 class Runs(support.InFolder):
@@ -22,8 +23,8 @@ class Runs(support.InFolder):
                 file.write(json.dumps({
                     "metric": name, "round": round_, "samples": samples,
                     "features": features,
-                    "results": {results.FID: value}}) + "\n")
-        return results.read_run("arm", seed, folder)
+                    "results": {FID: value}}) + "\n")
+        return measurements.read_run(seed, folder)
 
     def test_ticks_are_added_up(self):
         run = self.run_with(1, [(10, 0.5, 100), (20, 0.25, 200)])
@@ -42,12 +43,12 @@ class Runs(support.InFolder):
         with (self.folder / "seed-1/stats.jsonl").open("a") as file:
             file.write('{"round": 20, "seco')
         self.assertEqual(
-            results.read_run("a", 1, self.folder / "seed-1").rounds, 10)
+            measurements.read_run(1, self.folder / "seed-1").rounds, 10)
 
     def test_the_larger_number_of_samples_counts(self):
         self.run_with(1, [(10, 1, 5)], [(10, 50.0)])
         run = self.run_with(1, [], [(10, 99.0)], "fid500", 500)
-        self.assertEqual(run.final()[results.FID], 50.0)
+        self.assertEqual(run.final()[FID], 50.0)
         self.assertEqual(run.samples, 10000)
         self.assertEqual(run.others, ["500 samples, f"])
 
@@ -55,7 +56,7 @@ class Runs(support.InFolder):
         self.run_with(1, [(30, 1, 5)], [(10, 9.0), (20, 8.0)])
         self.run_with(1, [], [(5, 99.0)], "fid500", 500)
         run = self.run_with(1, [], [(30, 70.0)], features="others")
-        self.assertEqual([p[3] for p in run.series(results.FID)], [9.0, 8.0])
+        self.assertEqual([p[3] for p in run.series(FID)], [9.0, 8.0])
         self.assertEqual(run.features, "f")
         self.assertEqual(run.others,
                          ["500 samples, f", "10,000 samples, others"])
@@ -63,34 +64,34 @@ class Runs(support.InFolder):
     def test_mean_and_standard_deviation_are_over_the_seeds(self):
         runs = [self.run_with(s, [(10, 1, 5)], [(10, fid)])
                 for s, fid in ((1, 10.0), (2, 12.0), (3, 17.0))]
-        found = results.table(runs)[results.FID]
-        self.assertEqual(found["mean"], 13.0)
-        self.assertAlmostEqual(found["sd"], math.sqrt(13))
-        self.assertIsNone(results.table(runs[:1])[results.FID]["sd"])
+        spread = measurements.table(runs)[FID]
+        self.assertEqual(spread["mean"], 13.0)
+        self.assertAlmostEqual(spread["sd"], math.sqrt(13))
+        self.assertIsNone(measurements.table(runs[:1])[FID]["sd"])
 
     def test_curves_have_the_rounds_that_every_seed_has(self):
         runs = [self.run_with(1, [(20, 1, 5)], [(10, 8.0), (20, 4.0)]),
                 self.run_with(2, [(20, 2, 5)], [(10, 6.0)])]
-        self.assertEqual(results.curve(runs, results.FID),
+        self.assertEqual(measurements.curve(runs, FID),
                          [(10, 15.0, 3.0, 7.0, 6.0, 8.0)])
 
     def test_what_a_fid_costs_is_told_with_how_many_seeds_reach_it(self):
         runs = [self.run_with(1, [(20, 1, 5)], [(10, 8.0), (20, 4.0)]),
                 self.run_with(2, [(20, 1, 5)], [(10, 8.0), (20, 6.0)])]
-        found = results.reached(runs, 5)
-        self.assertEqual((found["reached"], found["of"]), (1, 2))
-        self.assertEqual(found["rounds"]["mean"], 20)
-        self.assertEqual(found["seconds"]["mean"], 20)
-        self.assertIsNone(results.reached(runs, 3)["bytes"])
+        cost = measurements.reached(runs, 5)
+        self.assertEqual((cost["reached"], cost["of"]), (1, 2))
+        self.assertEqual(cost["rounds"]["mean"], 20)
+        self.assertEqual(cost["seconds"]["mean"], 20)
+        self.assertIsNone(measurements.reached(runs, 3)["bytes"])
 
     def test_classes_count_from_a_twentieth_of_the_samples(self):
         self.run_with(1, [(10, 1, 5)])
         (self.folder / "seed-1/metric-classes10k.jsonl").write_text(json.dumps({
             "metric": "classes10k", "round": 10, "samples": 10000,
             "results": {"class_histogram": [0.91, 0.05, 0.04]}}) + "\n")
-        run = results.read_run("a", 1, self.folder / "seed-1")
+        run = measurements.read_run(1, self.folder / "seed-1")
         self.assertEqual(run.final()["classes_present"], 2)
-        self.assertEqual(results.histogram([run]), [0.91, 0.05, 0.04])
+        self.assertEqual(measurements.histogram([run]), [0.91, 0.05, 0.04])
 
 
 if __name__ == "__main__":

@@ -1,13 +1,13 @@
-"""The report's drawings, as SVG to be put into a page: colours are the page's
-CSS variables, so that they follow light and dark mode.
+"""Makes the drawings of the report, as SVG elements of its page. Their colours
+are CSS variables of the page, so that they follow light and dark mode.
 
-Needs Debian's python3-matplotlib; without it `available` is False and why_not
-says what to install.
+The module needs Debian's python3-matplotlib. Without it `available` is False,
+and `why_not` says what to install.
 """
 import io
 import re
 
-import results
+from .measurements import FID, SCORE, curve
 
 try:
     import matplotlib
@@ -19,9 +19,10 @@ except ImportError as error:
     why_not = (f"drawings are left out: {error}; install Debian's "
                "python3-matplotlib and run `mdgan-experiment report`")
 
-COLOURS = 8  # --c0 to --c7 of the page
+COLOURS = 8  # the page defines --c0 to --c7
 DASHES = ("-", "--", ":", "-.")
-# Stand-ins for CSS variables while matplotlib draws.
+# matplotlib knows no CSS variables, so it draws with these colours and
+# #c0de00 to #c0de07 in their place; css() puts the variables in.
 INK, MUTED, GRID = "#c0deff", "#c0defe", "#c0defd"
 NAMED = {INK: "currentColor", MUTED: "var(--muted)", GRID: "var(--grid)"}
 
@@ -49,7 +50,7 @@ def style():
 
 
 class Drawer:
-    """Gives every drawing of a page ids of its own."""
+    """Draws the figures of one page, and keeps the ids in them apart."""
 
     def __init__(self):
         self.count = 0
@@ -71,7 +72,7 @@ class Drawer:
         text = text.replace('href="#', f'href="#{own}')
         text = text.replace("url(#", f"url(#{own}")
         text = re.sub(r"#c0de[0-9a-f]{2}", css, text)
-        # The page's typeface in place of matplotlib's.
+        # The page's typeface replaces matplotlib's.
         text = re.sub(r"font: ((?:bold )?[\d.]+px)[^;\"]*",
                       r"font: \1 var(--sans)", text)
         return text.strip()
@@ -79,12 +80,12 @@ class Drawer:
     # --- figures ---
 
     def curves(self, arms, x):
-        """FID and score of each arm against x: rounds, seconds or bytes; the
-        band is from the least to the greatest of the seeds. `arms` is a list
-        of runs for each arm; '' when nothing was evaluated."""
-        keys = [(k, t) for k, t in ((results.FID, "FID (less is better)"),
-                                    (results.SCORE, "score (more is better)"))
-                if any(results.curve(runs, k) for runs in arms)]
+        """Draws FID and score of each arm against x: rounds, seconds or bytes.
+        Bands go from the minimum to the maximum over the seeds. `arms` has a
+        list of runs for each arm. Returns '' if nothing was evaluated."""
+        keys = [(k, t) for k, t in ((FID, "FID (less is better)"),
+                                    (SCORE, "score (more is better)"))
+                if any(curve(runs, k) for runs in arms)]
         if not keys:
             return ""
         column = {"rounds": 0, "seconds": 1, "bytes": 2}[x]
@@ -99,14 +100,14 @@ class Drawer:
                 panel.set_xlabel(unit)
                 for i, runs in enumerate(arms):
                     self.arm_curve(panel, i, runs, key, column, scale)
-                if key == results.FID:
+                if key == FID:
                     panel.set_yscale("log")
                     plain_ticks(panel)
             figure.tight_layout(w_pad=2)
             return self.svg(figure, f"Learning curves against {x}")
 
     def arm_curve(self, panel, i, runs, key, column, scale):
-        points = results.curve(runs, key)
+        points = curve(runs, key)
         at = [p[column] * scale for p in points]
         panel.plot(at, [p[3] for p in points], color=colour(i),
                    linestyle=dash(i), marker="o" if len(points) < 30 else "",
@@ -131,16 +132,18 @@ class Drawer:
                 panel.set_xlabel("rounds")
                 for i, runs in enumerate(arms):
                     for run in runs[:1]:
-                        told = [p for p in run.losses if p[column] is not None]
-                        panel.plot([p[0] for p in told],
-                                   [p[column] for p in told],
+                        points = [p for p in run.losses
+                                  if p[column] is not None]
+                        panel.plot([p[0] for p in points],
+                                   [p[column] for p in points],
                                    color=colour(i), linestyle=dash(i),
                                    linewidth=1)
             figure.tight_layout(w_pad=2)
             return self.svg(figure, "Losses of the first seed")
 
     def at_a_glance(self, labels, tables, key, title):
-        """A row for each arm: every seed a dot, their mean a bar."""
+        """Draws a row for each arm, with a dot for each seed and a bar at their
+        mean."""
         rows = [(i, label, t[key]) for i, (label, t) in
                 enumerate(zip(labels, tables)) if key in t]
         if not rows:
@@ -163,7 +166,7 @@ class Drawer:
             return self.svg(figure, title)
 
     def histogram(self, i, shares, label):
-        """The share of each class; the line is an equal share."""
+        """Draws the share of each class, and a line at equal shares."""
         with matplotlib.rc_context({**style(), "axes.grid.axis": "y"}):
             figure, panel = pyplot.subplots(figsize=(3.2, 1.9))
             panel.bar(range(len(shares)), [100 * s for s in shares],
@@ -177,9 +180,9 @@ class Drawer:
 
 
 def bytes_unit(arms, key):
-    """(factor, name) for an axis that ends at what the most talkative arm
-    sent."""
-    most = max(p[2] for runs in arms for p in results.curve(runs, key))
+    """(factor, name) of the unit for an axis that ends at the most bytes of any
+    arm."""
+    most = max(p[2] for runs in arms for p in curve(runs, key))
     for factor, name in ((1e-12, "TB"), (1e-9, "GB"), (1e-6, "MB")):
         if most * factor >= 1:
             return factor, f"{name} sent, by server and peers"
@@ -187,11 +190,11 @@ def bytes_unit(arms, key):
 
 
 def plain_ticks(panel):
-    """200 and not 2 x 10^2."""
+    """Labels a logarithmic axis with 200 instead of 2 x 10^2."""
     plain = matplotlib.ticker.FuncFormatter(lambda v, _: f"{v:g}")
     panel.yaxis.set_major_formatter(plain)
     low, high = panel.get_ylim()
-    if high / low < 30:  # under a decade and a half: label between, too
+    if high / low < 30:  # so few powers of ten need labels between them
         panel.yaxis.set_minor_formatter(matplotlib.ticker.FuncFormatter(
             lambda v, _: f"{v:g}" if str(v).lstrip("0.")[0] in "235" else ""))
         panel.tick_params(axis="y", which="minor", labelsize=8)
@@ -200,11 +203,11 @@ def plain_ticks(panel):
 
 
 def opening(attributes, label):
-    """Of <svg>: as wide as the page lets it be."""
+    """An <svg> tag without width and height, so that the page sets them."""
     kept = re.search(r'viewBox="[^"]*"', attributes)[0]
     return f'<svg {kept} role="img" aria-label="{label}">'
 
 
-def css(found):
-    name = found[0]
+def css(match):
+    name = match[0]
     return NAMED.get(name) or f"var(--c{int(name[-2:], 16)})"

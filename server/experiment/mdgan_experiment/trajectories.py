@@ -1,7 +1,8 @@
-"""Pictures of how toy models move, drawn from the checkpoints of runs.
+"""Evaluates toy experiments from the checkpoints of their runs, and draws how
+the models move during training.
 
-The arithmetic of the two generators is small enough to be written here once
-more: the MLP of common/models/mlp.h, and one number. Needs numpy.
+The two generators are small enough to be computed here: one is the MLP of
+common/models/mlp.h, the other a single number. The module needs numpy.
 """
 import json
 import math
@@ -9,8 +10,7 @@ import pathlib
 import random
 import struct
 
-import plots
-import toys
+from . import plots, toys
 
 try:
     import numpy
@@ -19,8 +19,8 @@ except ImportError:
 
 STAGES = 6
 SAMPLES = 2000
-SHOWN = 600  # of them in a picture
-GOOD = 3  # a sample is on a mode within so many standard deviations
+SHOWN = 600  # how many of the samples a picture shows
+GOOD = 3  # how many standard deviations from a mode a sample still is on it
 DTYPES = {"F32": "<f4", "F64": "<f8", "I64": "<i8", "I32": "<i4"}
 
 
@@ -37,16 +37,16 @@ def read_safetensors(path):
 
 
 def checkpoints(folder):
-    """{round: state.safetensors} below a folder of checkpoints."""
-    found = {}
+    """{round: path of state.safetensors} of the checkpoints in a folder."""
+    states = {}
     for state in pathlib.Path(folder).glob("*/state.safetensors"):
         if state.parent.name.isdigit():
-            found[int(state.parent.name)] = state
-    return dict(sorted(found.items()))
+            states[int(state.parent.name)] = state
+    return dict(sorted(states.items()))
 
 
 def evenly(items, count):
-    """`count` of them, the last always among them."""
+    """At most `count` evenly spaced items, the last one included."""
     if len(items) <= count:
         return items
     return [items[round((i + 1) * len(items) / count) - 1]
@@ -56,7 +56,8 @@ def evenly(items, count):
 # --- a mixture of Gaussians ---------------------------------------------------
 
 def draw_mlp(tensors, latents):
-    """The averaged generator's output where there is one."""
+    """The samples that the generator draws from latents: its moving average
+    (ema) if the checkpoint has one."""
     prefix = "ema." if "ema.fc1.weight" in tensors else "generator."
 
     def layer(name, x):
@@ -70,27 +71,27 @@ def draw_mlp(tensors, latents):
 
 
 def latents_for(width):
-    # numpy's generators may change with its version; Python's does not.
+    # numpy's generator may change with its version; Python's has not.
     draw = random.Random("latents")
     return numpy.array([[draw.gauss(0, 1) for _ in range(width)]
                         for _ in range(SAMPLES)])
 
 
 def stages(run):
-    """[(round, points)] at up to STAGES checkpoints of a run."""
+    """[(round, samples)] at up to STAGES checkpoints of a run."""
     states = list(checkpoints(run.folder / "checkpoints").items())
-    found, latents = [], None
+    result, latents = [], None
     for round_, state in evenly(states, STAGES):
         tensors = read_safetensors(state)
         if latents is None:
             latents = latents_for(tensors["generator.fc1.weight"].shape[1])
-        found.append((round_, draw_mlp(tensors, latents)))
-    return found
+        result.append((round_, draw_mlp(tensors, latents)))
+    return result
 
 
-def judge(points, name):
-    """How many modes have at least a fifth of their share of the samples, and
-    the share of samples that are on a mode."""
+def evaluate(points, name):
+    """The number of modes that have at least a fifth of an equal share of the
+    samples, and the share of the samples that are on a mode."""
     centres = numpy.array(toys.modes(name))
     distance = numpy.linalg.norm(points[:, None] - centres[None], axis=2)
     on = distance.min(axis=1) <= GOOD * toys.DEVIATION
@@ -108,19 +109,19 @@ def data_points(folder):
 
 
 def scatter(drawer, i, run, data, label):
-    """The data, then what the generator draws as it learns."""
+    """Draws the data, and beside them the samples at several rounds."""
     panels = [("data", data_points(data))]
     panels += [(f"round {r:,}", points) for r, points in stages(run)]
     style = {**plots.style(), "axes.grid": False, "path.simplify": False}
     with plots.matplotlib.rc_context(style):
-        columns = STAGES + 1  # even when there are fewer, for equal sizes
+        columns = STAGES + 1  # fewer panels keep the size of these
         figure, axes = plots.pyplot.subplots(
             1, columns, figsize=(1.42 * columns, 1.75))
         for panel in axes[len(panels):]:
             panel.set_visible(False)
         for panel, (title, points) in zip(axes, panels):
-            # Lines of no length with round ends: a tenth of the page that
-            # markers would take.
+            # Lines of length 0 with round ends take a tenth of the bytes that
+            # markers take.
             at = numpy.repeat(points[:SHOWN], 3, axis=0)
             at[2::3] = numpy.nan
             panel.plot(at[:, 0], at[:, 1], linewidth=1.4, alpha=0.6,
@@ -141,8 +142,9 @@ def scatter(drawer, i, run, data, label):
 # --- the Dirac-GAN ------------------------------------------------------------
 
 def number_in(tensors, name):
-    """A model of one number: by its name, or else the last value of what a peer
-    keeps, which is psi or a replica's (theta, psi)."""
+    """The value of a model of one number: of the tensor with that name, or else
+    the last value of a peer's tensor `discriminator`, which holds psi or, with
+    replicas, (theta, psi)."""
     for key in (f"generator.{name}", f"discriminator.{name}", "discriminator"):
         if key in tensors:
             return float(tensors[key].reshape(-1)[-1])
@@ -150,23 +152,23 @@ def number_in(tensors, name):
 
 
 def path_of(run):
-    """[(round, theta, psi)]; psi is the mean over the peers."""
+    """[(round, theta, psi)] at the checkpoints; psi is the peers' mean."""
     servers = checkpoints(run.folder / "checkpoints")
     peers = [states for folder in sorted((run.folder / "peers").glob("*/*"))
              if (states := checkpoints(folder))]
-    found = []
+    path = []
     for round_, state in servers.items():
         psi = [number_in(read_safetensors(states[round_]), "psi")
                for states in peers if round_ in states]
         if psi:
-            found.append((round_, number_in(read_safetensors(state), "theta"),
-                          math.fsum(psi) / len(psi)))
-    return found
+            path.append((round_, number_in(read_safetensors(state), "theta"),
+                         math.fsum(psi) / len(psi)))
+    return path
 
 
 def plane(drawer, arms):
-    """Where theta and psi go, for each (colour, label, run); (0, 0) is the
-    equilibrium."""
+    """Draws the path of theta and psi for each (number, label, run) of `arms`;
+    the equilibrium is at (0, 0)."""
     paths = [(i, label, path) for i, label, run in arms
              if (path := path_of(run))]
     if not paths:

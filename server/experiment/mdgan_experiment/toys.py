@@ -1,10 +1,11 @@
-"""Data sets that fit on paper, written as IDX files that the programs read.
+"""Makes toy data sets, as IDX files that mdgan-server and mdgan-peer read:
 
-dirac         images of one value, 0 in the mean: what the Dirac-GAN of
-              Mescheder, Geiger and Nowozin (2018) learns
-gaussians-8   images of two values, points in the plane: eight modes on a
-gaussians-25  circle, or 25 on a square; the label is the mode's last digit, for
-              an IDX file has ten classes
+dirac         Images have one value, whose mean is 0: the data of the Dirac-GAN
+              (Mescheder, Geiger and Nowozin, 2018).
+gaussians-8   Images have two values, a point in the plane, from a mixture of
+              eight Gaussians on a circle.
+gaussians-25  The same from 25 Gaussians on a square grid. The label is the last
+              digit of the mode's number, because the programs read ten classes.
 """
 import math
 import pathlib
@@ -13,12 +14,12 @@ import struct
 
 MADE = ("dirac", "gaussians-8", "gaussians-25")
 COUNT = 20_000
-DEVIATION = 0.05  # of each Gaussian
-REACH = 0.8       # no mode is further out
+DEVIATION = 0.05  # the standard deviation of each Gaussian
+REACH = 0.8  # the largest coordinate of a mode
 
 
 def modes(name):
-    """The centres of the Gaussians."""
+    """The means of the Gaussians."""
     if name == "gaussians-8":
         return [(REACH * math.cos(i * math.pi / 4),
                  REACH * math.sin(i * math.pi / 4)) for i in range(8)]
@@ -31,7 +32,8 @@ def to_byte(value):
 
 
 def make(name, folder):
-    """Writes the set unless it is there; gives its folder."""
+    """Writes the data set into a folder unless it is there; returns the folder.
+    """
     folder = pathlib.Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     images = folder / "train-images-idx3-ubyte"
@@ -46,7 +48,7 @@ def make(name, folder):
 
 
 def dirac():
-    # No byte stands for 0: the two beside it, in turn, have it as their mean.
+    # No byte stands for 0, so the two nearest ones alternate.
     return bytes([127, 128] * (COUNT // 2)), bytes(COUNT)
 
 
@@ -63,7 +65,7 @@ def gaussians(name):
 
 
 def write(path, content):
-    """Whole or not at all."""
+    """Writes a file under its name only once it is complete."""
     part = path.with_name(path.name + ".part")
     part.write_bytes(content)
     part.replace(path)

@@ -1,0 +1,1 @@
+"""mdgan-experiment: trains several arms of an experiment and compares them."""
