@@ -107,6 +107,7 @@ void Coordinator::on_hello(ConnectionId connection,
     member.connection = connection;
     welcome(member, hello, now, out);
   } else if (member.nonce == hello.nonce) {
+    member.last_heard = now;
     if (member.connection == connection &&
         member.held == hello.held_round) {  // it asks twice: say it again
       send_welcome(member, member.start, member.restore, now, out);
@@ -142,6 +143,7 @@ PeerId Coordinator::choose_id(const protocol::Hello& hello) const {
 // Decides where the peer's discriminator comes from.
 void Coordinator::welcome(Member& member, const protocol::Hello& hello,
                           TimePoint now, Out& out) {
+  member.last_heard = now;
   member.session = hello.session;
   member.nonce = hello.nonce;
   member.shard_size = hello.shard_size;
@@ -183,7 +185,7 @@ void Coordinator::welcome(Member& member, const protocol::Hello& hello,
                         ") joined: " + std::to_string(hello.shard_size) +
                         " images; " + std::to_string(live_peers()) + " live, " +
                         std::to_string(needed_peers()) + " needed"});
-  if (state_ == State::kWaiting)
+  if (state_ == RunStage::kWaiting)
     begin_round(now, out);
   else
     serve_joiners(now, out);
@@ -224,6 +226,7 @@ void Coordinator::lose(Member& member, const std::string& why, TimePoint now,
   if (asked != asked_.end() && !asked->second.answer) {
     asked_.erase(asked);
     --unanswered_;
+    ++member.missed;
   }
   close_round_if_complete(now, out);
 }
@@ -302,7 +305,7 @@ Duration Coordinator::silence_allowed(const Member& member) {
 void Coordinator::look_after_members(TimePoint now, Out& out) {
   call_back_debtors(now, out);
   const protocol::Phase phase =
-      state_ == State::kWaiting
+      state_ == RunStage::kWaiting
           ? (started_ ? protocol::Phase::kPaused : protocol::Phase::kWaiting)
           : protocol::Phase::kTraining;
   const protocol::Progress progress{phase, config_.rounds, live_peers(),
