@@ -238,7 +238,7 @@ void Coordinator::begin_round(TimePoint now, Out& out) {
   }
   if (!started_) {
     started_ = true;
-    if (config_.algorithm == Algorithm::kFlGan)
+    if (traits_of(config_.algorithm).averages_by_epochs)
       // Shard sizes are what peers claim: no stride is longer than the run.
       stride_ = std::clamp<std::uint64_t>(
           swap_period(smallest_shard(), config_.swap_epochs, config_.batch), 1,

@@ -32,10 +32,9 @@ std::string missing_codec(const TensorCodecs& codecs,
 }
 
 bool knows_algorithm(Algorithm algorithm, const protocol::Hello& hello) {
-  return algorithm == Algorithm::kMdGan ||
-         std::ranges::find(hello.abilities,
-                           name_of(kAlgorithmNames, algorithm)) !=
-             hello.abilities.end();
+  const std::string_view ability = traits_of(algorithm).ability;
+  return ability.empty() ||
+         std::ranges::find(hello.abilities, ability) != hello.abilities.end();
 }
 
 }  // namespace
@@ -158,8 +157,7 @@ void Coordinator::welcome(Member& member, const protocol::Hello& hello,
   const bool exact = ours && !started_ &&
                      std::ranges::find(hello.checkpoints, completed) !=
                          hello.checkpoints.end();
-  // In data parallelism a peer holds nothing that the server does not send.
-  if (completed == 0 || config_.algorithm == Algorithm::kDataParallel) {
+  if (completed == 0 || !traits_of(config_.algorithm).peer_keeps_state) {
     send_welcome(member, protocol::Start::kFresh, {}, now, out);
   } else if (exact) {
     send_welcome(member, protocol::Start::kRestore, position_.completed, now,

@@ -23,7 +23,7 @@ std::uint64_t Coordinator::smallest_shard() const {
 
 // Whether the round completed last is to be followed by a swap.
 bool Coordinator::swap_is_due() const {
-  if (config_.algorithm != Algorithm::kMdGan) return false;
+  if (!traits_of(config_.algorithm).swaps) return false;
   const std::uint64_t period =
       swap_period(smallest_shard(), config_.swap_epochs, config_.batch);
   return period > 0 &&
