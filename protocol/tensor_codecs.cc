@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "protocol/training_spec.h"
+#include "protocol/algorithm.h"
 
 namespace mdgan::protocol {
 namespace {
@@ -60,7 +60,8 @@ std::vector<std::string> known_codecs() {
 
 std::vector<std::string> known_abilities() {
   std::vector<std::string> names = known_codecs();
-  append_all("", kAlgorithmNames, names);
+  for (const AlgorithmTraits& traits : kAlgorithms)
+    if (!traits.ability.empty()) names.emplace_back(traits.ability);
   return names;
 }
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "common/options/text.h"
+#include "protocol/algorithm.h"
 #include "server/command_options.h"
 #include "server/core/swap_cycle.h"
 #include "server/train_options.h"
@@ -61,11 +62,12 @@ Error usage(std::string message) {
 }
 
 Result<void> resolve_algorithm(ServerOptions& o) {
-  const auto name = name_of(kTrainingNames, o.algorithm);
+  const auto name = name_of(kTrainingNames, o.training);
+  const AlgorithmTraits& traits = traits_of(o.training.algorithm);
   const auto wrong = [&](std::string_view what) {
     return usage(fmt::format("algorithm = {} {}", name, what));
   };
-  if (o.algorithm == Training::kStandalone) {
+  if (o.training.standalone) {
     if (o.data.empty()) return wrong("needs data: give --data DIR");
     if (o.bind || o.local_peers > 1)
       return wrong("has one peer, its own: leave out bind and local-peers");
@@ -73,16 +75,20 @@ Result<void> resolve_algorithm(ServerOptions& o) {
       return wrong("has all of the data: leave out partition");
     o.local_peers = 1;
   }
-  if (o.algorithm != Training::kMdGan) o.k = 1;  // k is MD-GAN's
-  if (wire_algorithm(o.algorithm) == Algorithm::kMdGan) return {};
+  if (traits.averages_by_epochs && o.swap_epochs <= 0)
+    return wrong("averages every swap-epochs, which must be above 0");
+  if (o.local_steps > traits.max_local_steps)
+    return wrong(
+        fmt::format("takes at most {} steps a round: give "
+                    "--local-steps {}",
+                    traits.max_local_steps, traits.max_local_steps));
+  if (o.training.standalone) o.k = 1;
+  if (traits.content == RoundContent::kImages) return {};
+  o.k = 1;  // there is one replica
   if (o.codecs != TensorCodecs{})
     return wrong("sends float32 only: the codecs are MD-GAN's");
   if (o.aggregation.rule != AggregationRule::kMean)
     return wrong("has no feedback to weigh: aggregate is MD-GAN's");
-  if (o.algorithm == Training::kFlGan && o.swap_epochs <= 0)
-    return wrong("averages every swap-epochs, which must be above 0");
-  if (o.algorithm == Training::kDataParallel && o.local_steps > 1)
-    return wrong("takes one step a round: give --local-steps 1");
   return {};
 }
 
@@ -193,19 +199,6 @@ std::string server_configuration_template() {
          train_table(options).template_file();
 }
 
-Algorithm wire_algorithm(Training training) {
-  switch (training) {
-    case Training::kFlGan:
-      return Algorithm::kFlGan;
-    case Training::kDataParallel:
-      return Algorithm::kDataParallel;
-    case Training::kMdGan:
-    case Training::kStandalone:
-      break;
-  }
-  return Algorithm::kMdGan;
-}
-
 std::uint32_t batches_per_round(const ServerOptions& options,
                                 std::uint32_t peers) {
   if (options.k == 0) return default_k(peers);
@@ -227,7 +220,7 @@ TrainingSpec training_spec(const ServerOptions& options,
           .replay = options.replay,
           .seed = options.seed,
           .swap_optimizer = options.swap_optimizer,
-          .algorithm = wire_algorithm(options.algorithm),
+          .algorithm = options.training.algorithm,
           .latent = options.latent,
           .generator_adam = options.adam_g};
 }

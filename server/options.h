@@ -22,17 +22,21 @@
 
 namespace mdgan {
 
-// What a user calls the ways to train; standalone is MD-GAN with one peer, in
-// this process, that has all the data.
-enum class Training { kMdGan, kFlGan, kDataParallel, kStandalone };
-inline constexpr std::array<std::pair<Training, std::string_view>, 4>
-    kTrainingNames{{
-        {Training::kMdGan, "md-gan"},
-        {Training::kFlGan, "fl-gan"},
-        {Training::kDataParallel, "data-parallel"},
-        {Training::kStandalone, "standalone"},
-    }};
-Algorithm wire_algorithm(Training training);
+// What a user calls a way to train: an algorithm; or "standalone", which is
+// MD-GAN with one peer, in this process, that has all the data.
+struct Training {
+  Algorithm algorithm = Algorithm::kMdGan;
+  bool standalone = false;
+  friend bool operator==(const Training&, const Training&) = default;
+};
+inline constexpr auto kTrainingNames = [] {
+  std::array<std::pair<Training, std::string_view>, kAlgorithmNames.size() + 1>
+      names;
+  for (std::size_t i = 0; i < kAlgorithmNames.size(); ++i)
+    names[i] = {{kAlgorithmNames[i].first, false}, kAlgorithmNames[i].second};
+  names.back() = {{Algorithm::kMdGan, true}, "standalone"};
+  return names;
+}();
 
 // `mdgan-server train`. The members' values are the defaults; what each is for
 // is said once, in the help texts of train_options.cc. After parsing everything
@@ -48,7 +52,7 @@ struct ServerOptions {
   std::uint32_t min_peers = 0;      // parsed: at least 1
   TensorCodecs codecs;
 
-  Training algorithm = Training::kMdGan;
+  Training training;
   std::uint64_t rounds = 10'000;
   std::uint64_t seed = 1;
   std::uint32_t k = 0;  // 0: automatic, see batches_per_round()

@@ -103,7 +103,7 @@ OptionGroup wire_group(ServerOptions& o) {
 OptionGroup algorithm_group(ServerOptions& o) {
   return {
       "Algorithm",
-      {{"algorithm", one_of(&o.algorithm, kTrainingNames), "NAME",
+      {{"algorithm", one_of(&o.training, kTrainingNames), "NAME",
         "md-gan; or what it is compared with: fl-gan (peers train whole GANs, "
         "which are averaged every swap-epochs), data-parallel (the gradients "
         "of both networks are averaged every round), standalone (one machine "

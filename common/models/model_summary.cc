@@ -8,6 +8,7 @@
 #include "common/files/hash.h"
 #include "common/models/registry.h"
 #include "common/tensor/guard.h"
+#include "protocol/algorithm.h"
 #include "protocol/limits.h"
 
 namespace mdgan {
@@ -44,7 +45,8 @@ Result<ModelSummary> summarise_model(const TrainingSpec& spec) {
       [&]() -> Result<ModelSummary> {
         std::string text;
         ModelSummary summary;
-        const bool replica = spec.algorithm != Algorithm::kMdGan;
+        const bool replica =
+            traits_of(spec.algorithm).content == RoundContent::kReplica;
         if (replica) {
           const auto g = make_generator(spec.model, spec.image, spec.condition,
                                         spec.latent);

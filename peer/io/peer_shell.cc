@@ -3,6 +3,7 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <span>
 #include <utility>
 
 #include "common/base/time.h"
@@ -10,6 +11,7 @@
 #include "common/tensor/device.h"
 #include "common/tensor/quantise.h"
 #include "peer/io/peer_shell_impl.h"
+#include "protocol/algorithm.h"
 
 namespace mdgan {
 namespace {
@@ -211,32 +213,20 @@ void PeerShell::Impl::on_server_message(Received received) {
 
 std::string PeerShell::Impl::defect_of_batch(
     const std::vector<Blob>& tensors) const {
-  if (spec->algorithm != Algorithm::kMdGan) {
-    const protocol::TensorMeta replica{protocol::DType::kFloat32, {parameters}};
-    if (tensors.size() != 1 || tensors[0].meta != replica)
-      return "a replica of another size";
-    return is_finite(tensors[0]) ? "" : "a replica that is not finite";
+  if (!std::ranges::equal(batch_metas(*spec, codecs, parameters), tensors, {},
+                          {}, &Blob::meta))
+    return "a batch whose tensors have other shapes or types";
+  for (const Blob& tensor : tensors) {
+    if (tensor.meta.dtype == protocol::DType::kFloat32 && !is_finite(tensor))
+      return "a batch with values that are not finite";
+    if (tensor.meta.dtype != protocol::DType::kInt32) continue;
+    const std::span labels(
+        reinterpret_cast<const std::int32_t*>(tensor.bytes.data()),
+        spec->batch);
+    for (const std::int32_t label : labels)
+      if (label < 0 || static_cast<std::uint32_t>(label) >= spec->image.classes)
+        return "a batch with the label " + std::to_string(label);
   }
-  const bool conditional = spec->condition != Condition::kNone;
-  if (tensors.size() != (conditional ? 2U : 1U))
-    return std::to_string(tensors.size()) + " tensors";
-  const bool bytes = codecs.image == ImageCodec::kUint8;
-  const protocol::TensorMeta images{
-      bytes ? protocol::DType::kUint8 : protocol::DType::kFloat32,
-      {spec->batch, spec->image.channels, spec->image.height,
-       spec->image.width}};
-  if (tensors[0].meta != images) return "images of another shape or type";
-  if (!bytes && !is_finite(tensors[0])) return "images that are not finite";
-  if (!conditional) return "";
-  if (tensors[1].meta !=
-      protocol::TensorMeta{protocol::DType::kInt32, {spec->batch}})
-    return "labels of another shape or type";
-  const auto* labels =
-      reinterpret_cast<const std::int32_t*>(tensors[1].bytes.data());
-  for (std::uint32_t i = 0; i < spec->batch; ++i)
-    if (labels[i] < 0 ||
-        static_cast<std::uint32_t>(labels[i]) >= spec->image.classes)
-      return "label " + std::to_string(labels[i]);
   return "";
 }
 

@@ -175,7 +175,7 @@ ExitCode run_train(const ServerOptions& options) {
     auto loaded = load_local_run(options, *directory);
     if (!loaded) return report(loaded.error());
     state = std::move(*loaded);
-    if (state.algorithm != wire_algorithm(options.algorithm))
+    if (state.algorithm != options.training.algorithm)
       return report(
           {"the run in " + options.resume + " trains with " +
                std::string(name_of(kAlgorithmNames, state.algorithm)) +

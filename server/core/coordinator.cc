@@ -24,18 +24,18 @@ Coordinator::Coordinator(CoordinatorConfig config, RunPosition position)
 }
 
 void Coordinator::handle(const ServerEvent& event, TimePoint now, Out& out) {
-  if (state_ == State::kFinished) return;
+  if (state_ == RunStage::kFinished) return;
   std::visit([&](const auto& e) { on(e, now, out); }, event);
 }
 
 std::optional<TimePoint> Coordinator::next_deadline() const {
-  if (state_ == State::kFinished) return std::nullopt;
+  if (state_ == RunStage::kFinished) return std::nullopt;
   std::optional<TimePoint> next;
   const auto consider = [&](TimePoint t) {
     if (!next || t < *next) next = t;
   };
-  if (state_ == State::kCollecting) consider(round_deadline_);
-  if (state_ == State::kWaiting && started_) consider(wait_deadline_);
+  if (state_ == RunStage::kCollecting) consider(round_deadline_);
+  if (state_ == RunStage::kWaiting && started_) consider(wait_deadline_);
   if (!exchanges_.empty()) consider(exchanges_.begin()->second.deadline);
   if (look_after_ != TimePoint::max()) consider(look_after_);
   return next;
@@ -97,6 +97,7 @@ void Coordinator::on(const MessageArrived& e, TimePoint now, Out& out) {
              "this server does not know this session: say hello again", out);
     return;
   }
+  member->last_heard = now;
   if (std::holds_alternative<protocol::Feedback>(message.body)) {
     on_feedback(*member, message, e.defect, now, out);
   } else if (const auto* staged =
@@ -143,11 +144,11 @@ void Coordinator::on(const BatchesReady& e, TimePoint now, Out& out) {
   if (e.round != current()) return;
   generating_ = false;
   batches_ready_ = true;
-  if (state_ == State::kGenerating) ask_peers(now, out);
+  if (state_ == RunStage::kGenerating) ask_peers(now, out);
 }
 
 void Coordinator::on(const GeneratorStepped& e, TimePoint now, Out& out) {
-  if (state_ != State::kStepping || e.round != current()) return;
+  if (state_ != RunStage::kStepping || e.round != current()) return;
   position_.completed = e.round;
   batches_ready_ = false;
   out.emplace_back(report_);
@@ -163,7 +164,7 @@ void Coordinator::on(const GeneratorFailed& e, TimePoint, Out& out) {
 
 void Coordinator::on(const StopRequested&, TimePoint now, Out& out) {
   stopping_ = true;
-  if (state_ == State::kWaiting)
+  if (state_ == RunStage::kWaiting)
     end_round(now, out);
   else
     out.emplace_back(Note{"stopping: this round is finished first", true});
@@ -176,7 +177,7 @@ void Coordinator::on(const TimePassed&, TimePoint now, Out& out) {
   for (const SwapId id : expired)
     end_exchange(id, false, "not complete after swap-timeout", now, out);
 
-  if (state_ == State::kCollecting && round_deadline_ <= now) {
+  if (state_ == RunStage::kCollecting && round_deadline_ <= now) {
     if (quorum_reached() || stopping_) {
       close_round(now, out);
     } else if (!quorum_missed_) {
@@ -192,7 +193,7 @@ void Coordinator::on(const TimePassed&, TimePoint now, Out& out) {
       return;
     }
   }
-  if (state_ == State::kWaiting && started_ && wait_deadline_ <= now) {
+  if (state_ == RunStage::kWaiting && started_ && wait_deadline_ <= now) {
     give_up("still " + std::to_string(live_peers()) + " of " +
                 std::to_string(needed_peers()) + " peers after quorum-timeout",
             now, out);
@@ -224,8 +225,8 @@ void Coordinator::begin_round(TimePoint now, Out& out) {
   serve_joiners(now, out);
   const std::uint32_t live = live_peers();
   if (live < needed_peers() || (started_ && available().empty())) {
-    if (state_ != State::kWaiting) {
-      state_ = State::kWaiting;
+    if (state_ != RunStage::kWaiting) {
+      state_ = RunStage::kWaiting;
       wait_deadline_ = now + config_.quorum_timeout;
       out.emplace_back(
           Note{"paused: " + std::to_string(live) + " peers are live, " +
@@ -237,7 +238,7 @@ void Coordinator::begin_round(TimePoint now, Out& out) {
   }
   if (!started_) {
     started_ = true;
-    if (config_.algorithm == Algorithm::kFlGan)
+    if (traits_of(config_.algorithm).averages_by_epochs)
       // Shard sizes are what peers claim: no stride is longer than the run.
       stride_ = std::clamp<std::uint64_t>(
           swap_period(smallest_shard(), config_.swap_epochs, config_.batch), 1,
@@ -249,7 +250,7 @@ void Coordinator::begin_round(TimePoint now, Out& out) {
     ask_peers(now, out);
     return;
   }
-  state_ = State::kGenerating;
+  state_ = RunStage::kGenerating;
   if (!std::exchange(generating_, true))
     out.emplace_back(GenerateBatches{current()});
 }
@@ -262,7 +263,7 @@ void Coordinator::ask_peers(TimePoint now, Out& out) {
     begin_round(now, out);  // everybody left while the batches were made
     return;
   }
-  state_ = State::kCollecting;
+  state_ = RunStage::kCollecting;
   quorum_missed_ = false;
   round_deadline_ = now + round_time();
   asked_.clear();
@@ -303,7 +304,7 @@ void Coordinator::ask_peers(TimePoint now, Out& out) {
 bool Coordinator::expects_feedback(ConnectionId connection,
                                    const protocol::Message& message) const {
   const auto* feedback = std::get_if<protocol::Feedback>(&message.body);
-  if (feedback == nullptr || state_ != State::kCollecting ||
+  if (feedback == nullptr || state_ != RunStage::kCollecting ||
       message.run != config_.run ||
       message.incarnation != config_.incarnation ||
       message.round != current() || find(connection, message.peer) == nullptr)
@@ -325,7 +326,7 @@ void Coordinator::on_feedback(Member& member, const protocol::Message& message,
       ++counters_.stale_feedback;
     else
       ++counters_.unexpected;
-    if (state_ == State::kWaiting) begin_round(now, out);
+    if (state_ == RunStage::kWaiting) begin_round(now, out);
     return;
   }
   Answer& answer = asked_.at(member.id).answer.emplace();
@@ -344,7 +345,7 @@ void Coordinator::on_feedback(Member& member, const protocol::Message& message,
 }
 
 void Coordinator::close_round_if_complete(TimePoint now, Out& out) {
-  if (state_ != State::kCollecting) return;
+  if (state_ != RunStage::kCollecting) return;
   if (unanswered_ == 0 || (quorum_missed_ && quorum_reached()))
     close_round(now, out);
 }
@@ -355,7 +356,10 @@ void Coordinator::close_round(TimePoint now, Out& out) {
   StepGenerator step{current(), steps(), {}};
   report_ = {current(), steps(), static_cast<std::uint32_t>(asked_count_)};
   for (const auto& [id, asked] : asked_) {  // by PeerId: the order of the sum
-    if (!asked.answer) continue;
+    if (!asked.answer) {
+      ++members_.at(id).missed;
+      continue;
+    }
     if (!asked.answer->contributed) {
       rubbish = true;
       continue;
@@ -366,7 +370,7 @@ void Coordinator::close_round(TimePoint now, Out& out) {
     report_.generator_loss += asked.answer->generator_loss;
   }
   asked_.clear();
-  state_ = State::kStepping;
+  state_ = RunStage::kStepping;
   if (step.contributors.empty() || (!enough && !stopping_)) {
     // Too many of those asked have vanished or sent rubbish: ask anew.
     fruitless_ += rubbish ? 1 : 0;
@@ -425,7 +429,7 @@ void Coordinator::finish(ExitCode code, protocol::Reason reason,
           SendMessage{member.connection,
                       {config_.run, config_.incarnation, position_.completed,
                        id, protocol::Goodbye{reason, text}}});
-  state_ = State::kFinished;
+  state_ = RunStage::kFinished;
   out.emplace_back(Finish{code, text});
 }
 
@@ -436,7 +440,7 @@ void Coordinator::send(Member& member, protocol::Body body, TimePoint now,
   // While a round is open its number is the current one; between rounds, what
   // is said concerns the round completed last.
   const bool open =
-      state_ == State::kCollecting || state_ == State::kGenerating;
+      state_ == RunStage::kCollecting || state_ == RunStage::kGenerating;
   member.last_sent = now;
   look_after_ = std::min(look_after_, now + silence_allowed(member));
   out.emplace_back(SendMessage{

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "server/core/coordinator_config.h"
+#include "server/core/coordinator_view.h"
 #include "server/core/events.h"
 #include "server/core/swap_cycle.h"
 
@@ -42,22 +43,11 @@ class Coordinator {
   const RunPosition& position() const { return position_; }
   const CoordinatorCounters& counters() const { return counters_; }
   std::uint32_t live_peers() const;
-  std::uint32_t k() const { return config_.k; }
+  // The state of the run and of each of its members, absent ones too. Costs a
+  // look at every member.
+  CoordinatorView view() const;
 
  private:
-  enum class State {
-    kWaiting,     // for min_peers, or (paused) for the quorum to come back
-    kGenerating,  // for BatchesReady
-    kCollecting,  // for feedback
-    kStepping,    // for GeneratorStepped
-    kSwapping,    // for every target of the swap to have staged
-    kFinished,
-  };
-  enum class Presence {
-    kAbsent,   // known by name, not connected
-    kCopying,  // connected, waits for a copy of a live peer's discriminator
-    kLive,
-  };
   struct Member {
     PeerId id;
     std::string name;
@@ -71,6 +61,8 @@ class Coordinator {
     std::optional<Round> owes;  // asked, not answered yet: gets nothing new
     TimePoint owes_since{};
     TimePoint last_sent{};
+    std::optional<TimePoint> last_heard;
+    std::uint64_t missed = 0;      // rounds that went on without its answer
     bool being_copied_to = false;  // an exchange brings it a discriminator
     int failed_copies = 0;
     protocol::Start start = protocol::Start::kFresh;  // as last told
@@ -172,7 +164,7 @@ class Coordinator {
   CoordinatorConfig config_;
   RunPosition position_;
   CoordinatorCounters counters_;
-  State state_ = State::kWaiting;
+  RunStage state_ = RunStage::kWaiting;
   bool started_ = false;  // min_peers have been there
   // Rounds between two messages of a round: 1, but for FL-GAN, where it is E
   // epochs of the shard that was the smallest when training started.

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "common/base/ids.h"
+#include "protocol/algorithm.h"
 #include "protocol/tensor_codecs.h"
 #include "protocol/training_spec.h"
 #include "server/core/events.h"

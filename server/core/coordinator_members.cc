@@ -32,10 +32,9 @@ std::string missing_codec(const TensorCodecs& codecs,
 }
 
 bool knows_algorithm(Algorithm algorithm, const protocol::Hello& hello) {
-  return algorithm == Algorithm::kMdGan ||
-         std::ranges::find(hello.abilities,
-                           name_of(kAlgorithmNames, algorithm)) !=
-             hello.abilities.end();
+  const std::string_view ability = traits_of(algorithm).ability;
+  return ability.empty() ||
+         std::ranges::find(hello.abilities, ability) != hello.abilities.end();
 }
 
 }  // namespace
@@ -107,6 +106,7 @@ void Coordinator::on_hello(ConnectionId connection,
     member.connection = connection;
     welcome(member, hello, now, out);
   } else if (member.nonce == hello.nonce) {
+    member.last_heard = now;
     if (member.connection == connection &&
         member.held == hello.held_round) {  // it asks twice: say it again
       send_welcome(member, member.start, member.restore, now, out);
@@ -142,6 +142,7 @@ PeerId Coordinator::choose_id(const protocol::Hello& hello) const {
 // Decides where the peer's discriminator comes from.
 void Coordinator::welcome(Member& member, const protocol::Hello& hello,
                           TimePoint now, Out& out) {
+  member.last_heard = now;
   member.session = hello.session;
   member.nonce = hello.nonce;
   member.shard_size = hello.shard_size;
@@ -156,8 +157,7 @@ void Coordinator::welcome(Member& member, const protocol::Hello& hello,
   const bool exact = ours && !started_ &&
                      std::ranges::find(hello.checkpoints, completed) !=
                          hello.checkpoints.end();
-  // In data parallelism a peer holds nothing that the server does not send.
-  if (completed == 0 || config_.algorithm == Algorithm::kDataParallel) {
+  if (completed == 0 || !traits_of(config_.algorithm).peer_keeps_state) {
     send_welcome(member, protocol::Start::kFresh, {}, now, out);
   } else if (exact) {
     send_welcome(member, protocol::Start::kRestore, position_.completed, now,
@@ -183,7 +183,7 @@ void Coordinator::welcome(Member& member, const protocol::Hello& hello,
                         ") joined: " + std::to_string(hello.shard_size) +
                         " images; " + std::to_string(live_peers()) + " live, " +
                         std::to_string(needed_peers()) + " needed"});
-  if (state_ == State::kWaiting)
+  if (state_ == RunStage::kWaiting)
     begin_round(now, out);
   else
     serve_joiners(now, out);
@@ -224,6 +224,7 @@ void Coordinator::lose(Member& member, const std::string& why, TimePoint now,
   if (asked != asked_.end() && !asked->second.answer) {
     asked_.erase(asked);
     --unanswered_;
+    ++member.missed;
   }
   close_round_if_complete(now, out);
 }
@@ -302,7 +303,7 @@ Duration Coordinator::silence_allowed(const Member& member) {
 void Coordinator::look_after_members(TimePoint now, Out& out) {
   call_back_debtors(now, out);
   const protocol::Phase phase =
-      state_ == State::kWaiting
+      state_ == RunStage::kWaiting
           ? (started_ ? protocol::Phase::kPaused : protocol::Phase::kWaiting)
           : protocol::Phase::kTraining;
   const protocol::Progress progress{phase, config_.rounds, live_peers(),

@@ -23,7 +23,7 @@ std::uint64_t Coordinator::smallest_shard() const {
 
 // Whether the round completed last is to be followed by a swap.
 bool Coordinator::swap_is_due() const {
-  if (config_.algorithm != Algorithm::kMdGan) return false;
+  if (!traits_of(config_.algorithm).swaps) return false;
   const std::uint64_t period =
       swap_period(smallest_shard(), config_.swap_epochs, config_.batch);
   return period > 0 &&
@@ -31,7 +31,7 @@ bool Coordinator::swap_is_due() const {
 }
 
 void Coordinator::begin_swap(TimePoint now, Out& out) {
-  state_ = State::kSwapping;
+  state_ = RunStage::kSwapping;
   // Also when it fails: the next try comes a full period later.
   position_.last_swap = position_.completed;
   Exchange exchange;
@@ -112,7 +112,7 @@ void Coordinator::end_exchange(SwapId id, bool commit, const std::string& why,
     else
       out.emplace_back(
           Note{what + " aborted, every peer keeps its own: " + why, true});
-    if (state_ == State::kSwapping) end_round(now, out);
+    if (state_ == RunStage::kSwapping) end_round(now, out);
     return;
   }
   Member& joiner = members_.at(exchange.edges.front().target);
@@ -128,7 +128,7 @@ void Coordinator::end_exchange(SwapId id, bool commit, const std::string& why,
   } else {
     ++joiner.failed_copies;
   }
-  if (state_ == State::kWaiting)
+  if (state_ == RunStage::kWaiting)
     begin_round(now, out);
   else
     serve_joiners(now, out);

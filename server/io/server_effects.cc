@@ -8,6 +8,7 @@
 #include "common/base/time.h"
 #include "common/files/png.h"
 #include "common/models/model_summary.h"
+#include "protocol/algorithm.h"
 #include "server/io/server_shell_impl.h"
 #include "server/train/make_round_trainer.h"
 
@@ -43,11 +44,11 @@ void ServerShell::Impl::apply(const DecideModel& e) {
             of_generator = trainer->generator().parameter_count()] {
       spec = discriminator;
       parameters = summary.parameters;
-      answer = answer_metas(discriminator, options.codecs.feedback, parameters);
+      answer = answer_metas(discriminator, options.codecs, parameters);
       spdlog::info(
           "{}, {} for {}x{}x{} images: the generator has {} parameters, a "
           "peer keeps {}",
-          name_of(kTrainingNames, options.algorithm), discriminator.model,
+          name_of(kTrainingNames, options.training), discriminator.model,
           discriminator.image.channels, discriminator.image.height,
           discriminator.image.width, of_generator, parameters);
       events.emplace_back(
@@ -123,7 +124,7 @@ void ServerShell::Impl::end_tick() {
   record.bytes_swapped = bytes_swapped() - swapped_before;
   swapped_before = bytes_swapped();
   // Nothing leaves the machine.
-  if (options.algorithm == Training::kStandalone)
+  if (options.training.standalone)
     record.bytes_sent = record.bytes_sent_apart = record.bytes_received = 0;
   write_record(record);
   if (evaluator != nullptr && record.round == options.rounds)

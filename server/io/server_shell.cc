@@ -41,7 +41,7 @@ CoordinatorConfig coordinator_config(const ServerOptions& options,
   config.token_seed = random_number();
   config.k = state.k;
   config.batch = options.batch;
-  config.algorithm = wire_algorithm(options.algorithm);
+  config.algorithm = options.training.algorithm;
   config.swap_epochs = options.swap_epochs;
   config.rounds = options.rounds;
   config.min_peers = options.min_peers;

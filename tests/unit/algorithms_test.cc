@@ -3,6 +3,7 @@
 
 #include "common/models/model_summary.h"
 #include "peer/train/make_peer_trainer.h"
+#include "protocol/algorithm.h"
 #include "server/train/make_round_trainer.h"
 #include "tests/support/trainer_run.h"
 

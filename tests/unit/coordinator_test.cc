@@ -459,3 +459,43 @@ TEST_CASE(
   REQUIRE(server.finish() != nullptr);
   CHECK(server.coordinator.position().completed == Round{70});
 }
+
+TEST_CASE("the view tells the run's stage and what each member is about") {
+  CoordinatorConfig c = config(2);
+  Server s(c);
+  CHECK(s.coordinator.view().stage == RunStage::kWaiting);
+  CHECK(s.coordinator.view().needed == 2);
+  s.hello(1, "a");
+  s.hello(2, "b");
+  const TimePoint asked = s.now;
+  s.now += 1s;
+  s.answer(1, {0}, 0);
+  CoordinatorView view = s.coordinator.view();
+  CHECK(view.stage == RunStage::kCollecting);
+  CHECK(view.started);
+  CHECK(view.live == 2);
+  CHECK(view.needed == 1);
+  REQUIRE(view.members.size() == 2);
+  CHECK(view.members[0].name == "a");
+  CHECK(view.members[0].shard_size == 1000);
+  CHECK(view.members[0].endpoint == "tcp://h:1");
+  CHECK(view.members[0].last_heard == s.now);
+  CHECK_FALSE(view.members[0].owes_since);
+  CHECK(view.members[1].id == PeerId{1});
+  CHECK(view.members[1].last_heard == asked);
+  CHECK(view.members[1].owes_since == asked);
+  s.wait(60s);  // the round goes on without b
+  view = s.coordinator.view();
+  CHECK(view.completed == Round{1});
+  CHECK(view.members[0].missed == 0);
+  CHECK(view.members[1].missed == 1);
+  s.hello(3, "c");  // a copy of a's discriminator or b's
+  view = s.coordinator.view();
+  REQUIRE(view.members.size() == 3);
+  CHECK(view.members[2].presence == Presence::kCopying);
+  CHECK(view.members[2].in_exchange);
+  CHECK(name_of(kPresenceNames, view.members[2].presence) == "copying");
+  s.feed(ConnectionLost{{3}});
+  CHECK(s.coordinator.view().members[2].presence == Presence::kAbsent);
+  CHECK_FALSE(s.coordinator.view().members[2].in_exchange);
+}
