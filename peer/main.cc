@@ -21,6 +21,7 @@
 #include "common/version/version.h"
 #include "peer/io/peer_shell.h"
 #include "peer/options.h"
+#include "peer/train/make_peer_trainer.h"
 
 namespace {
 
@@ -127,8 +128,6 @@ ExitCode run(const PeerOptions& options) {
   if (is_loopback(*server) && host.listen == PeerOptions{}.listen)
     host.listen = "tcp://127.0.0.1:*";
   host.advertise = options.advertise;
-  host.device = options.device;
-  host.threads = options.threads;
   host.workers =
       std::clamp(std::thread::hardware_concurrency(), 1U, options.sessions);
   host.connect_timeout =
@@ -141,7 +140,9 @@ ExitCode run(const PeerOptions& options) {
                options.data, options.server);
 
   zmq::context_t context;
-  PeerShell peers(context, std::move(host), data);
+  PeerShell peers(
+      context, std::move(host), data,
+      torch_peer(options.device, static_cast<int>(options.threads)));
   int quit[2] = {-1, -1};
   if (pipe(quit) != 0) return report({"out of file descriptors"});
   std::thread watcher([&] { watch_for_stop(stop, quit[0], peers); });

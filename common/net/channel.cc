@@ -125,9 +125,12 @@ Result<zmq::socket_t> bind_router(zmq::context_t& context,
   }
 }
 
-Result<zmq::socket_t> connect_dealer(zmq::context_t& context,
-                                     const std::string& endpoint,
-                                     bool queue_offline) {
+namespace {
+
+// `queued`: how many messages wait for the connection; none: they are refused.
+Result<zmq::socket_t> connect(zmq::context_t& context,
+                              const std::string& endpoint,
+                              std::optional<int> queued) {
   try {
     zmq::socket_t socket(context, zmq::socket_type::dealer);
     set_common_options(socket, takes_long_frames(endpoint)
@@ -136,13 +139,27 @@ Result<zmq::socket_t> connect_dealer(zmq::context_t& context,
     socket.set(zmq::sockopt::connect_timeout, 5'000);
     socket.set(zmq::sockopt::reconnect_ivl, 200);
     socket.set(zmq::sockopt::reconnect_ivl_max, 30'000);
-    socket.set(zmq::sockopt::immediate, !queue_offline);
+    socket.set(zmq::sockopt::immediate, !queued);
+    if (queued) socket.set(zmq::sockopt::sndhwm, *queued);
     socket.connect(endpoint);
     return socket;
   } catch (const zmq::error_t& e) {
     return Error{"cannot connect to " + endpoint + ": " + e.what(),
                  ExitCode::kUsage};
   }
+}
+
+}  // namespace
+
+Result<zmq::socket_t> connect_dealer(zmq::context_t& context,
+                                     const std::string& endpoint) {
+  return connect(context, endpoint, std::nullopt);
+}
+
+Result<zmq::socket_t> connect_transfer_link(zmq::context_t& context,
+                                            const std::string& endpoint,
+                                            std::size_t transfers) {
+  return connect(context, endpoint, static_cast<int>(transfers));
 }
 
 bool takes_long_frames(const std::string& endpoint) {

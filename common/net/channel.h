@@ -28,13 +28,17 @@ namespace mdgan {
 Result<zmq::socket_t> bind_router(zmq::context_t& context,
                                   std::string& endpoint);
 
-// A DEALER to `endpoint`. With `queue_offline` messages wait for the
-// connection; without, they are refused until there is one. Connecting goes on
-// in the background and never fails here; only a malformed endpoint does
-// (kUsage).
+// A DEALER to the server at `endpoint`, which refuses messages until there is a
+// connection. Connecting goes on in the background and never fails here; only a
+// malformed endpoint does (kUsage).
 Result<zmq::socket_t> connect_dealer(zmq::context_t& context,
-                                     const std::string& endpoint,
-                                     bool queue_offline);
+                                     const std::string& endpoint);
+
+// A DEALER to another peer's listener at `endpoint`, on which up to `transfers`
+// discriminators wait for the connection. Fails like connect_dealer().
+Result<zmq::socket_t> connect_transfer_link(zmq::context_t& context,
+                                            const std::string& endpoint,
+                                            std::size_t transfers);
 
 // Whether what such a DEALER receives may come in frames of kLongFrameBytes:
 // `endpoint` is on this machine, where no frame takes longer than a heartbeat

@@ -10,16 +10,30 @@
 #include "peer/io/peer_shell_impl.h"
 
 namespace mdgan {
-namespace {
-
-// Connections to other peers that are kept open for the next swap.
-constexpr std::size_t kOutgoingLinks = 512;
-
-}  // namespace
 
 // --- effects: talk ----------------------------------------------------------
 
 void PeerShell::Impl::apply(PeerRuntime& s, const SayHello&) {
+  if (s.offer) {
+    say_hello(s);
+    return;
+  }
+  if (std::exchange(s.finding_offer, true)) return;
+  s.files.run(
+      [this, &s, find = s.find_offer()] {
+        return [this, &s, offer = find()] {
+          s.finding_offer = false;
+          s.offer = offer;
+          if (s.session.next_deadline()) say_hello(s);  // it still greets
+        };
+      },
+      [this, &s](const std::string& what) {
+        s.finding_offer = false;
+        apply(s, Report{"cannot look for its checkpoints: " + what, true});
+      });
+}
+
+void PeerShell::Impl::say_hello(PeerRuntime& s) {
   protocol::Message message;
   protocol::Hello hello = s.hello(announced);
   if (takes_long_frames(options.server))
@@ -48,10 +62,12 @@ void PeerShell::Impl::apply(PeerRuntime& s, const SendFeedback& e) {
 
 void PeerShell::Impl::apply(PeerRuntime& s, const SendTransfer& e) {
   const bool with_optimizer = spec->swap_optimizer;
-  compute_then(s, [this, &s, e, with_optimizer] {
-    const PeerState state = s.packed(with_optimizer);
-    return [this, &s, e, state] { send_transfer(s, e, state); };
-  });
+  s.training.run(
+      [this, &s, e, with_optimizer] {
+        const PeerState state = s.packed(with_optimizer);
+        return [this, &s, e, state] { send_transfer(s, e, state); };
+      },
+      trainer_failure(s));
 }
 
 void PeerShell::Impl::send_transfer(PeerRuntime& s, SendTransfer e,
@@ -69,19 +85,10 @@ void PeerShell::Impl::send_transfer(PeerRuntime& s, SendTransfer e,
     return;
   }
   const std::string endpoint = reachable(e.endpoint);
-  auto link = links.find(endpoint);
-  if (link == links.end()) {
-    if (links.size() >= kOutgoingLinks) links.erase(links.begin());
-    auto made = connect_dealer(context, endpoint, true);
-    if (!made) {
-      feed(s, TransferFailed{body.swap, made.error().message});
-      return;
-    }
-    link = links.emplace(endpoint, std::move(*made)).first;
-  }
   TensorFrames frames(tensors);
-  if (send(link->second, "", e.message, &frames) != Sent::kYes)
-    feed(s, TransferFailed{body.swap, endpoint + " takes no more"});
+  if (const auto sent = links.send(endpoint, body.swap, e.message, frames);
+      !sent)
+    feed(s, TransferFailed{body.swap, sent.error().message});
 }
 
 // '*' as a host means the server's host: the server itself hosts that peer.
@@ -121,39 +128,46 @@ void PeerShell::Impl::apply(PeerRuntime& s, const PrepareTrainer& e) {
     spdlog::info("peer {} is welcome as peer {}: {}, {} parameters, {} loss",
                  s.peer().name, e.peer.value, spec->model, e.welcome.parameters,
                  name_of(kLossNames, spec->loss));
-  compute_then(s, [this, &s, e] {
-    const std::optional<Error> error = s.prepare(e.peer, e.welcome, e.codecs);
-    return [this, &s, error] {
-      s.prepared = !error;
-      s.made = s.made || s.prepared;
-      feed(s, TrainerPrepared{error});
-      for (auto& [transfer, state] : std::exchange(s.early, {}))
-        if (s.prepared) admit_transfer(s, transfer, std::move(state));
-    };
-  });
+  s.training.run(
+      [this, &s, e] {
+        const std::optional<Error> error =
+            s.prepare(e.peer, e.welcome, e.codecs);
+        return [this, &s, error] {
+          s.prepared = !error;
+          s.made = s.made || s.prepared;
+          s.offer.reset();
+          feed(s, TrainerPrepared{error});
+          for (auto& [transfer, state] : std::exchange(s.early, {}))
+            if (s.prepared) admit_transfer(s, transfer, std::move(state));
+        };
+      },
+      trainer_failure(s));
 }
 
 void PeerShell::Impl::apply(PeerRuntime& s, const InitialiseDiscriminator&) {
-  compute(s, [&s] { s.initialise(); });
+  s.training.run_unawaited([&s] { s.initialise(); }, trainer_failure(s));
 }
 
 void PeerShell::Impl::apply(PeerRuntime& s, const RestoreDiscriminator& e) {
   const RunId run = s.session.run();
-  compute_then(s, [this, &s, e, run]() -> std::function<void()> {
-    const auto restored = s.restore(run, e.round);
-    if (restored) return {};
-    return [this, &s, e, why = restored.error().message] {
-      s.forget_checkpoint(e.round);
-      feed(s, RestoreFailed{why});
-    };
-  });
+  s.training.run(
+      [this, &s, e, run]() -> Lane::Continuation {
+        const auto restored = s.restore(run, e.round);
+        if (restored) return {};
+        return [this, &s, e, why = restored.error().message] {
+          s.forget_checkpoint(e.round);
+          feed(s, RestoreFailed{why});
+        };
+      },
+      trainer_failure(s));
 }
 
 void PeerShell::Impl::apply(PeerRuntime& s, const Learn& e) {
   const auto batch = batches.find({e.round, e.index});
   if (batch == batches.end()) return;
-  compute(s,
-          [&s, e, batch = batch->second] { s.learn(e.round, e.steps, batch); });
+  s.training.run_unawaited(
+      [&s, e, batch = batch->second] { s.learn(e.round, e.steps, batch); },
+      trainer_failure(s));
 }
 
 void PeerShell::Impl::apply(PeerRuntime& s, const ComputeFeedback& e) {
@@ -162,35 +176,37 @@ void PeerShell::Impl::apply(PeerRuntime& s, const ComputeFeedback& e) {
     feed(s, Connected{});  // this peer fell so far behind that it starts anew
     return;
   }
-  compute_then(s, [this, &s, e, batch = batch->second] {
-    const ComputedFeedback computed = s.compute_feedback(e.round, batch);
-    return [this, &s, e, computed] {
-      if (!std::isfinite(computed.discriminator_loss) ||
-          !std::isfinite(computed.generator_loss)) {
-        feed(s, Failed{{"peer " + s.peer().name +
-                            "'s discriminator diverged in round " +
-                            std::to_string(e.round.value),
-                        ExitCode::kDiverged}});
-        return;
-      }
-      s.computed = computed;
-      feed(s, FeedbackComputed{e.ask});
-    };
-  });
+  s.training.run(
+      [this, &s, e, batch = batch->second] {
+        const ComputedFeedback computed = s.compute_feedback(e.round, batch);
+        return [this, &s, e, computed] {
+          if (!std::isfinite(computed.discriminator_loss) ||
+              !std::isfinite(computed.generator_loss)) {
+            feed(s, Failed{{"peer " + s.peer().name +
+                                "'s discriminator diverged in round " +
+                                std::to_string(e.round.value),
+                            ExitCode::kDiverged}});
+            return;
+          }
+          s.computed = computed;
+          feed(s, FeedbackComputed{e.ask});
+        };
+      },
+      trainer_failure(s));
 }
 
 void PeerShell::Impl::apply(PeerRuntime& s, const Install& e) {
   auto node = s.arrivals.extract(e.arrival);
   if (node.empty()) return;
-  compute_then(
-      s,
-      [this, &s, state = std::move(node.mapped())]() -> std::function<void()> {
+  s.training.run(
+      [this, &s, state = std::move(node.mapped())]() -> Lane::Continuation {
         const auto loaded = s.load(state);
         if (loaded) return {};
         return [this, &s, why = loaded.error().message] {
           apply(s, Report{"keeps its discriminator: " + why, true});
         };
-      });
+      },
+      trainer_failure(s));
 }
 
 void PeerShell::Impl::apply(PeerRuntime& s, const DropTransfer& e) {
@@ -198,31 +214,20 @@ void PeerShell::Impl::apply(PeerRuntime& s, const DropTransfer& e) {
 }
 
 void PeerShell::Impl::apply(PeerRuntime& s, const SaveDiscriminator& e) {
-  const RunId run = s.session.run();
-  ++computing;
-  s.strand.post([this, &s, e, run] {
-    const auto failed = [this, &s](const std::string& why) {
-      come_back([this, &s, why] {
-        apply(s, Report{"could not save its discriminator: " + why, true});
-      });
-    };
-    const auto permit = copies.take();
-    try {
-      s.files.post(
-          [this, failed, permit, write = s.copy_to_save(run, e.round)] {
-            try {
-              if (const auto saved = write(); !saved)
-                failed(saved.error().message);
-              else
-                come_back({});
-            } catch (const std::exception& error) {
-              failed(error.what());
-            }
-          });
-    } catch (const std::exception& error) {
-      failed(error.what());
-    }
-  });
+  const auto failed = [this, &s](const std::string& why) {
+    apply(s, Report{"could not save its discriminator: " + why, true});
+  };
+  s.training.copy_then_write(
+      copies, s.files,
+      [&s, failed, run = s.session.run(), round = e.round]() -> Lane::Work {
+        return [&s, failed, write = s.copy_to_save(run, round)] {
+          return [&s, failed, saved = write()] {
+            s.offer.reset();
+            if (!saved) failed(saved.error().message);
+          };
+        };
+      },
+      failed);
 }
 
 }  // namespace mdgan

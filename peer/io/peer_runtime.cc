@@ -1,6 +1,4 @@
 #include "peer/io/peer_runtime.h"
-#include "common/base/time.h"
-#include "peer/train/make_peer_trainer.h"
 
 #include <nlohmann/json.hpp>
 
@@ -12,6 +10,7 @@
 #include <vector>
 
 #include "common/base/random.h"
+#include "common/base/time.h"
 #include "common/files/hash.h"
 #include "common/tensor/quantise.h"
 #include "protocol/limits.h"
@@ -66,14 +65,16 @@ PeerState unpacked(const PeerState& state) {
 }
 
 PeerRuntime::PeerRuntime(WorkerPool& pool, WorkerPool& file_pool,
-                         PeerSetup peer, std::shared_ptr<const Dataset> data,
-                         std::string device, std::uint64_t keep_every)
-    : strand(pool),
-      files(file_pool),
+                         LaneReturns& returns, PeerSetup peer,
+                         std::shared_ptr<const Dataset> data,
+                         const PeerArithmetic& arithmetic,
+                         std::uint64_t keep_every)
+    : training(pool, returns),
+      files(file_pool, returns),
       nonce(random_number()),
       peer_(std::move(peer)),
       data_(std::move(data)),
-      device_(std::move(device)),
+      arithmetic_(arithmetic),
       keep_every_(keep_every) {}
 
 fs::path PeerRuntime::folder(const RunId& run) const {
@@ -90,13 +91,11 @@ protocol::Hello PeerRuntime::hello(const std::string& endpoint) const {
   hello.endpoint = endpoint;
   hello.nonce = nonce;
   hello.abilities = protocol::known_abilities();
-  std::optional<RunId> run;
-  if (made) run = session.run();
-  if (!run) run = newest_run(peer_.state);
-  if (!run) return hello;
-  hello.held_run = *run;
+  MDGAN_CHECK(offer.has_value());
+  if (!offer->run) return hello;
+  hello.held_run = *offer->run;
   if (made) hello.held_round = session.held_round();
-  for (const Round round : CheckpointStore(folder(*run), 1, 0).rounds())
+  for (const Round round : offer->rounds)
     if (std::ranges::find(bad_, round) == bad_.end())
       hello.checkpoints.push_back(round.value);
   if (hello.checkpoints.size() > protocol::kMaxOffers)
@@ -104,6 +103,17 @@ protocol::Hello PeerRuntime::hello(const std::string& endpoint) const {
         hello.checkpoints.begin(),
         hello.checkpoints.end() - std::ptrdiff_t{protocol::kMaxOffers});
   return hello;
+}
+
+std::function<Offer()> PeerRuntime::find_offer() const {
+  std::optional<RunId> run;
+  if (made) run = session.run();
+  return [run, state = peer_.state] {
+    Offer found{run ? run : newest_run(state), {}};
+    if (found.run)
+      found.rounds = CheckpointStore(state / to_hex(*found.run), 1, 0).rounds();
+    return found;
+  };
 }
 
 std::string PeerRuntime::defect_of(const PeerState& state) const {
@@ -124,7 +134,7 @@ std::optional<Error> PeerRuntime::prepare(PeerId peer,
     }
     trainer_.reset();
     auto trainer =
-        make_peer_trainer(welcome.spec, data_, peer_.shard, peer, device_);
+        arithmetic_.make_trainer(welcome.spec, data_, peer_.shard, peer);
     if (!trainer) return trainer.error();
     trainer_ = std::move(*trainer);
     spec_ = welcome.spec;

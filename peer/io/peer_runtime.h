@@ -1,5 +1,6 @@
-// One hosted peer: its session, its trainer and its checkpoints. The loop talks
-// to the session; the trainer is touched by tasks on the strand alone.
+// One peer of the process: its session, its trainer and its checkpoints. The
+// loop talks to the session; the trainer is touched by tasks on the lane
+// `training` alone.
 #pragma once
 
 #include <cstdint>
@@ -11,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "common/base/lane.h"
 #include "common/base/worker_pool.h"
 #include "common/files/checkpoint_store.h"
 #include "peer/core/session.h"
@@ -38,18 +40,25 @@ struct ComputedFeedback {
 // A discriminator that travelled as bfloat16, in float32 again.
 PeerState unpacked(const PeerState& state);
 
+// The checkpoints that a hello offers: those of the run this peer takes part
+// in, else of the one that was saved to last.
+struct Offer {
+  std::optional<RunId> run;
+  std::vector<Round> rounds;
+};
+
 class PeerRuntime {
  public:
-  PeerRuntime(WorkerPool& pool, WorkerPool& file_pool, PeerSetup peer,
-              std::shared_ptr<const Dataset> data, std::string device,
-              std::uint64_t keep_every);
+  PeerRuntime(WorkerPool& pool, WorkerPool& file_pool, LaneReturns& returns,
+              PeerSetup peer, std::shared_ptr<const Dataset> data,
+              const PeerArithmetic& arithmetic, std::uint64_t keep_every);
 
   // --- on the loop ---
   Session session;
-  Strand strand;
-  Strand files;              // where its checkpoints are written
+  Lane training;
+  Lane files;                // reads and writes its checkpoints
   std::uint32_t number = 0;  // its place in the process
-  // Under which the host has it listed, see PeerShell::Impl::track().
+  // Under which the shell has it listed, see PeerShell::Impl::track().
   std::optional<PeerId> address;
   std::optional<TimePoint> alarm;
   std::uint64_t nonce = 0;  // tells this process from an earlier one
@@ -60,16 +69,21 @@ class PeerRuntime {
   bool made = false;      // there has been a trainer: hello offers its D
   bool prepared = false;  // a trainer is there, and validate() may be called
   std::size_t unpacking = 0;  // transfers that a worker is at
+  // None once it may have changed: before the next hello it is made anew.
+  std::optional<Offer> offer;
+  bool finding_offer = false;
 
   const PeerSetup& peer() const { return peer_; }
   const Dataset& data() const { return *data_; }
-  // What hello says.
+  // What hello says. REQUIRES: `offer` is there.
   protocol::Hello hello(const std::string& endpoint) const;
+  // What looks into the files for the next offer: on another thread.
+  std::function<Offer()> find_offer() const;
   // Why a discriminator cannot be used; empty if it can. REQUIRES: prepared.
   std::string defect_of(const PeerState& state) const;
   void forget_checkpoint(Round round) { bad_.push_back(round); }
 
-  // --- on the strand ---
+  // --- on the lane `training` ---
   // Nothing, or why this peer cannot train what the welcome asks for. A
   // discriminator that is there already stays, whatever else changes.
   std::optional<Error> prepare(PeerId peer, const protocol::Welcome& welcome,
@@ -91,7 +105,7 @@ class PeerRuntime {
 
   PeerSetup peer_;
   std::shared_ptr<const Dataset> data_;
-  std::string device_;
+  const PeerArithmetic& arithmetic_;
   std::uint64_t keep_every_;  // checkpoints of such rounds stay
   std::vector<Round> bad_;    // checkpoints that could not be read
 

@@ -8,7 +8,6 @@
 
 #include "common/base/time.h"
 #include "common/net/endpoint.h"
-#include "common/tensor/device.h"
 #include "common/tensor/quantise.h"
 #include "peer/io/peer_shell_impl.h"
 #include "protocol/algorithm.h"
@@ -27,9 +26,9 @@ constexpr Duration kReportEvery = 10s;
 constexpr int kBurst = 256;
 // Batches are kept for so many rounds: peers of one process may be apart.
 constexpr std::uint64_t kRoundsKept = 4;
-// Discriminators in a small form that are unpacked for one peer at a time: more
-// than one, because a stranger may send some too.
-constexpr std::size_t kUnpacking = 8;
+// Discriminators that wait for one peer to unpack them or to have its trainer:
+// more than one, because a stranger may send some too.
+constexpr std::size_t kWaitingTransfers = 8;
 
 }  // namespace
 
@@ -38,6 +37,7 @@ constexpr std::size_t kUnpacking = 8;
 Result<PeerShellReport> PeerShell::Impl::run() {
   if (const auto opened = open(); !opened) return opened.error();
   feed_all(Connected{});
+  handle_events();
   while (!over()) poll();
   // The goodbyes get a moment to leave.
   server->set(zmq::sockopt::linger, 1000);
@@ -59,13 +59,12 @@ Result<void> PeerShell::Impl::open() {
   announced = any ? "tcp://*:" + endpoint->port : bound;
   if (!options.advertise.empty()) announced = options.advertise;
 
-  const int threads = static_cast<int>(options.threads);
-  pool.emplace(options.workers, [threads] { set_compute_threads(threads); });
+  pool.emplace(options.workers, arithmetic.start_thread);
   file_pool.emplace(kWriters, [] {});
   for (PeerSetup& peer : options.peers) {
-    sessions.push_back(
-        std::make_unique<PeerRuntime>(*pool, *file_pool, std::move(peer), data,
-                                      options.device, options.keep_every));
+    sessions.push_back(std::make_unique<PeerRuntime>(
+        *pool, *file_pool, returns, std::move(peer), data, arithmetic,
+        options.keep_every));
     sessions.back()->number = static_cast<std::uint32_t>(taking_part++);
   }
   last_heard = connected = last_report = Clock::now();
@@ -73,7 +72,7 @@ Result<void> PeerShell::Impl::open() {
 }
 
 Result<void> PeerShell::Impl::connect() {
-  auto socket = connect_dealer(context, options.server, false);
+  auto socket = connect_dealer(context, options.server);
   if (!socket) return socket.error();
   server = std::move(*socket);
   connected = Clock::now();
@@ -90,10 +89,12 @@ void PeerShell::Impl::poll() {
   };
   wait_readable(items, wait);
   mailbox.drain();
+  handle_events();
   for (int i = 0; i < kBurst; ++i) {
     auto received = receive(*server);
     if (!received) break;
     on_server_message(std::move(*received));
+    handle_events();
   }
   for (int i = 0; i < kBurst; ++i) {
     auto received = receive(*listener);
@@ -103,10 +104,12 @@ void PeerShell::Impl::poll() {
     else
       spdlog::warn("unreadable transfer from {}: {}", received->address,
                    received->message.error().message);
+    handle_events();
   }
   const TimePoint now = Clock::now();
   ring_alarms(now);
   watch_server(now);
+  handle_events();
   report_progress(now);
 }
 
@@ -206,6 +209,8 @@ void PeerShell::Impl::on_server_message(Received received) {
     else
       spdlog::warn("the server reports: {}", error->text);
   } else if (PeerRuntime* s = by_peer(message.peer)) {
+    if (const auto* abort = std::get_if<protocol::Abort>(&message.body))
+      links.drop(abort->swap);
     await_batches(*s, message);
     feed(*s, ServerSaid{message});
   }
@@ -289,14 +294,16 @@ void PeerShell::Impl::on_transfer(const protocol::Message& message,
     take_transfer(*s, *transfer, std::move(state));
     return;
   }
-  if (s->unpacking == kUnpacking) return;
+  if (s->unpacking == kWaitingTransfers) return;
   ++s->unpacking;
-  compute_then(*s, [this, s, transfer = *transfer, state = std::move(state)] {
-    return [this, s, transfer, state = unpacked(state)] {
-      --s->unpacking;
-      take_transfer(*s, transfer, state);
-    };
-  });
+  s->training.run(
+      [this, s, transfer = *transfer, state = std::move(state)] {
+        return [this, s, transfer, state = unpacked(state)] {
+          --s->unpacking;
+          take_transfer(*s, transfer, state);
+        };
+      },
+      trainer_failure(*s));
 }
 
 void PeerShell::Impl::take_transfer(PeerRuntime& s,
@@ -304,7 +311,7 @@ void PeerShell::Impl::take_transfer(PeerRuntime& s,
                                     PeerState state) {
   if (s.prepared) {
     admit_transfer(s, transfer, std::move(state));
-  } else if (s.early.empty()) {
+  } else if (s.early.size() < kWaitingTransfers) {
     s.early.emplace_back(transfer, std::move(state));
   }
 }
@@ -325,13 +332,22 @@ PeerRuntime* PeerShell::Impl::by_peer(PeerId peer) {
   return found == welcomed.end() ? nullptr : found->second;
 }
 
-void PeerShell::Impl::feed(PeerRuntime& s, const SessionEvent& event) {
+void PeerShell::Impl::feed(PeerRuntime& s, SessionEvent event) {
+  events.emplace_back(&s, std::move(event));
+}
+
+void PeerShell::Impl::handle_events() {
   std::vector<SessionEffect> effects;
-  const bool was_over = s.session.over();
-  s.session.handle(event, Clock::now(), effects);
-  track(s, was_over);
-  for (const SessionEffect& effect : effects)
-    std::visit([&](const auto& e) { apply(s, e); }, effect);
+  while (!events.empty()) {
+    const auto [s, event] = std::move(events.front());
+    events.pop_front();
+    effects.clear();
+    const bool was_over = s->session.over();
+    s->session.handle(event, Clock::now(), effects);
+    track(*s, was_over);
+    for (const SessionEffect& effect : effects)
+      std::visit([&, peer = s](const auto& e) { apply(*peer, e); }, effect);
+  }
 }
 
 void PeerShell::Impl::feed_all(const SessionEvent& event) {
@@ -361,48 +377,19 @@ void PeerShell::Impl::track(PeerRuntime& s, bool was_over) {
   if (!was_over && s.session.over()) --taking_part;
 }
 
-std::function<void()> PeerShell::Impl::trainer_failure(PeerRuntime& s,
-                                                       std::string what) {
-  return [this, &s, what = std::move(what)] {
+Lane::Failure PeerShell::Impl::trainer_failure(PeerRuntime& s) {
+  return [this, &s](const std::string& what) {
     feed(s, Failed{{what, ExitCode::kBug}});
   };
-}
-
-void PeerShell::Impl::compute(PeerRuntime& s, std::function<void()> work) {
-  s.strand.post([this, &s, work = std::move(work)] {
-    try {
-      work();
-    } catch (const std::exception& e) {
-      mailbox.post(trainer_failure(s, e.what()));
-    }
-  });
-}
-
-void PeerShell::Impl::compute_then(
-    PeerRuntime& s, std::function<std::function<void()>()> work) {
-  ++computing;
-  s.strand.post([this, &s, work = std::move(work)] {
-    try {
-      come_back(work());
-    } catch (const std::exception& e) {
-      come_back(trainer_failure(s, e.what()));
-    }
-  });
-}
-
-void PeerShell::Impl::come_back(std::function<void()> then) {
-  mailbox.post([this, then = std::move(then)] {
-    --computing;
-    if (then) then();
-  });
 }
 
 // --- the face ---------------------------------------------------------------
 
 PeerShell::PeerShell(zmq::context_t& context, PeerShellOptions options,
-                     std::shared_ptr<const Dataset> data)
-    : impl_(std::make_unique<Impl>(context, std::move(options),
-                                   std::move(data))) {}
+                     std::shared_ptr<const Dataset> data,
+                     PeerArithmetic arithmetic)
+    : impl_(std::make_unique<Impl>(context, std::move(options), std::move(data),
+                                   std::move(arithmetic))) {}
 
 PeerShell::~PeerShell() = default;
 

@@ -4,11 +4,9 @@
 // same code runs in mdgan-peer and, for `--local-peers`, inside mdgan-server.
 #pragma once
 
-#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
-#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -16,6 +14,7 @@
 
 #include "common/base/result.h"
 #include "common/data/dataset.h"
+#include "peer/train/peer_trainer.h"
 
 namespace mdgan {
 
@@ -30,9 +29,7 @@ struct PeerShellOptions {
   std::string server;     // tcp://HOST:PORT, or inproc://NAME of this process
   std::string listen;     // tcp://HOST:PORT, port '*': any free one
   std::string advertise;  // what others are told; empty: where I am seen
-  std::string device = "cpu";
   unsigned workers = 1;
-  unsigned threads = 1;  // LibTorch threads per worker
   std::chrono::seconds connect_timeout{300};
   // The checkpoints of such rounds stay; 0: only the last few.
   std::uint64_t keep_every = 0;
@@ -50,9 +47,9 @@ struct PeerShellReport {
 
 class PeerShell {
  public:
-  // `context` and `data` are shared with others and outlive the host.
+  // `context` and `data` are shared with others and outlive the shell.
   PeerShell(zmq::context_t& context, PeerShellOptions options,
-            std::shared_ptr<const Dataset> data);
+            std::shared_ptr<const Dataset> data, PeerArithmetic arithmetic);
   ~PeerShell();
   PeerShell(const PeerShell&) = delete;
   PeerShell& operator=(const PeerShell&) = delete;

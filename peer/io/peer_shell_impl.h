@@ -2,7 +2,9 @@
 // ask for) share, and nobody else includes.
 #pragma once
 
+#include <algorithm>
 #include <chrono>
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -11,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "common/base/lane.h"
 #include "common/base/mailbox.h"
 #include "common/base/permits.h"
 #include "common/base/worker_pool.h"
@@ -18,30 +21,36 @@
 #include "peer/core/session.h"
 #include "peer/io/peer_runtime.h"
 #include "peer/io/peer_shell.h"
+#include "peer/io/transfer_links.h"
 
 namespace mdgan {
 
 // Threads that write checkpoints: what they do most is wait for the disk.
 inline constexpr unsigned kWriters = 4;
 
+// Discriminators that wait for a connection to another process: one for each
+// peer here that swaps, or a few copies for those who join there.
+inline constexpr std::size_t kQueuedTransfers = 16;
+
 struct PeerShell::Impl {
   zmq::context_t& context;
   PeerShellOptions options;
   std::shared_ptr<const Dataset> data;
+  PeerArithmetic arithmetic;
 
   Mailbox mailbox;
+  LaneReturns returns{mailbox};
   // Of discriminators that are being written. Outlives the sessions, whose
   // tasks give them back.
   Permits copies{kWriters};
   std::vector<std::unique_ptr<PeerRuntime>> sessions;
   std::optional<WorkerPool> file_pool;  // tasks of `pool` may wait for its
   std::optional<WorkerPool> pool;  // waits for its tasks, which use the above
-  std::size_t computing = 0;       // tasks whose result has not come back
 
   std::optional<zmq::socket_t> server;
   std::optional<zmq::socket_t> listener;
-  std::map<std::string, zmq::socket_t> links;  // to other peers, by endpoint
-  std::string announced;                       // our listener, for hello
+  TransferLinks links;
+  std::string announced;  // our listener, for hello
 
   // Whose welcome was the last; batches of others are not for us.
   RunId served_run{};
@@ -59,6 +68,9 @@ struct PeerShell::Impl {
   std::map<BatchKey, std::vector<PeerRuntime*>> awaiting;
   std::size_t taking_part = 0;  // sessions that are not over
 
+  // What happened to which session, and was not handled yet.
+  std::deque<std::pair<PeerRuntime*, SessionEvent>> events;
+
   TimePoint last_heard;
   TimePoint connected;
   TimePoint last_report;
@@ -66,8 +78,13 @@ struct PeerShell::Impl {
   std::uint64_t next_arrival = 1;
   PeerShellReport report;
 
-  Impl(zmq::context_t& c, PeerShellOptions o, std::shared_ptr<const Dataset> d)
-      : context(c), options(std::move(o)), data(std::move(d)) {}
+  Impl(zmq::context_t& c, PeerShellOptions o, std::shared_ptr<const Dataset> d,
+       PeerArithmetic computes)
+      : context(c),
+        options(std::move(o)),
+        data(std::move(d)),
+        arithmetic(std::move(computes)),
+        links(c, std::max(kQueuedTransfers, options.peers.size())) {}
 
   Result<PeerShellReport> run();
   Result<void> open();
@@ -76,7 +93,7 @@ struct PeerShell::Impl {
   TimePoint next_deadline() const;
   void watch_server(TimePoint now);
   void report_progress(TimePoint now);
-  bool over() const { return computing == 0 && taking_part == 0; }
+  bool over() const { return returns.awaited() == 0 && taking_part == 0; }
 
   void on_server_message(Received received);
   void on_batch(const protocol::Message& message, std::vector<Blob> tensors);
@@ -88,8 +105,12 @@ struct PeerShell::Impl {
   void admit_transfer(PeerRuntime& s, const protocol::Transfer& transfer,
                       PeerState state);
 
-  void feed(PeerRuntime& s, const SessionEvent& event);
+  // Queues an event for handle_events().
+  void feed(PeerRuntime& s, SessionEvent event);
   void feed_all(const SessionEvent& event);
+  // Has the sessions handle what is queued and carries out what they decide,
+  // until nothing is left.
+  void handle_events();
   void ring_alarms(TimePoint now);
   void track(PeerRuntime& s, bool was_over);
   void await_batches(PeerRuntime& s, const protocol::Message& message);
@@ -113,15 +134,9 @@ struct PeerShell::Impl {
 
   void send_transfer(PeerRuntime& s, SendTransfer e, const PeerState& state);
   std::string reachable(const std::string& endpoint) const;
-  // Runs `work` on the session's strand. Nobody waits for it: its end wakes the
-  // loop only if it fails.
-  void compute(PeerRuntime& s, std::function<void()> work);
-  // Likewise, and then, on the loop, what `work` returns: the host is not over
-  // before that.
-  void compute_then(PeerRuntime& s,
-                    std::function<std::function<void()>()> work);
-  void come_back(std::function<void()> then);  // a counted task, to the loop
-  std::function<void()> trainer_failure(PeerRuntime& s, std::string what);
+  void say_hello(PeerRuntime& s);
+  // What ends a session whose arithmetic threw.
+  Lane::Failure trainer_failure(PeerRuntime& s);
 };
 
 }  // namespace mdgan

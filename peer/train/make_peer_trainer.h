@@ -22,4 +22,8 @@ Result<std::unique_ptr<PeerTrainer>> make_peer_trainer(
     const TrainingSpec& spec, std::shared_ptr<const Dataset> data,
     std::vector<std::uint32_t> shard, PeerId peer, const std::string& device);
 
+// The arithmetic of mdgan-peer: make_peer_trainer() on `device`, with `threads`
+// LibTorch threads each.
+PeerArithmetic torch_peer(const std::string& device, int threads);
+
 }  // namespace mdgan

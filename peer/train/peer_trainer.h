@@ -9,12 +9,16 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
+#include <memory>
 #include <vector>
 
 #include "common/base/ids.h"
 #include "common/base/result.h"
+#include "common/data/dataset.h"
 #include "common/tensor/blob.h"
 #include "common/train/discriminator/peer_state.h"
+#include "protocol/training_spec.h"
 
 namespace mdgan {
 
@@ -62,6 +66,20 @@ class PeerTrainer {
   virtual std::uint64_t parameter_count() const = 0;  // P
   // SHA-256 over the schema text; PROTOCOL.md, "Schema".
   virtual const std::array<std::byte, 32>& schema() const = 0;
+};
+
+// All arithmetic that a peer does, as its shell is given it: with LibTorch by
+// torch_peer() (make_peer_trainer.h), by something smaller in tests.
+struct PeerArithmetic {
+  // For the algorithm of the spec. The shard indexes into the data. Fails with
+  // kConfiguration (unknown model, no such device) or kData (shard smaller than
+  // a batch; labels missing for a conditional model).
+  std::function<Result<std::unique_ptr<PeerTrainer>>(
+      const TrainingSpec&, std::shared_ptr<const Dataset>,
+      std::vector<std::uint32_t> shard, PeerId)>
+      make_trainer;
+  // What a thread that computes does first.
+  std::function<void()> start_thread;
 };
 
 }  // namespace mdgan

@@ -12,10 +12,12 @@
 #include "common/files/jsonl.h"
 #include "common/net/endpoint.h"
 #include "peer/io/peer_shell.h"
+#include "peer/train/make_peer_trainer.h"
 #include "server/commands/commands.h"
 #include "server/commands/local_data.h"
 #include "server/commands/make_evaluator.h"
 #include "server/io/server_shell.h"
+#include "server/train/make_round_trainer.h"
 
 namespace mdgan {
 namespace {
@@ -57,8 +59,6 @@ PeerShellOptions local_host(const ServerOptions& options,
   const auto bound = parse_endpoint(endpoint, "bind");
   host.listen =
       bound && !is_loopback(*bound) ? "tcp://*:*" : "tcp://127.0.0.1:*";
-  host.device = options.device;
-  host.threads = options.threads;
   host.workers =
       std::clamp(std::thread::hardware_concurrency(), 1U, options.local_peers);
   host.keep_every = options.keep_every;
@@ -97,15 +97,20 @@ ExitCode train_in(const ServerOptions& options, const RunDirectory& directory,
   if (options.local_peers > 0)
     shards = cut_local_data(options, directory, *data);
   if (!shards) return report(shards.error());
-  std::unique_ptr<Evaluator> evaluator;
+  ServerArithmetic arithmetic = torch_server(options.codecs, options.device,
+                                             static_cast<int>(options.threads));
   if (options.evaluate_every > 0) {
     auto made = make_evaluator(options);
     if (!made) return report(made.error());
-    evaluator = std::move(*made);
+    arithmetic.measure = [evaluator = std::shared_ptr(std::move(*made))](
+                             const Sampler& sampler, Round round,
+                             std::uint64_t seed) {
+      return evaluator->evaluate(sampler, round, seed);
+    };
   }
   zmq::context_t context;
   ServerShell shell(context, options, directory, std::move(state), *image, stop,
-                    evaluator.get());
+                    std::move(arithmetic));
   if (const auto opened = shell.open(); !opened) return report(opened.error());
   if (!shell.endpoint().empty())
     spdlog::info("peers connect to {}", shell.endpoint());
@@ -116,7 +121,7 @@ ExitCode train_in(const ServerOptions& options, const RunDirectory& directory,
     host = std::make_unique<PeerShell>(
         context,
         local_host(options, shell.endpoint(), directory, std::move(*shards)),
-        data);
+        data, torch_peer(options.device, static_cast<int>(options.threads)));
     host_thread = std::thread([&] {
       const auto done = run_host(*host);
       if (!done)

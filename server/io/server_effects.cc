@@ -7,10 +7,8 @@
 
 #include "common/base/time.h"
 #include "common/files/png.h"
-#include "common/models/model_summary.h"
 #include "protocol/algorithm.h"
 #include "server/io/server_shell_impl.h"
-#include "server/train/make_round_trainer.h"
 
 namespace mdgan {
 namespace {
@@ -25,23 +23,20 @@ constexpr std::uint32_t kGridColumns = 10;
 void ServerShell::Impl::apply(const DecideModel& e) {
   const GeneratorSpec generator = generator_spec(options, e.image, state.k);
   const TrainingSpec discriminator = training_spec(options, e.image);
-  train([this, generator, discriminator]() -> std::function<void()> {
+  train([this, generator, discriminator]() -> Lane::Continuation {
     const auto refuse = [this](const Error& error) {
       return [this, error] { events.emplace_back(ModelRefused{error}); };
     };
-    auto made = make_round_trainer(generator, discriminator, options.codecs,
-                                   options.device);
+    auto made = arithmetic.make_trainer(generator, discriminator);
     if (!made) return refuse(made.error());
-    const auto summary = summarise_model(discriminator);
-    if (!summary) return refuse(summary.error());
     if (!state.generator.empty()) {
-      if (const auto loaded = (*made)->load(state.generator); !loaded)
+      if (const auto loaded = made->trainer->load(state.generator); !loaded)
         return refuse(loaded.error());
       state.generator.clear();
     }
-    trainer = std::move(*made);
-    return [this, discriminator, summary = *summary,
-            of_generator = trainer->generator().parameter_count()] {
+    trainer = std::move(made->trainer);
+    return [this, discriminator, summary = made->summary,
+            of_generator = trainer->generator_parameters()] {
       spec = discriminator;
       parameters = summary.parameters;
       answer = answer_metas(discriminator, options.codecs, parameters);
@@ -113,8 +108,8 @@ void ServerShell::Impl::apply(const ReportRound& e) {
       (options.samples_every > 0 &&
        passes(round, e.steps, options.samples_every)))
     draw_samples(e.round);
-  if (evaluator != nullptr && (round == options.rounds ||
-                               passes(round, e.steps, options.evaluate_every)))
+  if (arithmetic.measure && (round == options.rounds ||
+                             passes(round, e.steps, options.evaluate_every)))
     evaluate(e.round);
 }
 
@@ -127,7 +122,7 @@ void ServerShell::Impl::end_tick() {
   if (options.training.standalone)
     record.bytes_sent = record.bytes_sent_apart = record.bytes_received = 0;
   write_record(record);
-  if (evaluator != nullptr && record.round == options.rounds)
+  if (arithmetic.measure && record.round == options.rounds)
     last_record = std::move(record);
   else
     progress->tick(record);
@@ -165,8 +160,9 @@ std::uint64_t ServerShell::Impl::bytes_swapped() const {
 
 void ServerShell::Impl::draw_samples(Round round) {
   write_copy(
-      files, picture_copy, "cannot draw the samples", [this, round]() -> Task {
-        sampler = trainer->generator().sampler(std::move(sampler));
+      files, picture_copy, "cannot draw the samples",
+      [this, round]() -> Lane::Work {
+        sampler = trainer->sampler(std::move(sampler));
         return [this, round]() -> std::function<void()> {
           const Blob images = sampler->sample(kGridImages, {}, options.seed);
           char name[32];
@@ -184,7 +180,7 @@ void ServerShell::Impl::apply(const SaveCheckpoint& e) {
   state.position = coordinator.position();
   const std::string meta = describe_run(state, *spec);
   write_copy(files, checkpoint_copy, "cannot save a checkpoint",
-             [this, round = e.round, meta]() -> Task {
+             [this, round = e.round, meta]() -> Lane::Work {
                return [this, round, meta,
                        copy = trainer->snapshot()]() -> std::function<void()> {
                  const auto saved = store.save(round, copy, meta);

@@ -11,7 +11,6 @@
 #include "common/base/time.h"
 #include "common/files/hash.h"
 #include "common/net/endpoint.h"
-#include "common/tensor/device.h"
 #include "protocol/limits.h"
 #include "server/io/server_shell_impl.h"
 
@@ -74,16 +73,12 @@ bool is_sound(const std::vector<Blob>& tensors) {
   return is_within(tensors[0], kMaxFeedback);
 }
 
-std::function<void()> compute_with(std::uint32_t threads) {
-  return [threads] { set_compute_threads(static_cast<int>(threads)); };
-}
-
 // Training goes first.
-std::function<void()> evaluate_with(std::uint32_t threads) {
-  return [threads] {
+std::function<void()> at_lower_priority(std::function<void()> start_thread) {
+  return [start_thread = std::move(start_thread)] {
     // Linux has this for each thread; where it fails they share alike.
     (void)::setpriority(PRIO_PROCESS, 0, 10);
-    set_compute_threads(static_cast<int>(threads));
+    start_thread();
   };
 }
 
@@ -92,7 +87,7 @@ std::function<void()> evaluate_with(std::uint32_t threads) {
 ServerShell::Impl::Impl(zmq::context_t& c, const ServerOptions& o,
                         const RunDirectory& d, RunState s,
                         const std::optional<ImageShape>& image, int stop,
-                        Evaluator* measures)
+                        ServerArithmetic computes)
     : context(c),
       options(o),
       directory(d),
@@ -100,20 +95,21 @@ ServerShell::Impl::Impl(zmq::context_t& c, const ServerOptions& o,
       stop_descriptor(stop),
       coordinator(coordinator_config(o, state, image), state.position),
       store(d.checkpoints(), o.keep_last, o.keep_every),
-      evaluator(measures),
-      evaluation_pool(measures == nullptr ? 0 : 1, evaluate_with(o.threads)),
-      evaluations(evaluation_pool),
-      file_pool(1, compute_with(o.threads)),
-      files(file_pool),
-      pool(1, [this, &o] { start_training_thread(o.threads); }),
-      strand(pool) {}
+      arithmetic(std::move(computes)),
+      evaluation_pool(arithmetic.measure ? 1 : 0,
+                      at_lower_priority(arithmetic.start_thread)),
+      evaluations(evaluation_pool, returns),
+      file_pool(1, arithmetic.start_thread),
+      files(file_pool, returns),
+      pool(1, [this] { start_training_thread(); }),
+      training(pool, returns) {}
 
-void ServerShell::Impl::start_training_thread(std::uint32_t threads) {
-  compute_with(threads)();
-  // With more threads LibTorch shares its work out itself.
-  if (threads > 1 || usable_cores() < 2) return;
+void ServerShell::Impl::start_training_thread() {
+  arithmetic.start_thread();
+  // With more threads the arithmetic shares its work out itself.
+  if (options.threads > 1 || usable_cores() < 2) return;
   try {
-    sharer.emplace(compute_with(threads));
+    sharer.emplace(arithmetic.start_thread);
     sharer->serve_this_thread();
   } catch (const std::system_error&) {
     // There may be no more threads: training does without, for the same bits.
@@ -148,7 +144,7 @@ Finish ServerShell::Impl::run(ProgressLine& line) {
   handle_events();
   while (!finished) poll();
   end_tick();  // what evaluations still take is not the rounds' time
-  while (tasks > 0) poll();
+  while (returns.awaited() > 0) poll();
   complete_last_record();
   router->set(zmq::sockopt::linger, 2000);  // the goodbyes get their moment
   return outcome.value_or(*finished);
@@ -205,57 +201,22 @@ void ServerShell::Impl::handle_events() {
   }
 }
 
-void ServerShell::Impl::come_back(std::function<void()> then) {
-  mailbox.post([this, then = std::move(then)] {
-    --tasks;
-    if (then) then();
-  });
-}
-
-void ServerShell::Impl::train(Task work) {
-  ++tasks;
-  strand.post([this, work = std::move(work)] {
-    try {
-      come_back(work());
-    } catch (const std::exception& e) {
-      come_back(generator_failure(e.what()));
-    }
-  });
-}
-
-std::function<void()> ServerShell::Impl::generator_failure(std::string what) {
-  return [this, what = std::move(what)] {
+void ServerShell::Impl::train(Lane::Work work) {
+  training.run(std::move(work), [this](const std::string& what) {
     events.emplace_back(GeneratorFailed{
         {"the generator cannot go on: " + what, ExitCode::kBug}});
-  };
+  });
 }
 
-void ServerShell::Impl::write_copy(Strand& writer, Permits& permits,
+void ServerShell::Impl::write_copy(Lane& writer, Permits& permits,
                                    const char* action,
-                                   std::function<Task()> take) {
-  ++tasks;
-  strand.post([this, &writer, &permits, action, take = std::move(take)] {
-    try {
-      const auto permit = permits.take();
-      if (!permit) {
-        come_back([action] { spdlog::info("{}: the run ends", action); });
-        return;
-      }
-      writer.post([this, action, permit, write = take()] {
-        try {
-          come_back(write());
-        } catch (const std::exception& e) {
-          come_back([action, what = std::string(e.what())] {
-            spdlog::error("{}: {}", action, what);
-          });
-        }
-      });
-    } catch (const std::exception& e) {  // the copy was not made
-      come_back([action, what = std::string(e.what())] {
+                                   std::function<Lane::Work()> copy) {
+  training.copy_then_write(
+      permits, writer, std::move(copy),
+      [action](const std::string& what) {
         spdlog::error("{}: {}", action, what);
-      });
-    }
-  });
+      },
+      [action] { spdlog::info("{}: the run ends", action); });
 }
 
 // --- what arrives -----------------------------------------------------------
@@ -385,10 +346,10 @@ void ServerShell::Impl::apply(const SendBatch& e) {
 ServerShell::ServerShell(zmq::context_t& context, const ServerOptions& options,
                          const RunDirectory& directory, RunState state,
                          std::optional<ImageShape> image, int stop_descriptor,
-                         Evaluator* evaluator)
+                         ServerArithmetic arithmetic)
     : impl_(std::make_unique<Impl>(context, options, directory,
                                    std::move(state), image, stop_descriptor,
-                                   evaluator)) {}
+                                   std::move(arithmetic))) {}
 
 ServerShell::~ServerShell() = default;
 

@@ -9,32 +9,29 @@
 #include <string>
 #include <zmq.hpp>
 
-#include "common/base/mailbox.h"
 #include "common/base/result.h"
-#include "common/files/checkpoint_store.h"
 #include "server/core/coordinator.h"
 #include "server/options.h"
 #include "server/run/progress_line.h"
 #include "server/run/run_directory.h"
 #include "server/run/run_state.h"
+#include "server/train/round_trainer.h"
 
 namespace mdgan {
 
 // Where hosts of local peers connect to, within the process.
 inline constexpr const char* kLocalEndpoint = "inproc://mdgan-server";
 
-class Evaluator;  // server/evaluate/evaluator.h
-
 class ServerShell {
  public:
   // `image` as known before any peer speaks: from the configuration or the
   // server's own data. `stop_descriptor` becomes readable when a person wants
-  // the run to stop; -1: nobody ever does. `evaluator` measures the generator
-  // every options.evaluate_every rounds; null: nobody does.
+  // the run to stop; -1: nobody ever does. What `arithmetic` can measure is
+  // measured every options.evaluate_every rounds.
   ServerShell(zmq::context_t& context, const ServerOptions& options,
               const RunDirectory& directory, RunState state,
               std::optional<ImageShape> image, int stop_descriptor,
-              Evaluator* evaluator = nullptr);
+              ServerArithmetic arithmetic);
   ~ServerShell();
   ServerShell(const ServerShell&) = delete;
   ServerShell& operator=(const ServerShell&) = delete;

@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "common/base/lane.h"
 #include "common/base/mailbox.h"
 #include "common/base/permits.h"
 #include "common/base/work_sharer.h"
@@ -54,7 +55,9 @@ struct ServerShell::Impl {
   std::string endpoint;
 
   Mailbox mailbox;
-  // Touched by tasks on the training strand alone, once made.
+  LaneReturns returns{mailbox};
+  ServerArithmetic arithmetic;
+  // Touched by tasks on the training lane alone, once made.
   std::unique_ptr<RoundTrainer> trainer;
 
   std::optional<zmq::socket_t> router;
@@ -71,7 +74,6 @@ struct ServerShell::Impl {
   std::vector<protocol::TensorMeta> answer;  // of the spec, likewise
   std::optional<Finish> finished;
   std::optional<Finish> outcome;  // what request_stop() asks for
-  std::size_t tasks = 0;          // on the strands, and not come back
 
   TickStatistics tick;
   // When the open round's last batch was handed over.
@@ -89,26 +91,25 @@ struct ServerShell::Impl {
 
   // Evaluations too, but they may take longer than what is between them: some
   // copies may wait before training has to.
-  Evaluator* evaluator;  // null: there are none
   Permits evaluation_copies{4};
   std::optional<EvaluationRecord> evaluation;  // for the next line
   std::optional<StatsRecord> last_record;      // see complete_last_record()
   WorkerPool evaluation_pool;
-  Strand evaluations;
+  Lane evaluations;
 
   WorkerPool file_pool;  // a training task may wait for this one's
-  Strand files;
+  Lane files;
   // Of the pool's thread: while it generates and steps, peers wait, and a core
   // is idle.
   std::optional<WorkSharer> sharer;
   WorkerPool pool;  // destroyed first: its tasks use the above
-  Strand strand;
+  Lane training;
 
   Impl(zmq::context_t& c, const ServerOptions& o, const RunDirectory& d,
        RunState s, const std::optional<ImageShape>& image, int stop,
-       Evaluator* measures);
+       ServerArithmetic computes);
 
-  void start_training_thread(std::uint32_t threads);
+  void start_training_thread();
   Result<void> open();
   Finish run(ProgressLine& line);
   void poll();
@@ -134,17 +135,13 @@ struct ServerShell::Impl {
   void apply(const Note& e);
   void apply(const Finish& e);
 
-  // Runs `work` on the training strand, then what it returns on the loop; an
+  // Runs `work` on the training lane, then what it returns on the loop; an
   // exception ends the run.
-  using Task = std::function<std::function<void()>()>;
-  void train(Task work);
-  // `take` makes a copy on the training strand and returns what makes a file of
-  // it on the strand `writer`; an exception is reported as "ACTION: why". Not
-  // done once the permits are closed.
-  void write_copy(Strand& writer, Permits& permits, const char* action,
-                  std::function<Task()> take);
-  void come_back(std::function<void()> then);  // a task, to the loop
-  std::function<void()> generator_failure(std::string what);
+  void train(Lane::Work work);
+  // Takes a copy on the training lane and writes it on the lane `writer`; an
+  // exception is logged as "ACTION: why". Not done once the permits are closed.
+  void write_copy(Lane& writer, Permits& permits, const char* action,
+                  std::function<Lane::Work()> copy);
   void end_tick();
   // That peers have sent each other so far: the server does not see them.
   std::uint64_t bytes_swapped() const;

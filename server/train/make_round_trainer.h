@@ -17,4 +17,9 @@ Result<std::unique_ptr<RoundTrainer>> make_round_trainer(
     const GeneratorSpec& generator, const TrainingSpec& spec,
     const TensorCodecs& codecs, const std::string& device);
 
+// The arithmetic of mdgan-server: make_round_trainer() on `device`, with
+// `threads` LibTorch threads each. It measures nothing.
+ServerArithmetic torch_server(const TensorCodecs& codecs,
+                              const std::string& device, int threads);
+
 }  // namespace mdgan

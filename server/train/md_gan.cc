@@ -1,6 +1,8 @@
 // MD-GAN (Hardy et al. 2019, Algorithm 1): generated images out, the error
 // feedback on them back; the generator stays here.
 
+#include <utility>
+
 #include "common/tensor/quantise.h"
 #include "server/train/algorithms.h"
 
@@ -34,7 +36,13 @@ class MdGan final : public RoundTrainer {
     return g_->step(round, contributions);
   }
 
-  const GeneratorTrainer& generator() const override { return *g_; }
+  std::unique_ptr<Sampler> sampler(
+      std::unique_ptr<Sampler> reused) const override {
+    return g_->sampler(std::move(reused));
+  }
+  std::uint64_t generator_parameters() const override {
+    return g_->parameter_count();
+  }
   std::vector<NamedBlob> snapshot() const override { return g_->snapshot(); }
   Result<void> load(std::span<const NamedBlob> state) override {
     return g_->load(state);

@@ -7,6 +7,7 @@
 
 #include <memory>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "common/train/discriminator/discriminator_step.h"
@@ -21,7 +22,13 @@ class ReplicaRoundTrainer : public RoundTrainer {
                       TrainedDiscriminator discriminator);
 
   std::vector<std::vector<Blob>> batches(Round round) override;
-  const GeneratorTrainer& generator() const override { return *g; }
+  std::unique_ptr<Sampler> sampler(
+      std::unique_ptr<Sampler> reused) const override {
+    return g->sampler(std::move(reused));
+  }
+  std::uint64_t generator_parameters() const override {
+    return g->parameter_count();
+  }
   std::vector<NamedBlob> snapshot() const override;
   Result<void> load(std::span<const NamedBlob> state) override;
 

@@ -81,7 +81,7 @@ protocol::Message small_message() {
 // Answers every message but the last with a small one.
 void take_part(const std::string& endpoint) {
   zmq::context_t context;
-  auto socket = or_exit(connect_dealer(context, endpoint, true));
+  auto socket = or_exit(connect_transfer_link(context, endpoint, 16));
   for (int i = 0; i < kWarmUp + kBroadcasts; ++i) {
     (void)send(socket, "", small_message());
     const Received received = next(socket);

@@ -88,7 +88,7 @@ void frames(benchmark::State& state, const Parcel& parcel) {
 struct Link {
   explicit Link(std::string endpoint)
       : router(or_exit(bind_router(context, endpoint))),
-        dealer(or_exit(connect_dealer(context, endpoint, true))) {
+        dealer(or_exit(connect_transfer_link(context, endpoint, 16))) {
     Message hello;
     hello.body = protocol::Checkpoint{};
     (void)send(dealer, "", hello);

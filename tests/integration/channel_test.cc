@@ -212,7 +212,7 @@ TEST_CASE("Without a server a peer's messages are refused or wait, as asked",
     make_router(gone, endpoint).close();
   }
   zmq::context_t context;
-  auto impatient = connect_dealer(context, endpoint, false);
+  auto impatient = connect_dealer(context, endpoint);
   REQUIRE(impatient.ok());
   CHECK(send(*impatient, "", greeting()) == Sent::kGone);
   auto patient = make_dealer(context, endpoint);
@@ -335,7 +335,7 @@ TEST_CASE("What is no endpoint cannot be connected to", "[integration]") {
   zmq::context_t context;
   for (const std::string endpoint :
        {"", "localhost:5555", "tcp://", "tcp://host", "carrier://pigeon:1"}) {
-    const auto made = connect_dealer(context, endpoint, true);
+    const auto made = connect_transfer_link(context, endpoint, 16);
     INFO(endpoint);
     REQUIRE_FALSE(made.ok());
     CHECK(made.error().code == ExitCode::kUsage);

@@ -68,7 +68,8 @@ InProcessServer::InProcessServer(const fs::path& directory,
   fill_random(state.run);
   state.k = batches_per_round(options_, options_.min_peers);
   shell_ = std::make_unique<ServerShell>(context_, options_, *directory_,
-                                         std::move(state), kImage, -1);
+                                         std::move(state), kImage, -1,
+                                         server_arithmetic(options_));
   if (const auto opened = shell_->open(); !opened)
     throw std::runtime_error(opened.error().message);
   finish_ = std::async(std::launch::async, [this] {
@@ -110,7 +111,8 @@ InProcessPeers::InProcessPeers(zmq::context_t& context,
     options.peers.push_back(
         {name, i, cut_evenly(kImages, count)[i], directory / name});
   }
-  host_ = std::make_unique<PeerShell>(context, options, small_images());
+  host_ = std::make_unique<PeerShell>(context, options, small_images(),
+                                      peer_arithmetic());
   report_ =
       std::async(std::launch::async, [this] { return host_->run(); }).share();
 }

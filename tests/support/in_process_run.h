@@ -17,6 +17,11 @@
 
 namespace mdgan::test {
 
+// With what the runs compute: each program of tests defines these once, with
+// LibTorch (integration) or without (shell).
+ServerArithmetic server_arithmetic(const ServerOptions& options);
+PeerArithmetic peer_arithmetic();
+
 // 8 rounds of two peers, a swap after every second one.
 ServerOptions small_options();
 

@@ -40,7 +40,7 @@ inline zmq::socket_t make_router(zmq::context_t& context,
 
 inline zmq::socket_t make_dealer(zmq::context_t& context,
                                  const std::string& endpoint) {
-  auto made = connect_dealer(context, endpoint, true);
+  auto made = connect_transfer_link(context, endpoint, 16);
   REQUIRE(made.ok());
   return std::move(*made);
 }

@@ -16,7 +16,7 @@
 #include "common/tensor/quantise.h"
 #include "common/tensor/tensor_blob.h"
 #include "common/train/generator/generator_trainer_impl.h"
-#include "common/train/generator/sampler.h"
+#include "common/train/generator/model_sampler.h"
 
 namespace mdgan {
 namespace {
@@ -307,22 +307,25 @@ Blob GeneratorTrainer::sample(std::uint32_t count,
                               std::span<const std::int32_t> classes,
                               std::uint64_t seed) const {
   const Impl& g = *impl_;
-  return Sampler(g.spec, g.sampled()).sample(count, classes, seed);
+  return ModelSampler(g.spec, g.sampled()).sample(count, classes, seed);
 }
 
 std::unique_ptr<Sampler> GeneratorTrainer::sampler(
     std::unique_ptr<Sampler> reused) const {
-  return plain_exceptions([&] {
+  return plain_exceptions([&]() -> std::unique_ptr<Sampler> {
     const Impl& g = *impl_;
-    if (reused == nullptr) {
+    // `reused` is one that this function made.
+    std::unique_ptr<ModelSampler> copy(
+        static_cast<ModelSampler*>(reused.release()));
+    if (copy == nullptr) {
       auto made = make_generator(g.spec.model, g.spec.image, g.spec.condition,
                                  g.spec.latent);
       MDGAN_CHECK(made.ok());  // like the one there is
       (*made)->to(g.device);
-      reused = std::make_unique<Sampler>(g.spec, std::move(*made));
+      copy = std::make_unique<ModelSampler>(g.spec, std::move(*made));
     }
-    reused->copy(*g.sampled());
-    return std::move(reused);
+    copy->copy(*g.sampled());
+    return copy;
   });
 }
 

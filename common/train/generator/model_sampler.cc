@@ -1,4 +1,4 @@
-#include "common/train/generator/sampler.h"
+#include "common/train/generator/model_sampler.h"
 
 #include <spdlog/fmt/fmt.h>
 #include <torch/torch.h>
@@ -38,10 +38,11 @@ torch::Tensor labels_of(const GeneratorSpec& spec, std::uint32_t count,
 
 }  // namespace
 
-Sampler::Sampler(const GeneratorSpec& spec, std::shared_ptr<Generator> model)
+ModelSampler::ModelSampler(const GeneratorSpec& spec,
+                           std::shared_ptr<Generator> model)
     : spec_(spec), model_(std::move(model)) {}
 
-void Sampler::copy(const Generator& other) {
+void ModelSampler::copy(const Generator& other) {
   plain_exceptions([&] {
     const torch::NoGradGuard no_grad;
     const auto assign = [](const std::vector<torch::Tensor>& to,
@@ -54,13 +55,15 @@ void Sampler::copy(const Generator& other) {
   });
 }
 
-Blob Sampler::sample(std::uint32_t count, std::span<const std::int32_t> classes,
-                     std::uint64_t seed) const {
+Blob ModelSampler::sample(std::uint32_t count,
+                          std::span<const std::int32_t> classes,
+                          std::uint64_t seed) const {
   return draw(count, classes, Random(seed, Purpose::kSampleGrid));
 }
 
-Blob Sampler::evaluation_batch(std::uint32_t number, std::uint32_t first,
-                               std::uint32_t count, std::uint64_t seed) const {
+Blob ModelSampler::evaluation_batch(std::uint32_t number, std::uint32_t first,
+                                    std::uint32_t count,
+                                    std::uint64_t seed) const {
   std::vector<std::int32_t> classes;
   if (spec_.condition != Condition::kNone)
     for (std::uint32_t i = first; i < first + count; ++i)
@@ -68,8 +71,9 @@ Blob Sampler::evaluation_batch(std::uint32_t number, std::uint32_t first,
   return draw(count, classes, Random(seed, Purpose::kEvaluation, number));
 }
 
-Blob Sampler::draw(std::uint32_t count, std::span<const std::int32_t> classes,
-                   Random random) const {
+Blob ModelSampler::draw(std::uint32_t count,
+                        std::span<const std::int32_t> classes,
+                        Random random) const {
   return plain_exceptions([&] {
     const torch::NoGradGuard no_grad;
     const torch::Device device = model_->parameters().front().device();

@@ -1,0 +1,46 @@
+#include "peer/io/transfer_links.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace mdgan {
+namespace {
+
+// How long a link that was closed for another goes on sending, in ms.
+constexpr int kLinger = 10'000;
+
+}  // namespace
+
+Result<void> TransferLinks::open(const std::string& endpoint) {
+  auto socket = connect_transfer_link(context_, endpoint, queued_);
+  if (!socket) return socket.error();
+  links_.push_front({endpoint, {}, std::move(*socket)});
+  if (links_.size() > most_) {
+    links_.back().socket.set(zmq::sockopt::linger, kLinger);
+    links_.pop_back();
+  }
+  return {};
+}
+
+Result<void> TransferLinks::send(const std::string& endpoint, SwapId swap,
+                                 const protocol::Message& message,
+                                 TensorFrames& frames) {
+  const auto known = std::ranges::find(links_, endpoint, &Link::endpoint);
+  if (known == links_.end()) {
+    if (auto opened = open(endpoint); !opened) return opened;
+  } else {
+    links_.splice(links_.begin(), links_, known);
+  }
+  const Sent sent = mdgan::send(links_.front().socket, "", message, &frames);
+  links_.front().swap = swap;
+  if (sent == Sent::kYes) return {};
+  return Error{endpoint + " cannot be reached: " + std::to_string(queued_) +
+                   " discriminators wait for it already",
+               ExitCode::kUnreachable};
+}
+
+void TransferLinks::drop(SwapId swap) {
+  std::erase_if(links_, [&](const Link& link) { return link.swap == swap; });
+}
+
+}  // namespace mdgan

@@ -1,0 +1,58 @@
+// The connections on which a process's peers send discriminators to others, one
+// for each endpoint, kept for the next swap.
+//
+// What an endpoint that cannot be reached costs is bounded: a link queues few
+// transfers, and gives them up when their swap is aborted.
+//
+// Threads: the loop's.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <list>
+#include <string>
+#include <zmq.hpp>
+
+#include "common/base/ids.h"
+#include "common/base/result.h"
+#include "common/net/channel.h"
+#include "protocol/messages.h"
+
+namespace mdgan {
+
+class TransferLinks {
+ public:
+  // A link queues up to `queued` transfers. Of more links than `most`, the one
+  // that was used least recently is closed; what it has still to send is sent
+  // nevertheless.
+  TransferLinks(zmq::context_t& context, std::size_t queued,
+                std::size_t most = 512)
+      : context_(context), queued_(queued), most_(most) {}
+
+  // Sends `message`, a Transfer of the swap `swap`, to `endpoint`, as soon as
+  // there is a connection. Fails with kUsage for a malformed endpoint, with
+  // kUnreachable when too many transfers wait there already.
+  Result<void> send(const std::string& endpoint, SwapId swap,
+                    const protocol::Message& message, TensorFrames& frames);
+
+  // Forgets what still waits to be sent on the links that were last used for
+  // this swap.
+  void drop(SwapId swap);
+
+  std::size_t size() const { return links_.size(); }
+
+ private:
+  struct Link {
+    std::string endpoint;
+    SwapId swap;  // of the last transfer
+    zmq::socket_t socket;
+  };
+  Result<void> open(const std::string& endpoint);
+
+  zmq::context_t& context_;
+  std::size_t queued_;
+  std::size_t most_;
+  std::list<Link> links_;  // the most recently used first
+};
+
+}  // namespace mdgan
