@@ -57,7 +57,9 @@ std::shared_ptr<const Dataset> small_images() {
 InProcessServer::InProcessServer(const fs::path& directory,
                                  const ServerOptions& options)
     : options_(options),
-      directory_(required(RunDirectory::create(directory))),
+      directory_(required(fs::exists(directory)
+                              ? RunDirectory::reopen(directory)
+                              : RunDirectory::create(directory))),
       terminal_(std::tmpfile(), &std::fclose) {
   ProgressLine::Options line;
   line.log_file = directory_->log();
@@ -65,8 +67,17 @@ InProcessServer::InProcessServer(const fs::path& directory,
   line.terminal = terminal_.get();
   progress_ = required(ProgressLine::open(line));
   RunState state;
-  fill_random(state.run);
-  state.k = batches_per_round(options_, options_.min_peers);
+  if (const auto saved = load_run(directory_->checkpoints())) {
+    state = *saved;
+  } else {
+    fill_random(state.run);
+    state.k = batches_per_round(options_, options_.min_peers);
+  }
+  state.incarnation = required(directory_->next_incarnation());
+  if (const auto written = directory_->write_configuration(
+          effective_configuration(options_));
+      !written)
+    throw std::runtime_error(written.error().message);
   shell_ = std::make_unique<ServerShell>(context_, options_, *directory_,
                                          std::move(state), kImage, -1,
                                          server_arithmetic(options_));
@@ -83,6 +94,14 @@ InProcessServer::~InProcessServer() {
 }
 
 Finish InProcessServer::wait() { return finish_.get(); }
+
+void InProcessServer::stop() {
+  shell_->request_stop(ExitCode::kOk, "the test stops it");
+}
+
+std::string InProcessServer::stats() const {
+  return read_text(directory_->stats());
+}
 
 std::string InProcessServer::log() const {
   return read_text(directory_->log());

@@ -30,7 +30,8 @@ std::shared_ptr<const Dataset> small_images();
 
 class InProcessServer {
  public:
-  // Starts training, as soon as there are peers, on a thread of its own.
+  // Starts training, as soon as there are peers, on a thread of its own: goes
+  // on with the run that `directory` holds, if it holds one.
   InProcessServer(const std::filesystem::path& directory,
                   const ServerOptions& options);
   ~InProcessServer();  // stops a run that has not ended
@@ -43,7 +44,9 @@ class InProcessServer {
   const std::string& endpoint() const { return shell_->endpoint(); }
 
   Finish wait();  // until the run ends
+  void stop();    // as a person would, by a signal
   std::string log() const;
+  std::string stats() const;  // of stats.jsonl
   // The bytes of the newest checkpoint's tensors: the generator, its moving
   // average and its optimiser. REQUIRES: wait() has returned.
   std::string weights() const;

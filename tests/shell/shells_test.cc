@@ -1,0 +1,171 @@
+// The shells of server and peers with all their threads and real sockets, and
+// with arithmetic so small that the thread sanitizer can watch: it has no
+// LibTorch in it.
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <filesystem>
+#include <string>
+
+#include "tests/support/catch.h"
+#include "tests/support/child_process.h"
+#include "tests/support/in_process_run.h"
+#include "tests/support/temporary_directory.h"
+
+using namespace mdgan;
+using namespace mdgan::test;
+
+namespace {
+
+constexpr std::uint32_t kPeers = 4;
+constexpr const char* kAnyPort = "tcp://127.0.0.1:*";
+
+ServerOptions options_of(std::uint64_t rounds) {
+  ServerOptions options = small_options();
+  options.min_peers = kPeers;
+  options.rounds = rounds;
+  options.checkpoint_every = 10;
+  options.samples_every = 5;
+  options.bind = kAnyPort;
+  return options;
+}
+
+std::size_t count_of(const std::string& text, const std::string& part) {
+  std::size_t count = 0;
+  for (auto at = text.find(part); at != text.npos; at = text.find(part, at + 1))
+    ++count;
+  return count;
+}
+
+// The generator of a run that nobody disturbs.
+std::string undisturbed(std::uint64_t rounds) {
+  const TemporaryDirectory directory;
+  InProcessServer server(directory / "run", options_of(rounds));
+  InProcessPeers peers(server.context(), server.endpoint(), directory.path(), 0,
+                       kPeers - 1, kPeers);
+  REQUIRE(server.wait().code == ExitCode::kOk);
+  REQUIRE(peers.wait().code == ExitCode::kOk);
+  return server.weights();
+}
+
+// Peers 2 and 3 in a process of their own, which waits for the endpoint of a
+// server. Made before this process has threads.
+class PeersToKill {
+ public:
+  explicit PeersToKill(const std::filesystem::path& directory) {
+    std::array<int, 2> ends{};
+    REQUIRE(::pipe(ends.data()) == 0);
+    pid_ = ::fork();
+    if (pid_ == 0) {
+      std::array<char, 128> endpoint{};
+      if (::read(ends[0], endpoint.data(), endpoint.size() - 1) > 0) {
+        zmq::context_t context;
+        InProcessPeers peers(context, endpoint.data(), directory, 2, 3, kPeers);
+        (void)peers.wait();
+      }
+      ::_exit(0);
+    }
+    ::close(ends[0]);
+    to_child_ = ends[1];
+  }
+  ~PeersToKill() {
+    ::kill(pid_, SIGKILL);
+    ::waitpid(pid_, nullptr, 0);
+    ::close(to_child_);
+  }
+  PeersToKill(const PeersToKill&) = delete;
+  PeersToKill& operator=(const PeersToKill&) = delete;
+
+  void connect_to(const std::string& endpoint) const {
+    REQUIRE(::write(to_child_, endpoint.data(), endpoint.size()) ==
+            static_cast<ssize_t>(endpoint.size()));
+  }
+  void kill() const { ::kill(pid_, SIGKILL); }
+
+ private:
+  pid_t pid_ = -1;
+  int to_child_ = -1;
+};
+
+}  // namespace
+
+TEST_CASE("Two hosts of peers that swap give what one gives", "[shell]") {
+  const std::string expected = undisturbed(40);
+  const TemporaryDirectory directory;
+  InProcessServer server(directory / "run", options_of(40));
+  InProcessPeers some(server.context(), server.endpoint(), directory.path(), 0,
+                      1, kPeers);
+  InProcessPeers others(server.context(), server.endpoint(), directory.path(),
+                        2, 3, kPeers);
+  CHECK(server.wait().code == ExitCode::kOk);
+  CHECK(some.wait().code == ExitCode::kOk);
+  const PeerShellReport report = others.wait();
+  CHECK(report.rounds == 2 * 40);
+  CHECK(report.swaps > 0);
+  CHECK(server.weights() == expected);
+}
+
+TEST_CASE("A run that is resumed gives what an uninterrupted one gives",
+          "[shell]") {
+  const std::string expected = undisturbed(60);
+  const TemporaryDirectory directory;
+  for (const std::uint64_t rounds : {25U, 60U}) {
+    InProcessServer server(directory / "run", options_of(rounds));
+    InProcessPeers peers(server.context(), server.endpoint(), directory.path(),
+                         0, kPeers - 1, kPeers);
+    CHECK(server.wait().code == ExitCode::kOk);
+    CHECK(peers.wait().code == ExitCode::kOk);
+    if (rounds == 60) CHECK(server.weights() == expected);
+  }
+}
+
+TEST_CASE("A run that is stopped at any round and resumed gives the same",
+          "[shell]") {
+  constexpr std::uint64_t kRounds = 300;
+  const std::string expected = undisturbed(kRounds);
+  const TemporaryDirectory directory;
+  {
+    InProcessServer server(directory / "run", options_of(kRounds));
+    InProcessPeers peers(server.context(), server.endpoint(), directory.path(),
+                         0, kPeers - 1, kPeers);
+    CHECK(eventually([&] { return count_of(server.stats(), "\n") > 20; }));
+    server.stop();
+    CHECK(server.wait().code == ExitCode::kOk);
+    CHECK(peers.wait().code == ExitCode::kOk);
+  }
+  InProcessServer server(directory / "run", options_of(kRounds));
+  InProcessPeers peers(server.context(), server.endpoint(), directory.path(), 0,
+                       kPeers - 1, kPeers);
+  CHECK(server.wait().code == ExitCode::kOk);
+  CHECK(server.weights() == expected);
+}
+
+TEST_CASE("Peers whose process is killed are missed and come back", "[shell]") {
+  const TemporaryDirectory directory;
+  const PeersToKill doomed(directory.path());
+  InProcessServer server(directory / "run", options_of(1'000'000));
+  doomed.connect_to(server.endpoint());
+  InProcessPeers stay(server.context(), server.endpoint(), directory.path(), 0,
+                      1, kPeers);
+  REQUIRE(eventually([&] { return count_of(server.stats(), "\n") > 20; }));
+  doomed.kill();
+  const bool missed = eventually(
+      [&] { return count_of(server.log(), "connection lost") == 2; });
+  INFO(server.log());
+  REQUIRE(missed);
+  InProcessPeers back(server.context(), server.endpoint(), directory.path(), 2,
+                      3, kPeers);
+  // What they missed they get from others: a copy of a discriminator.
+  REQUIRE(eventually([&] { return count_of(server.log(), "4 live") >= 2; }));
+  const std::size_t then = count_of(server.stats(), "\n");
+  REQUIRE(
+      eventually([&] { return count_of(server.stats(), "\n") > then + 20; }));
+  server.stop();
+  CHECK(server.wait().code == ExitCode::kOk);
+  CHECK(stay.wait().code == ExitCode::kOk);
+  const PeerShellReport report = back.wait();
+  CHECK(report.code == ExitCode::kOk);
+  CHECK(report.rounds > 0);
+}
