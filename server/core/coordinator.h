@@ -16,6 +16,7 @@
 #include "server/core/coordinator_config.h"
 #include "server/core/coordinator_view.h"
 #include "server/core/events.h"
+#include "server/core/open_round.h"
 #include "server/core/swap_cycle.h"
 
 namespace mdgan {
@@ -32,10 +33,6 @@ class Coordinator {
 
   // When TimePassed must be fed next; nullopt: no timer is armed.
   std::optional<TimePoint> next_deadline() const;
-
-  // Whether the shell is to keep the tensors of this feedback message.
-  bool expects_feedback(ConnectionId connection,
-                        const protocol::Message& message) const;
 
   // Whether a peer of the run is on this connection.
   bool knows(ConnectionId connection) const;
@@ -67,15 +64,6 @@ class Coordinator {
     int failed_copies = 0;
     protocol::Start start = protocol::Start::kFresh;  // as last told
     Round restore;
-  };
-  struct Answer {
-    bool contributed = false;
-    double discriminator_loss = 0;
-    double generator_loss = 0;
-  };
-  struct Asked {
-    std::uint32_t generated = 0;
-    std::optional<Answer> answer;
   };
   // A set of transfers that is committed or aborted as a whole.
   struct Exchange {
@@ -128,14 +116,21 @@ class Coordinator {
   void end_exchange(SwapId id, bool commit, const std::string& why,
                     TimePoint now, Out& out);
 
-  // Rounds (coordinator.cc).
+  // Rounds (coordinator_rounds.cc).
+  OpenRound* collecting();  // the round whose answers are awaited; or null
+  const OpenRound* collecting() const;
+  OpenRound& round_at(Round round);  // made where there is none
   void begin_round(TimePoint now, Out& out);
-  void ask_peers(TimePoint now, Out& out);
+  void generate(OpenRound& round, Out& out);
+  void ask_peers(OpenRound& round, TimePoint now, Out& out);
+  void send_batches(Round round, const std::vector<Assignment>& assignments,
+                    Out& out) const;
   void on_feedback(Member& member, const protocol::Message& message,
                    const std::string& defect, TimePoint now, Out& out);
   void close_round_if_complete(TimePoint now, Out& out);
-  void close_round(TimePoint now, Out& out);
-  bool quorum_reached() const;
+  void close_round(OpenRound& round, TimePoint now, Out& out);
+
+  // The run (coordinator.cc).
   void give_up(const std::string& why, TimePoint now, Out& out);
   void end_round(TimePoint now, Out& out);
   void finish(ExitCode code, protocol::Reason reason, const std::string& text,
@@ -155,11 +150,6 @@ class Coordinator {
     return {std::min(round.value + stride_, config_.rounds)};
   }
   Round current() const { return following(position_.completed); }
-  // The rounds that the open one stands for.
-  std::uint32_t steps() const {
-    return static_cast<std::uint32_t>(current().value -
-                                      position_.completed.value);
-  }
 
   CoordinatorConfig config_;
   RunPosition position_;
@@ -174,21 +164,15 @@ class Coordinator {
   bool deciding_ = false;
   std::vector<std::pair<ConnectionId, protocol::Hello>> early_hellos_;
   std::map<PeerId, Member> members_;
-  std::map<PeerId, Asked> asked_;
-  std::size_t asked_count_ = 0;           // also those who have left since
-  std::size_t unanswered_ = 0;            // entries of asked_ without an answer
-  std::size_t contributions_ = 0;         // answers in asked_ that are of use
+  std::map<Round, OpenRound> rounds_;
   std::map<SwapId, Exchange> exchanges_;  // the oldest ends first
   std::uint64_t next_swap_ = 1;
-  bool generating_ = false;  // GenerateBatches is out, BatchesReady not in
-  bool batches_ready_ = false;
-  TimePoint round_deadline_{};
   TimePoint wait_deadline_{};
   // Nobody need be spoken to before: a lower bound, so that a message costs no
   // look at all members.
   TimePoint look_after_ = TimePoint::max();
-  bool quorum_missed_ = false;
-  int fruitless_ = 0;   // attempts at this round that nobody answered
+  // Attempts in a row that closed below the quorum and had an invalid answer.
+  int invalid_attempts_ = 0;
   ReportRound report_;  // of the round that is being stepped, or was last
 };
 

@@ -219,13 +219,8 @@ void Coordinator::lose(Member& member, const std::string& why, TimePoint now,
       }
   for (const SwapId id : broken)
     end_exchange(id, false, "peer " + member.name + " " + why, now, out);
-  // What it has already contributed counts; what it still owed does not.
-  const auto asked = asked_.find(member.id);
-  if (asked != asked_.end() && !asked->second.answer) {
-    asked_.erase(asked);
-    --unanswered_;
-    ++member.missed;
-  }
+  for (auto& [number, round] : rounds_)
+    if (round.lose(member.id)) ++member.missed;
   close_round_if_complete(now, out);
 }
 
