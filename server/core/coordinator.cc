@@ -4,11 +4,26 @@
 #include <cmath>
 #include <utility>
 
+#include "common/base/transition.h"
+
 namespace mdgan {
 namespace {
 
 // What a further local round of FL-GAN adds to round-timeout.
 constexpr Duration kLocalRound = std::chrono::seconds(1);
+
+using enum RunStage;
+constexpr std::pair<RunStage, RunStage> kStageTransitions[]{
+    {kWaiting, kGenerating},  {kWaiting, kCollecting},
+    {kGenerating, kWaiting},  {kGenerating, kCollecting},
+    {kCollecting, kStepping}, {kStepping, kWaiting},
+    {kStepping, kGenerating}, {kStepping, kCollecting},
+    {kStepping, kSwapping},   {kSwapping, kWaiting},
+    {kSwapping, kGenerating}, {kSwapping, kCollecting},
+    {kWaiting, kFinished},    {kGenerating, kFinished},
+    {kCollecting, kFinished}, {kStepping, kFinished},
+    {kSwapping, kFinished},
+};
 
 }  // namespace
 
@@ -22,28 +37,25 @@ Coordinator::Coordinator(CoordinatorConfig config, RunPosition position)
 }
 
 void Coordinator::handle(const ServerEvent& event, TimePoint now, Out& out) {
-  if (state_ == RunStage::kFinished) return;
+  if (stage_ == RunStage::kFinished) return;
   std::visit([&](const auto& e) { on(e, now, out); }, event);
 }
 
 std::optional<TimePoint> Coordinator::next_deadline() const {
-  if (state_ == RunStage::kFinished) return std::nullopt;
+  if (stage_ == RunStage::kFinished) return std::nullopt;
   std::optional<TimePoint> next;
   const auto consider = [&](TimePoint t) {
     if (!next || t < *next) next = t;
   };
   if (const OpenRound* round = collecting()) consider(round->deadline);
-  if (state_ == RunStage::kWaiting && started_) consider(wait_deadline_);
+  if (stage_ == RunStage::kWaiting && started_) consider(wait_deadline_);
   if (!exchanges_.empty()) consider(exchanges_.begin()->second.deadline);
-  if (look_after_ != TimePoint::max()) consider(look_after_);
+  if (keepalive_due_ != TimePoint::max()) consider(keepalive_due_);
   return next;
 }
 
 std::uint32_t Coordinator::live_peers() const {
-  return static_cast<std::uint32_t>(
-      std::ranges::count_if(members_, [](const auto& entry) {
-        return entry.second.presence == Presence::kLive;
-      }));
+  return static_cast<std::uint32_t>(live_.size());
 }
 
 Duration Coordinator::round_time() const {
@@ -56,8 +68,8 @@ Duration Coordinator::swap_time() const {
 
 std::vector<PeerId> Coordinator::available() const {
   std::vector<PeerId> ids;
-  for (const auto& [id, member] : members_)
-    if (member.presence == Presence::kLive && !member.owes) ids.push_back(id);
+  for (const PeerId id : live_)
+    if (!members_.at(id).owes) ids.push_back(id);
   return ids;
 }
 
@@ -102,7 +114,8 @@ void Coordinator::on(const MessageArrived& e, TimePoint now, Out& out) {
                  std::get_if<protocol::Staged>(&message.body)) {
     on_staged(*member, *staged, now, out);
   } else if (const auto* bye = std::get_if<protocol::Goodbye>(&message.body)) {
-    lose(*member, bye->text.empty() ? "left" : "left: " + bye->text, now, out);
+    lose({&message.peer, 1}, bye->text.empty() ? "left" : "left: " + bye->text,
+         now, out);
   } else {
     ++counters_.unexpected;
     refuse(e.connection, message.peer, protocol::ErrorCode::kState,
@@ -111,23 +124,23 @@ void Coordinator::on(const MessageArrived& e, TimePoint now, Out& out) {
 }
 
 void Coordinator::on(const ConnectionLost& e, TimePoint now, Out& out) {
-  for (auto& [id, member] : members_)
-    if (member.presence != Presence::kAbsent &&
-        member.connection == e.connection)
-      lose(member, "connection lost", now, out);
+  const auto it = on_connection_.find(e.connection);
+  if (it == on_connection_.end()) return;
+  const std::vector<PeerId> peers(it->second.begin(), it->second.end());
+  lose(peers, "connection lost", now, out);
 }
 
 void Coordinator::on(const ModelReady& e, TimePoint now, Out& out) {
   model_ = e;
   config_.image = e.spec.image;
   deciding_ = false;
-  for (const auto& [connection, hello] : std::exchange(early_hellos_, {}))
+  for (const auto& [connection, hello] : early_hellos_.take())
     on_hello(connection, hello, now, out);
 }
 
 void Coordinator::on(const ModelRefused& e, TimePoint, Out& out) {
   deciding_ = false;
-  for (const auto& [connection, hello] : std::exchange(early_hellos_, {}))
+  for (const auto& [connection, hello] : early_hellos_.take())
     refuse_hello(connection, hello, protocol::ErrorCode::kMismatch,
                  e.error.message, out);
   // A shape that came from a peer may be that peer's mistake; one that is
@@ -143,7 +156,7 @@ void Coordinator::on(const BatchesReady& e, TimePoint now, Out& out) {
   if (it == rounds_.end() || it->second.phase != OpenRound::Phase::kGenerating)
     return;
   it->second.phase = OpenRound::Phase::kReady;
-  if (state_ == RunStage::kGenerating && e.round == current())
+  if (stage_ == RunStage::kGenerating && e.round == current())
     ask_peers(it->second, now, out);
 }
 
@@ -166,7 +179,7 @@ void Coordinator::on(const GeneratorFailed& e, TimePoint, Out& out) {
 
 void Coordinator::on(const StopRequested&, TimePoint now, Out& out) {
   stopping_ = true;
-  if (state_ == RunStage::kWaiting)
+  if (stage_ == RunStage::kWaiting)
     end_round(now, out);
   else
     out.emplace_back(Note{"stopping: this round is finished first", true});
@@ -178,6 +191,7 @@ void Coordinator::on(const TimePassed&, TimePoint now, Out& out) {
     if (exchange.deadline <= now) expired.push_back(id);
   for (const SwapId id : expired)
     end_exchange(id, false, "not complete after swap-timeout", now, out);
+  if (stage_ == RunStage::kFinished) return;
 
   if (OpenRound* round = collecting(); round && round->deadline <= now) {
     if (round->quorum_reached(config_.quorum) || stopping_) {
@@ -195,13 +209,13 @@ void Coordinator::on(const TimePassed&, TimePoint now, Out& out) {
       return;
     }
   }
-  if (state_ == RunStage::kWaiting && started_ && wait_deadline_ <= now) {
+  if (stage_ == RunStage::kWaiting && started_ && wait_deadline_ <= now) {
     give_up("still " + std::to_string(live_peers()) + " of " +
                 std::to_string(needed_peers()) + " peers after quorum-timeout",
             now, out);
     return;
   }
-  if (look_after_ <= now) look_after_members(now, out);
+  if (keepalive_due_ <= now) send_keepalives(now, out);
 }
 
 void Coordinator::give_up(const std::string& why, TimePoint now, Out& out) {
@@ -247,8 +261,12 @@ void Coordinator::finish(ExitCode code, protocol::Reason reason,
           SendMessage{member.connection,
                       {config_.run, config_.incarnation, position_.completed,
                        id, protocol::Goodbye{reason, text}}});
-  state_ = RunStage::kFinished;
+  enter(RunStage::kFinished, "the run ends");
   out.emplace_back(Finish{code, text});
+}
+
+void Coordinator::enter(RunStage next, const char* why) {
+  transition<RunStage>(stage_, next, why, kStageTransitions, kRunStageNames);
 }
 
 // --- helpers ----------------------------------------------------------------
@@ -258,9 +276,9 @@ void Coordinator::send(Member& member, protocol::Body body, TimePoint now,
   // While a round is open its number is the current one; between rounds, what
   // is said concerns the round completed last.
   const bool open =
-      state_ == RunStage::kCollecting || state_ == RunStage::kGenerating;
+      stage_ == RunStage::kCollecting || stage_ == RunStage::kGenerating;
   member.last_sent = now;
-  look_after_ = std::min(look_after_, now + silence_allowed(member));
+  keepalive_due_ = std::min(keepalive_due_, now + silence_allowed(member));
   out.emplace_back(SendMessage{
       member.connection,
       {config_.run, config_.incarnation, open ? current() : position_.completed,
@@ -268,10 +286,7 @@ void Coordinator::send(Member& member, protocol::Body body, TimePoint now,
 }
 
 bool Coordinator::knows(ConnectionId connection) const {
-  return std::ranges::any_of(members_, [&](const auto& entry) {
-    return entry.second.presence != Presence::kAbsent &&
-           entry.second.connection == connection;
-  });
+  return on_connection_.contains(connection);
 }
 
 const Coordinator::Member* Coordinator::find(ConnectionId connection,

@@ -39,8 +39,8 @@ void Coordinator::begin_round(TimePoint now, Out& out) {
   serve_joiners(now, out);
   const std::uint32_t live = live_peers();
   if (live < needed_peers() || (started_ && available().empty())) {
-    if (state_ != RunStage::kWaiting) {
-      state_ = RunStage::kWaiting;
+    if (stage_ != RunStage::kWaiting) {
+      enter(RunStage::kWaiting, "too few peers");
       wait_deadline_ = now + config_.quorum_timeout;
       out.emplace_back(
           Note{"paused: " + std::to_string(live) + " peers are live, " +
@@ -65,7 +65,7 @@ void Coordinator::begin_round(TimePoint now, Out& out) {
     ask_peers(round, now, out);
     return;
   }
-  state_ = RunStage::kGenerating;
+  enter(RunStage::kGenerating, "a round begins");
   generate(round, out);
 }
 
@@ -92,7 +92,7 @@ void Coordinator::ask_peers(OpenRound& round, TimePoint now, Out& out) {
     begin_round(now, out);  // everybody left while the batches were made
     return;
   }
-  state_ = RunStage::kCollecting;
+  enter(RunStage::kCollecting, "peers are asked");
   const std::vector<Assignment> assignments = assign_batches(peers, config_.k);
   round.ask(assignments, now + round_time());
   for (const Assignment& a : assignments) {
@@ -143,7 +143,7 @@ void Coordinator::on_feedback(Member& member, const protocol::Message& message,
       ++counters_.stale_feedback;
     else
       ++counters_.unexpected;
-    if (state_ == RunStage::kWaiting) begin_round(now, out);
+    if (stage_ == RunStage::kWaiting) begin_round(now, out);
     return;
   }
   OpenRound& round = it->second;
@@ -174,7 +174,7 @@ void Coordinator::close_round(OpenRound& round, TimePoint now, Out& out) {
   const bool enough = round.quorum_reached(config_.quorum);
   ClosedRound closed = close(round);
   for (const PeerId peer : closed.missing) ++members_.at(peer).missed;
-  state_ = RunStage::kStepping;
+  enter(RunStage::kStepping, "a round is closed");
   if (closed.step.contributors.empty() || (!enough && !stopping_)) {
     // Too many of those asked have vanished or sent rubbish: ask anew.
     round.phase = OpenRound::Phase::kReady;

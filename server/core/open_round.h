@@ -70,9 +70,9 @@ struct OpenRound {
   bool quorum_missed = false;  // the deadline is the quorum's already
 };
 
-// What the close of a round makes of its answers: the step, in the order of PeerId,
-// without the peers' shard sizes; the means of the losses; and whether an
-// answer was invalid.
+// What the close of a round makes of its answers: the step, in the order of
+// PeerId, without the peers' shard sizes; the means of the losses; and whether
+// an answer was invalid.
 struct ClosedRound {
   StepGenerator step;
   ReportRound report;

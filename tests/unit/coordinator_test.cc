@@ -499,3 +499,62 @@ TEST_CASE("the view tells the run's stage and what each member is about") {
   CHECK(s.coordinator.view().members[2].presence == Presence::kAbsent);
   CHECK_FALSE(s.coordinator.view().members[2].in_exchange);
 }
+
+TEST_CASE("all peers of a lost connection are lost before anything follows") {
+  CoordinatorConfig c = config(4);
+  c.swap_epochs = 0.01;  // of 1,000 images: a swap after every round
+  Server s(c);
+  s.hello(1, "a");
+  s.hello(1, "b");
+  s.hello(2, "c");
+  s.hello(3, "d");
+  s.answer(1, {0}, 0);
+  s.answer(1, {1}, 1);
+  s.answer(2, {2}, 0);
+  s.answer(3, {3}, 1);
+  REQUIRE(s.coordinator.view().stage == RunStage::kSwapping);
+  s.effects.clear();
+  s.feed(ConnectionLost{{1}});
+  CHECK(s.coordinator.view().stage == RunStage::kCollecting);
+  CHECK(s.coordinator.counters().lost_peers == 2);
+  for (const ServerEffect& effect : s.effects)
+    if (const auto* send = std::get_if<SendMessage>(&effect))
+      CHECK(send->connection != ConnectionId{1});
+  CHECK(s.sent<protocol::RoundBegin>() == 2);
+}
+
+TEST_CASE("the lowest free number is given, whatever others wish") {
+  Server s(config(9));
+  s.hello(1, "two", [](auto& h) { h.index = 2; });
+  for (std::uint64_t i = 2; i <= 4; ++i) s.hello(i, std::to_string(i));
+  s.hello(5, "also two", [](auto& h) { h.index = 2; });
+  const auto& names = s.coordinator.position().names;
+  CHECK(names.at("two") == PeerId{2});
+  CHECK(names.at("2") == PeerId{0});
+  CHECK(names.at("3") == PeerId{1});
+  CHECK(names.at("4") == PeerId{3});
+  CHECK(names.at("also two") == PeerId{4});
+}
+
+TEST_CASE("hellos before the model are answered in the order they came last") {
+  Coordinator coordinator(config(3));
+  std::vector<ServerEffect> out;
+  const TimePoint now{std::chrono::hours(1)};
+  const auto hello = [&](std::uint64_t connection, const std::string& name) {
+    protocol::Hello body;
+    body.name = name;
+    body.image = kImage;
+    protocol::Message message;
+    message.body = body;
+    coordinator.handle(MessageArrived{{connection}, message, ""}, now, out);
+  };
+  hello(1, "a");
+  hello(2, "b");
+  hello(1, "a");  // said again
+  TrainingSpec spec;
+  spec.image = kImage;
+  coordinator.handle(ModelReady{spec, {}, 100}, now, out);
+  CHECK(coordinator.live_peers() == 2);
+  CHECK(coordinator.position().names.at("b") == PeerId{0});
+  CHECK(coordinator.position().names.at("a") == PeerId{1});
+}
