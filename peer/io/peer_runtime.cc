@@ -91,11 +91,11 @@ protocol::Hello PeerRuntime::hello(const std::string& endpoint) const {
   hello.nonce = nonce;
   hello.abilities = protocol::known_abilities();
   std::optional<RunId> run;
-  if (made) run = session.run();
+  if (ever_prepared) run = session.run();
   if (!run) run = newest_run(peer_.state);
   if (!run) return hello;
   hello.held_run = *run;
-  if (made) hello.held_round = session.held_round();
+  if (ever_prepared) hello.held_round = session.held_round();
   for (const Round round : CheckpointStore(folder(*run), 1, 0).rounds())
     if (std::ranges::find(bad_, round) == bad_.end())
       hello.checkpoints.push_back(round.value);

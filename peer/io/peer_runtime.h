@@ -57,15 +57,16 @@ class PeerRuntime {
   std::map<std::uint64_t, PeerState> arrivals;
   // Transfers that came while the trainer was still being made.
   std::vector<std::pair<protocol::Transfer, PeerState>> early;
-  bool made = false;      // there has been a trainer: hello offers its D
-  bool prepared = false;  // a trainer is there, and validate() may be called
-  std::size_t unpacking = 0;  // transfers that a worker is at
+  bool ever_prepared = false;  // there has been a trainer: hello offers its D
+  bool trainer_ready = false;  // validate() may be called
+  std::size_t unpacking = 0;   // transfers that a worker is at
 
   const PeerSetup& peer() const { return peer_; }
   const Dataset& data() const { return *data_; }
   // What hello says.
   protocol::Hello hello(const std::string& endpoint) const;
-  // Why a discriminator cannot be used; empty if it can. REQUIRES: prepared.
+  // Why a discriminator cannot be used; empty if it can. REQUIRES:
+  // trainer_ready.
   std::string defect_of(const PeerState& state) const;
   void forget_checkpoint(Round round) { bad_.push_back(round); }
 
