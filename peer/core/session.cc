@@ -3,18 +3,18 @@
 #include <algorithm>
 #include <utility>
 
+#include "common/base/transition.h"
+
 namespace mdgan {
 namespace {
 
 using namespace std::chrono_literals;
 
 constexpr Duration kHelloEvery = 2s;
-// How long to insist when the server holds our name for taken: longer than the
-// heartbeat takes to find out that our previous process is dead.
-constexpr Duration kNameInUseFor = 45s;
-// Transfers kept until the server's message tells which of them is expected:
-// more than one, because a stranger may send some too.
-constexpr std::size_t kEarlyTransfers = 8;
+// How long to insist when the server holds our name for taken (PROTOCOL.md,
+// "name in use"): longer than the heartbeat takes to find out that our previous
+// process is dead.
+constexpr Duration kNameInUseFor = 60s;
 
 }  // namespace
 
@@ -40,7 +40,7 @@ void Session::on(const Connected&, TimePoint now, Out& out) {
     leave(ExitCode::kOk, "left on request", out);
     return;
   }
-  state_ = State::kGreeting;
+  enter(State::kGreeting, "a new connection");
   open_.reset();
   batches_.clear();
   drop_transfers(out);
@@ -86,27 +86,22 @@ void Session::on(const ServerSaid& e, TimePoint now, Out& out) {
   }
   if (std::holds_alternative<protocol::RoundBegin>(message.body)) {
     on_round(message, out);
-  } else if (const auto* swap = std::get_if<protocol::Swap>(&message.body)) {
-    on_swap(*swap, out);
+  } else if (std::holds_alternative<protocol::Swap>(message.body)) {
+    on_swap(message, out);
   } else if (const auto* commit =
                  std::get_if<protocol::Commit>(&message.body)) {
-    if (!swap_ || swap_->swap != commit->swap || !staged_) {
-      ++counters_.refused;
-      return;
-    }
-    out.emplace_back(Install{*staged_});
-    ++counters_.swaps_installed;
-    swap_.reset();
-    staged_.reset();
-    if (state_ == State::kReceiving) {
-      state_ = State::kReady;
-      held_round_ = message.round;
-    }
+    on_commit(*commit, message.round, out);
   } else if (const auto* abort = std::get_if<protocol::Abort>(&message.body)) {
     if (swap_ && swap_->swap == abort->swap) end_swap(out);
+    std::erase_if(deferred_, [&](const protocol::Message& order) {
+      const auto* swap = std::get_if<protocol::Swap>(&order.body);
+      return swap != nullptr && swap->swap == abort->swap;
+    });
   } else if (std::holds_alternative<protocol::Checkpoint>(message.body)) {
     if (state_ == State::kReady)
       out.emplace_back(SaveDiscriminator{message.round});
+    else if (state_ == State::kPreparing)
+      defer(message, out);
   } else if (const auto* progress =
                  std::get_if<protocol::Progress>(&message.body)) {
     progress_ = *progress;
@@ -127,24 +122,24 @@ void Session::on(const TrainerPrepared& e, TimePoint now, Out& out) {
     on(Failed{*e.error}, now, out);
     return;
   }
-  state_ = State::kReady;
+  enter(welcome_.start == protocol::Start::kReceive ? State::kReceiving
+                                                    : State::kReady,
+        "the trainer is ready");
   switch (welcome_.start) {
     case protocol::Start::kFresh:
       out.emplace_back(InitialiseDiscriminator{});
       held_round_ = {};
       break;
     case protocol::Start::kKeep:
+    case protocol::Start::kReceive:
       break;
     case protocol::Start::kRestore:
       out.emplace_back(RestoreDiscriminator{welcome_.restore});
       held_round_ = welcome_.restore;
       break;
-    case protocol::Start::kReceive:
-      state_ = State::kReceiving;
-      break;
   }
-  // Rounds and transfers may have arrived while the trainer was being made.
-  advance_round(out);
+  // Orders, rounds and transfers may have arrived while the trainer was made.
+  obey_deferred(out);
 }
 
 void Session::on(const FeedbackComputed& e, TimePoint, Out& out) {
@@ -229,7 +224,7 @@ void Session::on_welcome(const protocol::Message& message, TimePoint now,
   peer_ = message.peer;
   welcome_ = welcome;
   name_in_use_since_.reset();
-  state_ = State::kPreparing;
+  enter(State::kPreparing, "welcomed");
   const auto codecs = protocol::parse_codecs(welcome.codecs);
   if (!codecs) {
     on(Failed{codecs.error()}, now, out);
@@ -302,82 +297,23 @@ void Session::advance_round(Out& out) {
   }
 }
 
-// --- exchanges of discriminators --------------------------------------------
-
-void Session::on_swap(const protocol::Swap& swap, Out& out) {
-  if (swap.sends && state_ == State::kReady) {
-    protocol::Transfer transfer;
-    transfer.swap = swap.swap;
-    transfer.token = swap.token;
-    transfer.source = peer_;
-    transfer.schema = welcome_.schema;
-    protocol::Message message = to_server(std::move(transfer));
-    message.peer = swap.target;
-    out.emplace_back(
-        SendTransfer{swap.endpoint, swap.target, std::move(message)});
-    ++counters_.swaps_sent;
-  }
-  if (!swap.receives) return;
-  if (staged_) out.emplace_back(DropTransfer{*staged_});
-  staged_.reset();
-  swap_ = swap;
-  for (const TransferArrived& early : std::exchange(early_, {}))
-    on(early, {}, out);
-}
-
-void Session::on(const TransferArrived& e, TimePoint, Out& out) {
-  if (swap_ && swap_->swap == e.transfer.swap) {
-    stage(e, out);
-  } else if (!swap_ || swap_->swap < e.transfer.swap) {
-    // Faster than the server's own message: keep it until that arrives.
-    if (early_.size() == kEarlyTransfers) {
-      out.emplace_back(DropTransfer{early_.front().arrival});
-      early_.erase(early_.begin());
-    }
-    early_.push_back(e);
-  } else {
-    out.emplace_back(DropTransfer{e.arrival});
-  }
-}
-
-void Session::stage(const TransferArrived& e, Out& out) {
-  if (staged_ || e.transfer.token != swap_->token ||
-      e.transfer.source != swap_->source) {
-    // Twice, or not from whom the server named: the right one may still come.
-    ++counters_.refused;
-    out.emplace_back(DropTransfer{e.arrival});
-    return;
-  }
-  std::string defect = e.defect;
-  if (defect.empty() && e.transfer.schema != welcome_.schema)
-    defect = "the discriminator has another schema";
-  if (defect.empty())
-    staged_ = e.arrival;
-  else
-    out.emplace_back(DropTransfer{e.arrival});
-  out.emplace_back(SayToServer{
-      to_server(protocol::Staged{swap_->swap, defect.empty(), defect})});
-}
-
-void Session::on(const TransferFailed& e, TimePoint, Out& out) {
-  const std::string what = "cannot send the discriminator: " + e.reason;
-  out.emplace_back(Report{what, true});
-  // The server need not wait for the deadline.
-  out.emplace_back(
-      SayToServer{to_server(protocol::Staged{e.swap, false, what})});
-}
-
-void Session::end_swap(Out& out) {
-  if (staged_) out.emplace_back(DropTransfer{*staged_});
-  swap_.reset();
-  staged_.reset();
-}
-
-void Session::drop_transfers(Out& out) {
-  end_swap(out);
-  for (const TransferArrived& early : early_)
-    out.emplace_back(DropTransfer{early.arrival});
-  early_.clear();
+void Session::enter(State next, const char* why) {
+  using enum State;
+  static constexpr std::pair<State, State> kLegal[]{
+      {kGreeting, kGreeting},   {kGreeting, kPreparing},
+      {kGreeting, kOver},       {kPreparing, kReady},
+      {kPreparing, kReceiving}, {kPreparing, kGreeting},
+      {kPreparing, kOver},      {kReceiving, kReady},
+      {kReceiving, kPreparing}, {kReceiving, kGreeting},
+      {kReceiving, kOver},      {kReady, kGreeting},
+      {kReady, kOver},
+  };
+  static constexpr std::pair<State, std::string_view> kNames[]{
+      {kGreeting, "greeting"},   {kPreparing, "preparing"},
+      {kReceiving, "receiving"}, {kReady, "ready"},
+      {kOver, "over"},
+  };
+  transition<State>(state_, next, why, kLegal, kNames);
 }
 
 // --- helpers ----------------------------------------------------------------
@@ -389,7 +325,7 @@ protocol::Message Session::to_server(protocol::Body body) const {
 
 void Session::leave(ExitCode code, const std::string& text, Out& out) {
   drop_transfers(out);
-  state_ = State::kOver;
+  enter(State::kOver, "leaves");
   out.emplace_back(Leave{code, text});
 }
 

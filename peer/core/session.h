@@ -76,7 +76,12 @@ class Session {
   void greet(TimePoint now, Out& out);
   void on_welcome(const protocol::Message& message, TimePoint now, Out& out);
   void on_round(const protocol::Message& message, Out& out);
-  void on_swap(const protocol::Swap& swap, Out& out);
+  void enter(State next, const char* why);
+  void on_commit(const protocol::Commit& commit, Round round, Out& out);
+  void on_swap(const protocol::Message& message, Out& out);
+  void decline(SwapId swap, const std::string& why, Out& out) const;
+  void defer(const protocol::Message& message, Out& out);
+  void obey_deferred(Out& out);
   void on_error(const protocol::ErrorReply& error, TimePoint now, Out& out);
   void advance_round(Out& out);
   void stage(const TransferArrived& e, Out& out);
@@ -95,8 +100,11 @@ class Session {
   std::optional<OpenRound> open_;
   std::uint64_t asks_ = 0;
   std::vector<std::pair<Round, std::uint32_t>> batches_;  // of the open round
-  std::optional<protocol::Swap> swap_;   // announced, not ended
-  std::vector<TransferArrived> early_;   // before their swap message
+  std::optional<protocol::Swap> swap_;  // announced, not ended
+  std::vector<TransferArrived> early_;  // before their swap message
+  // Swaps that this peer sends for, and checkpoints: until the trainer is
+  // ready.
+  std::vector<protocol::Message> deferred_;
   std::optional<std::uint64_t> staged_;  // the arrival to install
   bool leave_when_done_ = false;
   TimePoint hello_due_{};

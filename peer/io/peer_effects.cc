@@ -123,7 +123,7 @@ void PeerShell::Impl::apply(PeerRuntime& s, const PrepareTrainer& e) {
   spec = e.welcome.spec;
   codecs = e.codecs;
   parameters = e.welcome.parameters;
-  s.prepared = false;
+  s.trainer_ready = false;
   if (options.verbose)
     spdlog::info("peer {} is welcome as peer {}: {}, {} parameters, {} loss",
                  s.peer().name, e.peer.value, spec->model, e.welcome.parameters,
@@ -133,12 +133,12 @@ void PeerShell::Impl::apply(PeerRuntime& s, const PrepareTrainer& e) {
         const std::optional<Error> error =
             s.prepare(e.peer, e.welcome, e.codecs);
         return [this, &s, error] {
-          s.prepared = !error;
-          s.made = s.made || s.prepared;
+          s.trainer_ready = !error;
+          s.ever_prepared = s.ever_prepared || s.trainer_ready;
           s.offer.reset();
           feed(s, TrainerPrepared{error});
           for (auto& [transfer, state] : std::exchange(s.early, {}))
-            if (s.prepared) admit_transfer(s, transfer, std::move(state));
+            if (s.trainer_ready) admit_transfer(s, transfer, std::move(state));
         };
       },
       trainer_failure(s));

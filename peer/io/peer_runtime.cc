@@ -94,7 +94,7 @@ protocol::Hello PeerRuntime::hello(const std::string& endpoint) const {
   MDGAN_CHECK(offer.has_value());
   if (!offer->run) return hello;
   hello.held_run = *offer->run;
-  if (made) hello.held_round = session.held_round();
+  if (ever_prepared) hello.held_round = session.held_round();
   for (const Round round : offer->rounds)
     if (std::ranges::find(bad_, round) == bad_.end())
       hello.checkpoints.push_back(round.value);
@@ -107,7 +107,7 @@ protocol::Hello PeerRuntime::hello(const std::string& endpoint) const {
 
 std::function<Offer()> PeerRuntime::find_offer() const {
   std::optional<RunId> run;
-  if (made) run = session.run();
+  if (ever_prepared) run = session.run();
   return [run, state = peer_.state] {
     Offer found{run ? run : newest_run(state), {}};
     if (found.run)

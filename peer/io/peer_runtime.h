@@ -66,9 +66,9 @@ class PeerRuntime {
   std::map<std::uint64_t, PeerState> arrivals;
   // Transfers that came while the trainer was still being made.
   std::vector<std::pair<protocol::Transfer, PeerState>> early;
-  bool made = false;      // there has been a trainer: hello offers its D
-  bool prepared = false;  // a trainer is there, and validate() may be called
-  std::size_t unpacking = 0;  // transfers that a worker is at
+  bool ever_prepared = false;  // there has been a trainer: hello offers its D
+  bool trainer_ready = false;  // validate() may be called
+  std::size_t unpacking = 0;   // transfers that a worker is at
   // None once it may have changed: before the next hello it is made anew.
   std::optional<Offer> offer;
   bool finding_offer = false;
@@ -79,7 +79,8 @@ class PeerRuntime {
   protocol::Hello hello(const std::string& endpoint) const;
   // What looks into the files for the next offer: on another thread.
   std::function<Offer()> find_offer() const;
-  // Why a discriminator cannot be used; empty if it can. REQUIRES: prepared.
+  // Why a discriminator cannot be used; empty if it can.
+  // REQUIRES: trainer_ready.
   std::string defect_of(const PeerState& state) const;
   void forget_checkpoint(Round round) { bad_.push_back(round); }
 

@@ -309,7 +309,7 @@ void PeerShell::Impl::on_transfer(const protocol::Message& message,
 void PeerShell::Impl::take_transfer(PeerRuntime& s,
                                     const protocol::Transfer& transfer,
                                     PeerState state) {
-  if (s.prepared) {
+  if (s.trainer_ready) {
     admit_transfer(s, transfer, std::move(state));
   } else if (s.early.size() < kWaitingTransfers) {
     s.early.emplace_back(transfer, std::move(state));

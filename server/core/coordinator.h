@@ -10,12 +10,15 @@
 #include <map>
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "server/core/coordinator_config.h"
 #include "server/core/coordinator_view.h"
+#include "server/core/early_hellos.h"
 #include "server/core/events.h"
+#include "server/core/open_round.h"
 #include "server/core/swap_cycle.h"
 
 namespace mdgan {
@@ -32,10 +35,6 @@ class Coordinator {
 
   // When TimePassed must be fed next; nullopt: no timer is armed.
   std::optional<TimePoint> next_deadline() const;
-
-  // Whether the shell is to keep the tensors of this feedback message.
-  bool expects_feedback(ConnectionId connection,
-                        const protocol::Message& message) const;
 
   // Whether a peer of the run is on this connection.
   bool knows(ConnectionId connection) const;
@@ -62,20 +61,10 @@ class Coordinator {
     TimePoint owes_since{};
     TimePoint last_sent{};
     std::optional<TimePoint> last_heard;
-    std::uint64_t missed = 0;      // rounds that went on without its answer
-    bool being_copied_to = false;  // an exchange brings it a discriminator
+    std::uint64_t missed = 0;  // rounds that went on without its answer
     int failed_copies = 0;
     protocol::Start start = protocol::Start::kFresh;  // as last told
     Round restore;
-  };
-  struct Answer {
-    bool contributed = false;
-    double discriminator_loss = 0;
-    double generator_loss = 0;
-  };
-  struct Asked {
-    std::uint32_t generated = 0;
-    std::optional<Answer> answer;
   };
   // A set of transfers that is committed or aborted as a whole.
   struct Exchange {
@@ -101,12 +90,15 @@ class Coordinator {
   // Membership (coordinator_members.cc).
   void on_hello(ConnectionId connection, const protocol::Hello& hello,
                 TimePoint now, Out& out);
+  void set_presence(Member& member, Presence next, const char* why);
   void welcome(Member& member, const protocol::Hello& hello, TimePoint now,
                Out& out);
   void send_welcome(Member& member, protocol::Start start, Round restore,
                     TimePoint now, Out& out);
-  PeerId choose_id(const protocol::Hello& hello) const;
-  void lose(Member& member, const std::string& why, TimePoint now, Out& out);
+  PeerId choose_id(const protocol::Hello& hello);
+  // Marks all of them lost before anything follows from it.
+  void lose(std::span<const PeerId> peers, const std::string& why,
+            TimePoint now, Out& out);
   void serve_joiners(TimePoint now, Out& out);
   void refuse(ConnectionId connection, PeerId peer, protocol::ErrorCode code,
               std::string text, Out& out) const;
@@ -114,7 +106,7 @@ class Coordinator {
                     protocol::ErrorCode code, std::string text, Out& out) const;
   void send_error(ConnectionId connection, PeerId peer,
                   protocol::ErrorReply error, Out& out) const;
-  void look_after_members(TimePoint now, Out& out);
+  void send_keepalives(TimePoint now, Out& out);
   void call_back_debtors(TimePoint now, Out& out);
   static Duration silence_allowed(const Member& member);
 
@@ -128,14 +120,22 @@ class Coordinator {
   void end_exchange(SwapId id, bool commit, const std::string& why,
                     TimePoint now, Out& out);
 
-  // Rounds (coordinator.cc).
+  // Rounds (coordinator_rounds.cc).
+  OpenRound* collecting();  // the round whose answers are awaited; or null
+  const OpenRound* collecting() const;
+  OpenRound& round_at(Round round);  // made where there is none
   void begin_round(TimePoint now, Out& out);
-  void ask_peers(TimePoint now, Out& out);
+  void generate(OpenRound& round, Out& out);
+  void ask_peers(OpenRound& round, TimePoint now, Out& out);
+  void send_batches(Round round, const std::vector<Assignment>& assignments,
+                    Out& out) const;
   void on_feedback(Member& member, const protocol::Message& message,
                    const std::string& defect, TimePoint now, Out& out);
   void close_round_if_complete(TimePoint now, Out& out);
-  void close_round(TimePoint now, Out& out);
-  bool quorum_reached() const;
+  void close_round(OpenRound& round, TimePoint now, Out& out);
+
+  // The run (coordinator.cc).
+  void enter(RunStage next, const char* why);
   void give_up(const std::string& why, TimePoint now, Out& out);
   void end_round(TimePoint now, Out& out);
   void finish(ExitCode code, protocol::Reason reason, const std::string& text,
@@ -155,16 +155,11 @@ class Coordinator {
     return {std::min(round.value + stride_, config_.rounds)};
   }
   Round current() const { return following(position_.completed); }
-  // The rounds that the open one stands for.
-  std::uint32_t steps() const {
-    return static_cast<std::uint32_t>(current().value -
-                                      position_.completed.value);
-  }
 
   CoordinatorConfig config_;
   RunPosition position_;
   CoordinatorCounters counters_;
-  RunStage state_ = RunStage::kWaiting;
+  RunStage stage_ = RunStage::kWaiting;
   bool started_ = false;  // min_peers have been there
   // Rounds between two messages of a round: 1, but for FL-GAN, where it is E
   // epochs of the shard that was the smallest when training started.
@@ -172,23 +167,23 @@ class Coordinator {
   bool stopping_ = false;  // finish the round, save, leave
   std::optional<ModelReady> model_;
   bool deciding_ = false;
-  std::vector<std::pair<ConnectionId, protocol::Hello>> early_hellos_;
+  EarlyHellos early_hellos_;
   std::map<PeerId, Member> members_;
-  std::map<PeerId, Asked> asked_;
-  std::size_t asked_count_ = 0;           // also those who have left since
-  std::size_t unanswered_ = 0;            // entries of asked_ without an answer
-  std::size_t contributions_ = 0;         // answers in asked_ that are of use
+  // Of the members, so that a hello costs no look at all of them.
+  std::vector<PeerId> live_;   // in kLive, by id
+  std::set<PeerId> uncopied_;  // in kCopying, and no exchange serves it
+  std::size_t present_ = 0;    // but kAbsent
+  std::map<ConnectionId, std::set<PeerId>> on_connection_;  // but kAbsent
+  std::uint32_t lowest_free_ = 0;  // no id below is free
+  std::map<Round, OpenRound> rounds_;
   std::map<SwapId, Exchange> exchanges_;  // the oldest ends first
   std::uint64_t next_swap_ = 1;
-  bool generating_ = false;  // GenerateBatches is out, BatchesReady not in
-  bool batches_ready_ = false;
-  TimePoint round_deadline_{};
   TimePoint wait_deadline_{};
   // Nobody need be spoken to before: a lower bound, so that a message costs no
   // look at all members.
-  TimePoint look_after_ = TimePoint::max();
-  bool quorum_missed_ = false;
-  int fruitless_ = 0;   // attempts at this round that nobody answered
+  TimePoint keepalive_due_ = TimePoint::max();
+  // Attempts in a row that closed below the quorum and had an invalid answer.
+  int invalid_attempts_ = 0;
   ReportRound report_;  // of the round that is being stepped, or was last
 };
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "common/base/transition.h"
 #include "protocol/limits.h"
 #include "server/core/coordinator.h"
 
@@ -13,8 +14,8 @@ using namespace std::chrono_literals;
 
 // A late joiner whose copy failed so often starts with a fresh discriminator.
 constexpr int kCopyAttempts = 2;
-// Who is to hear from us within this time hears now, with the others.
-constexpr Duration kTogether = 50ms;
+// Keepalives due this soon go out together.
+constexpr Duration kKeepaliveSlack = 50ms;
 
 std::string describe(const ImageShape& image) {
   return std::to_string(image.channels) + "x" + std::to_string(image.height) +
@@ -36,6 +37,14 @@ bool knows_algorithm(Algorithm algorithm, const protocol::Hello& hello) {
   return ability.empty() ||
          std::ranges::find(hello.abilities, ability) != hello.abilities.end();
 }
+
+constexpr std::pair<Presence, Presence> kPresenceTransitions[]{
+    {Presence::kAbsent, Presence::kLive},
+    {Presence::kAbsent, Presence::kCopying},
+    {Presence::kCopying, Presence::kLive},
+    {Presence::kCopying, Presence::kAbsent},
+    {Presence::kLive, Presence::kAbsent},
+};
 
 }  // namespace
 
@@ -65,10 +74,7 @@ void Coordinator::on_hello(ConnectionId connection,
   if (!model_) {
     // The first peer's data decides the image shape where nothing else does.
     if (early_hellos_.size() >= protocol::kMaxPeers) return;
-    std::erase_if(early_hellos_, [&](const auto& early) {
-      return early.first == connection && early.second.session == hello.session;
-    });
-    early_hellos_.emplace_back(connection, hello);
+    early_hellos_.add(connection, hello);
     if (!std::exchange(deciding_, true))
       out.emplace_back(DecideModel{config_.image.value_or(hello.image)});
     return;
@@ -111,7 +117,8 @@ void Coordinator::on_hello(ConnectionId connection,
         member.held == hello.held_round) {  // it asks twice: say it again
       send_welcome(member, member.start, member.restore, now, out);
     } else {  // the same process on a new connection, or begins anew
-      lose(member, "reconnected", now, out);
+      lose({&member.id, 1}, "reconnected", now, out);
+      if (stage_ == RunStage::kFinished) return;
       member.connection = connection;
       welcome(member, hello, now, out);
     }
@@ -129,14 +136,35 @@ void Coordinator::on_hello(ConnectionId connection,
   }
 }
 
-PeerId Coordinator::choose_id(const protocol::Hello& hello) const {
+PeerId Coordinator::choose_id(const protocol::Hello& hello) {
   if (hello.index >= 0 && hello.index < std::int64_t{protocol::kMaxPeers}) {
     const PeerId wish{static_cast<std::uint32_t>(hello.index)};
     if (!members_.contains(wish)) return wish;
   }
-  std::uint32_t id = 0;
-  while (members_.contains(PeerId{id})) ++id;
-  return PeerId{id};
+  // Members stay: an id once taken is never free again.
+  while (members_.contains(PeerId{lowest_free_})) ++lowest_free_;
+  return PeerId{lowest_free_};
+}
+
+void Coordinator::set_presence(Member& member, Presence next, const char* why) {
+  const Presence before = member.presence;
+  transition<Presence>(member.presence, next, why, kPresenceTransitions,
+                       kPresenceNames);
+  if (before == Presence::kLive)
+    live_.erase(std::ranges::lower_bound(live_, member.id));
+  uncopied_.erase(member.id);
+  if (next == Presence::kLive)
+    live_.insert(std::ranges::lower_bound(live_, member.id), member.id);
+  if (next == Presence::kCopying) uncopied_.insert(member.id);
+  if (before == Presence::kAbsent) {
+    on_connection_[member.connection].insert(member.id);
+    ++present_;
+  } else if (next == Presence::kAbsent) {
+    const auto it = on_connection_.find(member.connection);
+    it->second.erase(member.id);
+    if (it->second.empty()) on_connection_.erase(it);
+    --present_;
+  }
 }
 
 // Decides where the peer's discriminator comes from.
@@ -150,40 +178,45 @@ void Coordinator::welcome(Member& member, const protocol::Hello& hello,
   member.endpoint = hello.endpoint;
   member.owes.reset();
   member.failed_copies = 0;
-  member.presence = Presence::kLive;
 
   const bool ours = hello.held_run == config_.run;
   const std::uint64_t completed = position_.completed.value;
   const bool exact = ours && !started_ &&
                      std::ranges::find(hello.checkpoints, completed) !=
                          hello.checkpoints.end();
+  protocol::Start start = protocol::Start::kFresh;
+  Round restore;
   if (completed == 0 || !traits_of(config_.algorithm).peer_keeps_state) {
-    send_welcome(member, protocol::Start::kFresh, {}, now, out);
+    start = protocol::Start::kFresh;
   } else if (exact) {
-    send_welcome(member, protocol::Start::kRestore, position_.completed, now,
-                 out);
+    start = protocol::Start::kRestore;
+    restore = position_.completed;
   } else if (ours && hello.held_round.value > 0) {
-    send_welcome(member, protocol::Start::kKeep, {}, now, out);
+    start = protocol::Start::kKeep;
   } else if (ours && !hello.checkpoints.empty()) {
-    const Round newest{*std::ranges::max_element(hello.checkpoints)};
-    send_welcome(member, protocol::Start::kRestore, newest, now, out);
-    if (!started_)
-      out.emplace_back(
-          Note{"peer " + std::to_string(member.id.value) + " (" + member.name +
-                   ") has no checkpoint of round " + std::to_string(completed) +
-                   " and goes on from round " + std::to_string(newest.value) +
-                   ": the run is not what it would have been uninterrupted",
-               true});
+    start = protocol::Start::kRestore;
+    restore = {*std::ranges::max_element(hello.checkpoints)};
   } else {
-    member.presence = Presence::kCopying;
-    send_welcome(member, protocol::Start::kReceive, {}, now, out);
+    start = protocol::Start::kReceive;
   }
+  set_presence(
+      member,
+      start == protocol::Start::kReceive ? Presence::kCopying : Presence::kLive,
+      "joins");
+  send_welcome(member, start, restore, now, out);
+  if (start == protocol::Start::kRestore && !exact && !started_)
+    out.emplace_back(
+        Note{"peer " + std::to_string(member.id.value) + " (" + member.name +
+                 ") has no checkpoint of round " + std::to_string(completed) +
+                 " and goes on from round " + std::to_string(restore.value) +
+                 ": the run is not what it would have been uninterrupted",
+             true});
   out.emplace_back(Note{"peer " + std::to_string(member.id.value) + " (" +
                         member.name +
                         ") joined: " + std::to_string(hello.shard_size) +
                         " images; " + std::to_string(live_peers()) + " live, " +
                         std::to_string(needed_peers()) + " needed"});
-  if (state_ == RunStage::kWaiting)
+  if (stage_ == RunStage::kWaiting)
     begin_round(now, out);
   else
     serve_joiners(now, out);
@@ -200,31 +233,31 @@ void Coordinator::send_welcome(Member& member, protocol::Start start,
        now, out);
 }
 
-void Coordinator::lose(Member& member, const std::string& why, TimePoint now,
-                       Out& out) {
-  if (member.presence == Presence::kAbsent) return;
-  member.presence = Presence::kAbsent;
-  member.owes.reset();
-  ++counters_.lost_peers;
-  out.emplace_back(Note{"peer " + std::to_string(member.id.value) + " (" +
-                            member.name + ") " + why + "; " +
-                            std::to_string(live_peers()) + " live",
-                        true});
-  std::vector<SwapId> broken;
-  for (const auto& [id, exchange] : exchanges_)
+void Coordinator::lose(std::span<const PeerId> peers, const std::string& why,
+                       TimePoint now, Out& out) {
+  if (peers.empty()) return;
+  for (const PeerId id : peers) {
+    Member& member = members_.at(id);
+    set_presence(member, Presence::kAbsent, "is lost");
+    member.owes.reset();
+    ++counters_.lost_peers;
+    out.emplace_back(Note{"peer " + std::to_string(id.value) + " (" +
+                              member.name + ") " + why + "; " +
+                              std::to_string(live_peers()) + " live",
+                          true});
+    for (auto& [number, round] : rounds_)
+      if (round.lose(id)) ++member.missed;
+  }
+  std::map<SwapId, PeerId> broken;  // and who broke it
+  for (const auto& [swap, exchange] : exchanges_)
     for (const SwapEdge& edge : exchange.edges)
-      if (edge.source == member.id || edge.target == member.id) {
-        broken.push_back(id);
-        break;
-      }
-  for (const SwapId id : broken)
-    end_exchange(id, false, "peer " + member.name + " " + why, now, out);
-  // What it has already contributed counts; what it still owed does not.
-  const auto asked = asked_.find(member.id);
-  if (asked != asked_.end() && !asked->second.answer) {
-    asked_.erase(asked);
-    --unanswered_;
-    ++member.missed;
+      for (const PeerId end : {edge.source, edge.target})
+        if (members_.at(end).presence == Presence::kAbsent)
+          broken.emplace(swap, end);
+  for (const auto& [swap, peer] : broken) {
+    if (stage_ == RunStage::kFinished) return;
+    end_exchange(swap, false, "peer " + members_.at(peer).name + " " + why, now,
+                 out);
   }
   close_round_if_complete(now, out);
 }
@@ -232,21 +265,14 @@ void Coordinator::lose(Member& member, const std::string& why, TimePoint now,
 // Gives every late joiner without a discriminator a copy of some live peer's;
 // where there is none to copy, a fresh one.
 void Coordinator::serve_joiners(TimePoint now, Out& out) {
-  std::vector<PeerId> donors;
-  bool joiners = false;
-  std::uint32_t present = 0;
-  for (const auto& [id, member] : members_) {
-    if (member.presence == Presence::kLive) donors.push_back(id);
-    if (member.presence == Presence::kCopying) joiners = true;
-    if (member.presence != Presence::kAbsent) ++present;
-  }
-  if (!joiners) return;
-  for (auto& [id, member] : members_) {
-    if (member.presence != Presence::kCopying || member.being_copied_to)
-      continue;
+  if (uncopied_.empty()) return;
+  const std::vector<PeerId> donors = live_;
+  const std::vector<PeerId> joiners(uncopied_.begin(), uncopied_.end());
+  for (const PeerId id : joiners) {
+    Member& member = members_.at(id);
     if (member.failed_copies >= kCopyAttempts ||
-        (donors.empty() && present >= needed_peers())) {
-      member.presence = Presence::kLive;
+        (donors.empty() && present_ >= needed_peers())) {
+      set_presence(member, Presence::kLive, "starts with a fresh one");
       send_welcome(member, protocol::Start::kFresh, {}, now, out);
       out.emplace_back(Note{"peer " + std::to_string(id.value) + " (" +
                                 member.name +
@@ -257,7 +283,7 @@ void Coordinator::serve_joiners(TimePoint now, Out& out) {
       Exchange exchange;
       exchange.id = {next_swap_++};
       exchange.edges = {{donors[id.value % donors.size()], id}};
-      member.being_copied_to = true;
+      uncopied_.erase(id);
       begin_exchange(std::move(exchange), now, out);
     }
   }
@@ -286,12 +312,14 @@ void Coordinator::send_error(ConnectionId connection, PeerId peer,
 // A peer that has owed its answer for three round-timeouts may never have got
 // the question: it is asked to say hello again, and keeps its discriminator.
 void Coordinator::call_back_debtors(TimePoint now, Out& out) {
-  for (auto& [id, member] : members_) {
+  std::vector<PeerId> debtors;
+  for (const auto& [id, member] : members_) {
     if (!member.owes || now - member.owes_since < 3 * round_time()) continue;
     refuse(member.connection, id, protocol::ErrorCode::kUnknownPeer,
            "no answer for too long: say hello again", out);
-    lose(member, "has not answered for three round-timeouts", now, out);
+    debtors.push_back(id);
   }
+  lose(debtors, "has not answered for three round-timeouts", now, out);
 }
 
 // A peer hears from us at least this often; one that owes an answer is probed
@@ -300,22 +328,23 @@ Duration Coordinator::silence_allowed(const Member& member) {
   return member.owes ? Duration(500ms) : Duration(2s);
 }
 
-void Coordinator::look_after_members(TimePoint now, Out& out) {
+void Coordinator::send_keepalives(TimePoint now, Out& out) {
   call_back_debtors(now, out);
+  if (stage_ == RunStage::kFinished) return;
   const protocol::Phase phase =
-      state_ == RunStage::kWaiting
+      stage_ == RunStage::kWaiting
           ? (started_ ? protocol::Phase::kPaused : protocol::Phase::kWaiting)
           : protocol::Phase::kTraining;
   const protocol::Progress progress{phase, config_.rounds, live_peers(),
                                     needed_peers()};
-  look_after_ = TimePoint::max();
+  keepalive_due_ = TimePoint::max();
   for (auto& [id, member] : members_) {
     if (member.presence == Presence::kAbsent) continue;
     const TimePoint due = member.last_sent + silence_allowed(member);
-    if (due <= now + kTogether)
+    if (due <= now + kKeepaliveSlack)
       send(member, progress, now, out);
     else
-      look_after_ = std::min(look_after_, due);
+      keepalive_due_ = std::min(keepalive_due_, due);
   }
 }
 

@@ -3,6 +3,7 @@
 // ever lost or half loaded.
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 #include "common/base/random.h"
@@ -11,13 +12,10 @@
 namespace mdgan {
 
 std::uint64_t Coordinator::smallest_shard() const {
-  std::uint64_t smallest = 0;
-  std::uint32_t live = 0;
-  for (const auto& [id, member] : members_) {
-    if (member.presence != Presence::kLive) continue;
-    smallest =
-        live++ == 0 ? member.shard_size : std::min(smallest, member.shard_size);
-  }
+  if (live_.empty()) return 0;
+  std::uint64_t smallest = std::numeric_limits<std::uint64_t>::max();
+  for (const PeerId id : live_)
+    smallest = std::min(smallest, members_.at(id).shard_size);
   return smallest;
 }
 
@@ -31,7 +29,7 @@ bool Coordinator::swap_is_due() const {
 }
 
 void Coordinator::begin_swap(TimePoint now, Out& out) {
-  state_ = RunStage::kSwapping;
+  enter(RunStage::kSwapping, "a swap is due");
   // Also when it fails: the next try comes a full period later.
   position_.last_swap = position_.completed;
   Exchange exchange;
@@ -112,14 +110,13 @@ void Coordinator::end_exchange(SwapId id, bool commit, const std::string& why,
     else
       out.emplace_back(
           Note{what + " aborted, every peer keeps its own: " + why, true});
-    if (state_ == RunStage::kSwapping) end_round(now, out);
+    if (stage_ == RunStage::kSwapping) end_round(now, out);
     return;
   }
   Member& joiner = members_.at(exchange.edges.front().target);
-  joiner.being_copied_to = false;
   if (joiner.presence != Presence::kCopying) return;
   if (commit) {
-    joiner.presence = Presence::kLive;
+    set_presence(joiner, Presence::kLive, "has its copy");
     out.emplace_back(Note{"peer " + std::to_string(joiner.id.value) + " (" +
                           joiner.name + ") has a copy of peer " +
                           std::to_string(exchange.edges.front().source.value) +
@@ -127,8 +124,9 @@ void Coordinator::end_exchange(SwapId id, bool commit, const std::string& why,
                           " live"});
   } else {
     ++joiner.failed_copies;
+    uncopied_.insert(joiner.id);
   }
-  if (state_ == RunStage::kWaiting)
+  if (stage_ == RunStage::kWaiting)
     begin_round(now, out);
   else
     serve_joiners(now, out);

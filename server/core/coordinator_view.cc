@@ -8,7 +8,7 @@ namespace mdgan {
 
 CoordinatorView Coordinator::view() const {
   CoordinatorView view;
-  view.stage = state_;
+  view.stage = stage_;
   view.started = started_;
   view.stopping = stopping_;
   view.completed = position_.completed;

@@ -81,9 +81,21 @@ struct SendBatch {
 struct DecideModel {
   ImageShape image;
 };
+// Which batches a round is to have.
+struct BatchPlan {
+  std::uint32_t batches = 1;
+  friend bool operator==(const BatchPlan&, const BatchPlan&) = default;
+};
 // Answer BatchesReady.
 struct GenerateBatches {
   Round round;
+  BatchPlan plan;
+};
+// Keep the tensors of the message that this event brought until StepGenerator:
+// they are the peer's valid answer to the round.
+struct KeepFeedback {
+  Round round;
+  PeerId peer;
 };
 struct Contributor {
   PeerId peer;
@@ -129,8 +141,8 @@ inline bool passes(std::uint64_t round, std::uint64_t steps,
   return round >= steps && round / every > (round - steps) / every;
 }
 
-using ServerEffect =
-    std::variant<SendMessage, SendBatch, DecideModel, GenerateBatches,
-                 StepGenerator, ReportRound, SaveCheckpoint, Note, Finish>;
+using ServerEffect = std::variant<SendMessage, SendBatch, DecideModel,
+                                  GenerateBatches, KeepFeedback, StepGenerator,
+                                  ReportRound, SaveCheckpoint, Note, Finish>;
 
 }  // namespace mdgan

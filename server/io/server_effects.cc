@@ -53,9 +53,10 @@ void ServerShell::Impl::apply(const DecideModel& e) {
 }
 
 void ServerShell::Impl::apply(const GenerateBatches& e) {
-  train([this, round = e.round] {
+  train([this, round = e.round, plan = e.plan] {
     const auto start = Clock::now();
     const std::vector<std::vector<Blob>> generated = trainer->batches(round);
+    MDGAN_CHECK(generated.size() == plan.batches);
     const double took = seconds(Clock::now() - start);
     return [this, round, generated, took] {
       tick.phases().generate += took;
@@ -71,16 +72,22 @@ void ServerShell::Impl::apply(const GenerateBatches& e) {
   });
 }
 
+void ServerShell::Impl::apply(const KeepFeedback& e) {
+  feedback[{e.round, e.peer}] = std::move(arrived);
+}
+
 void ServerShell::Impl::apply(const StepGenerator& e) {
   tick.phases().wait += seconds(Clock::now() - sent_at);
   std::vector<PeerAnswer> answers;
   for (const Contributor& c : e.contributors) {
-    auto node = feedback.extract(c.peer);
+    auto node = feedback.extract({e.round, c.peer});
     MDGAN_CHECK(!node.empty());
     answers.push_back(
         {c.peer, c.batch, c.shard_size, std::move(node.mapped())});
   }
-  feedback.clear();
+  // What was kept for an earlier attempt at the round goes too.
+  std::erase_if(feedback,
+                [&](const auto& kept) { return kept.first.first == e.round; });
   batches.erase(e.round);
   train([this, round = e.round, steps = e.steps,
          answers = std::move(answers)]() -> std::function<void()> {

@@ -277,8 +277,7 @@ void ServerShell::Impl::on_received(Received received) {
         wants_long ? protocol::kLongFrameBytes : protocol::kFrameBytes;
   }
   std::string defect = defect_of(message, received.tensors);
-  if (defect.empty() && coordinator.expects_feedback(id, message))
-    feedback[message.peer] = std::move(received.tensors);
+  arrived = std::move(received.tensors);
   events.emplace_back(
       MessageArrived{id, std::move(message), std::move(defect)});
 }

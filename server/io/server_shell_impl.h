@@ -66,8 +66,10 @@ struct ServerShell::Impl {
   std::uint64_t next_connection = 1;
 
   std::deque<ServerEvent> events;
-  // Of the open round: the tensors of each peer's message.
-  std::map<PeerId, std::vector<Blob>> feedback;
+  // The tensors of the message that is being handled.
+  std::vector<Blob> arrived;
+  // The tensors of each peer's answer to a round that is not stepped yet.
+  std::map<std::pair<Round, PeerId>, std::vector<Blob>> feedback;
   std::map<Round, std::vector<ReadyBatch>> batches;
   std::optional<TrainingSpec> spec;          // once the model is decided
   std::uint64_t parameters = 0;              // that peers keep, likewise
@@ -129,6 +131,7 @@ struct ServerShell::Impl {
   void apply(const SendBatch& e);
   void apply(const DecideModel& e);
   void apply(const GenerateBatches& e);
+  void apply(const KeepFeedback& e);
   void apply(const StepGenerator& e);
   void apply(const ReportRound& e);
   void apply(const SaveCheckpoint& e);

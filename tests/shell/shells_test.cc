@@ -151,10 +151,8 @@ TEST_CASE("Peers whose process is killed are missed and come back", "[shell]") {
                       1, kPeers);
   REQUIRE(eventually([&] { return count_of(server.stats(), "\n") > 20; }));
   doomed.kill();
-  const bool missed = eventually(
-      [&] { return count_of(server.log(), "connection lost") == 2; });
-  INFO(server.log());
-  REQUIRE(missed);
+  REQUIRE(eventually(
+      [&] { return count_of(server.log(), "connection lost") >= 2; }));
   InProcessPeers back(server.context(), server.endpoint(), directory.path(), 2,
                       3, kPeers);
   // What they missed they get from others: a copy of a discriminator.

@@ -149,6 +149,8 @@ void Cluster::apply(const ServerEffect& effect) {
     answer(1ms, ModelReady{spec, {}, 100});
   } else if (const auto* generate = std::get_if<GenerateBatches>(&effect)) {
     answer(5ms, BatchesReady{generate->round});
+  } else if (const auto* keep = std::get_if<KeepFeedback>(&effect)) {
+    kept_.insert(keep->peer);
   } else if (const auto* step = std::get_if<StepGenerator>(&effect)) {
     if (step->round.value != stepped_.value + 1)
       fail("a round was skipped or stepped twice");
@@ -195,8 +197,6 @@ void Cluster::to_server(Peer& peer, protocol::Message message,
   after(order - now_, [this, connection, message = std::move(message),
                        defect = std::move(defect), life = server_life_] {
     if (life != server_life_ || finish_) return;
-    if (defect.empty() && coordinator_->expects_feedback(connection, message))
-      kept_.insert(message.peer);
     feed_server(MessageArrived{connection, message, defect});
   });
 }

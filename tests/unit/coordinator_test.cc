@@ -1,116 +1,15 @@
-// Single situations of the coordinator that the simulation meets too rarely.
+// Single situations of rounds, swaps and the run's end that the simulation
+// meets too rarely.
 #include "server/core/coordinator.h"
 
 #include <algorithm>
-#include <functional>
 
 #include "tests/support/catch.h"
+#include "tests/support/core_server.h"
 
 using namespace mdgan;
+using namespace mdgan::core_server;
 using namespace std::chrono_literals;
-
-namespace {
-
-constexpr ImageShape kImage{1, 4, 4, 10};
-
-// A coordinator with its peers on connections 1, 2, ... that answers for the
-// shell what the test does not care about.
-class Server {
- public:
-  explicit Server(CoordinatorConfig config, RunPosition position = {})
-      : coordinator(config, position), config_(config) {
-    TrainingSpec spec;
-    spec.image = kImage;
-    feed(ModelReady{spec, {}, 100});
-  }
-
-  void feed(const ServerEvent& event) {
-    std::vector<ServerEffect> out;
-    coordinator.handle(event, now, out);
-    for (const ServerEffect& effect : out) {
-      effects.push_back(effect);
-      if (!stalled)
-        if (const auto* g = std::get_if<GenerateBatches>(&effect))
-          later_.push_back(BatchesReady{g->round});
-      if (const auto* s = std::get_if<StepGenerator>(&effect))
-        later_.push_back(GeneratorStepped{s->round});
-    }
-    while (!later_.empty()) {
-      const ServerEvent next = later_.front();
-      later_.erase(later_.begin());
-      feed(next);
-    }
-  }
-
-  void hello(std::uint64_t connection, const std::string& name,
-             const std::function<void(protocol::Hello&)>& change = {}) {
-    protocol::Hello hello;
-    hello.name = name;
-    hello.shard_size = 1000;
-    hello.image = kImage;
-    hello.endpoint = "tcp://h:1";
-    hello.nonce = connection;
-    if (change) change(hello);
-    protocol::Message message;
-    message.body = hello;
-    feed(MessageArrived{{connection}, message, ""});
-  }
-
-  void answer(std::uint64_t connection, PeerId peer, std::uint32_t generated,
-              const std::string& defect = "") {
-    protocol::Message message{config_.run,
-                              config_.incarnation,
-                              {coordinator.position().completed.value + 1},
-                              peer,
-                              protocol::Feedback{generated, 0, 0, 0, {}}};
-    feed(MessageArrived{{connection}, message, defect});
-  }
-
-  void wait(Duration time) {
-    now += time;
-    feed(TimePassed{});
-  }
-
-  template <typename Effect>
-  std::size_t count() const {
-    return static_cast<std::size_t>(
-        std::ranges::count_if(effects, [](const ServerEffect& e) {
-          return std::holds_alternative<Effect>(e);
-        }));
-  }
-  template <typename Body>
-  std::size_t sent() const {
-    return static_cast<std::size_t>(
-        std::ranges::count_if(effects, [](const ServerEffect& e) {
-          const auto* send = std::get_if<SendMessage>(&e);
-          return send && std::holds_alternative<Body>(send->message.body);
-        }));
-  }
-  const Finish* finish() const {
-    const auto* last = effects.empty() ? nullptr : &effects.back();
-    return last ? std::get_if<Finish>(last) : nullptr;
-  }
-
-  Coordinator coordinator;
-  TimePoint now{std::chrono::hours(1)};
-  bool stalled = false;  // GenerateBatches is not answered
-  std::vector<ServerEffect> effects;
-
- private:
-  CoordinatorConfig config_;
-  std::vector<ServerEvent> later_;
-};
-
-CoordinatorConfig config(std::uint32_t peers) {
-  CoordinatorConfig c;
-  c.min_peers = peers;
-  c.k = default_k(peers);
-  c.rounds = 1000;
-  c.swap_epochs = 0;
-  return c;
-}
-
-}  // namespace
 
 TEST_CASE("k is max(2, floor(log2 N)) capped at N") {
   CHECK(default_k(1) == 1);
@@ -139,58 +38,6 @@ TEST_CASE("a swap cycle has no fixed point and is one cycle") {
     CHECK((at == peers[0]) == (step == n));
   }
   CHECK(edges == draw_swap_cycle(peers, 9, {77}));
-}
-
-TEST_CASE("who cannot do the run's codecs is refused by name, others train") {
-  CoordinatorConfig c = config(1);
-  c.codecs = {ImageCodec::kUint8, FeedbackCodec::kInt8, SwapCodec::kFloat32};
-  Server s(c);
-  s.hello(1, "old");
-  s.hello(2, "half",
-          [](protocol::Hello& hello) { hello.abilities = {"image-uint8"}; });
-  CHECK(s.sent<protocol::Welcome>() == 0);
-  std::vector<std::string> refusals;
-  for (const ServerEffect& effect : s.effects)
-    if (const auto* send = std::get_if<SendMessage>(&effect))
-      if (const auto* error =
-              std::get_if<protocol::ErrorReply>(&send->message.body)) {
-        CHECK(error->code == protocol::ErrorCode::kMismatch);
-        refusals.push_back(error->text);
-      }
-  REQUIRE(refusals.size() == 2);
-  CHECK(refusals[0].find("image-uint8, which peer old") != std::string::npos);
-  CHECK(refusals[1].find("feedback-int8, which peer half") !=
-        std::string::npos);
-  CHECK(refusals[1].find("feedback-codec = float32") != std::string::npos);
-
-  s.hello(3, "new", [](protocol::Hello& hello) {
-    hello.abilities = {"swap-bfloat16", "feedback-int8", "image-uint8",
-                       "later"};
-  });
-  REQUIRE(s.sent<protocol::Welcome>() == 1);
-  for (const ServerEffect& effect : s.effects)
-    if (const auto* send = std::get_if<SendMessage>(&effect))
-      if (const auto* welcome =
-              std::get_if<protocol::Welcome>(&send->message.body))
-        CHECK(welcome->codecs ==
-              std::vector<std::string>{"image-uint8", "feedback-int8"});
-  CHECK(s.sent<protocol::RoundBegin>() == 1);
-}
-
-TEST_CASE("a hello that the codecs rule out does not decide the model") {
-  CoordinatorConfig c = config(1);
-  c.codecs.image = ImageCodec::kUint8;
-  Coordinator coordinator(c);
-  protocol::Hello hello;
-  hello.name = "old";
-  hello.image = kImage;
-  protocol::Message message;
-  message.body = hello;
-  std::vector<ServerEffect> out;
-  coordinator.handle(MessageArrived{{1}, message, ""},
-                     TimePoint(std::chrono::hours(1)), out);
-  REQUIRE(out.size() == 1);
-  CHECK(std::holds_alternative<SendMessage>(out[0]));
 }
 
 TEST_CASE("a run that stops while batches are made and everybody leaves ends") {
@@ -271,90 +118,6 @@ TEST_CASE("nothing but rubbish ends the run with 8") {
   CHECK(s.count<StepGenerator>() == 0);
 }
 
-TEST_CASE(
-    "a resumed run restores who has the checkpoint, and who has none waits") {
-  RunPosition position;
-  position.completed = {40};
-  position.names = {{"a", {0}}, {"b", {1}}};
-  CoordinatorConfig c = config(2);
-  c.run[0] = std::byte{9};
-  Server s(c, position);
-  const auto start_of_last = [&] {
-    protocol::Start start{};
-    for (const auto& e : s.effects)
-      if (const auto* send = std::get_if<SendMessage>(&e))
-        if (const auto* w = std::get_if<protocol::Welcome>(&send->message.body))
-          start = w->start;
-    return start;
-  };
-  s.hello(1, "a", [&](auto& h) {
-    h.held_run = c.run;
-    h.checkpoints = {20, 40};
-  });
-  CHECK(start_of_last() == protocol::Start::kRestore);
-  s.hello(2, "b");
-  CHECK(start_of_last() == protocol::Start::kReceive);
-  CHECK(s.sent<protocol::Swap>() == 2);  // donor and receiver
-}
-
-TEST_CASE("another process with a live peer's name is refused") {
-  Server s(config(2));
-  s.hello(1, "a");
-  s.hello(2, "a");
-  CHECK(s.sent<protocol::ErrorReply>() == 1);
-  CHECK(s.coordinator.live_peers() == 1);
-  s.feed(ConnectionLost{{1}});
-  s.hello(2, "a");
-  CHECK(s.coordinator.live_peers() == 1);
-  CHECK(s.sent<protocol::Welcome>() == 2);
-}
-
-TEST_CASE("a hello said twice is answered alike, a new one on its own terms") {
-  CoordinatorConfig c = config(1);
-  c.swap_epochs = 0;
-  Server s(c);
-  s.hello(1, "a");
-  s.hello(1, "a");
-  CHECK(s.sent<protocol::Welcome>() == 2);
-  s.answer(1, {0}, 0);
-  s.answer(1, {0}, 0);
-  REQUIRE(s.coordinator.position().completed == Round{2});
-  // It fell behind and begins anew, on the same connection: with what it holds.
-  s.hello(1, "a", [](protocol::Hello& h) {
-    h.held_run = RunId{};
-    h.held_round = {2};
-  });
-  const auto last = std::ranges::find_if(
-      s.effects.rbegin(), s.effects.rend(), [](const ServerEffect& e) {
-        const auto* send = std::get_if<SendMessage>(&e);
-        return send &&
-               std::holds_alternative<protocol::Welcome>(send->message.body);
-      });
-  REQUIRE(last != s.effects.rend());
-  const auto& welcome =
-      std::get<protocol::Welcome>(std::get<SendMessage>(*last).message.body);
-  CHECK(welcome.start == protocol::Start::kKeep);
-  s.answer(1, {0}, 0);  // and takes part again
-  CHECK(s.coordinator.position().completed == Round{3});
-}
-
-TEST_CASE("a peer that goes on from an older round than the run is told of") {
-  CoordinatorConfig c = config(1);
-  RunPosition position;
-  position.completed = {20};
-  position.names["a"] = {0};
-  Server s(c, position);
-  s.hello(1, "a", [](protocol::Hello& h) {
-    h.held_run = RunId{};
-    h.checkpoints = {5, 10};
-  });
-  CHECK(std::ranges::any_of(s.effects, [](const ServerEffect& e) {
-    const auto* note = std::get_if<Note>(&e);
-    return note && note->warning &&
-           note->text.find("goes on from round 10") != std::string::npos;
-  }));
-}
-
 TEST_CASE("fl-gan's rounds are as many as E epochs of the smallest shard") {
   CoordinatorConfig config;
   config.algorithm = Algorithm::kFlGan;
@@ -394,23 +157,6 @@ TEST_CASE("fl-gan's rounds are as many as E epochs of the smallest shard") {
   CHECK((rounds == Rounds{{50, 50}, {100, 50}, {120, 20}}));
   // Once where the rounds pass 100, once at the end.
   CHECK(server.count<SaveCheckpoint>() == 2);
-}
-
-TEST_CASE("a peer that does not know the run's algorithm is refused") {
-  CoordinatorConfig config;
-  config.algorithm = Algorithm::kDataParallel;
-  config.rounds = 3;
-  Server server(config);
-  server.hello(1, "old");
-  bool refused = false;
-  for (const ServerEffect& effect : server.effects)
-    if (const auto* sent = std::get_if<SendMessage>(&effect))
-      if (const auto* error =
-              std::get_if<protocol::ErrorReply>(&sent->message.body))
-        refused = error->code == protocol::ErrorCode::kMismatch &&
-                  error->text.find("data-parallel") != std::string::npos;
-  CHECK(refused);
-  CHECK(server.coordinator.live_peers() == 0);
 }
 
 TEST_CASE("fl-gan waits for its local rounds before it gives a peer up") {
@@ -458,44 +204,4 @@ TEST_CASE(
   server.feed(MessageArrived{{1}, message, ""});
   REQUIRE(server.finish() != nullptr);
   CHECK(server.coordinator.position().completed == Round{70});
-}
-
-TEST_CASE("the view tells the run's stage and what each member is about") {
-  CoordinatorConfig c = config(2);
-  Server s(c);
-  CHECK(s.coordinator.view().stage == RunStage::kWaiting);
-  CHECK(s.coordinator.view().needed == 2);
-  s.hello(1, "a");
-  s.hello(2, "b");
-  const TimePoint asked = s.now;
-  s.now += 1s;
-  s.answer(1, {0}, 0);
-  CoordinatorView view = s.coordinator.view();
-  CHECK(view.stage == RunStage::kCollecting);
-  CHECK(view.started);
-  CHECK(view.live == 2);
-  CHECK(view.needed == 1);
-  REQUIRE(view.members.size() == 2);
-  CHECK(view.members[0].name == "a");
-  CHECK(view.members[0].shard_size == 1000);
-  CHECK(view.members[0].endpoint == "tcp://h:1");
-  CHECK(view.members[0].last_heard == s.now);
-  CHECK_FALSE(view.members[0].owes_since);
-  CHECK(view.members[1].id == PeerId{1});
-  CHECK(view.members[1].last_heard == asked);
-  CHECK(view.members[1].owes_since == asked);
-  s.wait(60s);  // the round goes on without b
-  view = s.coordinator.view();
-  CHECK(view.completed == Round{1});
-  CHECK(view.members[0].missed == 0);
-  CHECK(view.members[1].missed == 1);
-  s.hello(3, "c");  // a copy of a's discriminator or b's
-  view = s.coordinator.view();
-  REQUIRE(view.members.size() == 3);
-  CHECK(view.members[2].presence == Presence::kCopying);
-  CHECK(view.members[2].in_exchange);
-  CHECK(name_of(kPresenceNames, view.members[2].presence) == "copying");
-  s.feed(ConnectionLost{{3}});
-  CHECK(s.coordinator.view().members[2].presence == Presence::kAbsent);
-  CHECK_FALSE(s.coordinator.view().members[2].in_exchange);
 }

@@ -245,3 +245,97 @@ TEST_CASE("an unknown peer says hello again and keeps what it has") {
   CHECK(p.find<SayHello>());
   CHECK_FALSE(p.session.over());
 }
+
+namespace {
+
+protocol::Swap sends(std::uint64_t swap) {
+  protocol::Swap plan = receives(swap);
+  plan.sends = true;
+  plan.target = {6};
+  plan.endpoint = "tcp://h:1";
+  return plan;
+}
+
+template <typename Effect>
+std::ptrdiff_t place_of(const Peer& p) {
+  const auto it = std::ranges::find_if(p.effects, [](const auto& e) {
+    return std::holds_alternative<Effect>(e);
+  });
+  return it == p.effects.end() ? -1 : it - p.effects.begin();
+}
+
+}  // namespace
+
+TEST_CASE("a swap told while the trainer is made is done once it is ready") {
+  Peer p;
+  p.feed(Connected{});
+  p.welcome();
+  p.says(sends(4));
+  CHECK(p.effects.empty());
+  p.feed(transfer(4, 1));
+  p.feed(TrainerPrepared{});
+  REQUIRE(p.find<SendTransfer>());
+  CHECK(p.find<SendTransfer>()->target == PeerId{6});
+  CHECK(place_of<InitialiseDiscriminator>(p) < place_of<SendTransfer>(p));
+  REQUIRE(p.said<protocol::Staged>());  // what it receives, too
+  CHECK(p.said<protocol::Staged>()->ok);
+}
+
+TEST_CASE("a swap that is aborted while the trainer is made is forgotten") {
+  Peer p;
+  p.feed(Connected{});
+  p.welcome();
+  p.says(sends(4));
+  p.says(protocol::Abort{{4}});
+  p.feed(TrainerPrepared{});
+  CHECK_FALSE(p.find<SendTransfer>());
+}
+
+TEST_CASE("who has no discriminator to send says so at once") {
+  Peer p;
+  p.feed(Connected{});
+  p.welcome(protocol::Start::kReceive);
+  SECTION("its trainer is ready") {
+    p.feed(TrainerPrepared{});
+    p.says(sends(4));
+  }
+  SECTION("as soon as its trainer is ready") {
+    p.says(sends(4));
+    p.feed(TrainerPrepared{});
+  }
+  CHECK_FALSE(p.find<SendTransfer>());
+  REQUIRE(p.said<protocol::Staged>());
+  CHECK_FALSE(p.said<protocol::Staged>()->ok);
+  CHECK(p.said<protocol::Staged>()->swap == SwapId{4});
+}
+
+TEST_CASE("a checkpoint told while the trainer is made is saved once ready") {
+  Peer p;
+  p.feed(Connected{});
+  p.welcome(protocol::Start::kKeep);
+  p.says(protocol::Checkpoint{}, 20);
+  p.says(protocol::RoundBegin{0, 0}, 21);
+  p.feed(BatchArrived{{21}, 0});
+  p.feed(TrainerPrepared{});
+  REQUIRE(p.find<SaveDiscriminator>());
+  CHECK(p.find<SaveDiscriminator>()->round == Round{20});
+  REQUIRE(p.find<Learn>());  // the round that began after it
+  CHECK(place_of<SaveDiscriminator>(p) < place_of<Learn>(p));
+}
+
+TEST_CASE(
+    "a name in use is asked for again for a minute, as PROTOCOL.md says") {
+  Peer p;
+  p.feed(Connected{});
+  const auto refused = [&] {
+    p.says(protocol::ErrorReply{protocol::ErrorCode::kNameInUse, "taken"});
+  };
+  refused();
+  p.now += 60s;
+  refused();
+  CHECK_FALSE(p.session.over());
+  p.now += 1s;
+  refused();
+  REQUIRE(p.find<Leave>());
+  CHECK(p.find<Leave>()->code == ExitCode::kConfiguration);
+}

@@ -1,0 +1,149 @@
+// A session's exchanges of discriminators: swaps, and copies for late joiners.
+
+#include <utility>
+
+#include "peer/core/session.h"
+
+namespace mdgan {
+namespace {
+
+// Transfers kept until the server's message tells which of them is expected:
+// more than one, because a stranger may send some too.
+constexpr std::size_t kEarlyTransfers = 8;
+// Orders kept while the trainer is made. The server has one swap under way for
+// a peer, and copies for as many late joiners as come.
+constexpr std::size_t kDeferred = 64;
+
+}  // namespace
+
+void Session::on_swap(const protocol::Message& message, Out& out) {
+  const auto& swap = std::get<protocol::Swap>(message.body);
+  if (swap.sends && state_ == State::kPreparing) {
+    defer(message, out);
+    return;
+  }
+  if (swap.sends) {
+    if (state_ != State::kReady) {  // it waits for a copy of its own
+      decline(swap.swap, "this peer has no discriminator yet", out);
+      return;
+    }
+    protocol::Transfer transfer;
+    transfer.swap = swap.swap;
+    transfer.token = swap.token;
+    transfer.source = peer_;
+    transfer.schema = welcome_.schema;
+    protocol::Message sent = to_server(std::move(transfer));
+    sent.peer = swap.target;
+    out.emplace_back(SendTransfer{swap.endpoint, swap.target, std::move(sent)});
+    ++counters_.swaps_sent;
+  }
+  if (!swap.receives) return;
+  if (staged_) out.emplace_back(DropTransfer{*staged_});
+  staged_.reset();
+  swap_ = swap;
+  for (const TransferArrived& early : std::exchange(early_, {}))
+    on(early, {}, out);
+}
+
+void Session::on(const TransferArrived& e, TimePoint, Out& out) {
+  if (swap_ && swap_->swap == e.transfer.swap) {
+    stage(e, out);
+  } else if (!swap_ || swap_->swap < e.transfer.swap) {
+    // Faster than the server's own message: keep it until that arrives.
+    if (early_.size() == kEarlyTransfers) {
+      out.emplace_back(DropTransfer{early_.front().arrival});
+      early_.erase(early_.begin());
+    }
+    early_.push_back(e);
+  } else {
+    out.emplace_back(DropTransfer{e.arrival});
+  }
+}
+
+void Session::stage(const TransferArrived& e, Out& out) {
+  if (staged_ || e.transfer.token != swap_->token ||
+      e.transfer.source != swap_->source) {
+    // Twice, or not from whom the server named: the right one may still come.
+    ++counters_.refused;
+    out.emplace_back(DropTransfer{e.arrival});
+    return;
+  }
+  std::string defect = e.defect;
+  if (defect.empty() && e.transfer.schema != welcome_.schema)
+    defect = "the discriminator has another schema";
+  if (defect.empty())
+    staged_ = e.arrival;
+  else
+    out.emplace_back(DropTransfer{e.arrival});
+  out.emplace_back(SayToServer{
+      to_server(protocol::Staged{swap_->swap, defect.empty(), defect})});
+}
+
+// The server need not wait for the deadline.
+void Session::decline(SwapId swap, const std::string& why, Out& out) const {
+  out.emplace_back(SayToServer{to_server(protocol::Staged{swap, false, why})});
+}
+
+// Keeps an order of the server's until the trainer is ready.
+void Session::defer(const protocol::Message& message, Out& out) {
+  if (deferred_.size() == kDeferred) {
+    if (const auto* swap = std::get_if<protocol::Swap>(&deferred_.front().body))
+      decline(swap->swap, "this peer is still preparing", out);
+    deferred_.erase(deferred_.begin());
+  }
+  deferred_.push_back(message);
+}
+
+// Carries out what was deferred while the trainer was made, in the order in
+// which it and the open round arrived.
+void Session::obey_deferred(Out& out) {
+  bool round_has_begun = false;
+  for (const protocol::Message& message : std::exchange(deferred_, {})) {
+    if (open_ && !round_has_begun && message.round >= open_->round) {
+      advance_round(out);
+      round_has_begun = true;
+    }
+    if (std::holds_alternative<protocol::Swap>(message.body))
+      on_swap(message, out);
+    else if (state_ == State::kReady)
+      out.emplace_back(SaveDiscriminator{message.round});
+  }
+  advance_round(out);
+}
+
+void Session::on(const TransferFailed& e, TimePoint, Out& out) {
+  const std::string what = "cannot send the discriminator: " + e.reason;
+  out.emplace_back(Report{what, true});
+  decline(e.swap, what, out);
+}
+
+void Session::on_commit(const protocol::Commit& commit, Round round, Out& out) {
+  if (!swap_ || swap_->swap != commit.swap || !staged_) {
+    ++counters_.refused;
+    return;
+  }
+  out.emplace_back(Install{*staged_});
+  ++counters_.swaps_installed;
+  swap_.reset();
+  staged_.reset();
+  if (state_ == State::kReceiving) {
+    enter(State::kReady, "has its copy");
+    held_round_ = round;
+  }
+}
+
+void Session::end_swap(Out& out) {
+  if (staged_) out.emplace_back(DropTransfer{*staged_});
+  swap_.reset();
+  staged_.reset();
+}
+
+void Session::drop_transfers(Out& out) {
+  end_swap(out);
+  for (const TransferArrived& early : early_)
+    out.emplace_back(DropTransfer{early.arrival});
+  early_.clear();
+  deferred_.clear();
+}
+
+}  // namespace mdgan

@@ -1,0 +1,85 @@
+#include "server/core/open_round.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "common/base/result.h"
+
+namespace mdgan {
+
+std::vector<Assignment> assign_batches(std::span<const PeerId> peers,
+                                       std::uint32_t k) {
+  MDGAN_CHECK(k >= 1);
+  std::vector<Assignment> assignments;
+  assignments.reserve(peers.size());
+  for (std::size_t n = 0; n < peers.size(); ++n)
+    assignments.push_back({peers[n], static_cast<std::uint32_t>(n % k),
+                           static_cast<std::uint32_t>((n + 1) % k)});
+  return assignments;
+}
+
+void OpenRound::ask(std::span<const Assignment> assignments, TimePoint until) {
+  phase = Phase::kCollecting;
+  deadline = until;
+  quorum_missed = false;
+  asked.clear();
+  for (const Assignment& a : assignments)
+    asked.emplace(a.peer, Asked{a.generated, {}});
+  asked_count = unanswered = asked.size();
+  contributions = 0;
+}
+
+bool OpenRound::expects(PeerId peer, std::uint32_t generated_batch) const {
+  if (phase != Phase::kCollecting) return false;
+  const auto it = asked.find(peer);
+  return it != asked.end() && !it->second.answer &&
+         it->second.generated == generated_batch;
+}
+
+void OpenRound::take(PeerId peer, const Answer& answer) {
+  asked.at(peer).answer = answer;
+  --unanswered;
+  contributions += answer.valid ? 1 : 0;
+}
+
+bool OpenRound::lose(PeerId peer) {
+  const auto it = asked.find(peer);
+  if (phase != Phase::kCollecting || it == asked.end() || it->second.answer)
+    return false;
+  asked.erase(it);
+  --unanswered;
+  return true;
+}
+
+bool OpenRound::quorum_reached(double quorum) const {
+  const double needed = std::ceil(quorum * static_cast<double>(asked_count));
+  return static_cast<double>(contributions) >= std::max(1.0, needed);
+}
+
+ClosedRound close(const OpenRound& round) {
+  ClosedRound closed;
+  closed.step = {round.round, round.steps, {}};
+  closed.report = {round.round, round.steps,
+                   static_cast<std::uint32_t>(round.asked_count)};
+  for (const auto& [peer, asked] : round.asked) {  // the order of the sum
+    if (!asked.answer) {
+      closed.missing.push_back(peer);
+    } else if (!asked.answer->valid) {
+      closed.any_invalid = true;
+    } else {
+      closed.step.contributors.push_back({peer, asked.generated});
+      closed.report.discriminator_loss += asked.answer->discriminator_loss;
+      closed.report.generator_loss += asked.answer->generator_loss;
+    }
+  }
+  const auto contributed =
+      static_cast<std::uint32_t>(closed.step.contributors.size());
+  closed.report.contributed = contributed;
+  if (contributed > 0) {
+    closed.report.discriminator_loss /= contributed;
+    closed.report.generator_loss /= contributed;
+  }
+  return closed;
+}
+
+}  // namespace mdgan

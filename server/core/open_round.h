@@ -1,0 +1,84 @@
+// What belongs to one round of the coordinator: its batches, the peers that
+// were asked, and their answers. Several rounds can exist at a time: the next
+// one's batches are generated while the last one's answers are merged.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "common/base/ids.h"
+#include "common/base/time.h"
+#include "server/core/events.h"
+
+namespace mdgan {
+
+// Which of the round's batches a peer gets.
+struct Assignment {
+  PeerId peer;
+  std::uint32_t generated = 0;      // X^g, on which its answer is
+  std::uint32_t discriminated = 0;  // X^d, on which it trains
+  friend bool operator==(const Assignment&, const Assignment&) = default;
+};
+
+// Step 2 of Algorithm 1 of Hardy et al. 2019: X^g_n = X^(n mod k) and
+// X^d_n = X^((n+1) mod k), n being the peer's place in `peers`.
+// REQUIRES: k >= 1.
+std::vector<Assignment> assign_batches(std::span<const PeerId> peers,
+                                       std::uint32_t k);
+
+struct Answer {
+  bool valid = false;  // else it does not contribute
+  double discriminator_loss = 0;
+  double generator_loss = 0;
+};
+
+struct OpenRound {
+  enum class Phase {
+    kPlanned,     // nothing has been asked of anybody
+    kGenerating,  // GenerateBatches is out, BatchesReady not in
+    kReady,       // has its batches
+    kCollecting,  // peers are asked
+    kStepping,    // StepGenerator is out
+  };
+  struct Asked {
+    std::uint32_t generated = 0;
+    std::optional<Answer> answer;
+  };
+
+  // Asks these peers, also anew: earlier answers are forgotten.
+  void ask(std::span<const Assignment> assignments, TimePoint until);
+  // Whether this answer is awaited.
+  bool expects(PeerId peer, std::uint32_t generated_batch) const;
+  // REQUIRES: expects() it.
+  void take(PeerId peer, const Answer& answer);
+  // The peer will not answer. What it has contributed counts; what it still
+  // owed does not. Returns whether it owed.
+  bool lose(PeerId peer);
+  bool quorum_reached(double quorum) const;  // of those asked
+
+  Round round;
+  std::uint32_t steps = 1;  // rounds that it stands for
+  Phase phase = Phase::kPlanned;
+  std::map<PeerId, Asked> asked;  // but those lost without an answer
+  std::size_t asked_count = 0;    // those too
+  std::size_t unanswered = 0;     // entries of `asked` without an answer
+  std::size_t contributions = 0;  // valid answers in `asked`
+  TimePoint deadline{};
+  bool quorum_missed = false;  // the deadline is the quorum's already
+};
+
+// What the close of a round makes of its answers: the step, in the order of
+// PeerId, without the peers' shard sizes; the means of the losses; and whether
+// an answer was invalid.
+struct ClosedRound {
+  StepGenerator step;
+  ReportRound report;
+  bool any_invalid = false;
+  std::vector<PeerId> missing;  // asked, present, and without an answer
+};
+ClosedRound close(const OpenRound& round);
+
+}  // namespace mdgan

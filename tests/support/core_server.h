@@ -1,0 +1,115 @@
+// A coordinator with a shell that answers at once, for tests of single
+// situations.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "server/core/coordinator.h"
+
+namespace mdgan::core_server {
+
+inline constexpr ImageShape kImage{1, 4, 4, 10};
+
+// A coordinator with its peers on connections 1, 2, ... that answers for the
+// shell what the test does not care about.
+class Server {
+ public:
+  explicit Server(CoordinatorConfig config, RunPosition position = {})
+      : coordinator(config, position), config_(config) {
+    TrainingSpec spec;
+    spec.image = kImage;
+    feed(ModelReady{spec, {}, 100});
+  }
+
+  void feed(const ServerEvent& event) {
+    std::vector<ServerEffect> out;
+    coordinator.handle(event, now, out);
+    for (const ServerEffect& effect : out) {
+      effects.push_back(effect);
+      if (!stalled)
+        if (const auto* g = std::get_if<GenerateBatches>(&effect))
+          later_.push_back(BatchesReady{g->round});
+      if (const auto* s = std::get_if<StepGenerator>(&effect))
+        later_.push_back(GeneratorStepped{s->round});
+    }
+    while (!later_.empty()) {
+      const ServerEvent next = later_.front();
+      later_.erase(later_.begin());
+      feed(next);
+    }
+  }
+
+  void hello(std::uint64_t connection, const std::string& name,
+             const std::function<void(protocol::Hello&)>& change = {}) {
+    protocol::Hello hello;
+    hello.name = name;
+    hello.shard_size = 1000;
+    hello.image = kImage;
+    hello.endpoint = "tcp://h:1";
+    hello.nonce = connection;
+    if (change) change(hello);
+    protocol::Message message;
+    message.body = hello;
+    feed(MessageArrived{{connection}, message, ""});
+  }
+
+  void answer(std::uint64_t connection, PeerId peer, std::uint32_t generated,
+              const std::string& defect = "") {
+    protocol::Message message{config_.run,
+                              config_.incarnation,
+                              {coordinator.position().completed.value + 1},
+                              peer,
+                              protocol::Feedback{generated, 0, 0, 0, {}}};
+    feed(MessageArrived{{connection}, message, defect});
+  }
+
+  void wait(Duration time) {
+    now += time;
+    feed(TimePassed{});
+  }
+
+  template <typename Effect>
+  std::size_t count() const {
+    return static_cast<std::size_t>(
+        std::ranges::count_if(effects, [](const ServerEffect& e) {
+          return std::holds_alternative<Effect>(e);
+        }));
+  }
+  template <typename Body>
+  std::size_t sent() const {
+    return static_cast<std::size_t>(
+        std::ranges::count_if(effects, [](const ServerEffect& e) {
+          const auto* send = std::get_if<SendMessage>(&e);
+          return send && std::holds_alternative<Body>(send->message.body);
+        }));
+  }
+  const Finish* finish() const {
+    const auto* last = effects.empty() ? nullptr : &effects.back();
+    return last ? std::get_if<Finish>(last) : nullptr;
+  }
+
+  Coordinator coordinator;
+  TimePoint now{std::chrono::hours(1)};
+  bool stalled = false;  // GenerateBatches is not answered
+  std::vector<ServerEffect> effects;
+
+ private:
+  CoordinatorConfig config_;
+  std::vector<ServerEvent> later_;
+};
+
+inline CoordinatorConfig config(std::uint32_t peers) {
+  CoordinatorConfig c;
+  c.min_peers = peers;
+  c.k = default_k(peers);
+  c.rounds = 1000;
+  c.swap_epochs = 0;
+  return c;
+}
+
+}  // namespace mdgan::core_server

@@ -1,0 +1,75 @@
+#include "server/core/open_round.h"
+
+#include "tests/support/catch.h"
+
+using namespace mdgan;
+using namespace std::chrono_literals;
+
+namespace {
+
+const TimePoint kUntil{std::chrono::hours(1)};
+
+OpenRound asked(std::uint32_t peers, std::uint32_t k) {
+  std::vector<PeerId> ids;
+  for (std::uint32_t i = 0; i < peers; ++i) ids.push_back({10 + i});
+  OpenRound round;
+  round.round = {7};
+  round.ask(assign_batches(ids, k), kUntil);
+  return round;
+}
+
+}  // namespace
+
+TEST_CASE(
+    "peers get the batches of Algorithm 1 by their place among the asked") {
+  const std::vector<PeerId> peers{{3}, {5}, {8}, {9}};
+  using Assignments = std::vector<Assignment>;
+  CHECK((assign_batches(peers, 3) ==
+         Assignments{{{3}, 0, 1}, {{5}, 1, 2}, {{8}, 2, 0}, {{9}, 0, 1}}));
+  CHECK((assign_batches(std::span(peers).first(2), 1) ==
+         Assignments{{{3}, 0, 0}, {{5}, 0, 0}}));
+}
+
+TEST_CASE(
+    "a round expects one answer of each peer, on the batch it was given") {
+  OpenRound round = asked(2, 2);
+  CHECK(round.expects({10}, 0));
+  CHECK_FALSE(round.expects({10}, 1));
+  CHECK_FALSE(round.expects({99}, 0));
+  round.take({10}, {true, 1, 2});
+  CHECK_FALSE(round.expects({10}, 0));
+  CHECK(round.unanswered == 1);
+  round.phase = OpenRound::Phase::kStepping;
+  CHECK_FALSE(round.expects({11}, 1));
+}
+
+TEST_CASE("the quorum is of those asked, also of those lost since") {
+  OpenRound round = asked(4, 1);
+  round.take({10}, {true, 0, 0});
+  CHECK_FALSE(round.lose({10}));  // its answer counts
+  CHECK(round.lose({11}));
+  CHECK_FALSE(round.lose({11}));
+  CHECK(round.lose({12}));
+  CHECK(round.unanswered == 1);
+  CHECK_FALSE(round.quorum_reached(0.5));
+  round.take({13}, {});  // not valid
+  CHECK(round.unanswered == 0);
+  CHECK_FALSE(round.quorum_reached(0.5));
+  CHECK(round.quorum_reached(0.25));
+}
+
+TEST_CASE("a closed round tells contributors, losses and who is missing") {
+  OpenRound round = asked(4, 2);
+  round.take({13}, {true, 1, 4});
+  round.take({10}, {true, 3, 2});
+  round.take({11}, {});
+  const ClosedRound closed = close(round);
+  CHECK((closed.step.contributors ==
+         std::vector<Contributor>{{{10}, 0, 0}, {{13}, 1, 0}}));
+  CHECK(closed.report.asked == 4);
+  CHECK(closed.report.contributed == 2);
+  CHECK(closed.report.discriminator_loss == 2);
+  CHECK(closed.report.generator_loss == 3);
+  CHECK(closed.any_invalid);
+  CHECK((closed.missing == std::vector<PeerId>{{12}}));
+}
