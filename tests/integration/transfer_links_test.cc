@@ -2,7 +2,12 @@
 // leads nowhere. Every socket is real.
 #include "peer/io/transfer_links.h"
 
+#include <arpa/inet.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
 #include <algorithm>
+#include <cstdint>
 #include <memory>
 #include <span>
 #include <string>
@@ -34,12 +39,23 @@ Result<void> send_to(TransferLinks& links, const std::string& endpoint,
   return links.send(endpoint, swap, message, frames);
 }
 
-// An endpoint of this machine on which nobody listens, yet.
-std::string free_endpoint(zmq::context_t& context) {
-  std::string endpoint = "tcp://127.0.0.1:*";
-  const auto router = bind_router(context, endpoint);
-  REQUIRE(router.ok());
-  return endpoint;
+// An endpoint of this machine on which nobody listens, yet. Its port is below
+// those that Linux gives to outgoing connections: one of these that is told to
+// connect to itself does so.
+std::string free_endpoint() {
+  static int port = 20'000 + ::getpid() % 10'000;
+  while (true) {
+    REQUIRE(++port < 32'000);
+    const int probe = ::socket(AF_INET, SOCK_STREAM, 0);
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    address.sin_port = htons(static_cast<std::uint16_t>(port));
+    const bool is_free = ::bind(probe, reinterpret_cast<sockaddr*>(&address),
+                                sizeof address) == 0;
+    ::close(probe);
+    if (is_free) return "tcp://127.0.0.1:" + std::to_string(port);
+  }
 }
 
 }  // namespace
@@ -47,7 +63,7 @@ std::string free_endpoint(zmq::context_t& context) {
 TEST_CASE("An aborted swap's discriminators are forgotten", "[integration]") {
   zmq::context_t context;
   TransferLinks links(context, 16);
-  const std::string nowhere = free_endpoint(context);
+  const std::string nowhere = free_endpoint();
   std::vector<std::weak_ptr<const void>> owners;
   for (std::uint64_t swap = 1; swap <= 40; ++swap) {
     const Discriminator d;
@@ -67,7 +83,7 @@ TEST_CASE("A link that leads nowhere queues no more than it may",
           "[integration]") {
   zmq::context_t context;
   TransferLinks links(context, 3);
-  const std::string nowhere = free_endpoint(context);
+  const std::string nowhere = free_endpoint();
   const Discriminator d;
   for (std::uint64_t swap = 1; swap <= 3; ++swap)
     REQUIRE(send_to(links, nowhere, {swap}, d.values).ok());
@@ -80,8 +96,8 @@ TEST_CASE("A link that is closed for others sends what it has",
           "[integration]") {
   zmq::context_t context;
   TransferLinks links(context, 16, 2);
-  std::vector<std::string> endpoints{
-      free_endpoint(context), free_endpoint(context), free_endpoint(context)};
+  std::vector<std::string> endpoints{free_endpoint(), free_endpoint(),
+                                     free_endpoint()};
   const Discriminator d;
   for (const std::string& endpoint : endpoints)
     REQUIRE(send_to(links, endpoint, {1}, d.values).ok());
