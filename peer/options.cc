@@ -61,59 +61,60 @@ OptionTable peer_table(PeerOptions& o) {
   return OptionTable(
       {{"The training",
         {{"config", &o.config, "FILE",
-          "A configuration file; see configs/peer.ini.", OptionRange{},
+          "Read this configuration file; see configs/peer.ini.", OptionRange{},
           Where::kFlagOnly},
          {"server", &o.server, "tcp://HOST:PORT",
-          "The server's address. Required."},
+          "Address of the server. Required."},
          {"name", &o.name, "NAME",
-          "What the peer is called; must be unique in the run. It keeps its "
-          "place across restarts by it. Empty: the host's name. \"-I\" is "
-          "appended for shard I."},
+          "The peer's name, which must be unique in the run; a peer keeps its "
+          "place across restarts by it. Empty: the host's name. With --shard "
+          "or --sessions \"-I\" is appended for shard I, except to the --name "
+          "of a single peer."},
          {"connect-timeout",
           &o.connect_timeout,
           "SECONDS",
-          "End with exit code 5 after this long without a server.",
+          "End with exit code 5 after this long without a word from the "
+          "server.",
           {1, 86400 * 365}}}},
        {"The data",
         {{"data", &o.data, "DIR",
-          "MNIST files (IDX, plain or gzip), CIFAR-10 binary files, or "
-          "pictures in a folder, with a subfolder for each class. Required."},
+          "The folder with this peer's data: MNIST files (IDX, plain or gzip), "
+          "CIFAR-10 binary files, or image files (PNG or JPEG), with a "
+          "subfolder for each class. Required."},
          {"shard", shard_of(&o.shard), "I/N",
-          "Train on the I-th of N parts of the data, for simulations. Without "
-          "it: on all."},
+          "Train on part I of N of the data, for simulations. Without it: on "
+          "all of the data."},
          {"sessions",
           &o.sessions,
           "M",
           "Host M peers in this process: with shards I to I+M-1 of N, or, "
-          "without --shard, each with an M-th of the data.",
+          "without --shard, each with one of M parts of the data.",
           {1, protocol::kMaxPeers}},
-         {"partition", partition_value(&o.partition), "CUT",
-          "How N peers share out the data; the same for all of them. iid: "
-          "equal parts of the same mixture. dirichlet:ALPHA: each class "
-          "unevenly, the more so the smaller ALPHA. classes:C: C classes a "
-          "peer. sizes:zipf: the same mixture, sizes like 1, 1/2, 1/3."}}},
+         {"partition", partition_value(&o.partition), "CUT", kPartitionHelp}}},
        {"The network",
         {{"listen", &o.listen, "tcp://ADDR:PORT",
-          "Where other peers bring discriminators at a swap. Port 0: any that "
-          "is free; *: all of this machine's addresses. With a server on "
-          "127.0.0.1 the default is 127.0.0.1 too."},
+          "The address at which this peer receives discriminators from other "
+          "peers. Port 0: any free port; *: all addresses of this machine. "
+          "With a server on 127.0.0.1 the default is 127.0.0.1 too."},
          {"advertise", &o.advertise, "tcp://HOST:PORT",
-          "How other peers reach that, when it is behind a translation of "
-          "addresses. Empty: where the server sees this peer."}}},
+          "The address at which other peers reach --listen, if it is behind a "
+          "network address translation. Empty: the address that the server "
+          "sees."}}},
        {"Machine",
         {{"device", &o.device, "DEVICE",
-          "Where the discriminator is: cpu, cuda or cuda:N."},
+          "The device that holds the discriminator: cpu, cuda or cuda:N."},
          {"precision", one_of(&o.precision, kPrecisionNames), "NAME",
-          "Of convolutions. bf16 is faster on processors with AVX512-BF16 "
-          "or AMX, and on GPUs; weights and what travels stay float32."},
+          "The number format of convolutions. bf16 is faster on processors "
+          "with AVX512-BF16 or AMX, and on GPUs; weights and messages stay "
+          "float32."},
          {"threads",
           &o.threads,
           "N",
-          "Processor threads of each session's arithmetic.",
+          "Number of processor threads for each session's arithmetic.",
           {1, 256}},
          {"state-dir", &o.state_dir, "DIR",
-          "Checkpoints are kept in DIR/NAME."},
-         {"quiet", &o.quiet, "", "Only warnings on the terminal."}}}});
+          "The folder of checkpoints; a peer's own are in DIR/NAME."},
+         {"quiet", &o.quiet, "", "Show only warnings on the terminal."}}}});
 }
 
 Error usage(std::string message) {
@@ -141,8 +142,8 @@ Result<void> check(const PeerOptions& o) {
   if (o.name.find('/') != o.name.npos || o.name.starts_with('.') ||
       o.name.size() > 200)
     return usage(fmt::format(
-        "name must do for a folder: at most 200 bytes, without '/' and a '.' "
-        "in front, is '{}'",
+        "name must be usable as a folder's: at most 200 bytes, without '/' and "
+        "a leading '.'; it is '{}'",
         o.name));
   if (o.shard.count > 0 && o.shard.count - o.shard.index < o.sessions)
     return usage(fmt::format(

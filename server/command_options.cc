@@ -114,15 +114,19 @@ Result<ParsedCommand> parse_sample(std::span<const char* const> arguments) {
          {"round",
           &o.round,
           "N",
-          "Of the checkpoint of this round. 0: of the newest.",
+          "Use the checkpoint of this round. 0: the newest one.",
           {0, 1e12}},
-         {"count", &o.count, "N", "Pictures in the grid.", {1, 65536}},
+         {"count",
+          &o.count,
+          "N",
+          "Number of pictures in the grid.",
+          {1, 65536}},
          {"out", &o.out, "FILE", "The PNG file to write."},
          {"classes", class_list(&o.classes), "LIST",
-          "The pictures' classes, in turn. Without it: all."},
+          "The pictures' classes, in turn. Without it: all classes."},
          {"seed", optional_seed(&o.seed), "N",
-          "Other pictures. Without it: the run's own seed, whose "
-          "pictures are those in samples/."}}}});
+          "Seed of the latents. Without it: the run's own seed, which gives "
+          "the pictures in samples/."}}}});
   if (asks_for_help(arguments))
     return ParsedCommand(HelpRequest{std::string(kSampleIntro) + table.help() +
                                      std::string(kSampleExample)});
@@ -137,29 +141,30 @@ Result<ParsedCommand> parse_evaluate(std::span<const char* const> arguments) {
       {{"Options",
         {{"run", &o.run, "DIR", "The run's folder. Required."},
          {"data", &o.data, "DIR",
-          "The real images: the test part of MNIST or CIFAR-10 files, or a "
-          "tenth of a folder's. Without it: the run's evaluate-data or data."},
+          "The folder with the real images: the test part of MNIST or CIFAR-10 "
+          "files, or a tenth of another folder's images. Without it: the run's "
+          "evaluate-data or data."},
          {"round",
           &o.round,
           "N",
-          "Of the checkpoint of this round. 0: of the newest.",
+          "Use the checkpoint of this round. 0: the newest one.",
           {0, 1e12}},
-         {"all", &o.all, "", "Of every checkpoint there is."},
+         {"all", &o.all, "", "Measure every checkpoint there is."},
          {"samples",
           &o.samples,
           "N",
-          "Generated images, and at most as many real ones; 20 or more. 0: the "
-          "run's evaluate-samples.",
+          "Number of generated images, and at most as many real ones; 20 or "
+          "more. 0: the run's evaluate-samples.",
           {0, 50'000}},
          {"features", &o.features, "FILE",
-          "A TorchScript module that gives the features, such as StyleGAN's "
-          "inception-2015-12-05.pt. Without it: as the run does; by default "
-          "with a classifier, trained once on the data."},
+          "A TorchScript module that computes the features, such as StyleGAN's "
+          "inception-2015-12-05.pt. Without it: as in the run; by default a "
+          "classifier, trained once on the data."},
          {"no-ema", &o.no_ema, "",
-          "Of the weights under training rather than their moving average; "
-          "the results are only printed."},
+          "Measure the weights under training rather than their moving "
+          "average; the results are only printed."},
          {"cache", &o.cache, "DIR",
-          "Where trained classifiers are kept. Without it: the run's "
+          "The folder that keeps trained classifiers. Without it: the run's "
           "evaluate-cache, or ~/.cache/mdgan."}}}});
   if (asks_for_help(arguments))
     return ParsedCommand(HelpRequest{std::string(kEvaluateIntro) +
@@ -184,11 +189,11 @@ Result<ParsedCommand> parse_export(std::span<const char* const> arguments) {
          {"round",
           &o.round,
           "N",
-          "Of the checkpoint of this round. 0: of the newest.",
+          "Use the checkpoint of this round. 0: the newest one.",
           {0, 1e12}},
          {"out", &o.out, "FILE", "The safetensors file to write."},
          {"weights", weights(&o.ema), "WHICH",
-          "ema: the moving average the pictures come from; generator: the "
+          "ema: the moving average that samples come from; generator: the "
           "weights under training."}}}});
   if (asks_for_help(arguments))
     return ParsedCommand(HelpRequest{std::string(kExportIntro) + table.help() +

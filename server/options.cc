@@ -121,9 +121,10 @@ Result<ServerOptions> resolve(ServerOptions o) {
     o.name = o.config.empty() ? o.model
                               : std::filesystem::path(o.config).stem().string();
   if (o.name.find('/') != o.name.npos || o.name.front() == '.')
-    return usage(fmt::format(
-        "name must do for a folder, without '/' and a '.' in front, is '{}'",
-        o.name));
+    return usage(
+        fmt::format("name must be usable as a folder's: without '/' and a "
+                    "leading '.'; it is '{}'",
+                    o.name));
   if (o.evaluate_every > 0 && o.evaluate_data.empty() && o.data.empty())
     return usage(
         "evaluate-every needs images to compare with: give their folder with "

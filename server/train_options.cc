@@ -57,137 +57,134 @@ OptionGroup peers_group(ServerOptions& o) {
   return {
       "Peers",
       {{"bind", tcp_endpoint(&o.bind), "tcp://ADDR:PORT",
-        "Where peers reach this server. Without it: tcp://127.0.0.1:5555, "
-        "for peers on this machine; nothing with --local-peers. Port 0: any "
-        "that "
-        "is free. "
-        "tcp://0.0.0.0:5555 is for peers from anywhere: the connection is "
-        "not encrypted, so only on a network you trust."},
+        "The address at which peers reach this server. Without it: "
+        "tcp://127.0.0.1:5555, for peers on this machine; none with "
+        "--local-peers. Port 0: any free port. With tcp://0.0.0.0:5555 peers "
+        "connect from anywhere; the connection is not encrypted, so use it "
+        "only on a network you trust."},
        {"min-peers",
         &o.min_peers,
         "N",
-        "Wait for this many peers, then start. 0: as many as --local-peers, "
-        "at least 1.",
+        "Training waits for this many peers before it starts. 0: as many as "
+        "--local-peers, at least 1.",
         {0, kPeers}},
        {"local-peers",
         &o.local_peers,
         "N",
-        "Host N peers in this process, for simulations: --data is cut into "
-        "N parts.",
+        "Host N peers in this process, for simulations; they share --data as "
+        "--partition says.",
         {0, kPeers}},
        {"data", &o.data, "DIR",
-        "The data of the local peers: MNIST files (IDX, plain or gzip), "
-        "CIFAR-10 binary files, or pictures in a folder, with a subfolder "
-        "for each class. Other peers bring their own."},
-       {"partition", partition_value(&o.partition), "CUT",
-        "How the local peers share out the data. iid: equal parts of the same "
-        "mixture. dirichlet:ALPHA: each class unevenly, the more so the "
-        "smaller ALPHA. classes:C: C classes a peer. sizes:zipf: the same "
-        "mixture, sizes like 1, 1/2, 1/3."}}};
+        "The folder with the data of the local peers: MNIST files (IDX, plain "
+        "or gzip), CIFAR-10 binary files, or image files (PNG or JPEG), with a "
+        "subfolder for each class. Other peers bring their own."},
+       {"partition", partition_value(&o.partition), "CUT", kPartitionHelp}}};
 }
 
 OptionGroup wire_group(ServerOptions& o) {
-  return {"The wire",
-          {{"image-codec", one_of(&o.codecs.image, kImageCodecNames), "NAME",
-            "How generated images travel. uint8: a quarter of the bytes, and "
-            "the discriminators see what 8-bit pictures can show."},
-           {"feedback-codec", one_of(&o.codecs.feedback, kFeedbackCodecNames),
-            "NAME",
-            "How the peers' answers travel. bfloat16: half of the bytes. int8: "
-            "a quarter, rounded at random, right in the mean."},
-           {"swap-codec", one_of(&o.codecs.swap, kSwapCodecNames), "NAME",
-            "How discriminators travel. bfloat16: half of the bytes; what "
-            "arrives is rounded, so a swap is no longer a mere renaming."}}};
+  return {
+      "The wire",
+      {{"image-codec", one_of(&o.codecs.image, kImageCodecNames), "NAME",
+        "The format in which generated images travel. uint8: a quarter of the "
+        "bytes; the discriminators then train on images of 8 bits."},
+       {"feedback-codec", one_of(&o.codecs.feedback, kFeedbackCodecNames),
+        "NAME",
+        "The format in which the peers' feedback travels. bfloat16: half of "
+        "the bytes. int8: a quarter; its stochastic rounding is unbiased."},
+       {"swap-codec", one_of(&o.codecs.swap, kSwapCodecNames), "NAME",
+        "The format in which discriminators travel. bfloat16: half of the "
+        "bytes; the weights that arrive are rounded, so a swap is no longer "
+        "exact."}}};
 }
 
 OptionGroup algorithm_group(ServerOptions& o) {
   return {
       "Algorithm",
       {{"algorithm", one_of(&o.training, kTrainingNames), "NAME",
-        "md-gan; or what it is compared with: fl-gan (peers train whole GANs, "
-        "which are averaged every swap-epochs), data-parallel (the gradients "
-        "of both networks are averaged every round), standalone (one machine "
-        "has all of --data)."},
+        "How training is distributed: md-gan, or what it is compared with. "
+        "fl-gan: peers train whole GANs, which are averaged every swap-epochs. "
+        "data-parallel: the gradients of both networks are averaged every "
+        "round. standalone: one machine has all of --data."},
        {"rounds",
         &o.rounds,
         "N",
-        "Generator updates, the paper's global iterations.",
+        "Number of generator updates, the paper's global iterations.",
         {1, 1e9}},
        {"batch",
         &o.batch,
         "B",
-        "Images in a batch (b).",
+        "Number of images in a batch (b).",
         {1, protocol::kMaxBatch}},
        {"k",
         &o.k,
         "K",
-        "Different generated batches a round, shared out among the peers. 0: "
-        "max(2, floor(log2 N)) for N peers; never more than N. The other "
-        "algorithms ignore it.",
+        "Number of distinct generated batches a round, dealt out among the "
+        "peers. 0: max(2, floor(log2 N)) for N peers; never more than N. The "
+        "other algorithms ignore it.",
         {0, 1024}},
        {"local-steps",
         &o.local_steps,
         "L",
-        "Steps of each discriminator a round (L).",
+        "Number of optimiser steps that each discriminator takes a round (L).",
         {1, protocol::kMaxLocalSteps}},
        {"replay", &o.replay, "BOOL",
-        "Each of the L steps has new real images and another generated batch, "
-        "of the last L rounds: the peer keeps them, 2 GiB at most, and no more "
-        "bytes are sent. Without it, as in the paper, all L steps are on one "
-        "batch. Has no effect with local-steps = 1."},
+        "Each of the L steps takes new real images and another generated "
+        "batch, one of the last L rounds: the peer keeps them, 2 GiB at most, "
+        "and no more bytes are sent. Without it, as in the paper, all L steps "
+        "take one batch. It has no effect with local-steps = 1."},
        {"aggregate", one_of(&o.aggregation.rule, kAggregationNames), "NAME",
-        "How the answers of the peers that saw the same batch become one. mean "
-        "is the paper's; shard-size: by the images a peer has; by how real a "
-        "peer takes each image for, the harshest (gman) or the most forgiving "
-        "(f2a) counts most; ua-gan: as f2a, times the images it has. More than "
-        "one peer a batch is needed, so a small k."},
+        "How the feedback of the peers that saw the same batch is averaged. "
+        "mean weighs all alike (the paper's); shard-size weighs by a peer's "
+        "number of images; gman weighs the discriminator most that takes an "
+        "image for a fake, f2a the one that takes it for real; ua-gan weighs "
+        "as f2a, times the number of images. All but mean need more than one "
+        "peer a batch, so a small k."},
        {"aggregate-temperature",
         &o.aggregation.temperature,
         "T",
-        "How much the judgements count for gman, f2a and ua-gan: their factor "
-        "in the softmax.",
+        "Factor of the logits in the softmax of gman, f2a and ua-gan. 0: the "
+        "logits do not count.",
         {0, 1e6}},
        {"swap-epochs",
         &o.swap_epochs,
         "E",
-        "Passes over the smallest shard between two swaps of the "
-        "discriminators (E), or with fl-gan between two averagings, at one "
-        "batch a round; with replay a round takes local-steps of them. 0: "
-        "never swap.",
+        "A swap of the discriminators follows after so many passes over the "
+        "smallest shard (E); with fl-gan an averaging. A pass is as many "
+        "rounds as the shard has batches, whatever local-steps is. 0: never "
+        "swap.",
         {0, 1e6}},
        {"swap-optimizer", &o.swap_optimizer, "BOOL",
-        "A swapped discriminator takes Adam's moments along: three times the "
-        "bytes, and the swap is a mere renaming of peers."},
+        "A swapped discriminator takes Adam's moments along. That is three "
+        "times the bytes; without it the moments stay with the peer."},
        {"seed",
         &o.seed,
         "N",
-        "Fixes everything random. The same seed, peers and device give the "
+        "Seed of everything random. The same seed, peers and device give the "
         "same generator, bit for bit.",
         {0, 4294967295.0}}}};
 }
 
 OptionGroup model_group(ServerOptions& o) {
-  return {"Model",
-          {{"model", &o.model, "NAME",
-            "mlp, mnist-cnn, cifar10-cnn (the paper's), dcgan (32, 64 or 128 "
-            "pixels), resnet (32 or 64 pixels), dirac (one value, to study "
-            "convergence)."},
-           {"condition", one_of(&o.condition, kConditionNames), "NAME",
-            "What labels do: nothing; acgan: the discriminator also guesses "
-            "the class (the paper's); projection: it is told the class."},
-           {"latent",
-            &o.latent,
-            "N",
-            "Numbers the generator makes an image of.",
-            {1, 65536}},
-           {"image", image_size(&o.image), "CxHxW",
-            "The images' size, such as 1x28x28; it must be the peers'. Empty: "
-            "that of the first peer's data."},
-           {"classes",
-            &o.classes,
-            "N",
-            "Number of classes. -1: that of the first peer's data.",
-            {-1, protocol::kMaxClasses}}}};
+  return {
+      "Model",
+      {{"model", &o.model, "NAME",
+        "The architecture: mlp, mnist-cnn, cifar10-cnn (the paper's), dcgan "
+        "(32, 64 or 128 pixels), resnet (32 or 64 pixels), dirac (a single "
+        "value, to study convergence)."},
+       {"condition", one_of(&o.condition, kConditionNames), "NAME",
+        "How labels enter the networks. none: they do not. acgan: the "
+        "discriminator also classifies the image (the paper's). projection: "
+        "the discriminator is given the class."},
+       {"latent", &o.latent, "N", "Length of the latent vector.", {1, 65536}},
+       {"image", image_size(&o.image), "CxHxW",
+        "Size of the images, such as 1x28x28; it must be that of the peers' "
+        "images. Empty: the size of the first peer's."},
+       {"classes",
+        &o.classes,
+        "N",
+        "Number of classes; it must be that of the peers' data. -1: the number "
+        "in the first peer's.",
+        {-1, protocol::kMaxClasses}}}};
 }
 
 OptionGroup optimisation_group(ServerOptions& o) {
@@ -197,72 +194,79 @@ OptionGroup optimisation_group(ServerOptions& o) {
   return {
       "Optimisation",
       {{"loss", one_of(&o.loss, kLossNames), "NAME",
-        "The adversarial loss; saturating is the paper's formula, "
-        "non-saturating what everybody trains."},
+        "The adversarial loss. saturating is the paper's formula; "
+        "non-saturating is the one in common use."},
        {"r1", &o.r1, "GAMMA",
-        "Gradient penalty gamma/2 |grad D|^2 on real images (Mescheder et al. "
-        "2018). 0: off.",
+        "Weight gamma of the penalty gamma/2 |grad D|^2 on real images "
+        "(Mescheder et al. 2018). 0: no penalty.",
         kWeight},
-       {"r2", &o.r2, "GAMMA", "The same on generated images. 0: off.", kWeight},
+       {"r2", &o.r2, "GAMMA",
+        "Weight gamma of the same penalty on generated images. 0: no penalty.",
+        kWeight},
        {"gradient-penalty", &o.gradient_penalty, "WEIGHT",
-        "Weight of wgan-gp's penalty; other losses ignore it.", kWeight},
+        "Weight of the gradient penalty of wgan-gp; other losses ignore it.",
+        kWeight},
        {"lr-g", &o.adam_g.learning_rate, "RATE",
-        "Adam's learning rate, generator.", kRate},
+        "Adam's learning rate for the generator.", kRate},
        {"lr-d", &o.adam_d.learning_rate, "RATE",
-        "Adam's learning rate, discriminators.", kRate},
+        "Adam's learning rate for the discriminators.", kRate},
        {"beta1-g", &o.adam_g.beta1, "BETA",
-        "Adam's decay of the mean gradient, generator.", kDecay},
+        "Decay rate of Adam's first moment for the generator.", kDecay},
        {"beta2-g", &o.adam_g.beta2, "BETA",
-        "Adam's decay of the squared gradient, generator.", kDecay},
+        "Decay rate of Adam's second moment for the generator.", kDecay},
        {"beta1-d", &o.adam_d.beta1, "BETA",
-        "Adam's decay of the mean gradient, discriminators.", kDecay},
+        "Decay rate of Adam's first moment for the discriminators.", kDecay},
        {"beta2-d", &o.adam_d.beta2, "BETA",
-        "Adam's decay of the squared gradient, discriminators.", kDecay},
+        "Decay rate of Adam's second moment for the discriminators.", kDecay},
        {"ema", &o.ema, "DECAY",
-        "The pictures come from a moving average of the generator with this "
-        "decay a round. 0: from the generator itself.",
+        "Decay, per round, of the moving average of the generator's weights "
+        "from which samples and metrics come. 0: they come from the generator "
+        "itself.",
         kDecay}}};
 }
 
 OptionGroup faults_group(ServerOptions& o) {
   constexpr OptionRange kTimeout{0.1, 86400};
-  return {"When peers are slow or gone",
-          {{"round-timeout", &o.round_timeout, "SECONDS",
-            "A round waits this long for its peers, then closes with those "
-            "that answered if they are a quorum. With fl-gan a second more "
-            "for every round between two averagings.",
-            kTimeout},
-           {"quorum",
-            &o.quorum,
-            "FRACTION",
-            "The part of the peers asked whose answers are enough for a round, "
-            "and of min-peers below which the run pauses.",
-            {0.01, 1}},
-           {"quorum-timeout", &o.quorum_timeout, "SECONDS",
-            "With too few peers the run pauses, and after this long saves and "
-            "ends with exit code 8.",
-            kTimeout},
-           {"swap-timeout", &o.swap_timeout, "SECONDS",
-            "A swap that takes longer is called off: everyone keeps its "
-            "discriminator.",
-            kTimeout}}};
+  return {
+      "When peers are slow or gone",
+      {{"round-timeout", &o.round_timeout, "SECONDS",
+        "Deadline of a round: after this long it closes with the peers that "
+        "have answered, if they are a quorum. With fl-gan it is a second "
+        "longer for every round between two averagings.",
+        kTimeout},
+       {"quorum",
+        &o.quorum,
+        "FRACTION",
+        "A round needs feedback from this fraction of the peers asked; with "
+        "fewer live peers than this fraction of min-peers the run pauses.",
+        {0.01, 1}},
+       {"quorum-timeout", &o.quorum_timeout, "SECONDS",
+        "A run that has paused this long for lack of peers saves and ends with "
+        "exit code 8.",
+        kTimeout},
+       {"swap-timeout", &o.swap_timeout, "SECONDS",
+        "A swap that takes longer is aborted: every peer keeps its "
+        "discriminator.",
+        kTimeout}}};
 }
 
 OptionGroup machine_group(ServerOptions& o) {
-  return {"Machine",
-          {{"device", &o.device, "DEVICE",
-            "Where the generator is: cpu, cuda or cuda:N."},
-           {"precision", one_of(&o.precision, kPrecisionNames), "NAME",
-            "Of convolutions. bf16 is faster on processors with AVX512-BF16 "
-            "or AMX, and on GPUs; weights and what travels stay float32."},
-           {"threads",
-            &o.threads,
-            "N",
-            "Processor threads of each worker's arithmetic. Results are the "
-            "same bit for bit only for the same number. With 1 the generator "
-            "still has a second core's help, if it is on the processor and "
-            "there is one, while its peers wait; that changes no bit.",
-            {1, 256}}}};
+  return {
+      "Machine",
+      {{"device", &o.device, "DEVICE",
+        "The device that holds the generator: cpu, cuda or cuda:N."},
+       {"precision", one_of(&o.precision, kPrecisionNames), "NAME",
+        "The number format of convolutions. bf16 is faster on processors with "
+        "AVX512-BF16 or AMX, and on GPUs; weights and messages stay float32."},
+       {"threads",
+        &o.threads,
+        "N",
+        "Number of processor threads for each worker's arithmetic. Results are "
+        "the same bit for bit only for the same number. With 1, a second "
+        "thread takes parts of the generator's work while its peers wait, if "
+        "the generator is on the processor and there is a second core; that "
+        "changes no bit.",
+        {1, 256}}}};
 }
 
 OptionGroup evaluation_group(ServerOptions& o) {
@@ -271,37 +275,39 @@ OptionGroup evaluation_group(ServerOptions& o) {
       {{"evaluate-every",
         &o.evaluate_every,
         "ROUNDS",
-        "Measure FID and others every so many rounds and after the last, "
-        "beside training. 0: never.",
+        "Measure FID and other metrics every so many rounds and after the "
+        "last, beside training. 0: never.",
         {0, 1e9}},
        {"evaluate-data", &o.evaluate_data, "DIR",
-        "The real images: the test part of MNIST or CIFAR-10 files, or a tenth "
-        "of a folder's. Empty: data."},
+        "The folder with the real images: the test part of MNIST or CIFAR-10 "
+        "files, or a tenth of another folder's images. Empty: the folder of "
+        "--data."},
        {"evaluate-samples",
         &o.evaluate_samples,
         "N",
-        "Generated images, and at most as many real ones. FID depends on it: "
-        "10000 is customary, the paper has 500.",
+        "Number of generated images, and at most as many real ones. FID "
+        "depends on it: 10000 is customary, the paper has 500.",
         {20, 50'000}},
        {"evaluate-features", &o.evaluate_features, "FILE",
-        "A TorchScript module that gives the features, such as StyleGAN's "
+        "A TorchScript module that computes the features, such as StyleGAN's "
         "inception-2015-12-05.pt. Empty: a classifier, trained once on "
         "evaluate-data."},
        {"evaluate-cache", &o.evaluate_cache, "DIR",
-        "Where trained classifiers are kept. Empty: ~/.cache/mdgan."}}};
+        "The folder that keeps trained classifiers. Empty: ~/.cache/mdgan."}}};
 }
 
 OptionGroup run_group(ServerOptions& o) {
   constexpr OptionRange kRounds{0, 1e9};
   return {
       "The run and what it leaves",
-      {{"config", &o.config, "FILE", "A configuration file; see configs/.",
-        OptionRange{}, Where::kFlagOnly},
+      {{"config", &o.config, "FILE",
+        "Read this configuration file; see configs/.", OptionRange{},
+        Where::kFlagOnly},
        {"name", &o.name, "NAME",
-        "Names the run's folder. Empty: the configuration file's name, or the "
-        "model's."},
+        "The run's folder is runs/NUMBER-NAME. Empty: the name of the "
+        "configuration file, or of the model."},
        {"run-dir", &o.run_dir, "DIR",
-        "Exactly this folder, instead of the next number under runs/.",
+        "Use exactly this folder in place of the next number under runs/.",
         OptionRange{}, Where::kFlagOnly},
        {"resume", &o.resume, "DIR",
         "Go on with the run in DIR from its newest checkpoint, with its "
@@ -310,25 +316,29 @@ OptionGroup run_group(ServerOptions& o) {
        {"stats-every",
         &o.stats_every,
         "ROUNDS",
-        "A line in stats.jsonl and on the terminal every so many rounds.",
+        "Write a line to stats.jsonl and to the terminal every so many rounds.",
         {1, 1e9}},
        {"samples-every", &o.samples_every, "ROUNDS",
-        "A grid of pictures in samples/. 0: only of the last round.", kRounds},
+        "Draw a grid of samples into samples/ every so many rounds and after "
+        "the last. 0: only after the last.",
+        kRounds},
        {"checkpoint-every", &o.checkpoint_every, "ROUNDS",
-        "A checkpoint of server and peers. 0: only at the end.", kRounds},
+        "Save a checkpoint of the server and its peers every so many rounds "
+        "and at the end. 0: only at the end.",
+        kRounds},
        {"keep-last",
         &o.keep_last,
         "N",
-        "How many checkpoints stay; older ones are removed.",
+        "Keep so many of the newest checkpoints and remove older ones.",
         {1, 16}},
        {"keep-every", &o.keep_every, "ROUNDS",
-        "But the first checkpoint from each multiple of this on stays, those "
-        "of local peers too. 0: none.",
+        "Also keep the first checkpoint at or after each multiple of this, "
+        "those of local peers too. 0: no others.",
         kRounds},
        {"dry-run", &o.dry_run, "",
         "Print the configuration in force, as a file, and end.", OptionRange{},
         Where::kFlagOnly},
-       {"quiet", &o.quiet, "", "Only warnings on the terminal."}}};
+       {"quiet", &o.quiet, "", "Show only warnings on the terminal."}}};
 }
 
 }  // namespace

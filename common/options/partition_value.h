@@ -1,10 +1,19 @@
-// The option --partition, which both programs have.
+// The option --partition, which both programs have: its help and its notation.
 #pragma once
+
+#include <string_view>
 
 #include "common/data/partition.h"
 #include "common/options/options_parser.h"
 
 namespace mdgan {
+
+inline constexpr std::string_view kPartitionHelp =
+    "How the peers share out the data; peer processes must all be given the "
+    "same. iid: equal parts of the same mixture. dirichlet:ALPHA: each class "
+    "by a Dirichlet distribution, the more unevenly the smaller ALPHA. "
+    "classes:C: C classes a peer. sizes:zipf: the same mixture, in sizes "
+    "proportional to 1, 1/2, 1/3.";
 
 inline CustomValue partition_value(Partition* value) {
   return {std::string(kPartitionNotation), [=] { return to_text(*value); },

@@ -12,7 +12,8 @@ ExitCode run_sample(const SampleOptions& options);
 ExitCode run_evaluate(const EvaluateOptions& options);
 ExitCode run_export(const ExportOptions& options);
 
-// Prints "mdgan-server: MESSAGE" and returns the error's code.
+// Logs the message as an error, on the terminal and in an open run's log.txt,
+// and returns the error's code.
 ExitCode report(const Error& error);
 
 }  // namespace mdgan

@@ -133,7 +133,7 @@ TEST_CASE("a value out of range or of another kind is refused by name") {
   CHECK(train_error({"data"}) ==
         "unexpected argument 'data': options are given as --key value");
   CHECK(train_error({"--name", "a#b"}).starts_with("name must not contain"));
-  CHECK(train_error({"--name", "../a"}).starts_with("name must do"));
+  CHECK(train_error({"--name", "../a"}).starts_with("name must be usable"));
 }
 
 TEST_CASE("every number has limits that are enforced at both ends") {
@@ -246,7 +246,8 @@ TEST_CASE("every ready configuration is accepted") {
   for (const auto& entry : fs::directory_iterator(kConfigs)) {
     const std::string path = entry.path().string();
     INFO(path);
-    if (entry.is_directory()) continue;  // the experiments
+    // Directories hold the experiments and the pictures.
+    if (entry.is_directory() || entry.path().extension() == ".md") continue;
     REQUIRE(entry.path().extension() == ".ini");
     if (entry.path().filename() == "peer.ini")
       peer_options({"--config", path.c_str()});
