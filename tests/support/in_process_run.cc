@@ -74,8 +74,8 @@ InProcessServer::InProcessServer(const fs::path& directory,
     state.k = batches_per_round(options_, options_.min_peers);
   }
   state.incarnation = required(directory_->next_incarnation());
-  if (const auto written = directory_->write_configuration(
-          effective_configuration(options_));
+  if (const auto written =
+          directory_->write_configuration(effective_configuration(options_));
       !written)
     throw std::runtime_error(written.error().message);
   shell_ = std::make_unique<ServerShell>(context_, options_, *directory_,
