@@ -140,7 +140,7 @@ TEST_CASE("data-parallel takes the discriminator step of the standalone GAN") {
   dp.train(Round{1}, 1);
   const auto after = dp.replica();
   const auto other = standalone(run, 1);
-  const std::size_t g = dp.server->generator().weight_count();
+  const std::size_t g = dp.server->generator_parameters();
   const auto d_of = [&](const std::vector<float>& replica) {
     return std::vector<float>(replica.begin() + static_cast<std::ptrdiff_t>(g),
                               replica.end());
