@@ -11,6 +11,7 @@
 #include "common/files/checkpoint_store.h"
 #include "common/files/hash.h"
 #include "peer/io/peer_runtime.h"
+#include "peer/train/make_peer_trainer.h"
 #include "tests/support/temporary_directory.h"
 #include "tests/support/trainer_run.h"
 
@@ -119,11 +120,14 @@ TEST_CASE("generated batches stay with the run they were made in") {
   const auto batch = make_server(run.generator())->generate(Round{1}).front();
 
   const TemporaryDirectory directory;
+  Mailbox mailbox;
+  LaneReturns returns(mailbox);
+  const PeerArithmetic arithmetic = torch_peer("cpu", 1);
   WorkerPool pool(1, [] {});
   PeerRuntime session(
-      pool, pool,
+      pool, pool, returns,
       {.name = "peer", .shard = first_indices(20), .state = directory.path()},
-      random_images(run.image, 20), "cpu", 0);
+      random_images(run.image, 20), arithmetic, 0);
   const auto saved_after_joining_as = [&](protocol::Start start) {
     welcome.start = start;
     REQUIRE_FALSE(session.prepare(PeerId{0}, welcome, {}));
