@@ -1,11 +1,101 @@
 #include "server/run/run_state.h"
 
+#include <spdlog/fmt/fmt.h>
+
+#include <charconv>
+#include <limits>
 #include <nlohmann/json.hpp>
+#include <set>
+#include <stdexcept>
+#include <string_view>
 
 #include "common/files/checkpoint_store.h"
 #include "common/files/hash.h"
 
 namespace mdgan {
+namespace {
+
+using Json = nlohmann::json;
+
+[[noreturn]] void refuse(std::string_view field, const Json& value) {
+  throw std::invalid_argument(fmt::format("{} is {}", field, value.dump()));
+}
+
+// nlohmann/json would make 4294967295 of -1 and 1 of 1.5.
+template <typename Number>
+Number number_of(std::string_view field, const Json& value) {
+  if (!value.is_number_unsigned() ||
+      value.get<std::uint64_t>() > std::numeric_limits<Number>::max())
+    refuse(field, value);
+  return value.get<Number>();
+}
+
+RunId run_of(const Json& value) {
+  const std::string text = value.is_string() ? value.get<std::string>() : "";
+  RunId run{};
+  if (text.size() != 2 * run.size()) refuse("run", value);
+  for (std::size_t i = 0; i < run.size(); ++i) {
+    const char* const digits = text.data() + 2 * i;
+    std::uint8_t byte = 0;
+    const auto read = std::from_chars(digits, digits + 2, byte, 16);
+    if (read.ec != std::errc{} || read.ptr != digits + 2) refuse("run", value);
+    run[i] = std::byte{byte};
+  }
+  return run;
+}
+
+std::map<std::string, PeerId> names_of(const Json& value) {
+  if (!value.is_object()) refuse("names", value);
+  std::map<std::string, PeerId> names;
+  std::set<PeerId> ids;
+  for (const auto& [name, id] : value.items()) {
+    const PeerId peer{number_of<std::uint32_t>("a peer's id", id)};
+    if (!ids.insert(peer).second)
+      throw std::invalid_argument(
+          fmt::format("two peers have the id {}", peer.value));
+    names[name] = peer;
+  }
+  return names;
+}
+
+ImageShape image_of(const Json& value) {
+  if (!value.is_array() || value.size() != 4) refuse("image", value);
+  const auto part = [&](std::size_t i) {
+    return number_of<std::uint32_t>("a part of image", value[i]);
+  };
+  return {part(0), part(1), part(2), part(3)};
+}
+
+Algorithm algorithm_of(const Json& value) {
+  const auto known =
+      value.is_string()
+          ? value_of(kAlgorithmNames, value.get_ref<const std::string&>())
+          : std::nullopt;
+  if (!known) refuse("algorithm", value);
+  return *known;
+}
+
+// Throws when the meta data of the checkpoint of `round` cannot be true.
+RunState state_of(const Json& meta, Round round) {
+  if (!meta.is_object()) throw std::invalid_argument("it holds no JSON object");
+  RunState state;
+  state.run = run_of(meta.at("run"));
+  RunPosition& position = state.position;
+  position.completed = {
+      number_of<std::uint64_t>("completed", meta.at("completed"))};
+  if (position.completed != round) refuse("completed", meta["completed"]);
+  position.last_swap = {
+      number_of<std::uint64_t>("last_swap", meta.at("last_swap"))};
+  if (position.last_swap > round) refuse("last_swap", meta["last_swap"]);
+  position.names = names_of(meta.at("names"));
+  if (meta.contains("algorithm"))  // before there were others: md-gan
+    state.algorithm = algorithm_of(meta["algorithm"]);
+  state.k = number_of<std::uint32_t>("k", meta.at("k"));
+  state.image = image_of(meta.at("image"));
+  return state;
+}
+
+}  // namespace
 
 std::string describe_run(const RunState& state, const TrainingSpec& spec) {
   nlohmann::json names = nlohmann::json::object();
@@ -43,31 +133,16 @@ Result<RunState> load_run(const std::filesystem::path& checkpoints,
     return Error{"no checkpoint in " + checkpoints.string() +
                      ": the run was stopped before it saved one; start it anew",
                  ExitCode::kCheckpoint};
-  const auto meta = nlohmann::json::parse(saved->meta, nullptr, false);
+  const std::string folder = fmt::format("{:08}", saved->round.value);
   try {
-    RunState state;
-    const std::string run = meta.at("run");
-    for (std::size_t i = 0; i < state.run.size(); ++i)
-      state.run[i] = std::byte(std::stoul(run.substr(2 * i, 2), nullptr, 16));
-    state.position.completed = {meta.at("completed")};
-    state.position.last_swap = {meta.at("last_swap")};
-    for (const auto& [name, id] : meta.at("names").items())
-      state.position.names[name] = {id.get<std::uint32_t>()};
-    if (meta.contains("algorithm"))  // before there were others: md-gan
-      state.algorithm =
-          value_of(kAlgorithmNames, meta["algorithm"].get<std::string>())
-              .value_or(Algorithm::kMdGan);
-    state.k = meta.at("k");
-    const auto& image = meta.at("image");
-    state.image = {image.at(0), image.at(1), image.at(2), image.at(3)};
+    RunState state = state_of(nlohmann::json::parse(saved->meta), saved->round);
     state.generator = std::move(saved->tensors);
     return state;
   } catch (const std::exception& e) {
-    return Error{"the checkpoint of round " +
-                     std::to_string(saved->round.value) + " in " +
-                     checkpoints.string() +
-                     " lacks what a run needs: " + e.what(),
-                 ExitCode::kCheckpoint};
+    return Error{
+        fmt::format("{} does not say how the run stood: {}",
+                    (checkpoints / folder / "meta.json").string(), e.what()),
+        ExitCode::kCheckpoint};
   }
 }
 

@@ -29,8 +29,9 @@ struct RunState {
 std::string describe_run(const RunState& state, const TrainingSpec& spec);
 
 // Reads the checkpoint of `round`, or the newest valid one when that is 0.
-// Fails with kCheckpoint when there is none. The incarnation is the caller's to
-// set.
+// Fails with kCheckpoint when there is none, and when its meta.json is not what
+// describe_run() makes, naming the file and the value. The incarnation is the
+// caller's to set.
 Result<RunState> load_run(const std::filesystem::path& checkpoints,
                           Round round = {});
 
