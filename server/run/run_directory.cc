@@ -101,6 +101,12 @@ Result<RunDirectory> RunDirectory::reopen(const fs::path& path) {
         fmt::format("{} is no run's folder: there is no config.ini in it",
                     path.string()),
         ExitCode::kCheckpoint};
+  if (fs::is_empty(path / "config.ini", ignored))
+    return Error{
+        fmt::format("{} is empty: it should say how the run trains. Write its "
+                    "options there again, or start a new run",
+                    (path / "config.ini").string()),
+        ExitCode::kCheckpoint};
   auto directory = lock(path);
   if (!directory) return directory;
   if (auto made = directory->make_folders(); !made) return made.error();

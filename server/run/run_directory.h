@@ -29,7 +29,8 @@ class RunDirectory {
   static Result<RunDirectory> create(const std::filesystem::path& path);
 
   // The folder of an existing run, to go on with it. Fails with kCheckpoint
-  // when there is none.
+  // when there is none, and when its config.ini has been emptied: an empty
+  // configuration would mean the defaults.
   static Result<RunDirectory> reopen(const std::filesystem::path& path);
 
   // All fail with kConfiguration when another process uses the folder, naming

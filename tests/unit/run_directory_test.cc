@@ -125,6 +125,13 @@ TEST_CASE("a folder that holds a run is taken only to resume it") {
   CHECK(again.error().code == ExitCode::kConfiguration);
   CHECK(again.error().message.find("--resume") != std::string::npos);
   CHECK(RunDirectory::reopen(path).ok());
+
+  std::ofstream(path / "config.ini", std::ios::trunc).flush();
+  const auto emptied = RunDirectory::reopen(path);
+  REQUIRE_FALSE(emptied.ok());
+  CHECK(emptied.error().code == ExitCode::kCheckpoint);
+  CHECK(emptied.error().message.find("config.ini is empty") !=
+        std::string::npos);
 }
 
 TEST_CASE("a folder that cannot be made is an error with its name") {
