@@ -17,6 +17,8 @@
 #include "server/commands/local_data.h"
 #include "server/commands/make_evaluator.h"
 #include "server/io/server_shell.h"
+#include "server/run/progress_line.h"
+#include "server/run/stats_writer.h"
 #include "server/train/make_round_trainer.h"
 
 namespace mdgan {
@@ -80,28 +82,68 @@ Result<PeerShellReport> run_host(PeerShell& host) {
   }
 }
 
-Finish run_shell(ServerShell& shell, ProgressLine& progress) {
+Finish run_shell(ServerShell& shell, RunObserver& observer) {
   try {
-    return shell.run(progress);
+    return shell.run(observer);
   } catch (const std::exception& e) {
     return {ExitCode::kBug, std::string("a fault of the server: ") + e.what()};
   }
 }
 
-ExitCode train_in(const ServerOptions& options, const RunDirectory& directory,
-                  const std::shared_ptr<const Dataset>& data, RunState state,
-                  ProgressLine& progress, int stop) {
+Finish finish_of(const Error& error) { return {error.code, error.message}; }
+
+// The run as it is to go on, or a new one's beginning. What its files have of
+// later rounds is removed.
+Result<RunState> prepare_run(const ServerOptions& options,
+                             const RunDirectory& directory) {
+  RunState state;
+  if (options.resume.empty()) {
+    fill_random(state.run);
+    state.k = batches_per_round(options, options.min_peers);
+  } else {
+    auto loaded = load_local_run(options, directory);
+    if (!loaded) return loaded.error();
+    state = std::move(*loaded);
+    if (state.algorithm != options.training.algorithm)
+      return Error{
+          "the run in " + options.resume + " trains with " +
+              std::string(name_of(kAlgorithmNames, state.algorithm)) +
+              ": resume it without another algorithm, or start a new run",
+          ExitCode::kConfiguration};
+    const Round completed = state.position.completed;
+    spdlog::info("goes on after round {}", completed.value);
+    if (const auto cut = truncate_after_round(directory.stats(), completed);
+        !cut)
+      return cut.error();
+    if (const auto cut = truncate_evaluations(directory.path(), completed);
+        !cut)
+      return cut.error();
+  }
+  const auto incarnation = directory.next_incarnation();
+  if (!incarnation) return incarnation.error();
+  state.incarnation = *incarnation;
+  if (const auto written =
+          directory.write_configuration(effective_configuration(options));
+      !written)
+    return written.error();
+  return state;
+}
+
+// `observer` is told all but the end.
+Finish train_in(const ServerOptions& options, const RunDirectory& directory,
+                const std::shared_ptr<const Dataset>& data, RunState state,
+                RunObserver& observer, int stop) {
   const auto image = known_image(options, data.get(), state);
-  if (!image) return report(image.error());
+  if (!image) return finish_of(image.error());
   Result<Shards> shards = Shards{};
   if (options.local_peers > 0)
     shards = cut_local_data(options, directory, *data);
-  if (!shards) return report(shards.error());
+  if (!shards) return finish_of(shards.error());
   ServerArithmetic arithmetic = torch_server(options.codecs, options.device,
                                              static_cast<int>(options.threads));
   if (options.evaluate_every > 0) {
     auto made = make_evaluator(options);
-    if (!made) return report(made.error());
+    if (!made) return finish_of(made.error());
     arithmetic.measure = [evaluator = std::shared_ptr(std::move(*made))](
                              const Sampler& sampler, Round round,
                              std::uint64_t seed) {
@@ -111,7 +153,8 @@ ExitCode train_in(const ServerOptions& options, const RunDirectory& directory,
   zmq::context_t context;
   ServerShell shell(context, options, directory, std::move(state), *image, stop,
                     std::move(arithmetic));
-  if (const auto opened = shell.open(); !opened) return report(opened.error());
+  if (const auto opened = shell.open(); !opened)
+    return finish_of(opened.error());
   if (!shell.endpoint().empty())
     spdlog::info("peers connect to {}", shell.endpoint());
 
@@ -130,14 +173,12 @@ ExitCode train_in(const ServerOptions& options, const RunDirectory& directory,
         shell.request_stop(done->code, "a local peer failed: " + done->text);
     });
   }
-  const Finish finish = run_shell(shell, progress);
+  const Finish finish = run_shell(shell, observer);
   if (host_thread.joinable()) {
     host->request_leave();  // whoever has not heard the goodbye
     host_thread.join();
   }
-  if (finish.code != ExitCode::kOk) return report({finish.text, finish.code});
-  spdlog::info("{}", finish.text);
-  return ExitCode::kOk;
+  return finish;
 }
 
 }  // namespace
@@ -163,50 +204,32 @@ ExitCode run_train(const ServerOptions& options) {
   auto directory = open_directory(options);
   if (!directory) return report(directory.error());
 
-  ProgressLine::Options terminal;
-  terminal.log_file = directory->log();
-  terminal.rounds = options.rounds;
+  RunLog::Options terminal;
+  terminal.file = directory->log();
   terminal.quiet = options.quiet;
   terminal.rewrite = isatty(STDERR_FILENO) != 0;
-  auto progress = ProgressLine::open(terminal);
-  if (!progress) return report(progress.error());
+  const auto log = RunLog::open(terminal);
+  if (!log) return report(log.error());
+  ProgressLine progress(**log, options.rounds, options.evaluate_every > 0);
+  RunObservers observers;
+  observers.add(progress);
+  const auto end_with = [&observers](const Finish& finish) {
+    observers.on_finished(finish);
+    if (finish.code != ExitCode::kOk) return report({finish.text, finish.code});
+    spdlog::info("{}", finish.text);
+    return ExitCode::kOk;
+  };
 
   const int stop = install_stop_signals();
-  RunState state;
-  if (options.resume.empty()) {
-    fill_random(state.run);
-    state.k = batches_per_round(options, options.min_peers);
-  } else {
-    auto loaded = load_local_run(options, *directory);
-    if (!loaded) return report(loaded.error());
-    state = std::move(*loaded);
-    if (state.algorithm != options.training.algorithm)
-      return report(
-          {"the run in " + options.resume + " trains with " +
-               std::string(name_of(kAlgorithmNames, state.algorithm)) +
-               ": resume it without another algorithm, or start a new run",
-           ExitCode::kConfiguration});
-    spdlog::info("goes on after round {}", state.position.completed.value);
-    if (const auto cut =
-            truncate_after_round(directory->stats(), state.position.completed);
-        !cut)
-      return report(cut.error());
-    if (const auto cut =
-            truncate_evaluations(directory->path(), state.position.completed);
-        !cut)
-      return report(cut.error());
-  }
-  const auto incarnation = directory->next_incarnation();
-  if (!incarnation) return report(incarnation.error());
-  state.incarnation = *incarnation;
-  if (const auto written =
-          directory->write_configuration(effective_configuration(options));
-      !written)
-    return report(written.error());
+  auto state = prepare_run(options, *directory);
+  if (!state) return end_with(finish_of(state.error()));
+  auto stats = StatsWriter::open(directory->stats(), options.rounds);
+  if (!stats) return end_with(finish_of(stats.error()));
+  observers.add(*stats);
 
   spdlog::info("run directory {}", directory->path().string());
-  const ExitCode code =
-      train_in(options, *directory, data, std::move(state), **progress, stop);
+  const ExitCode code = end_with(
+      train_in(options, *directory, data, std::move(*state), observers, stop));
   if (!std::filesystem::is_empty(directory->samples()))
     spdlog::info("pictures are in {}", directory->samples().string());
   return code;

@@ -42,6 +42,9 @@ class Coordinator {
   const RunPosition& position() const { return position_; }
   const CoordinatorCounters& counters() const { return counters_; }
   std::uint32_t live_peers() const;
+  RunStage stage() const { return stage_; }
+  bool started() const { return started_; }    // see CoordinatorView
+  bool stopping() const { return stopping_; }  // likewise
   // The state of the run and of each of its members, absent ones too. Costs a
   // look at every member.
   CoordinatorView view() const;

@@ -128,33 +128,7 @@ void ServerShell::Impl::end_tick() {
   // Nothing leaves the machine.
   if (options.training.standalone)
     record.bytes_sent = record.bytes_sent_apart = record.bytes_received = 0;
-  write_record(record);
-  if (arithmetic.measure && record.round == options.rounds)
-    last_record = std::move(record);
-  else
-    progress->tick(record);
-}
-
-void ServerShell::Impl::write_record(StatsRecord& record) {
-  record.evaluation = std::exchange(evaluation, std::nullopt);
-  if (const auto appended = stats->append(to_json(record)); !appended)
-    spdlog::warn("{}", appended.error().message);
-}
-
-void ServerShell::Impl::complete_last_record() {
-  if (!last_record) return;
-  if (evaluation) {
-    const Round before{last_record->round - 1};
-    auto cut = truncate_after_round(directory.stats(), before);
-    auto writer = JsonlWriter::open(directory.stats());
-    if (cut && writer) {
-      stats = std::move(*writer);
-      write_record(*last_record);
-    } else {
-      spdlog::warn("{}", (cut ? writer.error() : cut.error()).message);
-    }
-  }
-  progress->tick(*last_record);
+  observer->on_tick(record);
 }
 
 std::uint64_t ServerShell::Impl::bytes_swapped() const {
@@ -191,21 +165,15 @@ void ServerShell::Impl::apply(const SaveCheckpoint& e) {
                return [this, round, meta,
                        copy = trainer->snapshot()]() -> std::function<void()> {
                  const auto saved = store.save(round, copy, meta);
-                 if (saved) return {};
-                 return [why = saved.error().message] {
-                   spdlog::error(
-                       "{}; training goes on, older checkpoints are intact",
-                       why);
+                 return [this, round, saved] {
+                   observer->on_checkpoint(round, saved);
                  };
                };
              });
 }
 
 void ServerShell::Impl::apply(const Note& e) {
-  if (e.warning)
-    spdlog::warn("{}", e.text);
-  else
-    spdlog::info("{}", e.text);
+  observer->on_note(e.text, e.warning);
 }
 
 void ServerShell::Impl::apply(const Finish& e) { finished = e; }

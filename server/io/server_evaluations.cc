@@ -20,9 +20,7 @@ void ServerShell::Impl::evaluate(Round round) {
           const auto kept = keep_evaluation(directory.path(), *measured);
           return [this, record = *measured, kept] {
             if (!kept) spdlog::warn("{}", kept.error().message);
-            spdlog::info("round {}: {}, in {:.1f} s", record.round,
-                         summary(record), record.seconds.total());
-            evaluation = record;
+            observer->on_evaluation(record);
           };
         };
       });

@@ -120,9 +120,6 @@ void ServerShell::Impl::start_training_thread() {
 
 Result<void> ServerShell::Impl::open() {
   if (const auto opened = store.open_for_writing(); !opened) return opened;
-  auto writer = JsonlWriter::open(directory.stats());
-  if (!writer) return writer.error();
-  stats = std::move(*writer);
   std::string bound = options.bind.value_or(kLocalEndpoint);
   auto made = bind_router(context, bound);
   if (!made) return made.error();
@@ -134,8 +131,10 @@ Result<void> ServerShell::Impl::open() {
   return {};
 }
 
-Finish ServerShell::Impl::run(ProgressLine& line) {
-  progress = &line;
+Finish ServerShell::Impl::run(RunObserver& told) {
+  observer = &told;
+  observer->on_endpoint(endpoint);
+  observer->on_state(ServerState::kListening);
   if (coordinator.position().completed.value >= options.rounds)
     return {ExitCode::kOk, "the run has its " + std::to_string(options.rounds) +
                                " rounds already; ask for more with --rounds"};
@@ -145,7 +144,7 @@ Finish ServerShell::Impl::run(ProgressLine& line) {
   while (!finished) poll();
   end_tick();  // what evaluations still take is not the rounds' time
   while (returns.awaited() > 0) poll();
-  complete_last_record();
+  observer->on_view(coordinator.view(), Clock::now());
   router->set(zmq::sockopt::linger, 2000);  // the goodbyes get their moment
   return outcome.value_or(*finished);
 }
@@ -181,6 +180,17 @@ void ServerShell::Impl::poll() {
     events.emplace_back(TimePassed{});
     handle_events();
   }
+  show_state();
+}
+
+void ServerShell::Impl::show_state() {
+  const ServerState current = server_state(
+      coordinator.stage(), coordinator.started(), coordinator.stopping());
+  const TimePoint now = Clock::now();
+  if (current == shown && now < view_due) return;
+  observer->on_view(coordinator.view(), now);
+  view_due = now + 1s;
+  if (std::exchange(shown, current) != current) observer->on_state(current);
 }
 
 void ServerShell::Impl::stop() {
@@ -356,7 +366,7 @@ Result<void> ServerShell::open() { return impl_->open(); }
 
 const std::string& ServerShell::endpoint() const { return impl_->endpoint; }
 
-Finish ServerShell::run(ProgressLine& progress) { return impl_->run(progress); }
+Finish ServerShell::run(RunObserver& observer) { return impl_->run(observer); }
 
 void ServerShell::request_stop(ExitCode code, const std::string& why) {
   impl_->mailbox.post([this, code, why] {

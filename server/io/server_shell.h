@@ -12,8 +12,8 @@
 #include "common/base/result.h"
 #include "server/core/coordinator.h"
 #include "server/options.h"
-#include "server/run/progress_line.h"
 #include "server/run/run_directory.h"
+#include "server/run/run_observer.h"
 #include "server/run/run_state.h"
 #include "server/train/round_trainer.h"
 
@@ -43,8 +43,9 @@ class ServerShell {
   // The endpoint that peers connect to; empty when only local peers can.
   const std::string& endpoint() const;
 
-  // Trains until the run ends; returns why. REQUIRES: open() succeeded.
-  Finish run(ProgressLine& progress);
+  // Trains until the run ends; returns why, and leaves it to the caller to tell
+  // that to `observer`. REQUIRES: open() succeeded.
+  Finish run(RunObserver& observer);
 
   // From any thread: the same as the stop descriptor, with the exit code and
   // reason that run() is to return in the end (a local peer failed).

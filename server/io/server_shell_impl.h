@@ -17,7 +17,6 @@
 #include "common/base/work_sharer.h"
 #include "common/base/worker_pool.h"
 #include "common/files/checkpoint_store.h"
-#include "common/files/jsonl.h"
 #include "common/net/channel.h"
 #include "common/train/generator/sampler.h"
 #include "server/io/server_shell.h"
@@ -81,8 +80,9 @@ struct ServerShell::Impl {
   // When the open round's last batch was handed over.
   TimePoint sent_at = std::chrono::steady_clock::now();
   std::uint64_t swapped_before = 0;  // bytes_swapped() when the tick began
-  std::optional<JsonlWriter> stats;
-  ProgressLine* progress = nullptr;
+  RunObserver* observer = nullptr;   // once it runs
+  std::optional<ServerState> shown;  // what the observer was told last
+  TimePoint view_due{};              // when it is to get the next view
 
   // Checkpoints and pictures are made from copies, while training goes on.
   // There is at most one copy for each: taking the next one waits until what
@@ -94,8 +94,6 @@ struct ServerShell::Impl {
   // Evaluations too, but they may take longer than what is between them: some
   // copies may wait before training has to.
   Permits evaluation_copies{4};
-  std::optional<EvaluationRecord> evaluation;  // for the next line
-  std::optional<StatsRecord> last_record;      // see complete_last_record()
   WorkerPool evaluation_pool;
   Lane evaluations;
 
@@ -113,9 +111,11 @@ struct ServerShell::Impl {
 
   void start_training_thread();
   Result<void> open();
-  Finish run(ProgressLine& line);
+  Finish run(RunObserver& told);
   void poll();
   void stop();
+  // Tells the observer of a new state at once, of the rest once a second.
+  void show_state();
   void handle_events();
   void on_received(Received received);
   std::string defect_of(const protocol::Message& message,
@@ -148,10 +148,6 @@ struct ServerShell::Impl {
   void end_tick();
   // That peers have sent each other so far: the server does not see them.
   std::uint64_t bytes_swapped() const;
-  void write_record(StatsRecord& record);
-  // The last evaluation comes after the last round, whose line is in the file
-  // already: with it the line is written anew.
-  void complete_last_record();
   void draw_samples(Round round);
   void evaluate(Round round);
 };

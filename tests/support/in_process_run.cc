@@ -61,11 +61,15 @@ InProcessServer::InProcessServer(const fs::path& directory,
                               ? RunDirectory::reopen(directory)
                               : RunDirectory::create(directory))),
       terminal_(std::tmpfile(), &std::fclose) {
-  ProgressLine::Options line;
-  line.log_file = directory_->log();
-  line.rounds = options_.rounds;
-  line.terminal = terminal_.get();
-  progress_ = required(ProgressLine::open(line));
+  RunLog::Options log;
+  log.file = directory_->log();
+  log.terminal = terminal_.get();
+  log_ = required(RunLog::open(log));
+  progress_.emplace(*log_, options_.rounds, options_.evaluate_every > 0);
+  observers_.add(*progress_);
+  stats_.emplace(
+      required(StatsWriter::open(directory_->stats(), options_.rounds)));
+  observers_.add(*stats_);
   RunState state;
   if (const auto saved = load_run(directory_->checkpoints())) {
     state = *saved;
@@ -84,7 +88,7 @@ InProcessServer::InProcessServer(const fs::path& directory,
   if (const auto opened = shell_->open(); !opened)
     throw std::runtime_error(opened.error().message);
   finish_ = std::async(std::launch::async, [this] {
-              return shell_->run(*progress_);
+              return shell_->run(observers_);
             }).share();
 }
 

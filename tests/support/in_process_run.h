@@ -14,6 +14,8 @@
 #include "common/data/dataset.h"
 #include "peer/io/peer_shell.h"
 #include "server/io/server_shell.h"
+#include "server/run/progress_line.h"
+#include "server/run/stats_writer.h"
 
 namespace mdgan::test {
 
@@ -56,7 +58,10 @@ class InProcessServer {
   ServerOptions options_;
   std::optional<RunDirectory> directory_;
   std::unique_ptr<std::FILE, int (*)(std::FILE*)> terminal_;
-  std::unique_ptr<ProgressLine> progress_;
+  std::unique_ptr<RunLog> log_;
+  std::optional<ProgressLine> progress_;
+  std::optional<StatsWriter> stats_;
+  RunObservers observers_;
   std::unique_ptr<ServerShell> shell_;
   std::shared_future<Finish> finish_;
 };

@@ -1,0 +1,120 @@
+#include "server/run/run_log.h"
+
+#include <spdlog/sinks/base_sink.h>
+#include <spdlog/sinks/basic_file_sink.h>
+#include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/spdlog.h>
+#include <sys/ioctl.h>
+
+#include <algorithm>
+#include <mutex>
+
+namespace mdgan {
+namespace {
+
+constexpr const char* kFilePattern = "%Y-%m-%d %H:%M:%S.%e %^%-7l%$ %v";
+constexpr const char* kTerminalPattern = "%H:%M:%S %^%-7l%$ %v";
+
+// Log lines above, the progress line last; one mutex (base_sink's) guards both.
+class TerminalSink : public spdlog::sinks::base_sink<std::mutex> {
+ public:
+  TerminalSink(std::FILE* terminal, bool rewrite)
+      : terminal_(terminal), rewrite_(rewrite) {}
+
+  void show(std::string line) {
+    const std::lock_guard lock(mutex_);
+    line_ = std::move(line);
+    erase();
+    draw();
+    std::fflush(terminal_);
+  }
+
+  // Leaves the line where it is; what follows comes below it.
+  void end_line() {
+    const std::lock_guard lock(mutex_);
+    if (!line_.empty()) std::fputc('\n', terminal_);
+    line_.clear();
+    std::fflush(terminal_);
+  }
+
+ protected:
+  void sink_it_(const spdlog::details::log_msg& message) override {
+    spdlog::memory_buf_t text;
+    formatter_->format(message, text);
+    erase();
+    std::fwrite(text.data(), 1, text.size(), terminal_);
+    draw();
+    std::fflush(terminal_);
+  }
+  void flush_() override { std::fflush(terminal_); }
+
+ private:
+  void erase() {
+    if (rewrite_ && !line_.empty()) std::fputs("\r\033[K", terminal_);
+  }
+  void draw() {
+    // A line that wraps could not be erased.
+    winsize size{};
+    const bool known = ioctl(fileno(terminal_), TIOCGWINSZ, &size) == 0;
+    const std::size_t columns = known && size.ws_col > 1 ? size.ws_col - 1 : 79;
+    std::fwrite(line_.data(), 1, std::min(line_.size(), columns), terminal_);
+  }
+
+  std::FILE* terminal_;
+  const bool rewrite_;
+  std::string line_;
+};
+
+}  // namespace
+
+struct RunLog::Sinks {
+  std::shared_ptr<spdlog::sinks::sink> file;
+  std::shared_ptr<TerminalSink> terminal;
+};
+
+Result<std::unique_ptr<RunLog>> RunLog::open(const Options& options) {
+  auto sinks = std::make_unique<Sinks>();
+  try {
+    sinks->file = std::make_shared<spdlog::sinks::basic_file_sink_mt>(
+        options.file.string());
+  } catch (const spdlog::spdlog_ex& error) {
+    return Error{fmt::format("{}: the log cannot be written: {}",
+                             options.file.string(), error.what()),
+                 ExitCode::kCheckpoint};
+  }
+  sinks->terminal =
+      std::make_shared<TerminalSink>(options.terminal, options.rewrite);
+  sinks->file->set_pattern(kFilePattern);
+  sinks->terminal->set_pattern(kTerminalPattern);
+  if (options.quiet) sinks->terminal->set_level(spdlog::level::warn);
+  auto logger = std::make_shared<spdlog::logger>(
+      "mdgan", spdlog::sinks_init_list{sinks->file, sinks->terminal});
+  logger->flush_on(spdlog::level::info);
+  spdlog::set_default_logger(std::move(logger));
+  return std::unique_ptr<RunLog>(new RunLog(options, std::move(sinks)));
+}
+
+RunLog::RunLog(const Options& options, std::unique_ptr<Sinks> sinks)
+    : options_(options), sinks_(std::move(sinks)) {}
+
+RunLog::~RunLog() {
+  sinks_->terminal->end_line();
+  auto logger = std::make_shared<spdlog::logger>(
+      "mdgan", std::make_shared<spdlog::sinks::stderr_sink_mt>());
+  logger->set_pattern(kTerminalPattern);
+  spdlog::set_default_logger(std::move(logger));
+}
+
+void RunLog::show_progress(const std::string& text) {
+  if (!options_.rewrite) {
+    spdlog::info(text);
+    return;
+  }
+  // A person at a terminal sees the line; the file gets it as any other.
+  spdlog::details::log_msg message("mdgan", spdlog::level::info, text);
+  sinks_->file->log(message);
+  sinks_->file->flush();
+  if (!options_.quiet) sinks_->terminal->show(text);
+}
+
+}  // namespace mdgan
