@@ -48,27 +48,40 @@ Result<void> write_file(const fs::path& path,
   return {};
 }
 
+fs::path directory_of(const fs::path& path) {
+  return path.has_parent_path() ? path.parent_path() : fs::path(".");
+}
+
+Result<void> replace_file(const fs::path& path,
+                          std::span<const std::span<const std::byte>> parts,
+                          bool sync) {
+  const fs::path temporary =
+      directory_of(path) / temporary_name(path.filename().string());
+  Result<void> written = write_file(temporary, parts, sync);
+  if (written && ::rename(temporary.c_str(), path.c_str()) != 0)
+    written = cannot("replace", path);
+  if (!written) ::unlink(temporary.c_str());
+  return written;
+}
+
 }  // namespace
 
 Result<void> atomic_write(const fs::path& path,
                           std::span<const std::span<const std::byte>> parts) {
-  const fs::path directory =
-      path.has_parent_path() ? path.parent_path() : fs::path(".");
-  const fs::path temporary =
-      directory / temporary_name(path.filename().string());
-  Result<void> written = write_file(temporary, parts, /*sync=*/true);
-  if (written && ::rename(temporary.c_str(), path.c_str()) != 0)
-    written = cannot("replace", path);
-  if (!written) {
-    ::unlink(temporary.c_str());
+  if (auto written = replace_file(path, parts, /*sync=*/true); !written)
     return written;
-  }
-  return sync_directory(directory);
+  return sync_directory(directory_of(path));
 }
 
 Result<void> atomic_write(const fs::path& path, std::string_view text) {
   const std::array parts{std::as_bytes(std::span(text))};
   return atomic_write(path, parts);
+}
+
+Result<void> atomic_write_unsynced(const fs::path& path,
+                                   std::string_view text) {
+  const std::array parts{std::as_bytes(std::span(text))};
+  return replace_file(path, parts, /*sync=*/false);
 }
 
 Result<void> write_new(const fs::path& path,

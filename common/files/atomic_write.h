@@ -25,6 +25,11 @@ Result<void> atomic_write(const std::filesystem::path& path,
 Result<void> atomic_write(const std::filesystem::path& path,
                           std::string_view text);
 
+// The same for a file that is written often and means nothing once its writer
+// is gone: not synced, so that a crash of the machine may leave it empty.
+Result<void> atomic_write_unsynced(const std::filesystem::path& path,
+                                   std::string_view text);
+
 // For a file that must not exist yet, in a directory that nothing refers to
 // yet: not synced, so that several files need not each wait for the disk. A
 // failure leaves what has been written.

@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "common/base/stop_signal.h"
+#include "common/base/worker_pool.h"
 #include "common/data/dataset.h"
 #include "common/files/hash.h"
 #include "common/files/jsonl.h"
@@ -19,6 +20,7 @@
 #include "server/io/server_shell.h"
 #include "server/run/progress_line.h"
 #include "server/run/stats_writer.h"
+#include "server/run/status_file.h"
 #include "server/train/make_round_trainer.h"
 
 namespace mdgan {
@@ -211,8 +213,14 @@ ExitCode run_train(const ServerOptions& options) {
   const auto log = RunLog::open(terminal);
   if (!log) return report(log.error());
   ProgressLine progress(**log, options.rounds, options.evaluate_every > 0);
+  WorkerPool status_writer(1, [] {});
+  StatusFile status(directory->status(), options.rounds,
+                    [strand = Strand(status_writer)](auto task) mutable {
+                      strand.post(std::move(task));
+                    });
   RunObservers observers;
   observers.add(progress);
+  observers.add(status);
   const auto end_with = [&observers](const Finish& finish) {
     observers.on_finished(finish);
     if (finish.code != ExitCode::kOk) return report({finish.text, finish.code});
@@ -223,6 +231,7 @@ ExitCode run_train(const ServerOptions& options) {
   const int stop = install_stop_signals();
   auto state = prepare_run(options, *directory);
   if (!state) return end_with(finish_of(state.error()));
+  status.set_run(*state);
   auto stats = StatsWriter::open(directory->stats(), options.rounds);
   if (!stats) return end_with(finish_of(stats.error()));
   observers.add(*stats);

@@ -4,6 +4,7 @@
 //   samples/     pictures                  checkpoints/ the server's state
 //   peers/       the state of local peers  lock         held while in use
 //   incarnation  starts so far             partition.json  local peers' classes
+//   status.json  how it stands now (server/run/README.md)
 #pragma once
 
 #include <cstdint>
@@ -38,6 +39,7 @@ class RunDirectory {
 
   const std::filesystem::path& path() const { return path_; }
   std::filesystem::path log() const { return path_ / "log.txt"; }
+  std::filesystem::path status() const { return path_ / "status.json"; }
   std::filesystem::path stats() const { return path_ / "stats.jsonl"; }
   std::filesystem::path samples() const { return path_ / "samples"; }
   std::filesystem::path checkpoints() const { return path_ / "checkpoints"; }

@@ -1,0 +1,73 @@
+#include "server/run/run_status.h"
+
+#include <nlohmann/json.hpp>
+
+#include "common/files/hash.h"
+#include "protocol/training_spec.h"
+
+namespace mdgan {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+template <typename T>
+Json or_null(const std::optional<T>& value) {
+  return value ? Json(*value) : Json();
+}
+
+Json text_or_null(const std::string& text) {
+  return text.empty() ? Json() : Json(text);
+}
+
+Json member_json(const MemberView& member, TimePoint seen) {
+  const auto age = [seen](const std::optional<TimePoint>& then) {
+    return then ? Json(seconds(seen - *then)) : Json();
+  };
+  return {{"id", member.id.value},
+          {"name", member.name},
+          {"presence", name_of(kPresenceNames, member.presence)},
+          {"shard", member.shard_size},
+          {"endpoint", member.endpoint},
+          {"heard", age(member.last_heard)},
+          {"owes", age(member.owes_since)},
+          {"exchanging", member.in_exchange},
+          {"missed", member.missed}};
+}
+
+}  // namespace
+
+std::string to_json(const RunStatus& status) {
+  const CoordinatorView& view = status.view;
+  const bool known = status.incarnation > 0;
+  Json json{
+      {"schema", 1},
+      {"pid", status.pid},
+      {"incarnation", known ? Json(status.incarnation) : Json()},
+      {"run", known ? Json(to_hex(status.run)) : Json()},
+      {"endpoint", text_or_null(status.endpoint)},
+      {"state", name_of(kServerStateNames, status.state)},
+      {"round", view.completed.value},
+      {"rounds", view.rounds},
+      {"rounds_per_second", or_null(status.rounds_per_second)},
+      {"seconds_left", or_null(status.seconds_left)},
+      {"checkpoint",
+       status.checkpoint ? Json(status.checkpoint->value) : Json()},
+      {"live", view.live},
+      {"needed", view.needed},
+      {"peers", Json::array()},
+      {"exit", status.finish
+                   ? Json{{"code", static_cast<int>(status.finish->code)},
+                          {"reason", status.finish->text}}
+                   : Json()},
+      {"updated",
+       std::chrono::duration<double>(status.updated.time_since_epoch())
+           .count()},
+  };
+  for (const MemberView& member : view.members)
+    json["peers"].push_back(member_json(member, status.seen));
+  return json.dump(1, ' ', /*ensure_ascii=*/false,
+                   Json::error_handler_t::replace) +
+         '\n';
+}
+
+}  // namespace mdgan
