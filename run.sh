@@ -97,21 +97,35 @@ finish() {
 }
 trap finish EXIT
 
-# A port nobody listens on; that it is still so when the server starts is all
-# but certain.
-free_port() {
-  local port
-  while port=$((20000 + RANDOM % 10000)); do
-    (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null || break
-  done
-  echo "$port"
-}
-address=tcp://127.0.0.1:$(free_port)
-
-"$bin/mdgan-server" train --config "$config" --bind "$address" \
+"$bin/mdgan-server" train --config "$config" --bind tcp://127.0.0.1:0 \
   --min-peers "$peers" "${server_options[@]}" &
 server=$!
 trap 'kill -INT "$server" 2>/dev/null || true' INT TERM
+
+# The server's status.json: beside the lock that it holds on its run's folder.
+status_file() {
+  local file
+  for file in "/proc/$server/fd/"*; do
+    file=$(readlink "$file") || continue
+    if [[ $file == */lock && -f ${file%lock}status.json ]]; then
+      echo "${file%lock}status.json"
+    fi
+  done
+}
+# Waits until it listens, or has ended and said why: it may have to train a
+# classifier first.
+address=
+status_json=
+for ((tenths = 0; tenths < 18000 && ${#address} == 0; tenths++)); do
+  kill -0 "$server" 2>/dev/null || break
+  sleep 0.1 &
+  wait $! || true # so that Ctrl-C comes here
+  status_json=$(status_file) || continue
+  if [[ -n $status_json ]] && grep -q "^ \"pid\": $server,$" "$status_json"; then
+    address=$(sed -n 's/^ "endpoint": "\(.*\)",$/\1/p' "$status_json") || true
+  fi
+done
+if [[ -z $address ]]; then kill -INT "$server" 2>/dev/null || true; fi
 
 # A peer that could not even begin will not come: the server need not wait.
 run_peer() {
@@ -126,7 +140,7 @@ run_peer() {
       ;;
   esac
 }
-for ((i = 0; i < peers; i++)); do
+for ((i = 0; i < peers && ${#address} > 0; i++)); do
   run_peer "$i" &
   peer_groups+=($!)
 done
@@ -136,11 +150,14 @@ status=0
 wait "$server" || status=$?
 if [[ -f $scratch/failed ]]; then status=$(<"$scratch/failed"); fi
 
-newest=$(find runs -path '*/samples/*.png' -newer "$scratch/started" \
-  2>/dev/null | sort | tail -n 1)
+newest=
+if [[ -n $status_json ]]; then
+  newest=$(find "$(dirname "$status_json")/samples" -name '*.png' \
+    -newer "$scratch/started" 2>/dev/null | sort | tail -n 1) || true
+fi
 if [[ -n $newest ]]; then
   echo
-  echo "The pictures are in $PWD/$(dirname "$newest"), the newest is"
-  echo "$PWD/$newest"
+  echo "The pictures are in $(dirname "$newest"), the newest is"
+  echo "$newest"
 fi
 exit "$status"

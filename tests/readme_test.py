@@ -10,14 +10,15 @@ folder, in which configs/ is the repository's and DIR a small data set. A comman
 with the comment "on host a" runs at the same time as the block's other ones, once
 for each host named.
 """
+import json
 import os
 import pathlib
 import re
 import shlex
-import socket
 import subprocess
 import sys
 import tempfile
+import time
 
 DOCUMENTS = ("README.md", "configs/README.md", "server/evaluate/README.md",
              "docker/README.md", "tests/bench/README.md")
@@ -65,10 +66,16 @@ def write_digits(folder, part, count):
         number(0x801) + number(count) + bytes(i % 10 for i in range(count)))
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+def endpoint_of(server, folder):
+    """Where a server that picks a free port listens, by its status.json."""
+    deadline = time.monotonic() + SECONDS
+    while time.monotonic() < deadline and server.poll() is None:
+        for file in folder.glob("runs/*/status.json"):
+            status = json.loads(file.read_bytes())
+            if status["pid"] == server.pid and status["endpoint"]:
+                return status["endpoint"]
+        time.sleep(0.05)
+    raise Fault("the server does not listen")
 
 
 def put(arguments, flag, value):
@@ -103,8 +110,11 @@ def hosts_of(line):
     return note[1].split(" and ") if note else [""]
 
 
-def start(line, host, folder, port, environment):
-    line = re.sub(r"tcp://[\w.]+:5555", f"tcp://127.0.0.1:{port}", line)
+def start(line, host, folder, running, environment):
+    line = re.sub(r"--bind tcp://[\w.]+:5555", "--bind tcp://127.0.0.1:0", line)
+    if ":5555" in line:
+        line = re.sub(r"tcp://[\w.]+:5555", endpoint_of(running[0][2], folder),
+                      line)
     arguments = [str(folder / "data") if word == "DIR" else word
                  for word in shlex.split(line, comments=True)]
     if not arguments[0].startswith("mdgan-"):
@@ -126,13 +136,13 @@ def finish(line, log, process):
 
 
 def run_block(commands, folder, environment):
-    port = free_port()
     running = []
     try:
         for line in commands:
             hosts = hosts_of(line)
             for host in hosts:
-                running.append(start(line, host, folder, port, environment))
+                running.append(start(line, host, folder, running,
+                                     environment))
             if hosts == [""]:
                 finish(*running[-1])
         for one in running:

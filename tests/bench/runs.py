@@ -230,12 +230,13 @@ def served(s, *flags):
     """A server that waits for its peers, and where they reach it."""
     with temporary_folder() as folder, \
             Processes(folder, s.environment) as processes:
-        server, log = processes.start("server", *server_command(s, folder),
+        server, _ = processes.start("server", *server_command(s, folder),
                                       *flags)
 
         def endpoint():
-            found = re.search(r"peers connect to (\S+)", log.read_text())
-            return found and found[1]
+            status = folder / "run/status.json"
+            return status.exists() and \
+                json.loads(status.read_text())["endpoint"] or None
         yield folder, processes, server, endpoint
 
 

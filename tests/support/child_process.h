@@ -21,6 +21,7 @@ class ChildProcess {
   ChildProcess(const ChildProcess&) = delete;
   ChildProcess& operator=(const ChildProcess&) = delete;
 
+  int pid() const { return pid_; }
   void signal(int number) const;
   // The exit code, or 128 + the signal that ended it; nothing if it still runs
   // after `limit`.

@@ -1,5 +1,7 @@
 #include "tests/support/process_run.h"
 
+#include <sys/wait.h>
+
 #include <algorithm>
 #include <array>
 #include <nlohmann/json.hpp>
@@ -73,7 +75,9 @@ ChildProcess ProcessRun::server(const std::string& run,
                      {"--run-dir", (directory_ / run).string()});
   }
   arguments.insert(arguments.end(), more.begin(), more.end());
-  return ChildProcess(arguments, directory_ / (run + ".server.out"));
+  ChildProcess server(arguments, directory_ / (run + ".server.out"));
+  servers_[run] = server.pid();
+  return server;
 }
 
 ChildProcess ProcessRun::peer(const std::string& run, std::uint32_t index,
@@ -106,19 +110,35 @@ std::string ProcessRun::log(const std::string& run) const {
   return fs::exists(file) ? read_text(file) : "";
 }
 
+nlohmann::json ProcessRun::status(const std::string& run) const {
+  const fs::path file = directory_ / run / "status.json";
+  if (!fs::exists(file)) return {};
+  nlohmann::json status = nlohmann::json::parse(read_text(file));
+  const auto server = servers_.find(run);
+  if (server == servers_.end() || status.at("pid") != server->second) return {};
+  return status;
+}
+
 std::string ProcessRun::endpoint(const std::string& run) const {
-  const std::string marker = "peers connect to ";
+  const auto has_ended = [pid = servers_.at(run)] {
+    siginfo_t info{};  // WNOWAIT: leaves the exit code to ChildProcess
+    return ::waitid(P_PID, static_cast<id_t>(pid), &info,
+                    WEXITED | WNOHANG | WNOWAIT) != 0 ||
+           info.si_pid == pid;
+  };
   std::string found;
-  const bool there = eventually([&] {
-    const std::string text = log(run);
-    const auto at = text.rfind(marker);
-    if (at == text.npos) return false;
-    const auto end = text.find('\n', at);
-    if (end == text.npos) return false;
-    found = text.substr(at + marker.size(), end - at - marker.size());
-    return true;
+  bool ended = false;
+  (void)eventually([&] {
+    ended = has_ended();
+    const nlohmann::json now = status(run);
+    if (now.is_object() && now.at("endpoint").is_string())
+      found = now.at("endpoint").get<std::string>();
+    return ended || !found.empty();
   });
-  if (!there) throw std::runtime_error("the server of " + run + " is silent");
+  if (ended || found.empty())
+    throw std::runtime_error("the server of " + run +
+                             (ended ? " has ended" : " does not listen") +
+                             ":\n" + log(run));
   return found;
 }
 

@@ -3,6 +3,8 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <map>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <vector>
 
@@ -32,7 +34,10 @@ class ProcessRun {
   ChildProcess tool(const std::vector<std::string>& arguments,
                     const std::string& log) const;
 
-  // Where the server of `run` listens, once it does (it picks a free port).
+  // status.json of the newest server of `run`; null until it has written one.
+  nlohmann::json status(const std::string& run) const;
+  // Where that server listens, once it does (it picks a free port). Throws when
+  // it ends before, or takes two minutes.
   std::string endpoint(const std::string& run) const;
   // The round of the last line of stats.jsonl; 0 before the first.
   std::uint64_t round(const std::string& run) const;
@@ -48,6 +53,9 @@ class ProcessRun {
 
  private:
   TemporaryDirectory directory_;
+  // The process that was started last for each run: an earlier one has left a
+  // status.json, too. Tests have one ProcessRun, which is const.
+  mutable std::map<std::string, int> servers_;
 };
 
 }  // namespace mdgan::test

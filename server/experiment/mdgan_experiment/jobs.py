@@ -12,9 +12,11 @@ import re
 import shutil
 import signal
 import subprocess
+import time
 
 from .definition import Refused
 
+LISTEN_WAIT_S = 1800  # until a server listens: it may train a classifier first
 END_WAIT_S = 10  # how long peers may take to end after their server
 
 
@@ -35,6 +37,16 @@ def last_round(folder):
     except OSError:
         return 0
     return int(rounds[-1]) if rounds else 0
+
+
+def status_of(folder, pid):
+    """What status.json says of the server with this process id; {} before that
+    has written one."""
+    try:
+        status = json.loads((folder / "status.json").read_bytes())
+    except FileNotFoundError:
+        return {}
+    return status if status["pid"] == pid else {}
 
 
 class Job:
@@ -176,11 +188,8 @@ class LosingJob(Job):
 
     def start(self):
         self.training = not self.trained()
-        if self.training:
-            # start_peers() reads the server's endpoint from the log, so the log
-            # of an earlier start must go.
-            self.log.unlink(missing_ok=True)
         super().start()
+        self.deadline = time.monotonic() + LISTEN_WAIT_S
         n = self.arm.peers
         self.peers = []
         self.to_lose = [self.rounds * (i + 1) // n for i in range(n - 1)]
@@ -194,13 +203,14 @@ class LosingJob(Job):
         return code
 
     def start_peers(self):
-        text = self.log.read_text(errors="replace")
-        match = re.search(r"peers connect to (\S+)", text)
-        if not match:
+        endpoint = status_of(self.folder, self.server.pid).get("endpoint")
+        if not endpoint:
+            if time.monotonic() > self.deadline:
+                self.server.kill()
             return
         n = self.arm.peers
         self.peers = [self.launch(
-            [str(self.programs / "mdgan-peer"), "--server", match[1],
+            [str(self.programs / "mdgan-peer"), "--server", endpoint,
              "--data", str(self.data), "--shard", f"{i}/{n}",
              "--name", f"peer-{i}", "--state-dir", str(self.folder / "peers"),
              "--quiet"]) for i in range(n)]
