@@ -171,6 +171,51 @@ class Running(support.InFolder):
         self.assertIn("evaluate --run", self.log("ten", 1))
         self.assertNotIn("mdgan-peer", self.log("ten", 1))
 
+    def losing_job(self):
+        read = definition.read(self.define(DEFINITION.replace(
+            "local-peers = 10", "local-peers = 10\nlose-peers = true")))
+        job = jobs.make(read, read.arms[1], 1, self.out, self.folder / "data",
+                        self.folder / "bin")
+        started = []
+
+        def launch(command):  # a program that waits to be ended
+            process = subprocess.Popen(["sleep", "600"])
+            self.addCleanup(process.wait)
+            self.addCleanup(process.kill)
+            started.append(command)
+            return process
+        job.launch = launch
+        job.start()
+        job.folder.mkdir(parents=True)
+        return job, started
+
+    def test_peers_start_when_their_own_server_says_where_it_listens(self):
+        job, started = self.losing_job()
+        status = job.folder / "status.json"
+        for said in (None, {"pid": 1, "endpoint": "tcp://old:1"},
+                     {"pid": job.server.pid, "endpoint": None}):
+            if said:
+                status.write_text(json.dumps(said))
+            self.assertIsNone(job.poll())
+            self.assertEqual(len(started), 1)
+        status.write_text(json.dumps({"pid": job.server.pid,
+                                      "endpoint": "tcp://here:2"}))
+        self.assertIsNone(job.poll())
+        self.assertEqual(len(started), 11)
+        for command in started[1:]:
+            self.assertIn("tcp://here:2", command)
+        job.kill()
+
+    def test_a_server_that_never_listens_is_killed(self):
+        job, started = self.losing_job()
+        self.assertIsNone(job.poll())
+        job.deadline = time.monotonic() - 1
+        while job.poll() is None:
+            time.sleep(0.01)
+        self.assertEqual(job.poll(), -signal.SIGKILL)
+        self.assertEqual(len(started), 1)
+        self.assertIn("did not listen within", self.log("ten", 1))
+
     def test_dry_run_prints_commands_and_writes_nothing(self):
         self.define()
         done = self.run_it("--dry-run")

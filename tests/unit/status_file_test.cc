@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "common/base/worker_pool.h"
 #include "tests/support/catch.h"
 #include "tests/support/temporary_directory.h"
 #include "tests/support/text_file.h"
@@ -194,8 +195,10 @@ TEST_CASE("behind a slow disk waits the newest status, and it alone") {
 TEST_CASE("who reads status.json meets whole ones while it is written") {
   const TemporaryDirectory folder;
   const fs::path file = folder / "status.json";
-  StatusFile status(file, 100,
-                    [](const std::function<void()>& task) { task(); });
+  WorkerPool pool(1, [] {});
+  StatusFile status(file, 100, [strand = Strand(pool)](auto task) mutable {
+    strand.post(std::move(task));
+  });
   std::atomic<bool> over = false;
   std::jthread writer([&] {
     CoordinatorView view;
@@ -205,12 +208,14 @@ TEST_CASE("who reads status.json meets whole ones while it is written") {
       status.on_view(view, TimePoint{});
       status.on_state(ServerState::kTraining);
     }
+    status.on_finished({});
     over = true;
   });
   std::size_t broken = 0;
   while (!over)
-    if (!nlohmann::json::accept(read_text(file))) ++broken;
+    if (fs::exists(file) && !nlohmann::json::accept(read_text(file))) ++broken;
   CHECK(broken == 0);
+  CHECK(parsed(file)["state"] == "finished");
   CHECK(std::distance(fs::directory_iterator(folder.path()), {}) == 1);
 }
 

@@ -206,6 +206,9 @@ class LosingJob(Job):
         endpoint = status_of(self.folder, self.server.pid).get("endpoint")
         if not endpoint:
             if time.monotonic() > self.deadline:
+                with self.log.open("a") as log:
+                    log.write(f"the server did not listen within "
+                              f"{LISTEN_WAIT_S} s and was killed\n")
                 self.server.kill()
             return
         n = self.arm.peers
