@@ -3,6 +3,9 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <fstream>
+#include <future>
+#include <iterator>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <thread>
@@ -196,24 +199,33 @@ TEST_CASE("who reads status.json meets whole ones while it is written") {
   const TemporaryDirectory folder;
   const fs::path file = folder / "status.json";
   WorkerPool pool(1, [] {});
-  StatusFile status(file, 100, [strand = Strand(pool)](auto task) mutable {
-    strand.post(std::move(task));
-  });
+  Strand strand(pool);
+  const auto wait_for_writes = [&strand] {
+    std::promise<void> done;
+    strand.post([&done] { done.set_value(); });
+    done.get_future().wait();
+  };
+  StatusFile status(file, 100,
+                    [&strand](auto task) { strand.post(std::move(task)); });
+  wait_for_writes();
   std::atomic<bool> over = false;
-  std::jthread writer([&] {
+  std::jthread loop([&] {
     CoordinatorView view;
-    view.members.resize(200);
     for (std::size_t i = 0; i < 500; ++i) {
       view.members.resize(i % 2 == 0 ? 200 : 1);
       status.on_view(view, TimePoint{});
       status.on_state(ServerState::kTraining);
+      wait_for_writes();
     }
     status.on_finished({});
     over = true;
   });
   std::size_t broken = 0;
-  while (!over)
-    if (fs::exists(file) && !nlohmann::json::accept(read_text(file))) ++broken;
+  while (!over) {
+    std::ifstream in(file);
+    const std::string text{std::istreambuf_iterator<char>(in), {}};
+    if (!nlohmann::json::accept(text)) ++broken;
+  }
   CHECK(broken == 0);
   CHECK(parsed(file)["state"] == "finished");
   CHECK(std::distance(fs::directory_iterator(folder.path()), {}) == 1);
