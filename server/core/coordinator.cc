@@ -28,7 +28,7 @@ constexpr std::pair<RunStage, RunStage> kStageTransitions[]{
 }  // namespace
 
 Coordinator::Coordinator(CoordinatorConfig config, RunPosition position)
-    : config_(std::move(config)), position_(std::move(position)) {
+    : config_(config), position_(std::move(position)) {
   for (const auto& [name, id] : position_.names) {
     Member& member = members_[id];
     member.id = id;

@@ -24,7 +24,7 @@ constexpr int kBurst = 1024;
 // take the generator's weights with them.
 constexpr float kMaxFeedback = 1e6F;
 // Connections nobody said hello on are forgotten beyond so many.
-constexpr std::size_t kMaxConnections = 4 * protocol::kMaxPeers;
+constexpr std::size_t kMaxConnections = std::size_t{4} * protocol::kMaxPeers;
 
 Duration to_duration(Seconds s) {
   return std::chrono::duration_cast<Duration>(s);
@@ -119,7 +119,7 @@ void ServerShell::Impl::start_training_thread() {
 // --- the loop ---------------------------------------------------------------
 
 Result<void> ServerShell::Impl::open() {
-  if (const auto opened = store.open_for_writing(); !opened) return opened;
+  if (auto opened = store.open_for_writing(); !opened) return opened;
   std::string bound = options.bind.value_or(kLocalEndpoint);
   auto made = bind_router(context, bound);
   if (!made) return made.error();
@@ -232,8 +232,8 @@ void ServerShell::Impl::write_copy(Lane& writer, Permits& permits,
 // --- what arrives -----------------------------------------------------------
 
 ConnectionId ServerShell::Impl::connection_of(const Received& received) {
-  const auto [it, is_new] =
-      by_routing_id.try_emplace(received.routing_id, next_connection);
+  const auto [it, is_new] = by_routing_id.try_emplace(
+      received.routing_id, ConnectionId{next_connection});
   if (is_new) {
     connections[{next_connection}] = {received.routing_id, received.address};
     ++next_connection;
