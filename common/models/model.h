@@ -78,7 +78,7 @@ class Discriminator : public Model {
   virtual std::vector<std::size_t> dense_widths() const { return {}; }
   // Of a model whose features() begin with a stack of convolutions: that, so
   // that who trains may keep its weights in another order
-  // (common/convolution/convolution_stack.h). Else null.
+  // (common/kernels/convolution/convolution_stack.h). Else null.
   virtual ConvolutionStack* convolutions() { return nullptr; }
   // Whether a sample's output depends on the others in its batch (minibatch
   // discrimination).

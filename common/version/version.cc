@@ -4,11 +4,8 @@
 
 #include <zmq.hpp>
 
-#ifdef MDGAN_ONEDNN
-#include <dnnl.h>
-#endif
-
 #include "common/base/version.h"
+#include "common/kernels/convolution/backend_name.h"
 #include "common/kernels/dense/dense_kernel.h"
 #include "common/tensor/device.h"
 #include "protocol/messages.h"
@@ -21,14 +18,7 @@ std::string version_text(const std::string& program) {
           std::to_string(protocol::kMinor) + "\n";
   for (const std::string& line : backend_versions()) text += line + "\n";
   text += "dense layers: " + std::string(dense_kernels().name) + " kernels\n";
-#ifdef MDGAN_ONEDNN
-  text += "stacks of convolutions: oneDNN " +
-          std::to_string(dnnl_version()->major) + "." +
-          std::to_string(dnnl_version()->minor) + "." +
-          std::to_string(dnnl_version()->patch) + "\n";
-#else
-  text += "stacks of convolutions: layer by layer, by LibTorch\n";
-#endif
+  text += "stacks of convolutions: " + backend::name() + "\n";
   const auto [major, minor, patch] = zmq::version();
   text += "ZeroMQ " + std::to_string(major) + "." + std::to_string(minor) +
           "." + std::to_string(patch) +

@@ -4,11 +4,9 @@
 #include <tuple>
 
 #include "common/base/work_sharer.h"
+#include "common/kernels/convolution/backend.h"
+#include "common/tensor/leaky.h"
 #include "common/tensor/precision.h"
-
-#ifdef MDGAN_ONEDNN
-#include "common/kernels/convolution/doubling.h"
-#endif
 
 namespace mdgan {
 namespace {
@@ -79,47 +77,42 @@ std::array<std::int64_t, 2> output_padding(const Tensor& y, const Tensor& x,
 // Of y = conv_transpose2d(x, weight). Whatever is differentiated again goes by
 // operations that LibTorch differentiates.
 
-#ifdef MDGAN_ONEDNN
-bool doubles(const Tensor& x, const Tensor& weight, torch::IntArrayRef y,
-             Geometry geometry) {
-  return !torch::GradMode::is_enabled() && is_doubling(x, weight, y, geometry);
-}
-#endif
+// While a graph is recorded, the backend's operations would not be part of it.
+bool may_use_backend() { return !torch::GradMode::is_enabled(); }
 
 Tensor deconvolution(const Tensor& x, const Tensor& weight,
-                     torch::IntArrayRef y, Geometry geometry) {
-#ifdef MDGAN_ONEDNN
-  if (doubles(x, weight, y, geometry)) return double_image(x, weight);
-#endif
+                     torch::IntArrayRef y_dims, Geometry geometry) {
+  if (may_use_backend()) {
+    Tensor y = backend::deconvolve(x, weight, y_dims, geometry);
+    if (y.defined()) return y;
+  }
   // Only its shape matters.
-  const Tensor like = torch::empty(y, x.options());
+  const Tensor like = torch::empty(y_dims, x.options());
   return convolution_gradients(x, like, weight, geometry, {true, false, false})
       .x;
 }
 
 Tensor deconvolution_image_gradient(const Tensor& y_gradient, const Tensor& x,
                                     const Tensor& weight, Geometry geometry) {
-  const auto by_convolution = [&] {
-    return at::conv2d(y_gradient, weight, /*bias=*/{}, geometry.stride,
-                      geometry.padding);
-  };
-#ifdef MDGAN_ONEDNN
-  // In the order of x, which LibTorch's next operation has beside it: with two
-  // orders it is several times as slow.
-  if (doubles(x, weight, y_gradient.sizes(), geometry))
-    return in_order_of(x, doubling_image_gradient(y_gradient, weight));
-  if (!torch::GradMode::is_enabled() && x.scalar_type() == torch::kFloat32)
-    return in_order_of(x, by_convolution());
-#endif
-  return by_convolution();
+  if (may_use_backend()) {
+    Tensor by_x =
+        backend::deconvolution_image_gradient(y_gradient, x, weight, geometry);
+    if (by_x.defined()) return by_x;
+  }
+  Tensor by_x = at::conv2d(y_gradient, weight, /*bias=*/{}, geometry.stride,
+                           geometry.padding);
+  // In the layout of x, which LibTorch's next operation combines it with:
+  // between two layouts that is several times as slow.
+  return may_use_backend() ? backend::with_layout_of(x, by_x) : by_x;
 }
 
 Tensor deconvolution_weight_gradient(const Tensor& y_gradient, const Tensor& x,
                                      const Tensor& weight, Geometry geometry) {
-#ifdef MDGAN_ONEDNN
-  if (doubles(x, weight, y_gradient.sizes(), geometry))
-    return doubling_weight_gradient(x, y_gradient);
-#endif
+  if (may_use_backend()) {
+    Tensor by_weight =
+        backend::deconvolution_weight_gradient(y_gradient, x, weight, geometry);
+    if (by_weight.defined()) return by_weight;
+  }
   return convolution_gradients(x, y_gradient, weight, geometry,
                                {false, true, false})
       .weight;
@@ -187,7 +180,7 @@ class Deconvolution : public torch::autograd::Function<Deconvolution> {
       result.weight =
           deconvolution_weight_gradient(gradient, x, weight, geometry);
     };
-    // Another thread would be told otherwise.
+    // Read here: needs_input_grad() is thread-local.
     const bool of_x = context->needs_input_grad(0);
     const bool of_weight = context->needs_input_grad(1);
     // The work sharer records no autograd graph.
@@ -267,6 +260,14 @@ Tensor convolve(const Tensor& image, const Tensor& full_weight,
                        : at::conv2d(x, weight, optional(bias), geometry.stride,
                                     geometry.padding);
   return y.to(torch::kFloat32);
+}
+
+Tensor convolve_in_turn(Tensor x, at::TensorList parameters,
+                        const std::vector<ConvolutionGeometry>& geometries) {
+  for (std::size_t i = 0; i < geometries.size(); ++i)
+    x = leaky_(
+        convolve(x, parameters[2 * i], parameters[2 * i + 1], geometries[i]));
+  return x;
 }
 
 Tensor deconvolve(torch::nn::ConvTranspose2d& layer, const Tensor& input) {

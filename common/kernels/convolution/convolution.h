@@ -5,8 +5,7 @@
 //    and its gradients are a convolution and the gradient of one by its
 //    weights. oneDNN does all three, in half the time. Of one pixel without
 //    padding, as a generator's first layer has it, it is a product of matrices;
-//    what doubles an image has a way of its own
-//    (common/convolution/doubling.h).
+//    where it doubles an image, a backend may have a shorter way (backend.h).
 //  - The other way round, oneDNN pads images of few channels to a vector of
 //    them, so that their gradient is faster as a transposed convolution.
 // Elsewhere than on the CPU these are LibTorch's own. Both can be
@@ -17,6 +16,7 @@
 #include <torch/torch.h>
 
 #include <cstdint>
+#include <vector>
 
 namespace mdgan {
 
@@ -39,6 +39,12 @@ ConvolutionGeometry geometry_of(const torch::nn::Conv2d& layer);
 torch::Tensor convolve(const torch::Tensor& x, const torch::Tensor& weight,
                        const torch::Tensor& bias,
                        const ConvolutionGeometry& geometry);
+
+// x through all layers, LeakyReLU after each. parameters: weight and bias of
+// each layer in turn.
+torch::Tensor convolve_in_turn(
+    torch::Tensor x, at::TensorList parameters,
+    const std::vector<ConvolutionGeometry>& geometries);
 
 // The gradient by x of a loss whose gradient by convolve(x, ...) is y_gradient.
 torch::Tensor image_gradient(const torch::Tensor& y_gradient,

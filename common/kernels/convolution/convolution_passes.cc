@@ -23,14 +23,14 @@ dnnl::stream& onednn_stream() {
   return stream;
 }
 
-memory::desc plain_order(const memory::dims& sides) {
+memory::desc row_major_layout(const memory::dims& sides) {
   memory::dims strides(sides.size(), 1);
   for (std::size_t i = sides.size() - 1; i > 0; --i)
     strides[i - 1] = strides[i] * sides[i];
   return {sides, memory::data_type::f32, strides};
 }
 
-memory::desc pixel_order(const memory::dims& sides) {
+memory::desc nhwc_layout(const memory::dims& sides) {
   return {sides, memory::data_type::f32, memory::format_tag::nhwc};
 }
 
@@ -51,12 +51,12 @@ void multiply(const Factor& a, const Factor& b, std::int64_t rows,
 
 ConvolutionPasses::ConvolutionPasses(const ConvolutionSize& s)
     : size_(s),
-      image_sides_{s.n, s.in, s.height, s.width},
-      weight_sides_{s.out, s.in, s.kernel, s.kernel} {
+      image_dims_{s.n, s.in, s.height, s.width},
+      weight_dims_{s.out, s.in, s.kernel, s.kernel} {
   const auto side = [&](std::int64_t of) {
     return (of + 2 * s.padding - s.kernel) / s.stride + 1;
   };
-  result_sides_ = {s.n, s.out, side(s.height), side(s.width)};
+  result_dims_ = {s.n, s.out, side(s.height), side(s.width)};
 }
 
 const ConvolutionPasses& convolution_passes(const ConvolutionSize& size,

@@ -1,6 +1,6 @@
 // The three passes of one convolution, by its fastest way with oneDNN, version
 // 2 or 3: in which orders each wants and gives its numbers, and how it is run.
-// No LibTorch. Only in builds with MDGAN_ONEDNN
+// No LibTorch. Only in builds with the oneDNN backend
 // (common/cmake/Dependencies.cmake).
 #pragma once
 
@@ -18,9 +18,9 @@ const dnnl::engine& onednn_engine();
 dnnl::stream& onednn_stream();
 
 // float32, row by row, as a contiguous tensor has them.
-dnnl::memory::desc plain_order(const dnnl::memory::dims& sides);
+dnnl::memory::desc row_major_layout(const dnnl::memory::dims& sides);
 // The same with all channels of a pixel together: [n, height, width, c].
-dnnl::memory::desc pixel_order(const dnnl::memory::dims& sides);
+dnnl::memory::desc nhwc_layout(const dnnl::memory::dims& sides);
 // The same numbers in another order.
 void reorder(dnnl::memory from, dnnl::memory to);
 
@@ -32,7 +32,7 @@ struct ConvolutionSize {
 
 // In which orders a pass takes and gives its numbers; of gradients where it is
 // a backward pass.
-struct PassOrders {
+struct PassLayouts {
   dnnl::memory::desc images, weights, results;
 };
 
@@ -48,30 +48,30 @@ class ConvolutionPasses {
   ConvolutionPasses& operator=(const ConvolutionPasses&) = delete;
 
   const ConvolutionSize& size() const { return size_; }
-  const dnnl::memory::dims& weight_sides() const { return weight_sides_; }
-  const dnnl::memory::dims& result_sides() const { return result_sides_; }
+  const dnnl::memory::dims& weight_dims() const { return weight_dims_; }
+  const dnnl::memory::dims& result_dims() const { return result_dims_; }
   // In which to keep weights that are trained. From it to the passes' is
   // quicker than from plain.
   const dnnl::memory::desc& kept_weights() const { return kept_weights_; }
 
-  const PassOrders& forward_orders() const { return forward_; }
+  const PassLayouts& forward_layouts() const { return forward_; }
   // Ends in LeakyReLU, which the others know nothing of.
   virtual void forward(const float* images, const float* weights,
                        const float* bias, float* results) const = 0;
 
-  const PassOrders& image_orders() const { return by_images_; }
+  const PassLayouts& image_layouts() const { return by_images_; }
   virtual void image_gradient(const float* of_results, const float* weights,
                               float* of_images) const = 0;
 
-  const PassOrders& weight_orders() const { return by_weights_; }
+  const PassLayouts& weight_layouts() const { return by_weights_; }
   virtual void weight_gradient(const float* images, const float* of_results,
                                float* of_weights, float* of_bias) const = 0;
 
  protected:
   ConvolutionSize size_;
-  dnnl::memory::dims image_sides_, weight_sides_, result_sides_;
+  dnnl::memory::dims image_dims_, weight_dims_, result_dims_;
   dnnl::memory::desc kept_weights_;
-  PassOrders forward_, by_images_, by_weights_;
+  PassLayouts forward_, by_images_, by_weights_;
 };
 
 // With LeakyReLU of this slope. Made once in a process for each size, and kept:

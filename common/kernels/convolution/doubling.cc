@@ -38,8 +38,8 @@ Tensor pixel_by_pixel(const Tensor& images) {
   if (images.is_contiguous(kPixelByPixel)) return images;
   const auto sides = images.sizes().vec();
   Tensor result = room(sides);
-  reorder(memory(images.contiguous(), plain_order(sides)),
-          memory(result, pixel_order(sides)));
+  reorder(memory(images.contiguous(), row_major_layout(sides)),
+          memory(result, nhwc_layout(sides)));
   return result;
 }
 
@@ -47,8 +47,8 @@ Tensor row_by_row(const Tensor& images) {
   if (!images.is_contiguous(kPixelByPixel)) return images.contiguous();
   const auto sides = images.sizes().vec();
   Tensor result = torch::empty(sides);
-  reorder(memory(images, pixel_order(sides)),
-          memory(result, plain_order(sides)));
+  reorder(memory(images, nhwc_layout(sides)),
+          memory(result, row_major_layout(sides)));
   return result;
 }
 
@@ -78,7 +78,7 @@ Tensor double_image(const Tensor& x, const Tensor& weight) {
 
 Tensor doubling_image_gradient(const Tensor& of_result, const Tensor& weight) {
   const auto& by = passes(of_result, weight.size(0));
-  Tensor of_x = room(by.result_sides());
+  Tensor of_x = room(by.result_dims());
   const Tensor no_bias = torch::zeros(weight.size(0));
   by.forward(numbers(pixel_by_pixel(of_result)),
              numbers(pixel_by_pixel(weight)), numbers(no_bias), numbers(of_x));
@@ -87,7 +87,7 @@ Tensor doubling_image_gradient(const Tensor& of_result, const Tensor& weight) {
 
 Tensor doubling_weight_gradient(const Tensor& x, const Tensor& of_result) {
   const auto& by = passes(of_result, x.size(1));
-  const Tensor ordered = room(by.weight_sides());
+  const Tensor ordered = room(by.weight_dims());
   const Tensor of_bias = torch::empty(x.size(1));
   by.weight_gradient(numbers(pixel_by_pixel(of_result)),
                      numbers(pixel_by_pixel(x)), numbers(ordered),
@@ -95,7 +95,7 @@ Tensor doubling_weight_gradient(const Tensor& x, const Tensor& of_result) {
   return row_by_row(ordered);
 }
 
-Tensor in_order_of(const Tensor& like, const Tensor& images) {
+Tensor in_layout_of(const Tensor& like, const Tensor& images) {
   return like.suggest_memory_format() == kPixelByPixel ? pixel_by_pixel(images)
                                                        : row_by_row(images);
 }

@@ -1,8 +1,8 @@
 // The transposed convolution that doubles an image, with a kernel of 4x4,
 // stride 2 and padding 1, as a generator has it: the gradient, by its image, of
-// the convolution that halves one (common/convolution/halving_convolution.h).
+// the convolution that halves one (halving_convolution.h).
 // For float32 on the CPU, without bias; takes no part in autograd. Only in
-// builds with MDGAN_ONEDNN.
+// builds with the oneDNN backend.
 #pragma once
 
 #include <torch/torch.h>
@@ -31,7 +31,7 @@ torch::Tensor doubling_weight_gradient(const torch::Tensor& x,
 // The same float32 images in the order that `like` has them in: with all
 // channels of a pixel together, or else row by row. LibTorch's contiguous()
 // does it several times as slowly.
-torch::Tensor in_order_of(const torch::Tensor& like,
-                          const torch::Tensor& images);
+torch::Tensor in_layout_of(const torch::Tensor& like,
+                           const torch::Tensor& images);
 
 }  // namespace mdgan

@@ -72,9 +72,9 @@ class HalvingConvolution final : public ConvolutionPasses {
         images_(s.n, kWinogradPoints * size_.tiles_of_image() * columns(),
                 filters_.is_one() ? kMostOfImages * omp_get_max_threads()
                                   : kMostOfFilters) {
-    kept_weights_ = pixel_order(weight_sides_);
+    kept_weights_ = nhwc_layout(weight_dims_);
     forward_ = by_images_ = by_weights_ = {
-        pixel_order(image_sides_), kept_weights_, pixel_order(result_sides_)};
+        nhwc_layout(image_dims_), kept_weights_, nhwc_layout(result_dims_)};
   }
 
   void forward(const float* images, const float* weights, const float* bias,

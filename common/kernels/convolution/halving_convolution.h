@@ -1,7 +1,7 @@
 // The convolution that halves an image, by Winograd's minimal filtering: nine
 // sixteenths of the products, which oneDNN does as products of matrices
-// (common/convolution/winograd.h). All numbers in pixel_order(). Only in builds
-// with MDGAN_ONEDNN.
+// (winograd.h). All numbers in nhwc_layout(). Only in builds
+// with the oneDNN backend.
 #pragma once
 
 #include <memory>

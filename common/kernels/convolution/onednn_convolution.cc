@@ -83,9 +83,8 @@ class OneDnnConvolution final : public ConvolutionPasses {
  public:
   OneDnnConvolution(const ConvolutionSize& s, float slope)
       : ConvolutionPasses(s) {
-    const memory::desc x = any_order(image_sides_),
-                       w = any_order(weight_sides_), b = any_order({s.out}),
-                       y = any_order(result_sides_);
+    const memory::desc x = any_order(image_dims_), w = any_order(weight_dims_),
+                       b = any_order({s.out}), y = any_order(result_dims_);
     const memory::dims stride{s.stride, s.stride}, pad{s.padding, s.padding};
     const auto described = [&](dnnl::prop_kind kind) {
       return description<convolution_forward>(with_leaky(slope), std::tuple(),
@@ -93,7 +92,7 @@ class OneDnnConvolution final : public ConvolutionPasses {
                                               pad, pad);
     };
     const auto training = described(dnnl::prop_kind::forward_training);
-    const auto ahead = goes_as_for_inference(s, result_sides_[3])
+    const auto ahead = goes_as_for_inference(s, result_dims_[3])
                            ? described(dnnl::prop_kind::forward_inference)
                            : training;
     const auto by_images = description<convolution_backward_data>(
@@ -108,9 +107,9 @@ class OneDnnConvolution final : public ConvolutionPasses {
                    by_weights.diff_dst_desc()};
     kept_weights_ = by_weights_.weights;
     if (has_many_weights(s))
-      by_weights_ = {plain_order(image_sides_), plain_order(weight_sides_),
-                     pixel_order(result_sides_)};
-    bias_ = plain_order({s.out});
+      by_weights_ = {row_major_layout(image_dims_),
+                     row_major_layout(weight_dims_), nhwc_layout(result_dims_)};
+    bias_ = row_major_layout({s.out});
     forward_pass_ = {convolution_forward(ahead), ahead.scratchpad_desc()};
     image_pass_ = {convolution_backward_data(by_images),
                    by_images.scratchpad_desc()};
@@ -168,7 +167,7 @@ class OneDnnConvolution final : public ConvolutionPasses {
   void by_products(const float* images, const float* of_results,
                    float* of_weights, float* of_bias) const {
     const ConvolutionSize& s = size_;
-    const std::int64_t pixels = result_sides_[2] * result_sides_[3];
+    const std::int64_t pixels = result_dims_[2] * result_dims_[3];
     const std::int64_t filter = s.in * s.kernel * s.kernel;
     const std::int64_t at_once =
         std::clamp<std::int64_t>(kMostMet / (pixels * filter), 1, s.n);
@@ -176,7 +175,7 @@ class OneDnnConvolution final : public ConvolutionPasses {
                       sizeof(float));
     for (std::int64_t i = 0; i < s.n; i += at_once) {
       const std::int64_t count = std::min(at_once, s.n - i);
-      meet_filter(images + i * s.in * s.height * s.width, count, met.numbers());
+      im2col(images + i * s.in * s.height * s.width, count, met.numbers());
       multiply({of_results + i * pixels * s.out, s.out, /*transposed=*/true},
                {met.numbers(), filter}, s.out, filter, count * pixels,
                /*add=*/i > 0, of_weights, filter);
@@ -189,10 +188,10 @@ class OneDnnConvolution final : public ConvolutionPasses {
 
   // What each weight of a filter meets at each pixel of the result of `count`
   // images: [count * height * width of the result, in * kernel * kernel].
-  void meet_filter(const float* images, std::int64_t count, float* out) const {
+  void im2col(const float* images, std::int64_t count, float* out) const {
     const ConvolutionSize& s = size_;
-    const std::int64_t rows = result_sides_[2];
-    const std::int64_t columns = result_sides_[3];
+    const std::int64_t rows = result_dims_[2];
+    const std::int64_t columns = result_dims_[3];
     for (std::int64_t i = 0; i < count * rows * columns; ++i) {
       const std::int64_t top = i / columns % rows * s.stride - s.padding;
       const std::int64_t left = i % columns * s.stride - s.padding;

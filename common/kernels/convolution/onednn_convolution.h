@@ -1,4 +1,5 @@
-// Any convolution, by oneDNN's own passes. Only in builds with MDGAN_ONEDNN.
+// Any convolution, by oneDNN's own passes. Only in builds with the oneDNN
+// backend.
 #pragma once
 
 #include <memory>

@@ -7,7 +7,7 @@
 // 2020 (arXiv 2002.00552). These are the maps to the points and back: sums and
 // differences, and for gradients the transposed ones. At each point the sum
 // over channels is a product of matrices, the caller's
-// (common/convolution/halving_convolution.h). No LibTorch.
+// (halving_convolution.h). No LibTorch.
 //
 // Arrays are float32 with the channels of a pixel together: images
 // [n, height, width, in], weights [out, 4, 4, in], results
