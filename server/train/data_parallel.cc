@@ -32,7 +32,7 @@ class DataParallel final : public ReplicaRoundTrainer {
                   round, floats_of(mean).first(generator_size()));
               !stepped)
             return stepped.error();
-          d.adam.step(d.values, mean.narrow(0, size, d.values.numel()));
+          d.step(mean.narrow(0, size, d.size()));
           return report;
         });
   }

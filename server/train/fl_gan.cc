@@ -25,10 +25,10 @@ class FlGan final : public ReplicaRoundTrainer {
           const torch::Tensor mean = mean_of(answers, weights);
           const auto size = static_cast<std::int64_t>(generator_size());
           g->set_weights(floats_of(mean).first(generator_size()), steps);
-          const torch::Tensor of_d = mean.narrow(0, size, d.values.numel());
+          const torch::Tensor of_d = mean.narrow(0, size, d.size());
           StepReport report;
-          report.feedback_norm = (of_d - d.values).norm().item<double>();
-          d.values.copy_(of_d);
+          report.feedback_norm = (of_d - d.values()).norm().item<double>();
+          d.values().copy_(of_d);
           return report;
         });
   }

@@ -4,7 +4,6 @@
 #include <string_view>
 
 #include "common/base/random.h"
-#include "common/models/initialise.h"
 #include "common/models/registry.h"
 #include "common/tensor/guard.h"
 #include "common/tensor/tensor_blob.h"
@@ -49,16 +48,16 @@ ReplicaRoundTrainer::ReplicaRoundTrainer(
     TrainedDiscriminator discriminator)
     : g(std::move(generator)), d(std::move(discriminator)) {
   Random random(d.spec.seed, Purpose::kDiscriminatorInit);
-  initialise(*d.model, random);
+  d.initialise(random);
 }
 
 std::vector<std::vector<Blob>> ReplicaRoundTrainer::batches(Round /*round*/) {
   return plain_exceptions([&] {
     const auto size = static_cast<std::int64_t>(generator_size());
-    torch::Tensor replica = torch::empty({size + d.values.numel()});
+    torch::Tensor replica = torch::empty({size + d.size()});
     g->copy_weights(
         {replica.data_ptr<float>(), static_cast<std::size_t>(size)});
-    replica.narrow(0, size, d.values.numel()).copy_(d.values);
+    replica.narrow(0, size, d.size()).copy_(d.values());
     return std::vector<std::vector<Blob>>{{to_blob(replica)}};
   });
 }
@@ -66,14 +65,15 @@ std::vector<std::vector<Blob>> ReplicaRoundTrainer::batches(Round /*round*/) {
 std::vector<NamedBlob> ReplicaRoundTrainer::snapshot() const {
   std::vector<NamedBlob> state = g->snapshot();
   plain_exceptions([&] {
-    const auto add = [&](std::string_view name, const torch::Tensor& tensor) {
-      state.push_back(
-          {std::string(kPrefix) + std::string(name), to_blob(tensor.clone())});
+    const auto add = [&](std::string_view name, const Blob& blob) {
+      state.push_back({std::string(kPrefix) + std::string(name), blob});
     };
-    add("parameters", d.values);
-    add("first_moment", d.adam.first_moment());
-    add("second_moment", d.adam.second_moment());
-    add("steps", torch::tensor({static_cast<std::int64_t>(d.adam.steps())}));
+    const PeerState of_d = d.snapshot(/*with_optimizer=*/true);
+    add("parameters", of_d.parameters);
+    add("first_moment", of_d.first_moment);
+    add("second_moment", of_d.second_moment);
+    add("steps",
+        to_blob(torch::tensor({static_cast<std::int64_t>(of_d.adam_steps)})));
   });
   return state;
 }
@@ -90,9 +90,8 @@ Result<void> ReplicaRoundTrainer::load(std::span<const NamedBlob> state) {
   const auto never_negative = [](const Blob& blob) {
     return to_tensor(blob).min().item<double>() >= 0;
   };
-  const protocol::TensorMeta meta{
-      protocol::DType::kFloat32,
-      {static_cast<std::uint64_t>(d.values.numel())}};
+  const protocol::TensorMeta meta{protocol::DType::kFloat32,
+                                  {static_cast<std::uint64_t>(d.size())}};
   const auto fits = [&](const Blob* blob) {
     return blob != nullptr && blob->meta == meta && is_finite(*blob);
   };
@@ -112,10 +111,9 @@ Result<void> ReplicaRoundTrainer::load(std::span<const NamedBlob> state) {
   if (auto loaded = g->load(of_g); !loaded) return loaded;
   return guarded("cannot load the discriminator", ExitCode::kCheckpoint,
                  [&]() -> Result<void> {
-                   d.values.copy_(to_tensor(*values[0]));
-                   d.adam.restore(to_tensor(*values[1]), to_tensor(*values[2]),
-                                  static_cast<std::uint64_t>(
-                                      to_tensor(*steps).item<std::int64_t>()));
+                   d.load({*values[0], *values[1], *values[2],
+                           static_cast<std::uint64_t>(
+                               to_tensor(*steps).item<std::int64_t>())});
                    return {};
                  });
 }

@@ -10,7 +10,7 @@
 #include <utility>
 #include <vector>
 
-#include "common/train/discriminator/discriminator_step.h"
+#include "common/train/discriminator/trained_discriminator.h"
 #include "server/train/algorithms.h"
 
 namespace mdgan {

@@ -180,9 +180,9 @@ TEST_CASE("weights kept in another order give the same bits", "[models]") {
     };
     const Taken before = taken();
 
-    stack.order_weights(x, {values, moments});
+    stack.to_fastest_layout(x, {values, moments});
     const Taken ordered = taken();
-    stack.order_weights(x, {values, moments});  // they are
+    stack.to_fastest_layout(x, {values, moments});  // they are
     CHECK(values.equal(plain_values) == moments.equal(plain_moments));
     reordered += values.equal(plain_values) ? 0 : 1;
     if (backend::has_own_layouts()) {
@@ -196,11 +196,11 @@ TEST_CASE("weights kept in another order give the same bits", "[models]") {
     CHECK(ordered.y.equal(before.y));
     CHECK(ordered.by_few.equal(before.by_few));
 
-    stack.make_plain({values, moments, ordered.by_parameters});
+    stack.to_row_major({values, moments, ordered.by_parameters});
     CHECK(values.equal(plain_values));
     CHECK(moments.equal(plain_moments));
     CHECK(ordered.by_parameters.equal(before.by_parameters));
-    stack.make_plain({values, moments});  // they are
+    stack.to_row_major({values, moments});  // they are
     CHECK(values.equal(plain_values));
     CHECK(stack.forward(x).equal(before.y));
   }

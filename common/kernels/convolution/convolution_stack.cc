@@ -44,14 +44,14 @@ Tensor ConvolutionStack::forward(const Tensor& images) const {
   return convolve_in_turn(images, parameters, geometries);
 }
 
-void ConvolutionStack::order_weights(const Tensor& images,
-                                     const tensor_list& buffers) {
+void ConvolutionStack::to_fastest_layout(const Tensor& images,
+                                         const tensor_list& buffers) {
   if (layer_by_layer) return;
   convert_weights(backend::fastest_layout(images, parts().first, layout_),
                   buffers);
 }
 
-void ConvolutionStack::make_plain(const tensor_list& buffers) {
+void ConvolutionStack::to_row_major(const tensor_list& buffers) {
   convert_weights({}, buffers);
 }
 

@@ -35,13 +35,13 @@ class ConvolutionStack {
   // passes; else they stay. It converts the same elements of all `buffers`,
   // each [P]: the one that all parameters are views of (flatten_parameters())
   // and what is kept beside it, as moments are. forward() and its gradients
-  // then take and give those layouts, with the same bits, until make_plain(),
+  // then take and give those layouts, with the same bits, until to_row_major(),
   // for any number of images of these dims; a second derivative,
   // LayerByLayerGuard and other precisions throw c10::Error.
-  void order_weights(const torch::Tensor& images,
-                     const std::vector<torch::Tensor>& buffers);
+  void to_fastest_layout(const torch::Tensor& images,
+                         const std::vector<torch::Tensor>& buffers);
   // Converts them back to row-major, which everybody else expects.
-  void make_plain(const std::vector<torch::Tensor>& buffers);
+  void to_row_major(const std::vector<torch::Tensor>& buffers);
 
  private:
   // Weights and biases in turn, and the geometry of each layer.

@@ -7,6 +7,7 @@
 #include "common/tensor/blob.h"
 #include "common/train/discriminator/dense_discriminator.h"
 #include "common/train/discriminator/discriminator_step.h"
+#include "common/train/discriminator/trained_discriminator.h"
 
 namespace mdgan {
 namespace {
@@ -27,17 +28,17 @@ std::span<float> floats(std::span<std::byte> bytes) {
 class DenseStep final : public DiscriminatorStep {
  public:
   explicit DenseStep(TrainedDiscriminator& d)
-      : d_(d), dense_(d.spec, d.model->dense_widths()) {
-    MDGAN_CHECK(dense_.parameter_count() ==
-                static_cast<std::size_t>(d.values.numel()));
+      : d_(d), dense_(d.spec, d.model().dense_widths()) {
+    MDGAN_CHECK(dense_.parameter_count() == static_cast<std::size_t>(d.size()));
   }
 
   double step(const torch::Tensor& x, const torch::Tensor& y,
               Random&) override {
-    const DenseAdamState state{d_.values.data_ptr<float>(),
-                               d_.adam.first_moment().data_ptr<float>(),
-                               d_.adam.second_moment().data_ptr<float>()};
-    return dense_.step(floats(x), labels_of(y), state, d_.adam.next_step());
+    FlatAdam& adam = d_.adam();
+    const DenseAdamState state{d_.values().data_ptr<float>(),
+                               adam.first_moment().data_ptr<float>(),
+                               adam.second_moment().data_ptr<float>()};
+    return dense_.step(floats(x), labels_of(y), state, adam.next_step());
   }
 
   PeerFeedback feedback(const torch::Tensor& x,
@@ -49,7 +50,7 @@ class DenseStep final : public DiscriminatorStep {
                    {n, image.channels, image.height, image.width}});
     const NewBlob logits = make_blob({protocol::DType::kFloat32, {n}});
     const double loss =
-        dense_.feedback(d_.values.data_ptr<float>(), floats(x), labels_of(y),
+        dense_.feedback(d_.values().data_ptr<float>(), floats(x), labels_of(y),
                         floats(gradient.bytes), floats(logits.bytes));
     return {gradient.blob, logits.blob, loss};
   }
@@ -62,7 +63,7 @@ class DenseStep final : public DiscriminatorStep {
 }  // namespace
 
 std::unique_ptr<DiscriminatorStep> make_dense_step(TrainedDiscriminator& d) {
-  if (d.model->dense_widths().empty() || !d.values.is_cpu() ||
+  if (d.model().dense_widths().empty() || !d.values().is_cpu() ||
       d.spec.loss == Loss::kWassersteinGp)
     return nullptr;
   return std::make_unique<DenseStep>(d);

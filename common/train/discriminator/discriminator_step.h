@@ -9,27 +9,12 @@
 
 #include "common/base/random.h"
 #include "common/models/model.h"
-#include "common/tensor/flat_adam.h"
 #include "common/train/discriminator/peer_state.h"
 #include "protocol/training_spec.h"
 
 namespace mdgan {
 
-// A discriminator and what training changes of it.
-struct TrainedDiscriminator {
-  TrainedDiscriminator(const TrainingSpec& the_spec,
-                       std::shared_ptr<Discriminator> the_model);
-
-  // Weights and moments into the order that a step on x is fastest with, or
-  // back to row by row, in which everything but a step wants them.
-  void order_for(const torch::Tensor& x);
-  void make_plain();
-
-  const TrainingSpec spec;
-  const std::shared_ptr<Discriminator> model;
-  torch::Tensor values;  // [P], what the model's parameters view
-  FlatAdam adam;
-};
+class TrainedDiscriminator;
 
 class DiscriminatorStep {
  public:
@@ -56,11 +41,6 @@ torch::Tensor discriminator_loss(const TrainingSpec& spec,
 torch::Tensor generator_loss(const TrainingSpec& spec,
                              const DiscriminatorOutput& generated,
                              const torch::Tensor& y);
-
-// The loss of a step, penalties included, for autograd.
-torch::Tensor discriminator_objective(const TrainedDiscriminator& d,
-                                      const torch::Tensor& x,
-                                      const torch::Tensor& y, Random& random);
 
 // `d` outlives the step.
 std::unique_ptr<DiscriminatorStep> make_autograd_step(TrainedDiscriminator& d);

@@ -13,14 +13,13 @@
 
 #include "common/base/random.h"
 #include "common/files/hash.h"
-#include "common/models/initialise.h"
 #include "common/models/model_summary.h"
 #include "common/models/registry.h"
 #include "common/tensor/device.h"
-#include "common/tensor/flat_parameters.h"
 #include "common/tensor/guard.h"
 #include "common/tensor/tensor_blob.h"
 #include "common/train/discriminator/discriminator_step.h"
+#include "common/train/discriminator/trained_discriminator.h"
 
 namespace mdgan {
 namespace {
@@ -167,8 +166,8 @@ DiscriminatorTrainer::Impl::Impl(const TrainingSpec& spec,
       shard(std::move(indices)),
       peer(id),
       device(where),
-      parameters(static_cast<std::uint64_t>(d.values.numel())),
-      schema(schema_of(*d.model)),
+      parameters(static_cast<std::uint64_t>(d.size())),
+      schema(schema_of(d.model())),
       step(make_dense_step(d)) {
   if (step == nullptr) step = make_autograd_step(d);
   const auto pinned = torch::TensorOptions().pinned_memory(device.is_cuda());
@@ -248,10 +247,8 @@ Result<std::unique_ptr<DiscriminatorTrainer>> DiscriminatorTrainer::create(
 void DiscriminatorTrainer::initialise() {
   plain_exceptions([&] {
     TrainedDiscriminator& d = impl_->d;
-    d.make_plain();
     Random random(d.spec.seed, Purpose::kDiscriminatorInit, impl_->peer.value);
-    mdgan::initialise(*d.model, random);
-    d.adam.reset();
+    d.initialise(random);
     impl_->history.clear();
   });
 }
@@ -295,18 +292,12 @@ double DiscriminatorTrainer::gradient(Round round, const Blob& images,
     Impl& impl = *impl_;
     const TrainingSpec& spec = impl.d.spec;
     check_batch(spec, images, labels);
-    impl.d.make_plain();
     Random real = impl.real_samples(round);
     const auto [x, y] = impl.inputs(real, {images, labels, round});
     Random random(spec.seed, Purpose::kPenalty, impl.peer.value, round.value);
-    const torch::Tensor loss = discriminator_objective(impl.d, x, y, random);
-    for (const torch::Tensor& part :
-         gradients_of(loss, {}, impl.d.model->parameters())) {
-      torch::from_blob(out.data(), part.sizes()).copy_(part);
-      out = out.subspan(static_cast<std::size_t>(part.numel()));
-    }
-    MDGAN_CHECK(out.empty());
-    return loss.item<double>();
+    return impl.d.gradient(
+        x, y, random,
+        torch::from_blob(out.data(), {static_cast<std::int64_t>(out.size())}));
   });
 }
 
@@ -323,21 +314,7 @@ PeerFeedback DiscriminatorTrainer::feedback(const Blob& images,
 }
 
 PeerState DiscriminatorTrainer::snapshot(bool with_optimizer) const {
-  return plain_exceptions([&] {
-    TrainedDiscriminator& d = impl_->d;
-    d.make_plain();
-    // to_blob copies from a device, but shares CPU memory.
-    const auto copy = [](const torch::Tensor& tensor) {
-      return to_blob(tensor.is_cpu() ? tensor.clone() : tensor);
-    };
-    PeerState state;
-    state.parameters = copy(d.values);
-    if (!with_optimizer) return state;
-    state.first_moment = copy(d.adam.first_moment());
-    state.second_moment = copy(d.adam.second_moment());
-    state.adam_steps = d.adam.steps();
-    return state;
-  });
+  return plain_exceptions([&] { return impl_->d.snapshot(with_optimizer); });
 }
 
 Result<void> DiscriminatorTrainer::validate(const PeerState& state) const {
@@ -348,12 +325,7 @@ Result<void> DiscriminatorTrainer::load(const PeerState& state) {
   if (auto fits = validate(state); !fits) return fits;
   return guarded("cannot load the discriminator", ExitCode::kCheckpoint,
                  [&]() -> Result<void> {
-                   impl_->d.make_plain();
-                   impl_->d.values.copy_(to_tensor(state.parameters));
-                   if (!state.first_moment.empty())
-                     impl_->d.adam.restore(to_tensor(state.first_moment),
-                                           to_tensor(state.second_moment),
-                                           state.adam_steps);
+                   impl_->d.load(state);
                    return {};
                  });
 }
