@@ -87,7 +87,7 @@ Result<void> resolve_algorithm(ServerOptions& o) {
   o.k = 1;  // there is one replica
   if (o.codecs != TensorCodecs{})
     return wrong("sends float32 only: the codecs are MD-GAN's");
-  if (o.aggregation.rule != AggregationRule::kMean)
+  if (o.aggregation.rule != aggregate_mean)
     return wrong("has no feedback to weigh: aggregate is MD-GAN's");
   return {};
 }
@@ -111,12 +111,12 @@ Result<ServerOptions> resolve(ServerOptions o) {
         "min-peers is {} but there are only the {} local peers: give --bind "
         "tcp://ADDRESS:PORT so that others can join, or a smaller --min-peers",
         o.min_peers, o.local_peers));
-  if (o.aggregation.rule != AggregationRule::kMean && o.min_peers > 1 &&
+  if (o.aggregation.rule != aggregate_mean && o.min_peers > 1 &&
       batches_per_round(o, o.min_peers) == o.min_peers)
     return usage(fmt::format(
         "aggregate = {} weighs peers that judge the same batch, and with {} "
         "peers and k = {} each has its own: give a smaller k",
-        name_of(kAggregationNames, o.aggregation.rule), o.min_peers, o.k));
+        name_of(kAggregationRules, o.aggregation.rule), o.min_peers, o.k));
   if (o.name.empty())
     o.name = o.config.empty() ? o.model
                               : std::filesystem::path(o.config).stem().string();

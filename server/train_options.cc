@@ -132,7 +132,7 @@ OptionGroup algorithm_group(ServerOptions& o) {
         "batch, one of the last L rounds: the peer keeps them, 2 GiB at most, "
         "and no more bytes are sent. Without it, as in the paper, all L steps "
         "take one batch. It has no effect with local-steps = 1."},
-       {"aggregate", one_of(&o.aggregation.rule, kAggregationNames), "NAME",
+       {"aggregate", one_of(&o.aggregation.rule, kAggregationRules), "NAME",
         "How the feedback of the peers that saw the same batch is averaged. "
         "mean weighs all alike (the paper's); shard-size weighs by a peer's "
         "number of images; gman weighs the discriminator most that takes an "

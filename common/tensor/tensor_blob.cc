@@ -77,4 +77,9 @@ Blob to_blob(const torch::Tensor& tensor) {
   return blob;
 }
 
+std::span<float> floats_of(const torch::Tensor& tensor) {
+  MDGAN_CHECK(tensor.is_cpu() && tensor.is_contiguous());
+  return {tensor.data_ptr<float>(), static_cast<std::size_t>(tensor.numel())};
+}
+
 }  // namespace mdgan

@@ -4,6 +4,8 @@
 
 #include <torch/types.h>
 
+#include <span>
+
 #include "common/tensor/blob.h"
 
 namespace mdgan {
@@ -13,6 +15,10 @@ namespace mdgan {
 // the bytes may belong to others too. REQUIRES: blob.bytes.size() is what
 // blob.meta says.
 torch::Tensor to_tensor(const Blob& blob);
+
+// A view of the tensor's values, in row-major order, to read and to write.
+// REQUIRES: float32, contiguous, in CPU memory.
+std::span<float> floats_of(const torch::Tensor& tensor);
 
 // A Blob that keeps the tensor alive; a copy when the tensor is not contiguous
 // or not in CPU memory (then through pinned memory). Whoever writes to the

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "common/models/model_summary.h"
+#include "common/tensor/floats.h"
 
 namespace mdgan {
 namespace {
@@ -38,11 +39,6 @@ NewFloats make_floats(std::uint64_t count) {
   const NewBlob made = make_blob({protocol::DType::kFloat32, {count}});
   return {made.blob,
           {reinterpret_cast<float*>(made.bytes.data()), made.bytes.size() / 4}};
-}
-
-std::span<const float> floats_of(const Blob& blob) {
-  return {reinterpret_cast<const float*>(blob.bytes.data()),
-          blob.bytes.size() / sizeof(float)};
 }
 
 // Values [first, first + count) as a blob of their own over the same bytes.

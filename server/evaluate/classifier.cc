@@ -68,10 +68,6 @@ struct Network : nn::Module {
   nn::Linear head;
 };
 
-std::span<float> floats_of(Tensor& tensor) {
-  return {tensor.data_ptr<float>(), static_cast<std::size_t>(tensor.numel())};
-}
-
 // He et al. 2015, uniform; biases zero.
 void initialise(Network& network) {
   const torch::NoGradGuard no_grad;

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "common/tensor/guard.h"
+#include "common/tensor/tensor_blob.h"
 #include "server/train/replica_round_trainer.h"
 
 namespace mdgan {

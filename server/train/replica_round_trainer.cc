@@ -4,7 +4,9 @@
 #include <string_view>
 
 #include "common/base/random.h"
+#include "common/merge/rules.h"
 #include "common/models/registry.h"
+#include "common/tensor/floats.h"
 #include "common/tensor/guard.h"
 #include "common/tensor/tensor_blob.h"
 
@@ -28,19 +30,20 @@ Result<TrainedDiscriminator> make_replica_discriminator(
 
 torch::Tensor mean_of(std::span<const PeerAnswer> answers,
                       std::span<const double> weights) {
+  MDGAN_CHECK(!answers.empty() && weights.size() == answers.size());
   double total = 0;
   for (const double weight : weights) total += weight;
-  torch::Tensor sum;
-  for (std::size_t i = 0; i < answers.size(); ++i) {
-    const torch::Tensor values = to_tensor(answers[i].tensors.at(0));
-    if (!sum.defined()) sum = torch::zeros_like(values);
-    sum.add_(values, weights[i] / total);
-  }
-  return sum;
-}
-
-std::span<const float> floats_of(const torch::Tensor& tensor) {
-  return {tensor.data_ptr<float>(), static_cast<std::size_t>(tensor.numel())};
+  std::vector<MergeRow> rows;
+  for (std::size_t i = 0; i < answers.size(); ++i)
+    rows.push_back({.peer = answers[i].peer,
+                    .values = answers[i].tensors.at(0),
+                    .weight = weights[i] / total});
+  // The weights sum to 1, so that the sum is the mean.
+  const torch::Tensor mean = torch::empty(
+      {static_cast<std::int64_t>(rows.front().values.meta.dims.at(0))});
+  const std::span<float> sums[]{floats_of(mean)};
+  (void)merge(aggregate_mean, /*temperature=*/1, rows, sums);
+  return mean;
 }
 
 ReplicaRoundTrainer::ReplicaRoundTrainer(
@@ -87,9 +90,6 @@ Result<void> ReplicaRoundTrainer::load(std::span<const NamedBlob> state) {
   const Blob* values[3] = {value_of("parameters"), value_of("first_moment"),
                            value_of("second_moment")};
   const Blob* steps = value_of("steps");
-  const auto never_negative = [](const Blob& blob) {
-    return to_tensor(blob).min().item<double>() >= 0;
-  };
   const protocol::TensorMeta meta{protocol::DType::kFloat32,
                                   {static_cast<std::uint64_t>(d.size())}};
   const auto fits = [&](const Blob* blob) {
@@ -97,7 +97,7 @@ Result<void> ReplicaRoundTrainer::load(std::span<const NamedBlob> state) {
   };
   if (!std::ranges::all_of(values, fits) || steps == nullptr ||
       steps->meta != protocol::TensorMeta{protocol::DType::kInt64, {1}} ||
-      !never_negative(*values[2]) || !never_negative(*steps))
+      has_negative(*values[2]) || to_tensor(*steps).item<std::int64_t>() < 0)
     return Error{
         "the checkpoint's discriminator is missing, damaged or of another "
         "size: it "

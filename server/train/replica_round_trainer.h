@@ -39,11 +39,11 @@ class ReplicaRoundTrainer : public RoundTrainer {
   TrainedDiscriminator d;  // on the CPU
 };
 
-// Sum over the answers of weight * values, divided by the sum of the weights,
-// [P] on the CPU; added up in the order given.
+// The mean of the answers' first tensors [P] float32 by these weights, on the
+// CPU; merged (common/merge/merge.h) in the order given.
+// REQUIRES: at least one answer; a positive weight for each.
 torch::Tensor mean_of(std::span<const PeerAnswer> answers,
                       std::span<const double> weights);
-std::span<const float> floats_of(const torch::Tensor& tensor);
 
 Result<TrainedDiscriminator> make_replica_discriminator(
     const TrainingSpec& spec);

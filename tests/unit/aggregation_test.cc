@@ -1,24 +1,34 @@
-#include "common/train/aggregation.h"
-
 #include <algorithm>
 #include <cmath>
 
 #include "common/base/random.h"
 #include "tests/support/catch.h"
+#include "tests/support/merge_factors.h"
 
 using namespace mdgan;
+using test::merge_factors;
 
 namespace {
 
-constexpr AggregationRule kRules[] = {
-    AggregationRule::kMean, AggregationRule::kShardSize, AggregationRule::kGman,
-    AggregationRule::kF2a, AggregationRule::kUaGan};
+constexpr AggregationRule kRules[] = {aggregate_mean, aggregate_by_shard_size,
+                                      aggregate_gman, aggregate_f2a,
+                                      aggregate_ua_gan};
+
+MergeRow row(std::uint32_t group, double shard_size,
+             std::span<const float> logits) {
+  return {.peer = {},
+          .group = group,
+          .values = {},
+          .logits = logits,
+          .shard_size = shard_size};
+}
 
 // Two peers of group 0, with shards of 100 and 300 and logits of 1 and 2.
 std::vector<float> of_two(AggregationRule rule, double temperature) {
   const float low = 1, high = 2;
-  const Judgement group[] = {{0, 100, {&low, 1}}, {0, 300, {&high, 1}}};
-  return aggregation_factors({rule, temperature}, group, 1);
+  const std::vector<MergeRow> group{row(0, 100, {&low, 1}),
+                                    row(0, 300, {&high, 1})};
+  return merge_factors({rule, temperature}, group, 1);
 }
 
 // Twice the weight of the first of two peers.
@@ -31,29 +41,30 @@ void check_first(const std::vector<float>& factors, double twice) {
 }  // namespace
 
 TEST_CASE("the factors are what the formulas give by hand", "[aggregation]") {
-  check_first(of_two(AggregationRule::kMean, 1), 1);
-  check_first(of_two(AggregationRule::kShardSize, 1), 2 * 0.25);
+  check_first(of_two(aggregate_mean, 1), 1);
+  check_first(of_two(aggregate_by_shard_size, 1), 2 * 0.25);
   // e^-1 / (e^-1 + e^-2) = 1 / (1 + e^-1)
-  check_first(of_two(AggregationRule::kGman, 1), 2 * 0.73105857863);
-  check_first(of_two(AggregationRule::kF2a, 1), 2 * 0.26894142137);
+  check_first(of_two(aggregate_gman, 1), 2 * 0.73105857863);
+  check_first(of_two(aggregate_f2a, 1), 2 * 0.26894142137);
   // e / (e + 3 e^2) = 1 / (1 + 3e)
-  check_first(of_two(AggregationRule::kUaGan, 1), 2 * 0.10923177257);
+  check_first(of_two(aggregate_ua_gan, 1), 2 * 0.10923177257);
   // With t = 2: 1 / (1 + e^-2), and 1 / (1 + 3 e^2).
-  check_first(of_two(AggregationRule::kGman, 2), 2 * 0.88079707798);
-  check_first(of_two(AggregationRule::kUaGan, 2), 2 * 0.04316453298);
+  check_first(of_two(aggregate_gman, 2), 2 * 0.88079707798);
+  check_first(of_two(aggregate_ua_gan, 2), 2 * 0.04316453298);
   // Without temperature the judgements do not count.
-  check_first(of_two(AggregationRule::kF2a, 0), 1);
-  check_first(of_two(AggregationRule::kUaGan, 0), 2 * 0.25);
+  check_first(of_two(aggregate_f2a, 0), 1);
+  check_first(of_two(aggregate_ua_gan, 0), 2 * 0.25);
 }
 
 TEST_CASE("a harsh judge counts most for gman and a forgiving one for f2a",
           "[aggregation]") {
   // The first takes the image for generated, the second for real.
   const float harsh = -3, forgiving = 3;
-  const Judgement group[] = {{0, 1, {&harsh, 1}}, {0, 1, {&forgiving, 1}}};
-  const auto gman = aggregation_factors({AggregationRule::kGman, 1}, group, 1);
+  const std::vector<MergeRow> group{row(0, 1, {&harsh, 1}),
+                                    row(0, 1, {&forgiving, 1})};
+  const auto gman = merge_factors({aggregate_gman, 1}, group, 1);
   CHECK(gman[0] > 1.99);
-  const auto f2a = aggregation_factors({AggregationRule::kF2a, 1}, group, 1);
+  const auto f2a = merge_factors({aggregate_f2a, 1}, group, 1);
   CHECK(f2a[1] > 1.99);
 }
 
@@ -65,14 +76,15 @@ TEST_CASE("in every group the factors sum to its size, sample by sample",
   Random random(seed, Purpose::kSimulation);
   std::vector<float> logits(11 * kSamples);
   random.fill_uniform(logits, -30, 30);
-  std::vector<Judgement> judgements;
+  std::vector<MergeRow> judgements;
   for (std::size_t i = 0; i < 11; ++i)
-    judgements.push_back({static_cast<std::uint32_t>(i * i % 3),
-                          static_cast<double>(1 + random.below(1000)),
-                          std::span(logits).subspan(i * kSamples, kSamples)});
+    judgements.push_back(
+        row(static_cast<std::uint32_t>(i * i % 3),
+            static_cast<double>(1 + random.below(1000)),
+            std::span(logits).subspan(i * kSamples, kSamples)));
   for (const AggregationRule rule : kRules) {
-    INFO(name_of(kAggregationNames, rule));
-    const auto factors = aggregation_factors({rule, 0.5}, judgements, kSamples);
+    INFO(name_of(kAggregationRules, rule));
+    const auto factors = merge_factors({rule, 0.5}, judgements, kSamples);
     REQUIRE(factors.size() == 11 * kSamples);
     for (std::size_t s = 0; s < kSamples; ++s) {
       double sums[3] = {}, sizes[3] = {};
@@ -92,9 +104,9 @@ TEST_CASE("equal judges and shards make every rule the mean, exactly",
           "[aggregation]") {
   const std::size_t count = GENERATE(range<std::size_t>(1, 60));
   const float logits[] = {0.1F, -4.7F, 1e6F};
-  const std::vector<Judgement> judgements(count, {4, 6000, logits});
+  const std::vector<MergeRow> judgements(count, row(4, 6000, logits));
   for (const AggregationRule rule : kRules) {
-    const auto factors = aggregation_factors({rule, 3}, judgements, 3);
+    const auto factors = merge_factors({rule, 3}, judgements, 3);
     CHECK(std::all_of(factors.begin(), factors.end(),
                       [](float f) { return f == 1; }));
   }
@@ -106,12 +118,11 @@ TEST_CASE("extreme judgements and sizes leave the factors finite",
       {1e6F, -1e6F}, {-1e6F, -1e6F}, {0, 1e6F}};
   const double sizes[] = {0, 1e19, 1};
   const double temperature = GENERATE(0.0, 1.0, 1e6);
-  std::vector<Judgement> judgements;
-  for (int i = 0; i < 3; ++i) judgements.push_back({0, sizes[i], logits[i]});
+  std::vector<MergeRow> judgements;
+  for (int i = 0; i < 3; ++i) judgements.push_back(row(0, sizes[i], logits[i]));
   for (const AggregationRule rule : kRules) {
-    INFO(name_of(kAggregationNames, rule));
-    const auto factors =
-        aggregation_factors({rule, temperature}, judgements, 2);
+    INFO(name_of(kAggregationRules, rule));
+    const auto factors = merge_factors({rule, temperature}, judgements, 2);
     for (const float factor : factors) {
       CHECK(std::isfinite(factor));
       CHECK(factor >= 0);
@@ -123,8 +134,8 @@ TEST_CASE("extreme judgements and sizes leave the factors finite",
 
 TEST_CASE("a peer alone in its group counts as in the mean", "[aggregation]") {
   const float logit = -50;
-  const Judgement judgements[] = {{0, 1, {&logit, 1}}, {1, 9, {&logit, 1}}};
+  const std::vector<MergeRow> judgements{row(0, 1, {&logit, 1}),
+                                         row(1, 9, {&logit, 1})};
   for (const AggregationRule rule : kRules)
-    CHECK(aggregation_factors({rule, 1}, judgements, 1) ==
-          std::vector<float>{1, 1});
+    CHECK(merge_factors({rule, 1}, judgements, 1) == std::vector<float>{1, 1});
 }

@@ -50,7 +50,7 @@ TEST_CASE("peers are weighed only where several judge the same batch") {
   CHECK(train_error(none_shared).starts_with("aggregate = ua-gan"));
   auto all_shared = ten;
   all_shared.push_back("1");
-  CHECK(train(all_shared).aggregation.rule == AggregationRule::kUaGan);
+  CHECK(train(all_shared).aggregation.rule == aggregate_ua_gan);
 }
 
 TEST_CASE("a codec is one that its use has") {
@@ -64,13 +64,13 @@ TEST_CASE("a codec is one that its use has") {
 }
 
 TEST_CASE("the answers of the peers are merged by a rule") {
-  CHECK(train({}).aggregation.rule == AggregationRule::kMean);
+  CHECK(train({}).aggregation.rule == aggregate_mean);
   const Aggregation how =
       generator_spec(
           train({"--aggregate", "ua-gan", "--aggregate-temperature", "0.5"}),
           {1, 28, 28, 10}, 2)
           .aggregation;
-  CHECK(how.rule == AggregationRule::kUaGan);
+  CHECK(how.rule == aggregate_ua_gan);
   CHECK(how.temperature == 0.5);
   CHECK(train_error({"--aggregate", "median"}) ==
         "aggregate must be one of mean, shard-size, gman, f2a, ua-gan, is "

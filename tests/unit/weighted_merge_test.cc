@@ -1,7 +1,7 @@
 // The generator's step with feedback that is weighted: the arithmetic of the
 // weights is aggregation_test.cc's.
 #include "common/tensor/quantise.h"
-#include "common/train/aggregation.h"
+#include "tests/support/merge_factors.h"
 #include "tests/support/trainer_run.h"
 
 namespace mdgan {
@@ -43,15 +43,14 @@ std::vector<Contribution> answers(const TrainerRun& run, std::uint64_t seed,
 }
 
 constexpr AggregationRule kWeighted[] = {
-    AggregationRule::kShardSize, AggregationRule::kGman, AggregationRule::kF2a,
-    AggregationRule::kUaGan};
+    aggregate_by_shard_size, aggregate_gman, aggregate_f2a, aggregate_ua_gan};
 
 TEST_CASE("equal judges and shards step the generator as the mean does",
           "[aggregation]") {
   const TrainerRun run{.k = 2};
   for (const AggregationRule rule : kWeighted) {
-    INFO(name_of(kAggregationNames, rule));
-    const auto mean = server_of(run, AggregationRule::kMean);
+    INFO(name_of(kAggregationRules, rule));
+    const auto mean = server_of(run, aggregate_mean);
     const auto weighted = server_of(run, rule);
     for (std::uint64_t i = 1; i <= 2; ++i) {
       const auto parts = answers(run, i, /*equal_judges=*/true);
@@ -68,15 +67,19 @@ TEST_CASE("weighted feedback steps as the mean of what was weighted before",
           "[aggregation]") {
   const TrainerRun run{.k = 2};
   for (const AggregationRule rule : kWeighted) {
-    INFO(name_of(kAggregationNames, rule));
+    INFO(name_of(kAggregationRules, rule));
     const auto parts = answers(run, 7, /*equal_judges=*/false);
     std::vector<std::vector<float>> logits;
-    std::vector<Judgement> judgements;
+    std::vector<MergeRow> judgements;
     for (const Contribution& part : parts)
       logits.push_back(floats(part.logits));
     for (std::size_t n = 0; n < parts.size(); ++n)
-      judgements.push_back({parts[n].batch, parts[n].shard_size, logits[n]});
-    const auto factors = aggregation_factors({rule, 1}, judgements, run.batch);
+      judgements.push_back({.peer = parts[n].peer,
+                            .group = parts[n].batch,
+                            .values = {},
+                            .logits = logits[n],
+                            .shard_size = parts[n].shard_size});
+    const auto factors = merge_factors({rule, 1}, judgements, run.batch);
 
     const std::size_t each = run.image.values();
     std::vector<Contribution> before;
@@ -89,8 +92,8 @@ TEST_CASE("weighted feedback steps as the mean of what was weighted before",
                         float_blob({run.batch, 1, 4, 4}, values)});
     }
 
-    const auto mean = server_of(run, AggregationRule::kMean);
-    const auto plain = server_of(run, AggregationRule::kMean);
+    const auto mean = server_of(run, aggregate_mean);
+    const auto plain = server_of(run, aggregate_mean);
     const auto weighted = server_of(run, rule);
     for (GeneratorTrainer* server : {mean.get(), plain.get(), weighted.get()})
       (void)server->generate(Round{1});

@@ -2,8 +2,9 @@
 
 #include <spdlog/fmt/fmt.h>
 
-#include <cstring>
 #include <string_view>
+
+#include "common/tensor/floats.h"
 
 namespace mdgan {
 namespace {
@@ -26,17 +27,6 @@ Result<void> check_values(std::string_view what, const Blob& blob,
                     blob.bytes.size(), fmt::join(dims, ", "), parameters));
   if (!is_finite(blob)) return wrong_state(what, "hold NaN or infinity");
   return {};
-}
-
-// The square root of a negative second moment would poison the weights.
-bool has_negative(const Blob& blob) {
-  int found = 0;  // no early exit, so that the loop is vectorised
-  for (std::size_t at = 0; at < blob.bytes.size(); at += sizeof(float)) {
-    float value = 0;
-    std::memcpy(&value, blob.bytes.data() + at, sizeof value);
-    found |= static_cast<int>(value < 0);
-  }
-  return found != 0;
 }
 
 }  // namespace

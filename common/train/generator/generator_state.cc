@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <map>
 
+#include "common/tensor/floats.h"
 #include "common/tensor/guard.h"
 #include "common/tensor/tensor_blob.h"
 #include "common/train/generator/generator_trainer_impl.h"
@@ -55,7 +56,7 @@ Result<void> check_fit(const std::string& name, const Blob& blob,
                           place.nbytes(), fmt::join(place.sizes(), ", ")));
   if (floats && !is_finite(blob))
     return does_not_fit(name, "holds NaN or infinity");
-  if (name == kSecondMomentName && to_tensor(blob).min().item<float>() < 0)
+  if (name == kSecondMomentName && has_negative(blob))
     return does_not_fit(name, "holds a negative value");
   return {};
 }

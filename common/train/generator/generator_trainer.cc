@@ -8,30 +8,18 @@
 
 #include "common/base/random.h"
 #include "common/base/time.h"
+#include "common/merge/merge.h"
 #include "common/models/initialise.h"
 #include "common/models/registry.h"
 #include "common/tensor/device.h"
 #include "common/tensor/flat_parameters.h"
+#include "common/tensor/floats.h"
 #include "common/tensor/guard.h"
-#include "common/tensor/quantise.h"
 #include "common/tensor/tensor_blob.h"
 #include "common/train/generator/generator_trainer_impl.h"
 #include "common/train/generator/model_sampler.h"
 
 namespace mdgan {
-namespace {
-
-std::span<float> floats_of(torch::Tensor& tensor) {
-  return {tensor.data_ptr<float>(), static_cast<std::size_t>(tensor.numel())};
-}
-
-// REQUIRES: none, or float32, aligned as received or made.
-std::span<const float> logits_of(const Contribution& part) {
-  return {reinterpret_cast<const float*>(part.logits.bytes.data()),
-          part.logits.bytes.size() / sizeof(float)};
-}
-
-}  // namespace
 
 std::vector<torch::Tensor> copies_of(const std::vector<torch::Tensor>& from) {
   std::vector<torch::Tensor> copies;
@@ -167,43 +155,24 @@ std::vector<torch::Tensor> GeneratorTrainer::Impl::backward_dense(
 
 void GeneratorTrainer::Impl::merge(
     std::span<const Contribution> contributions) {
-  merged.zero_();
-  if (spec.aggregation.rule != AggregationRule::kMean)
-    return merge_weighted(contributions);
-  for (const Contribution& part : contributions) {
-    MDGAN_CHECK(part.batch < spec.k);
-    torch::Tensor sum = batch_of(merged, part.batch);
-    if (sum.is_cpu()) {
-      add_to(floats_of(sum), part.feedback, part.scales);
-    } else {
-      torch::Tensor decoded = torch::zeros(sum.sizes());
-      add_to(floats_of(decoded), part.feedback, part.scales);
-      sum.add_(decoded.to(device, /*non_blocking=*/true));
-    }
-  }
-  merged.div_(static_cast<double>(contributions.size()));
-}
-
-// Into `merged`, which is zero.
-void GeneratorTrainer::Impl::merge_weighted(
-    std::span<const Contribution> contributions) {
-  std::vector<Judgement> judgements;
-  for (const Contribution& part : contributions) {
-    MDGAN_CHECK(part.batch < spec.k);
-    judgements.push_back({part.batch, part.shard_size, logits_of(part)});
-  }
-  std::vector<float> factors =
-      aggregation_factors(spec.aggregation, judgements, spec.batch);
-  const std::vector<std::int64_t> one_a_sample{spec.batch, 1, 1, 1};
-  float* row = factors.data();
-  for (const Contribution& part : contributions) {
-    torch::Tensor sum = batch_of(merged, part.batch);
-    torch::Tensor decoded = torch::zeros(sum.sizes());
-    add_to(floats_of(decoded), part.feedback, part.scales);
-    decoded.mul_(torch::from_blob(row, one_a_sample));
-    sum.add_(decoded.to(device));
-    row += spec.batch;
-  }
+  std::vector<MergeRow> rows_to_merge;
+  rows_to_merge.reserve(contributions.size());
+  for (const Contribution& part : contributions)
+    rows_to_merge.push_back({.peer = part.peer,
+                             .group = part.batch,
+                             .values = part.feedback,
+                             .scales = part.scales,
+                             .logits = floats_of(part.logits),
+                             .shard_size = part.shard_size});
+  // The sums are made on the CPU, whose bits are the same everywhere.
+  torch::Tensor sum = merged.is_cpu() ? merged : torch::empty(merged.sizes());
+  std::vector<std::span<float>> sums;
+  for (std::uint32_t j = 0; j < spec.k; ++j)
+    sums.push_back(floats_of(batch_of(sum, j)));
+  // No rule refuses a peer yet, so nobody asks for the verdicts.
+  (void)mdgan::merge(spec.aggregation.rule, spec.aggregation.temperature,
+                     rows_to_merge, sums);
+  if (!merged.is_cpu()) merged.copy_(sum);
   merged.div_(static_cast<double>(contributions.size()));
 }
 

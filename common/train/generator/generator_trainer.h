@@ -15,8 +15,8 @@
 
 #include "common/base/ids.h"
 #include "common/base/result.h"
+#include "common/merge/rules.h"
 #include "common/tensor/blob.h"
-#include "common/train/aggregation.h"
 #include "protocol/training_spec.h"
 
 namespace mdgan {
@@ -76,9 +76,9 @@ class GeneratorTrainer {
   // step(). Called twice for a round, it draws the same latents.
   std::vector<GeneratedBatch> generate(Round round);
 
-  // Weighs the feedback (aggregation.h), sums it per batch in the order given
-  // (the caller sorts by peer), divides by the number of contributions,
-  // back-propagates once through all k
+  // Merges the feedback for each batch by the spec's rule
+  // (common/merge/rules.h) in the order given (the caller sorts by peer),
+  // divides by the number of contributions, back-propagates once through all k
   // batches, steps Adam and the moving average. Fails with kDiverged when the
   // generator would become non-finite, or a norm on the way overflows float32;
   // it is then unchanged, and generate() must come before another step().

@@ -53,8 +53,9 @@ struct GeneratorTrainer::Impl {
   torch::Tensor forward_dense(const torch::Tensor& input);
   std::vector<torch::Tensor> backward(const Pending& passed);
   std::vector<torch::Tensor> backward_dense(const Pending& passed);
+  // Into `merged`: for each batch the sum by the spec's rule, divided by the
+  // number of contributions.
   void merge(std::span<const Contribution> contributions);
-  void merge_weighted(std::span<const Contribution> contributions);
   // From the contributions to the parameters' gradient.
   struct Gradient {
     std::vector<torch::Tensor> parts;

@@ -1,0 +1,24 @@
+// A blob's float32 values. No LibTorch.
+#pragma once
+
+#include <cstddef>
+#include <span>
+
+#include "common/base/result.h"
+#include "common/tensor/blob.h"
+
+namespace mdgan {
+
+// A view; of an empty blob, an empty one. REQUIRES: empty, or dtype float32;
+// aligned for floats.
+inline std::span<const float> floats_of(const Blob& blob) {
+  MDGAN_CHECK(blob.empty() || blob.meta.dtype == protocol::DType::kFloat32);
+  return {reinterpret_cast<const float*>(blob.bytes.data()),
+          blob.bytes.size() / sizeof(float)};
+}
+
+// Whether a value is below zero. The square root of a negative second moment
+// would poison the weights. Any alignment. REQUIRES: dtype float32.
+bool has_negative(const Blob& blob);
+
+}  // namespace mdgan
