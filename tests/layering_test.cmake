@@ -45,8 +45,8 @@ forbid(server_beside_peer "#include \"peer/"
 sources(players common/train)
 forbid(players "#include \"common/net/" "arithmetic knows no sockets")
 
-# The pure parts: no sockets, threads, clock or tensors.
-sources(pure protocol server/core peer/core)
+# The pure parts: no sockets, threads, clock or LibTorch.
+sources(pure protocol server/core peer/core common/merge)
 forbid(pure "#include <(zmq|torch|ATen|c10|thread|mutex)"
        "this part has no sockets, threads or tensors")
 forbid(pure "::now\\(" "this part has no clock")
