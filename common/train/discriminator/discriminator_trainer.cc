@@ -1,14 +1,9 @@
 #include "common/train/discriminator/discriminator_trainer.h"
 
-#include <spdlog/fmt/fmt.h>
 #include <torch/torch.h>
 
-#include <algorithm>
 #include <cstring>
-#include <deque>
 #include <span>
-#include <stdexcept>
-#include <string_view>
 #include <utility>
 
 #include "common/base/random.h"
@@ -19,6 +14,8 @@
 #include "common/tensor/guard.h"
 #include "common/tensor/tensor_blob.h"
 #include "common/train/discriminator/discriminator_step.h"
+#include "common/train/discriminator/replay_history.h"
+#include "common/train/discriminator/training_inputs.h"
 #include "common/train/discriminator/trained_discriminator.h"
 
 namespace mdgan {
@@ -27,102 +24,6 @@ namespace {
 Sha256 schema_of(const Discriminator& model) {
   const std::string text = schema_text(model.named_parameters());
   return sha256(std::as_bytes(std::span(text)));
-}
-
-Error data_error(std::string message) {
-  return {std::move(message), ExitCode::kData};
-}
-
-Result<void> check_data(const TrainingSpec& spec, const Dataset& data,
-                        std::size_t shard_size) {
-  const ImageShape &want = spec.image, &have = data.shape;
-  if (want.channels != have.channels || want.height != have.height ||
-      want.width != have.width)
-    return data_error(fmt::format(
-        "the run trains on images of {}x{}x{} (channels x height x width) and "
-        "this peer's data set has {}x{}x{}: give the peer the run's kind of "
-        "data",
-        want.channels, want.height, want.width, have.channels, have.height,
-        have.width));
-  if (shard_size < spec.batch)
-    return data_error(fmt::format(
-        "this peer's shard has {} images, fewer than one batch of {}: give it "
-        "more data, or use a smaller batch",
-        shard_size, spec.batch));
-  if (spec.condition == Condition::kNone) return {};
-  if (data.labels.size() != data.size())
-    return data_error(
-        fmt::format("the run's model is conditional ('{}') and this peer's "
-                    "data set has no labels: use labelled data",
-                    name_of(kConditionNames, spec.condition)));
-  if (have.classes > want.classes)
-    return data_error(
-        fmt::format("the run has {} classes and this peer's data set {}: give "
-                    "the peer the run's kind of data",
-                    want.classes, have.classes));
-  return {};
-}
-
-constexpr const char* kHistoryImages = "replay.images";
-constexpr const char* kHistoryLabels = "replay.labels";
-
-// A generated batch: images [b, c, h, w] float32, labels [b] int32 or empty.
-struct Generated {
-  Blob images, labels;
-  Round round;  // 0 if it comes from a checkpoint
-};
-
-bool keeps_history(const TrainingSpec& spec) {
-  return spec.replay && spec.local_steps > 1;
-}
-
-protocol::TensorMeta image_meta(const TrainingSpec& spec) {
-  return {
-      protocol::DType::kFloat32,
-      {spec.batch, spec.image.channels, spec.image.height, spec.image.width}};
-}
-
-protocol::TensorMeta label_meta(const TrainingSpec& spec) {
-  return {protocol::DType::kInt32, {spec.batch}};
-}
-
-// n of them, in one tensor.
-protocol::TensorMeta stacked(protocol::TensorMeta one, std::uint64_t n) {
-  one.dims.insert(one.dims.begin(), n);
-  return one;
-}
-
-// A copy of the i-th of what is stacked, so that it does not keep the others.
-Blob part_of(const Blob& all, std::uint64_t i) {
-  protocol::TensorMeta meta = all.meta;
-  meta.dims.erase(meta.dims.begin());
-  const std::size_t size = all.bytes.size() / all.meta.dims.front();
-  return copy_blob(std::move(meta), all.bytes.subspan(i * size, size));
-}
-
-Blob find_blob(const std::vector<NamedBlob>& tensors, std::string_view name) {
-  const auto it = std::ranges::find(tensors, name, &NamedBlob::name);
-  return it == tensors.end() ? Blob{} : it->blob;
-}
-
-bool are_labels(const TrainingSpec& spec, const Blob& labels) {
-  const torch::Tensor y = to_tensor(labels);
-  return y.min().item<std::int32_t>() >= 0 &&
-         y.max().item<std::int32_t>() <
-             static_cast<std::int32_t>(spec.image.classes);
-}
-
-// The arithmetic takes sizes and labels on trust.
-void check_batch(const TrainingSpec& spec, const Blob& images,
-                 const Blob& labels) {
-  const bool conditional = spec.condition != Condition::kNone;
-  if (images.meta != image_meta(spec) ||
-      (conditional && labels.meta != label_meta(spec)))
-    throw std::runtime_error(
-        "a generated batch has another shape than this discriminator's");
-  if (conditional && !are_labels(spec, labels))
-    throw std::runtime_error(
-        "a generated batch has labels that this discriminator has not");
 }
 
 }  // namespace
@@ -136,10 +37,10 @@ struct DiscriminatorTrainer::Impl {
   Random real_samples(Round round) const;
   // What a step is given: x [2b, c, h, w] and y [2b] or undefined, on the
   // device. Overwrites what the last call returned.
-  std::pair<torch::Tensor, torch::Tensor> inputs(Random& real,
-                                                 const Generated& generated);
+  std::pair<torch::Tensor, torch::Tensor> inputs(
+      Random& real, const GeneratedBatch& generated);
   void draw_real(Random& random);
-  void put_generated(const Generated& generated);
+  void put_generated(const GeneratedBatch& generated);
 
   TrainedDiscriminator d;
   const std::shared_ptr<const Dataset> data;  // shared by the process's peers
@@ -149,8 +50,7 @@ struct DiscriminatorTrainer::Impl {
   const std::uint64_t parameters;
   const Sha256 schema;
   std::unique_ptr<DiscriminatorStep> step;
-  // With replay: X^d of the last L rounds, oldest first.
-  std::deque<Generated> history;
+  ReplayHistory history;
   // One round's input, real samples before generated ones, reused every round.
   torch::Tensor images;  // [2b, c, h, w] float32, on the CPU
   torch::Tensor labels;  // [2b] int64, on the CPU; undefined if unconditional
@@ -168,7 +68,8 @@ DiscriminatorTrainer::Impl::Impl(const TrainingSpec& spec,
       device(where),
       parameters(static_cast<std::uint64_t>(d.size())),
       schema(schema_of(d.model())),
-      step(make_dense_step(d)) {
+      step(make_dense_step(d)),
+      history(d.spec) {
   if (step == nullptr) step = make_autograd_step(d);
   const auto pinned = torch::TensorOptions().pinned_memory(device.is_cuda());
   images = torch::empty({2 * std::int64_t{spec.batch}, spec.image.channels,
@@ -197,7 +98,8 @@ void DiscriminatorTrainer::Impl::draw_real(Random& random) {
   }
 }
 
-void DiscriminatorTrainer::Impl::put_generated(const Generated& generated) {
+void DiscriminatorTrainer::Impl::put_generated(
+    const GeneratedBatch& generated) {
   const std::size_t values = d.spec.batch * d.spec.image.values();
   MDGAN_CHECK(generated.images.bytes.size() == values * sizeof(float));
   std::memcpy(images.data_ptr<float>() + values, generated.images.bytes.data(),
@@ -206,7 +108,7 @@ void DiscriminatorTrainer::Impl::put_generated(const Generated& generated) {
 }
 
 std::pair<torch::Tensor, torch::Tensor> DiscriminatorTrainer::Impl::inputs(
-    Random& real, const Generated& generated) {
+    Random& real, const GeneratedBatch& generated) {
   draw_real(real);
   put_generated(generated);
   // On the CPU these are the buffers themselves.
@@ -262,22 +164,14 @@ double DiscriminatorTrainer::learn(Round round, const Blob& images,
     Random penalty(spec.seed, Purpose::kPenalty, impl.peer.value, round.value);
     Random real = impl.real_samples(round);
     double sum = 0;
-    if (!keeps_history(spec)) {
-      const auto [x, y] = impl.inputs(real, {images, labels, round});
+    if (!impl.history.is_kept()) {
+      const auto [x, y] = impl.inputs(real, {images, labels});
       for (std::uint32_t step = 0; step < spec.local_steps; ++step)
         sum += impl.step->step(x, y, penalty);
     } else {
-      auto& history = impl.history;
-      // A round that was lost on the way is done again.
-      while (!history.empty() && history.back().round >= round)
-        history.pop_back();
-      if (history.size() == spec.local_steps) history.pop_front();
-      history.push_back({images, labels, round});
-      // At first there are fewer than steps: the oldest serves for several.
-      const std::size_t missing = spec.local_steps - history.size();
-      for (std::size_t step = 0; step < spec.local_steps; ++step) {
-        const auto [x, y] =
-            impl.inputs(real, history[std::max(step, missing) - missing]);
+      impl.history.add(round, {images, labels});
+      for (std::uint32_t step = 0; step < spec.local_steps; ++step) {
+        const auto [x, y] = impl.inputs(real, impl.history.of_step(step));
         sum += impl.step->step(x, y, penalty);
       }
     }
@@ -293,7 +187,7 @@ double DiscriminatorTrainer::gradient(Round round, const Blob& images,
     const TrainingSpec& spec = impl.d.spec;
     check_batch(spec, images, labels);
     Random real = impl.real_samples(round);
-    const auto [x, y] = impl.inputs(real, {images, labels, round});
+    const auto [x, y] = impl.inputs(real, {images, labels});
     Random random(spec.seed, Purpose::kPenalty, impl.peer.value, round.value);
     return impl.d.gradient(
         x, y, random,
@@ -331,38 +225,11 @@ Result<void> DiscriminatorTrainer::load(const PeerState& state) {
 }
 
 std::vector<NamedBlob> DiscriminatorTrainer::history() const {
-  const std::deque<Generated>& kept = impl_->history;
-  if (kept.empty()) return {};
-  const auto joined = [&](const char* name, Blob Generated::*part) {
-    const NewBlob all =
-        make_blob(stacked((kept.front().*part).meta, kept.size()));
-    std::byte* to = all.bytes.data();
-    for (const Generated& batch : kept)
-      to = std::ranges::copy((batch.*part).bytes, to).out;
-    return NamedBlob{name, all.blob};
-  };
-  std::vector<NamedBlob> tensors{joined(kHistoryImages, &Generated::images)};
-  if (impl_->labels.defined())
-    tensors.push_back(joined(kHistoryLabels, &Generated::labels));
-  return tensors;
+  return impl_->history.saved();
 }
 
 void DiscriminatorTrainer::load_history(const std::vector<NamedBlob>& tensors) {
-  const TrainingSpec& spec = impl_->d.spec;
-  impl_->history.clear();
-  const Blob images = find_blob(tensors, kHistoryImages);
-  const Blob labels = find_blob(tensors, kHistoryLabels);
-  if (!keeps_history(spec) || images.meta.dims.empty()) return;
-  const std::uint64_t n = images.meta.dims.front();
-  if (images.meta != stacked(image_meta(spec), n) || !is_finite(images)) return;
-  const bool conditional = impl_->labels.defined();
-  if (conditional && (labels.meta != stacked(label_meta(spec), n) ||
-                      !are_labels(spec, labels)))
-    return;
-  for (std::uint64_t i = n - std::min<std::uint64_t>(n, spec.local_steps);
-       i < n; ++i)
-    impl_->history.push_back(
-        {part_of(images, i), conditional ? part_of(labels, i) : Blob{}, {}});
+  impl_->history.load(tensors);
 }
 
 std::uint64_t DiscriminatorTrainer::parameter_count() const {

@@ -94,7 +94,7 @@ Result<void> GeneratorTrainer::Impl::load(std::span<const NamedBlob> state) {
   for (auto& [name, place] : places)
     place.variable_data().copy_(to_tensor(*found[name]));
   adam.set_steps(static_cast<std::uint64_t>(steps));
-  pending.reset();
+  open.clear();
   return {};
 }
 

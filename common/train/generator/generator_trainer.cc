@@ -69,88 +69,9 @@ GeneratorTrainer::Impl::Impl(const GeneratorSpec& the_spec, torch::Device where,
     assign(average->buffers(), model->buffers());
     average->eval();
   }
-  const auto pinned = torch::TensorOptions().pinned_memory(device.is_cuda());
-  latents = torch::empty({rows(), spec.latent}, pinned.dtype(torch::kFloat32));
-  if (conditional())
-    labels = torch::empty({rows()}, pinned.dtype(torch::kInt64));
   merged = torch::empty(
       {rows(), spec.image.channels, spec.image.height, spec.image.width},
       torch::TensorOptions(device));
-}
-
-void GeneratorTrainer::Impl::draw_inputs(Round round) {
-  for (std::uint32_t j = 0; j < spec.k; ++j) {
-    torch::Tensor z = batch_of(latents, j);
-    const std::uint32_t stream = spec.first_batch + j;
-    Random(spec.seed, Purpose::kLatents, stream, round.value)
-        .fill_normal(floats_of(z));
-    if (!conditional()) continue;
-    Random random(spec.seed, Purpose::kLabels, stream, round.value);
-    torch::Tensor y = batch_of(labels, j);
-    for (std::int64_t i = 0; i < y.numel(); ++i)
-      y.data_ptr<std::int64_t>()[i] =
-          static_cast<std::int64_t>(random.below(spec.image.classes));
-  }
-}
-
-void GeneratorTrainer::Impl::forward(Round round) {
-  pending.reset();  // frees the old graph first
-  model->train();   // after sample()
-  draw_inputs(round);
-  // The running statistics advance with step(), like everything else: a round
-  // generated twice, or saved between generate() and step(), counts once.
-  const auto live = model->buffers();
-  const auto before = copies_of(live);
-  const torch::Tensor z = latents.to(device, /*non_blocking=*/true);
-  const torch::Tensor y = labels.defined() ? labels.to(device, true) : labels;
-  if (stack) {
-    const torch::Tensor input = model->embed(z, y);
-    pending = Pending{round, forward_dense(input), input, {}};
-    return;
-  }
-  const torch::Tensor images = model->forward(z, y);
-  pending = Pending{round, images, {}, copies_of(live)};
-  assign(live, before);
-}
-
-torch::Tensor GeneratorTrainer::Impl::forward_dense(
-    const torch::Tensor& input) {
-  const auto n = static_cast<std::size_t>(rows());
-  stack->prepare(scratch, n);
-  std::copy_n(input.data_ptr<float>(), input.numel(), scratch.input(0));
-  stack->forward(values.data_ptr<float>(), scratch, 0, n);
-  return torch::tanh(torch::from_blob(scratch.output(0), merged.sizes()));
-}
-
-// From `merged` to the gradients of the parameters, in parts.
-std::vector<torch::Tensor> GeneratorTrainer::Impl::backward(
-    const Pending& passed) {
-  if (stack) return backward_dense(passed);
-  return gradients_of(passed.images, merged, model->parameters());
-}
-
-std::vector<torch::Tensor> GeneratorTrainer::Impl::backward_dense(
-    const Pending& passed) {
-  const auto n = static_cast<std::size_t>(rows());
-  torch::Tensor last =
-      torch::from_blob(scratch.output_gradient(0), merged.sizes());
-  last.copy_(torch::tanh_backward(merged, passed.images));
-  const bool embeds = passed.input.requires_grad();
-  stack->backward(values.data_ptr<float>(), scratch, 0, n, 0, embeds);
-  stack->parameter_gradient(scratch, n, n, stack_gradients.data_ptr<float>());
-  std::vector<torch::Tensor> gradients;
-  if (embeds) {
-    std::vector<torch::Tensor> rest = model->parameters();
-    rest.erase(rest.begin(),
-               rest.begin() + static_cast<std::ptrdiff_t>(
-                                  2 * (model->dense_widths().size() - 1)));
-    gradients = gradients_of(
-        passed.input,
-        torch::from_blob(scratch.input_gradient(0), passed.input.sizes()),
-        rest);
-  }
-  gradients.insert(gradients.begin(), stack_gradients);
-  return gradients;
 }
 
 void GeneratorTrainer::Impl::merge(
@@ -179,20 +100,22 @@ void GeneratorTrainer::Impl::merge(
 Result<GeneratorTrainer::Impl::Gradient> GeneratorTrainer::Impl::gradient(
     Round round, std::span<const Contribution> contributions,
     StepReport& report) {
-  MDGAN_CHECK(pending.has_value() && pending->round == round);
+  const auto opened = open.find(round);
+  MDGAN_CHECK(opened != open.end());
   MDGAN_CHECK(!contributions.empty());
   const auto start = Clock::now();
   merge(contributions);
   // In float32 on purpose: a norm that overflows there would overflow Adam's
   // second moment too, and stop its parameters for good.
   report.feedback_norm = merged.norm().item<double>();
-  if (!std::isfinite(report.feedback_norm))
+  if (!std::isfinite(report.feedback_norm)) {
+    close(round);
     return diverged(round, "the feedback");
+  }
   report.merge_seconds = seconds(Clock::now() - start);
 
-  const Pending passed = std::move(*pending);
-  pending.reset();
-  Gradient result{backward(passed), passed.buffers};
+  Gradient result{backward(opened->second), opened->second.buffers};
+  close(round);
   if (!std::isfinite(norm_of(result.parts)))
     return diverged(round, "the generator's gradient");
   return result;
@@ -251,12 +174,12 @@ Result<std::unique_ptr<GeneratorTrainer>> GeneratorTrainer::create(
 std::vector<GeneratedBatch> GeneratorTrainer::generate(Round round) {
   return plain_exceptions([&] {
     Impl& g = *impl_;
-    g.forward(round);
+    const Impl::ForwardPass& passed = g.forward(round);
     // On the CPU the batches are views of the images themselves.
-    const torch::Tensor images = to_tensor(to_blob(g.pending->images));
+    const torch::Tensor images = to_tensor(to_blob(passed.images));
     torch::Tensor labels;
     // A copy of its own: it may still be on its way when the next round draws.
-    if (g.conditional()) labels = g.labels.to(torch::kInt32);
+    if (g.conditional()) labels = passed.labels.to(torch::kInt32);
     std::vector<GeneratedBatch> batches(g.spec.k);
     for (std::uint32_t j = 0; j < g.spec.k; ++j) {
       batches[j].images = to_blob(g.batch_of(images, j));

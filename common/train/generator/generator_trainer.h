@@ -17,6 +17,7 @@
 #include "common/base/result.h"
 #include "common/merge/rules.h"
 #include "common/tensor/blob.h"
+#include "common/train/generated_batch.h"
 #include "protocol/training_spec.h"
 
 namespace mdgan {
@@ -33,11 +34,6 @@ struct GeneratorSpec {
   std::uint64_t seed = 1;
   std::uint32_t first_batch = 0;  // the latents are those of batches from here
   Aggregation aggregation = {};
-};
-
-struct GeneratedBatch {
-  Blob images;  // [b, c, h, w] float32 in [-1, 1]
-  Blob labels;  // [b] int32; empty when unconditional
 };
 
 // One peer's feedback for one of the round's batches.
@@ -72,8 +68,17 @@ class GeneratorTrainer {
   GeneratorTrainer(const GeneratorTrainer&) = delete;
   GeneratorTrainer& operator=(const GeneratorTrainer&) = delete;
 
-  // X^(j) = G(Z_j), j in [0, k), in one forward pass whose graph is kept for
-  // step(). Called twice for a round, it draws the same latents.
+  // X^(j) = G(Z_j), j in [0, k), in one forward pass, which is kept for step().
+  // The round is then open until it, or a later one, is stepped, or weights are
+  // set or loaded; each open round takes the memory of its pass. Called twice
+  // for a round, it draws the same latents, and the second pass counts.
+  //
+  // Several rounds may be open. What is generated while an older round is open
+  // comes from the weights before that round's step; its own step goes back
+  // through the activations of that pass and the weights of the moment. Batch
+  // normalisation's running statistics are likewise those of before the older
+  // step, and the later step puts its own in their place: so of rounds that
+  // were open together, the one stepped last alone moves them.
   std::vector<GeneratedBatch> generate(Round round);
 
   // Merges the feedback for each batch by the spec's rule
@@ -81,8 +86,8 @@ class GeneratorTrainer {
   // divides by the number of contributions, back-propagates once through all k
   // batches, steps Adam and the moving average. Fails with kDiverged when the
   // generator would become non-finite, or a norm on the way overflows float32;
-  // it is then unchanged, and generate() must come before another step().
-  // REQUIRES: generate() was called for this round; at least one contribution.
+  // it is then unchanged. Either way this round and those before it are no
+  // longer open. REQUIRES: the round is open; at least one contribution.
   Result<StepReport> step(Round round,
                           std::span<const Contribution> contributions);
 

@@ -4,6 +4,7 @@
 
 #include <torch/torch.h>
 
+#include <map>
 #include <memory>
 #include <optional>
 #include <string_view>
@@ -32,10 +33,12 @@ Error diverged(Round round, std::string_view what);
 
 struct GeneratorTrainer::Impl {
   // generate()'s forward pass, which step() goes back through.
-  struct Pending {
-    Round round;
-    torch::Tensor images;                // [k*b, c, h, w]; its graph, or
-    torch::Tensor input;                 // the stack's input with its graph
+  struct ForwardPass {
+    torch::Tensor latents;  // [k*b, latent], on the CPU
+    torch::Tensor labels;   // [k*b] int64, on the CPU; undefined: unconditional
+    torch::Tensor images;   // [k*b, c, h, w]; its graph, or
+    torch::Tensor input;    // the stack's input with its graph
+    DenseScratch scratch;   // the stack's activations
     std::vector<torch::Tensor> buffers;  // the model's, once it has stepped
   };
 
@@ -48,11 +51,16 @@ struct GeneratorTrainer::Impl {
   torch::Tensor batch_of(const torch::Tensor& all, std::uint32_t j) const {
     return all.narrow(0, std::int64_t{j} * spec.batch, spec.batch);
   }
-  void draw_inputs(Round round);
-  void forward(Round round);
-  torch::Tensor forward_dense(const torch::Tensor& input);
-  std::vector<torch::Tensor> backward(const Pending& passed);
-  std::vector<torch::Tensor> backward_dense(const Pending& passed);
+  // generator_pass.cc
+  void draw_inputs(Round round, ForwardPass& to) const;
+  const ForwardPass& forward(Round round);
+  torch::Tensor forward_dense(ForwardPass& passed);
+  // From `merged` to the gradients of the parameters, in parts.
+  std::vector<torch::Tensor> backward(ForwardPass& passed);
+  std::vector<torch::Tensor> backward_dense(ForwardPass& passed);
+  // Closes the rounds up to this one.
+  void close(Round newest);
+  void close_one(std::map<Round, ForwardPass>::iterator at);
   // Into `merged`: for each batch the sum by the spec's rule, divided by the
   // number of contributions.
   void merge(std::span<const Contribution> contributions);
@@ -83,13 +91,10 @@ struct GeneratorTrainer::Impl {
   FlatAdam adam;
   // Of dense layers on the CPU: the pass without autograd.
   std::optional<DenseStack> stack;
-  DenseScratch scratch;
   torch::Tensor stack_gradients;  // of the stack's parameters
-  // Reused every round.
-  torch::Tensor latents;  // [k*b, latent], on the CPU
-  torch::Tensor labels;   // [k*b] int64, on the CPU; undefined: unconditional
-  torch::Tensor merged;   // [k*b, c, h, w], the summed feedback
-  std::optional<Pending> pending;
+  torch::Tensor merged;           // [k*b, c, h, w], the summed feedback; reused
+  std::map<Round, ForwardPass> open;
+  ForwardPass spare;  // whose memory the next round reuses
 };
 
 }  // namespace mdgan

@@ -69,7 +69,7 @@ void GeneratorTrainer::set_weights(std::span<const float> weights,
                                    std::uint64_t steps) {
   plain_exceptions([&] {
     Impl& g = *impl_;
-    g.pending.reset();
+    g.open.clear();
     const auto parts = g.parts_of(weights);
     g.values.copy_(parts.front());
     const std::vector<torch::Tensor> buffers(parts.begin() + 1, parts.end());

@@ -1,0 +1,32 @@
+// What a discriminator's trainer is given, and whether it fits the run. No
+// LibTorch.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "common/base/result.h"
+#include "common/data/dataset.h"
+#include "common/tensor/blob.h"
+#include "protocol/training_spec.h"
+
+namespace mdgan {
+
+// What the images and labels of a batch are in this run.
+protocol::TensorMeta image_meta(const TrainingSpec& spec);
+protocol::TensorMeta label_meta(const TrainingSpec& spec);
+
+// Whether every label is a class of the run. REQUIRES: int32; any alignment.
+bool are_labels(const TrainingSpec& spec, const Blob& labels);
+
+// Throws std::runtime_error unless the batch has this run's shapes and labels:
+// the arithmetic takes them on trust.
+void check_batch(const TrainingSpec& spec, const Blob& images,
+                 const Blob& labels);
+
+// Fails with kData when the run cannot be trained on `shard_size` samples of
+// this data set.
+Result<void> check_data(const TrainingSpec& spec, const Dataset& data,
+                        std::size_t shard_size);
+
+}  // namespace mdgan
