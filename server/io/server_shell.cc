@@ -4,13 +4,13 @@
 #include <sys/resource.h>
 
 #include <algorithm>
-#include <cstring>
 #include <system_error>
 #include <utility>
 
 #include "common/base/time.h"
 #include "common/files/hash.h"
 #include "common/net/endpoint.h"
+#include "common/tensor/floats.h"
 #include "protocol/limits.h"
 #include "server/io/server_shell_impl.h"
 
@@ -54,22 +54,13 @@ CoordinatorConfig coordinator_config(const ServerOptions& options,
   return config;
 }
 
-bool none_negative(const Blob& scales) {
-  for (std::size_t at = 0; at < scales.bytes.size(); at += sizeof(float)) {
-    float scale = 0;
-    std::memcpy(&scale, scales.bytes.data() + at, sizeof scale);
-    if (scale < 0) return false;
-  }
-  return true;
-}
-
 // Whether the values lie in [-kMaxFeedback, kMaxFeedback]; of int8, whether the
 // scales do so for the largest value there is.
 bool is_sound(const std::vector<Blob>& tensors) {
   if (tensors.size() > 1 && !is_within(tensors[1], kMaxFeedback)) return false;
   if (tensors.size() == 3)
     return is_within(tensors[2], kMaxFeedback / 128) &&
-           none_negative(tensors[2]);
+           !has_negative(tensors[2]);
   return is_within(tensors[0], kMaxFeedback);
 }
 
