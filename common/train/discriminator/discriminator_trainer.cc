@@ -15,8 +15,8 @@
 #include "common/tensor/tensor_blob.h"
 #include "common/train/discriminator/discriminator_step.h"
 #include "common/train/discriminator/replay_history.h"
-#include "common/train/discriminator/training_inputs.h"
 #include "common/train/discriminator/trained_discriminator.h"
+#include "common/train/discriminator/training_inputs.h"
 
 namespace mdgan {
 namespace {
