@@ -25,12 +25,11 @@ std::string presentable(std::string text) {
 
 void pack_fields(Packer& p, const Hello& m) {
   pack_record(p, m.session, m.name, m.index, m.shard_size, m.image, m.endpoint,
-              m.nonce, m.held_run, m.held_round, m.checkpoints, m.abilities);
+              m.nonce, m.held, m.saved, m.abilities);
 }
 void pack_fields(Packer& p, const Welcome& m) {
   pack_record(p, m.session, m.spec, m.schema, m.parameters, m.rounds, m.start,
-              m.restore, m.codecs, name_of(kAlgorithmNames, m.spec.algorithm),
-              m.spec.latent, m.spec.generator_adam, m.spec.replay);
+              m.restore, m.discriminator, m.codecs, presentable(m.warning));
 }
 void pack_fields(Packer& p, const RoundBegin& m) {
   pack_record(p, m.generated, m.discriminated, m.steps);
@@ -43,8 +42,8 @@ void pack_fields(Packer& p, const Feedback& m) {
               m.tensors);
 }
 void pack_fields(Packer& p, const Swap& m) {
-  pack_record(p, m.swap, m.token, m.sends, m.target, m.endpoint, m.receives,
-              m.source);
+  pack_record(p, m.swap, m.sends, m.target, m.endpoint, m.send_token,
+              m.receives, m.source, m.receive_token, m.discriminator);
 }
 void pack_fields(Packer& p, const Transfer& m) {
   pack_record(p, m.swap, m.token, m.source, m.adam_steps, m.schema, m.tensors);
@@ -53,7 +52,9 @@ void pack_fields(Packer& p, const Staged& m) {
   pack_record(p, m.swap, m.ok, presentable(m.reason));
 }
 void pack_fields(Packer& p, const Commit& m) { pack_record(p, m.swap); }
-void pack_fields(Packer& p, const Abort& m) { pack_record(p, m.swap); }
+void pack_fields(Packer& p, const Abort& m) {
+  pack_record(p, m.swap, presentable(m.reason));
+}
 void pack_fields(Packer& p, const Checkpoint&) { pack_record(p); }
 void pack_fields(Packer& p, const Progress& m) {
   pack_record(p, m.phase, m.rounds, m.live, m.needed);
@@ -125,6 +126,10 @@ TrainingSpec read_spec(Reader r) {
   s.local_steps = r.integer32("local_steps", 1, kMaxLocalSteps);
   s.seed = r.integer("seed");
   s.swap_optimizer = r.boolean("swap_optimizer");
+  s.algorithm = read_name(r, "algorithm", kAlgorithmNames);
+  s.latent = r.integer32("latent", 1, kMaxLatent);
+  s.generator_adam = read_adam(r.record("generator_adam"));
+  s.replay = r.boolean("replay");
   r.finish();
   return s;
 }
@@ -152,10 +157,18 @@ std::vector<TensorMeta> read_tensors(Reader& r) {
 
 std::vector<std::string> read_names(Reader& r, const char* field) {
   std::vector<std::string> names;
-  if (!r.since(1)) return names;
   r.list(field, kMaxAbilities,
          [&](Reader& item) { names.push_back(item.text("", 1)); });
   return names;
+}
+
+Held read_held(Reader r) {
+  Held held;
+  r.binary("run", held.run);
+  held.round.value = r.integer("round");
+  held.discriminator.value = r.integer("discriminator");
+  r.finish();
+  return held;
 }
 
 void read_fields(Reader& r, Hello& m) {
@@ -166,10 +179,9 @@ void read_fields(Reader& r, Hello& m) {
   m.image = read_image(r.record("image"));
   m.endpoint = r.text("endpoint");
   m.nonce = r.integer("nonce");
-  r.binary("held_run", m.held_run);
-  m.held_round.value = r.integer("held_round");
-  r.list("checkpoints", kMaxOffers,
-         [&](Reader& item) { m.checkpoints.push_back(item.integer("")); });
+  m.held = read_held(r.record("held"));
+  r.list("saved", kMaxOffers,
+         [&](Reader& item) { m.saved.push_back(read_held(item.record(""))); });
   m.abilities = read_names(r, "abilities");
 }
 void read_fields(Reader& r, Welcome& m) {
@@ -180,17 +192,14 @@ void read_fields(Reader& r, Welcome& m) {
   m.rounds = r.integer("rounds");
   m.start = read_enum(r, "start", Start::kFresh, Start::kReceive);
   m.restore.value = r.integer("restore");
+  m.discriminator.value = r.integer("discriminator");
   m.codecs = read_names(r, "codecs");
-  if (!r.since(2)) return;
-  m.spec.algorithm = read_name(r, "algorithm", kAlgorithmNames);
-  m.spec.latent = r.integer32("latent", 1, kMaxLatent);
-  m.spec.generator_adam = read_adam(r.record("generator_adam"));
-  if (r.since(3)) m.spec.replay = r.boolean("replay");
+  m.warning = r.text("warning");
 }
 void read_fields(Reader& r, RoundBegin& m) {
   m.generated = r.integer32("generated", 0, kMaxPeers - 1);
   m.discriminated = r.integer32("discriminated", 0, kMaxPeers - 1);
-  if (r.since(2)) m.steps = r.integer32("steps", 1);
+  m.steps = r.integer32("steps", 1);
 }
 void read_fields(Reader& r, Batch& m) {
   m.index = r.integer32("index", 0, kMaxPeers - 1);
@@ -205,12 +214,14 @@ void read_fields(Reader& r, Feedback& m) {
 }
 void read_fields(Reader& r, Swap& m) {
   m.swap.value = r.integer("swap");
-  m.token = r.integer("token");
   m.sends = r.boolean("sends");
   m.target = read_peer(r, "target");
   m.endpoint = r.text("endpoint");
+  m.send_token = r.integer("send_token");
   m.receives = r.boolean("receives");
   m.source = read_peer(r, "source");
+  m.receive_token = r.integer("receive_token");
+  m.discriminator.value = r.integer("discriminator");
 }
 void read_fields(Reader& r, Transfer& m) {
   m.swap.value = r.integer("swap");
@@ -226,7 +237,10 @@ void read_fields(Reader& r, Staged& m) {
   m.reason = r.text("reason");
 }
 void read_fields(Reader& r, Commit& m) { m.swap.value = r.integer("swap"); }
-void read_fields(Reader& r, Abort& m) { m.swap.value = r.integer("swap"); }
+void read_fields(Reader& r, Abort& m) {
+  m.swap.value = r.integer("swap");
+  m.reason = r.text("reason");
+}
 void read_fields(Reader&, Checkpoint&) {}
 void read_fields(Reader& r, Progress& m) {
   m.phase = read_enum(r, "phase", Phase::kWaiting, Phase::kPaused);
@@ -239,7 +253,7 @@ void read_fields(Reader& r, Goodbye& m) {
   m.text = r.text("text");
 }
 void read_fields(Reader& r, ErrorReply& m) {
-  m.code = read_enum(r, "code", ErrorCode::kMalformed, ErrorCode::kFull);
+  m.code = read_enum(r, "code", ErrorCode::kMalformed, ErrorCode::kSetAside);
   m.text = r.text("text");
   m.session = r.integer32("session");
 }

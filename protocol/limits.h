@@ -34,7 +34,7 @@ inline constexpr std::uint32_t kMaxClasses = 65'536;
 inline constexpr std::uint32_t kMaxLatent = 65'536;
 inline constexpr std::uint32_t kMaxPeers = 65'536;
 // Checkpointed rounds a peer may offer in its hello.
-inline constexpr std::size_t kMaxOffers = 16;
+inline constexpr std::size_t kMaxOffers = 64;
 // Codecs named in a hello or a welcome.
 inline constexpr std::size_t kMaxAbilities = 16;
 

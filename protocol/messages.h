@@ -15,10 +15,8 @@ namespace mdgan::protocol {
 
 // A receiver refuses another major version; a higher minor version may append
 // fields to a message and add message types, which a receiver ignores.
-// 1.1: the abilities in hello, the codecs in welcome. 1.2: the algorithms. 1.3:
-// replay. 1.4: long frames.
-inline constexpr std::uint32_t kMajor = 1;
-inline constexpr std::uint32_t kMinor = 4;
+inline constexpr std::uint32_t kMajor = 2;
+inline constexpr std::uint32_t kMinor = 0;
 
 // Wire values. Never renumber, never reuse: retire with a comment instead.
 enum class DType : std::uint8_t {
@@ -53,6 +51,15 @@ struct TensorMeta {
   friend bool operator==(const TensorMeta&, const TensorMeta&) = default;
 };
 
+// A discriminator that a peer has, of which run, and as of which round: the
+// last one in which it was trained. `discriminator` 0: there is none.
+struct Held {
+  RunId run{};
+  Round round;
+  DiscriminatorId discriminator;
+  friend bool operator==(const Held&, const Held&) = default;
+};
+
 // peer -> server, the first message of a session.
 struct Hello {
   std::uint32_t session = 0;  // chosen by the sender; echoed by the welcome
@@ -62,13 +69,11 @@ struct Hello {
   ImageShape image;
   std::string endpoint;  // where other peers reach it; host '*': "where I am"
   std::uint64_t nonce = 0;  // drawn once per process: tells restart from retry
-  // The discriminator it still has, of run `held_run`: in memory as of
-  // `held_round` (0: none), and in checkpoints.
-  RunId held_run{};
-  Round held_round;
-  std::vector<std::uint64_t> checkpoints;
-  // Codecs it can do besides float32, since 1.1, and algorithms besides
-  // MD-GAN, since 1.2.
+  // The discriminators it still has: the one in use, and those it could go back
+  // or on to, saved ones and one that an exchange has brought, of any run.
+  Held held;
+  std::vector<Held> saved;
+  // Codecs it can do besides float32, and algorithms besides MD-GAN.
   std::vector<std::string> abilities;
   friend bool operator==(const Hello&, const Hello&) = default;
 };
@@ -76,15 +81,14 @@ struct Hello {
 // Where a welcomed peer's discriminator comes from. Wire values.
 enum class Start : std::uint8_t {
   kFresh = 1,    // initialise it from the seed
-  kKeep = 2,     // go on with the one in memory
-  kRestore = 3,  // load the checkpoint of `restore`
+  kKeep = 2,     // go on with the one in use
+  kRestore = 3,  // take the one that was offered as saved in round `restore`
   kReceive = 4,  // another peer will send a copy
 };
 
 // server -> peer. The envelope carries the PeerId.
 struct Welcome {
   std::uint32_t session = 0;
-  // Its algorithm and generator: since 1.2; replay: since 1.3.
   TrainingSpec spec;
   // SHA-256 of the discriminator's schema; see PROTOCOL.md, "Schema".
   std::array<std::byte, 32> schema{};
@@ -92,7 +96,12 @@ struct Welcome {
   std::uint64_t rounds = 0;  // the run's last round
   Start start = Start::kFresh;
   Round restore;
-  std::vector<std::string> codecs;  // in use where not float32; since 1.1
+  // The name of the discriminator that the peer has from now on; with kReceive
+  // 0.
+  DiscriminatorId discriminator;
+  std::vector<std::string> codecs;  // in use where not float32
+  // For a person at the peer: what is lost by this start; empty if nothing is.
+  std::string warning;
   friend bool operator==(const Welcome&, const Welcome&) = default;
 };
 
@@ -101,7 +110,7 @@ struct RoundBegin {
   std::uint32_t generated = 0;      // X^g: compute the feedback on this batch
   std::uint32_t discriminated = 0;  // X^d: train on this batch
   // How many rounds this message stands for: the envelope's is the last of
-  // them. 1, but for FL-GAN. Since 1.2.
+  // them. 1, but for FL-GAN.
   std::uint32_t steps = 1;
   friend bool operator==(const RoundBegin&, const RoundBegin&) = default;
 };
@@ -133,12 +142,14 @@ struct Feedback {
 // `source`.
 struct Swap {
   SwapId swap;
-  std::uint64_t token = 0;  // both ends of every edge of this swap know it
   bool sends = false;
   PeerId target;
   std::string endpoint;
+  std::uint64_t send_token = 0;  // to be repeated in the transfer to `target`
   bool receives = false;
   PeerId source;
+  std::uint64_t receive_token = 0;  // what the transfer of `source` repeats
+  DiscriminatorId discriminator;    // the incoming one's name
   friend bool operator==(const Swap&, const Swap&) = default;
 };
 
@@ -171,6 +182,7 @@ struct Commit {
 };
 struct Abort {
   SwapId swap;
+  std::string reason;  // for a person
   friend bool operator==(const Abort&, const Abort&) = default;
 };
 
@@ -214,6 +226,7 @@ enum class ErrorCode : std::uint8_t {
   kUnknownPeer = 5,  // no such session here: say hello again
   kState = 6,        // not allowed now
   kFull = 7,         // the run takes no more peers
+  kSetAside = 8,     // its answers were refused again and again
 };
 struct ErrorReply {
   ErrorCode code = ErrorCode::kMalformed;

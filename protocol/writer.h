@@ -58,7 +58,11 @@ inline void pack(Packer& p, const TrainingSpec& s) {
   pack_record(p, s.model, s.image, name_of(kConditionNames, s.condition),
               name_of(kLossNames, s.loss), s.r1_gamma, s.r2_gamma,
               s.gradient_penalty, s.adam, s.batch, s.local_steps, s.seed,
-              s.swap_optimizer);
+              s.swap_optimizer, name_of(kAlgorithmNames, s.algorithm), s.latent,
+              s.generator_adam, s.replay);
+}
+inline void pack(Packer& p, const Held& h) {
+  pack_record(p, h.run, h.round, h.discriminator);
 }
 template <typename Element>
 inline void pack(Packer& p, const std::vector<Element>& list);

@@ -25,6 +25,11 @@ using Round = StrongId<struct RoundTag, std::uint64_t>;
 // An exchange of discriminators: a swap, or a copy for a late joiner.
 using SwapId = StrongId<struct SwapIdTag, std::uint64_t>;
 
+// Names one discriminator for as long as the run lasts: it keeps its name while
+// it is trained and when a swap hands it to another peer; a copy gets a name of
+// its own. Drawn by the server; 0 names none.
+using DiscriminatorId = StrongId<struct DiscriminatorIdTag, std::uint64_t>;
+
 // Names one training run; drawn at random by the server when the run is made.
 using RunId = std::array<std::byte, 16>;
 

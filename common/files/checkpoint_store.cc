@@ -222,12 +222,17 @@ Result<SavedState> CheckpointStore::load(Round round) const {
   if (!valid) return valid.error();
   Result<SafetensorsFile> state = read_safetensors(directory / kState);
   if (!state) return state.error();
-  const Result<std::vector<std::byte>> meta =
-      read_file(directory / kMeta, ExitCode::kCheckpoint);
+  Result<std::string> meta = this->meta(round);
   if (!meta) return meta.error();
-  return SavedState{
-      round, std::move(state->tensors),
-      std::string(reinterpret_cast<const char*>(meta->data()), meta->size())};
+  return SavedState{round, std::move(state->tensors), std::move(*meta)};
+}
+
+Result<std::string> CheckpointStore::meta(Round round) const {
+  const Result<std::vector<std::byte>> bytes =
+      read_file(path_of(round) / kMeta, ExitCode::kCheckpoint);
+  if (!bytes) return bytes.error();
+  return std::string(reinterpret_cast<const char*>(bytes->data()),
+                     bytes->size());
 }
 
 Result<std::optional<SavedState>> CheckpointStore::load_latest() const {

@@ -58,6 +58,9 @@ class CheckpointStore {
   // Verifies format version, sizes and hashes first.
   Result<SavedState> load(Round round) const;
 
+  // The meta data alone, unverified: to choose what to load.
+  Result<std::string> meta(Round round) const;
+
   // The newest one that is valid; every newer one is reported in the log with
   // what is wrong with it. Nothing when there is no checkpoint at all; an error
   // when there are some and none is valid.

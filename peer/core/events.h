@@ -39,7 +39,7 @@ struct TransferArrived {
 };
 // Answers: TrainerPrepared to PrepareTrainer, FeedbackComputed to
 // ComputeFeedback, RestoreFailed to RestoreDiscriminator, TransferFailed to
-// SendTransfer.
+// SendTransfer, TransferSaved to SaveTransfer.
 struct TrainerPrepared {
   std::optional<Error> error;  // the data or the model will not do
 };
@@ -52,6 +52,10 @@ struct RestoreFailed {
 struct TransferFailed {
   SwapId swap;
   std::string reason;
+};
+// It is on the disk, or as nearly as the disk allows.
+struct TransferSaved {
+  std::uint64_t arrival = 0;
 };
 // This peer cannot go on: its arithmetic failed, or its discriminator diverged.
 struct Failed {
@@ -68,12 +72,13 @@ struct ClockTicked {};
 using SessionEvent =
     std::variant<Connected, ServerSaid, BatchArrived, TransferArrived,
                  TrainerPrepared, FeedbackComputed, RestoreFailed,
-                 TransferFailed, Failed, ServerLost, LeaveRequested,
-                 ClockTicked>;
+                 TransferFailed, TransferSaved, Failed, ServerLost,
+                 LeaveRequested, ClockTicked>;
 
 // --- effects ----------------------------------------------------------------
 
-// Say hello: the host fills in what it knows (name, data, held rounds).
+// Say hello: the host fills in what it knows (name, data, what is saved), and
+// Session::held() and staged().
 struct SayHello {};
 struct SayToServer {
   protocol::Message message;  // carries no tensors
@@ -92,6 +97,7 @@ struct PrepareTrainer {
 struct InitialiseDiscriminator {};
 struct RestoreDiscriminator {
   Round round;
+  DiscriminatorId discriminator;
 };
 // L discriminator steps on batch `index` of the round; in FL-GAN, `steps`
 // rounds of training that end with this one.
@@ -112,6 +118,14 @@ struct SendTransfer {
   PeerId target;
   protocol::Message message;  // the host adds the tensors
 };
+// Write the transfer that arrived under this number to the disk, in the place
+// of an earlier one that is not `in_use`; answer TransferSaved.
+struct SaveTransfer {
+  std::uint64_t arrival = 0;
+  Round round;
+  DiscriminatorId discriminator;  // its name
+  DiscriminatorId in_use;
+};
 // Load the transfer that arrived under this number.
 struct Install {
   std::uint64_t arrival = 0;
@@ -121,6 +135,7 @@ struct DropTransfer {
 };
 struct SaveDiscriminator {
   Round round;
+  DiscriminatorId discriminator;
 };
 struct Report {  // for the log and the person at the terminal
   std::string text;
@@ -135,7 +150,7 @@ struct Leave {
 using SessionEffect =
     std::variant<SayHello, SayToServer, SendFeedback, PrepareTrainer,
                  InitialiseDiscriminator, RestoreDiscriminator, Learn,
-                 ComputeFeedback, SendTransfer, Install, DropTransfer,
-                 SaveDiscriminator, Report, Leave>;
+                 ComputeFeedback, SendTransfer, SaveTransfer, Install,
+                 DropTransfer, SaveDiscriminator, Report, Leave>;
 
 }  // namespace mdgan

@@ -85,21 +85,29 @@ void Session::on(const ServerSaid& e, TimePoint now, Out& out) {
     return;
   }
   if (std::holds_alternative<protocol::RoundBegin>(message.body)) {
-    on_round(message, out);
+    on_round(message, now, out);
   } else if (std::holds_alternative<protocol::Swap>(message.body)) {
     on_swap(message, out);
   } else if (const auto* commit =
                  std::get_if<protocol::Commit>(&message.body)) {
     on_commit(*commit, message.round, out);
   } else if (const auto* abort = std::get_if<protocol::Abort>(&message.body)) {
-    if (swap_ && swap_->swap == abort->swap) end_swap(out);
+    if (swap_ && swap_->swap == abort->swap) {
+      swap_.reset();
+      drop_staged(out);
+      out.emplace_back(
+          Report{"keeps its discriminator, the exchange was "
+                 "aborted: " +
+                     abort->reason,
+                 true});
+    }
     std::erase_if(deferred_, [&](const protocol::Message& order) {
       const auto* swap = std::get_if<protocol::Swap>(&order.body);
       return swap != nullptr && swap->swap == abort->swap;
     });
   } else if (std::holds_alternative<protocol::Checkpoint>(message.body)) {
     if (state_ == State::kReady)
-      out.emplace_back(SaveDiscriminator{message.round});
+      out.emplace_back(SaveDiscriminator{message.round, discriminator_});
     else if (state_ == State::kPreparing)
       defer(message, out);
   } else if (const auto* progress =
@@ -131,13 +139,23 @@ void Session::on(const TrainerPrepared& e, TimePoint now, Out& out) {
       held_round_ = {};
       break;
     case protocol::Start::kKeep:
+      break;
     case protocol::Start::kReceive:
+      held_round_ = {};
       break;
     case protocol::Start::kRestore:
-      out.emplace_back(RestoreDiscriminator{welcome_.restore});
       held_round_ = welcome_.restore;
+      // What the server tells so is that the exchange was committed.
+      if (staged_ && staged_->round == welcome_.restore &&
+          staged_->discriminator == welcome_.discriminator)
+        install_staged(out);
+      else
+        out.emplace_back(
+            RestoreDiscriminator{welcome_.restore, welcome_.discriminator});
       break;
   }
+  discriminator_ = welcome_.discriminator;
+  drop_staged(out);
   // Orders, rounds and transfers may have arrived while the trainer was made.
   obey_deferred(out);
 }
@@ -163,6 +181,7 @@ void Session::on(const RestoreFailed& e, TimePoint now, Out& out) {
   // Say hello once more; the host no longer offers the bad checkpoint.
   out.emplace_back(Report{e.reason, true});
   held_round_ = {};
+  discriminator_ = {};
   out.emplace_back(SayToServer{to_server(protocol::Goodbye{
       protocol::Reason::kLeaving, "its checkpoint cannot be read"})});
   on(Connected{}, now, out);
@@ -185,7 +204,7 @@ void Session::on(const ServerLost& e, TimePoint, Out& out) {
 void Session::save_if_clean(Out& out) {
   if (state_ == State::kReady && held_round_.value > 0 &&
       !(open_ && open_->learning))
-    out.emplace_back(SaveDiscriminator{held_round_});
+    out.emplace_back(SaveDiscriminator{held_round_, discriminator_});
 }
 
 void Session::on(const LeaveRequested&, TimePoint, Out& out) {
@@ -219,11 +238,14 @@ void Session::on_welcome(const protocol::Message& message, TimePoint now,
                        (state_ == State::kReceiving && instead_of_copy);
   if (!awaited) return;  // the answer to a hello said twice
   drop_transfers(out);
+  if (message.run != run_) drop_staged(out);
   run_ = message.run;
   incarnation_ = message.incarnation;
   peer_ = message.peer;
   welcome_ = welcome;
   name_in_use_since_.reset();
+  if (!welcome.warning.empty())
+    out.emplace_back(Report{"the server warns: " + welcome.warning, true});
   enter(State::kPreparing, "welcomed");
   const auto codecs = protocol::parse_codecs(welcome.codecs);
   if (!codecs) {
@@ -248,6 +270,9 @@ void Session::on_error(const protocol::ErrorReply& error, TimePoint now,
         leave(ExitCode::kConfiguration, error.text, out);
       }
       break;
+    case protocol::ErrorCode::kSetAside:
+      leave(ExitCode::kDiverged, "the server: " + error.text, out);
+      break;
     case protocol::ErrorCode::kVersion:
     case protocol::ErrorCode::kMismatch:
     case protocol::ErrorCode::kFull:
@@ -263,7 +288,13 @@ void Session::on_error(const protocol::ErrorReply& error, TimePoint now,
 
 // --- rounds -----------------------------------------------------------------
 
-void Session::on_round(const protocol::Message& message, Out& out) {
+void Session::on_round(const protocol::Message& message, TimePoint now,
+                       Out& out) {
+  if (staged_ && staged_->told) {
+    // The exchange ended before the round began, and its end did not arrive.
+    on(Connected{}, now, out);
+    return;
+  }
   if (state_ == State::kReceiving) {  // no discriminator to train yet
     ++counters_.refused;
     return;
@@ -325,6 +356,7 @@ protocol::Message Session::to_server(protocol::Body body) const {
 
 void Session::leave(ExitCode code, const std::string& text, Out& out) {
   drop_transfers(out);
+  drop_staged(out);
   enter(State::kOver, "leaves");
   out.emplace_back(Leave{code, text});
 }

@@ -35,8 +35,12 @@ class Session {
   std::optional<PeerId> peer() const;
   bool over() const { return state_ == State::kOver; }
   RunId run() const { return run_; }
-  // What hello says of the discriminator in memory: its run and last round.
+  // The round of which the discriminator in use is; 0: untrained, or none.
   Round held_round() const { return held_round_; }
+  // What hello says: the discriminator in use, and the one that an exchange has
+  // brought, as long as it is not known whether it is to be used.
+  protocol::Held held() const { return {run_, held_round_, discriminator_}; }
+  std::optional<protocol::Held> staged() const;
   const SessionCounters& counters() const { return counters_; }
   // The progress that the server told last.
   const protocol::Progress& progress() const { return progress_; }
@@ -68,6 +72,7 @@ class Session {
   void on(const FeedbackComputed& e, TimePoint now, Out& out);
   void on(const RestoreFailed& e, TimePoint now, Out& out);
   void on(const TransferFailed& e, TimePoint now, Out& out);
+  void on(const TransferSaved& e, TimePoint now, Out& out);
   void on(const Failed& e, TimePoint now, Out& out);
   void on(const ServerLost& e, TimePoint now, Out& out);
   void on(const LeaveRequested& e, TimePoint now, Out& out);
@@ -75,7 +80,7 @@ class Session {
 
   void greet(TimePoint now, Out& out);
   void on_welcome(const protocol::Message& message, TimePoint now, Out& out);
-  void on_round(const protocol::Message& message, Out& out);
+  void on_round(const protocol::Message& message, TimePoint now, Out& out);
   void enter(State next, const char* why);
   void on_commit(const protocol::Commit& commit, Round round, Out& out);
   void on_swap(const protocol::Message& message, Out& out);
@@ -85,7 +90,8 @@ class Session {
   void on_error(const protocol::ErrorReply& error, TimePoint now, Out& out);
   void advance_round(Out& out);
   void stage(const TransferArrived& e, Out& out);
-  void end_swap(Out& out);
+  void install_staged(Out& out);
+  void drop_staged(Out& out);
   void drop_transfers(Out& out);
   void save_if_clean(Out& out);
   protocol::Message to_server(protocol::Body body) const;
@@ -97,15 +103,27 @@ class Session {
   PeerId peer_;
   protocol::Welcome welcome_;
   Round held_round_;
+  DiscriminatorId discriminator_;  // in use; 0: none yet
   std::optional<OpenRound> open_;
   std::uint64_t asks_ = 0;
   std::vector<std::pair<Round, std::uint32_t>> batches_;  // of the open round
   std::optional<protocol::Swap> swap_;  // announced, not ended
+  Round swap_round_;                    // in its envelope
   std::vector<TransferArrived> early_;  // before their swap message
   // Swaps that this peer sends for, and checkpoints: until the trainer is
   // ready.
   std::vector<protocol::Message> deferred_;
-  std::optional<std::uint64_t> staged_;  // the arrival to install
+  // The incoming discriminator. Once the server has been told of it, only the
+  // server's word decides whether it is used: also if that comes with the next
+  // welcome.
+  struct Staged {
+    std::uint64_t arrival = 0;
+    SwapId swap;
+    Round round;  // of which it is
+    DiscriminatorId discriminator;
+    bool told = false;
+  };
+  std::optional<Staged> staged_;
   bool leave_when_done_ = false;
   TimePoint hello_due_{};
   std::optional<TimePoint> name_in_use_since_;

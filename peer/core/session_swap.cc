@@ -29,7 +29,7 @@ void Session::on_swap(const protocol::Message& message, Out& out) {
     }
     protocol::Transfer transfer;
     transfer.swap = swap.swap;
-    transfer.token = swap.token;
+    transfer.token = swap.send_token;
     transfer.source = peer_;
     transfer.schema = welcome_.schema;
     protocol::Message sent = to_server(std::move(transfer));
@@ -38,9 +38,9 @@ void Session::on_swap(const protocol::Message& message, Out& out) {
     ++counters_.swaps_sent;
   }
   if (!swap.receives) return;
-  if (staged_) out.emplace_back(DropTransfer{*staged_});
-  staged_.reset();
+  drop_staged(out);
   swap_ = swap;
+  swap_round_ = message.round;
   for (const TransferArrived& early : std::exchange(early_, {}))
     on(early, {}, out);
 }
@@ -61,7 +61,7 @@ void Session::on(const TransferArrived& e, TimePoint, Out& out) {
 }
 
 void Session::stage(const TransferArrived& e, Out& out) {
-  if (staged_ || e.transfer.token != swap_->token ||
+  if (staged_ || e.transfer.token != swap_->receive_token ||
       e.transfer.source != swap_->source) {
     // Twice, or not from whom the server named: the right one may still come.
     ++counters_.refused;
@@ -71,12 +71,29 @@ void Session::stage(const TransferArrived& e, Out& out) {
   std::string defect = e.defect;
   if (defect.empty() && e.transfer.schema != welcome_.schema)
     defect = "the discriminator has another schema";
-  if (defect.empty())
-    staged_ = e.arrival;
-  else
+  if (!defect.empty()) {
     out.emplace_back(DropTransfer{e.arrival});
-  out.emplace_back(SayToServer{
-      to_server(protocol::Staged{swap_->swap, defect.empty(), defect})});
+    decline(swap_->swap, defect, out);
+    return;
+  }
+  // The server counts on what it is told: it must survive this process.
+  staged_ = {e.arrival, swap_->swap, swap_round_, swap_->discriminator};
+  out.emplace_back(SaveTransfer{e.arrival, staged_->round,
+                                staged_->discriminator, discriminator_});
+}
+
+void Session::on(const TransferSaved& e, TimePoint, Out& out) {
+  if (!staged_ || staged_->arrival != e.arrival || !swap_ ||
+      swap_->swap != staged_->swap)
+    return;
+  staged_->told = true;
+  out.emplace_back(
+      SayToServer{to_server(protocol::Staged{swap_->swap, true, ""})});
+}
+
+std::optional<protocol::Held> Session::staged() const {
+  if (!staged_ || !staged_->told) return std::nullopt;
+  return protocol::Held{run_, staged_->round, staged_->discriminator};
 }
 
 // The server need not wait for the deadline.
@@ -106,7 +123,7 @@ void Session::obey_deferred(Out& out) {
     if (std::holds_alternative<protocol::Swap>(message.body))
       on_swap(message, out);
     else if (state_ == State::kReady)
-      out.emplace_back(SaveDiscriminator{message.round});
+      out.emplace_back(SaveDiscriminator{message.round, discriminator_});
   }
   advance_round(out);
 }
@@ -122,24 +139,30 @@ void Session::on_commit(const protocol::Commit& commit, Round round, Out& out) {
     ++counters_.refused;
     return;
   }
-  out.emplace_back(Install{*staged_});
-  ++counters_.swaps_installed;
   swap_.reset();
-  staged_.reset();
+  install_staged(out);
   if (state_ == State::kReceiving) {
     enter(State::kReady, "has its copy");
     held_round_ = round;
   }
 }
 
-void Session::end_swap(Out& out) {
-  if (staged_) out.emplace_back(DropTransfer{*staged_});
-  swap_.reset();
+void Session::install_staged(Out& out) {
+  discriminator_ = staged_->discriminator;
+  out.emplace_back(Install{staged_->arrival});
+  ++counters_.swaps_installed;
   staged_.reset();
 }
 
+void Session::drop_staged(Out& out) {
+  if (staged_) out.emplace_back(DropTransfer{staged_->arrival});
+  staged_.reset();
+}
+
+// What was told stays: it may have been committed meanwhile.
 void Session::drop_transfers(Out& out) {
-  end_swap(out);
+  swap_.reset();
+  if (staged_ && !staged_->told) drop_staged(out);
   for (const TransferArrived& early : early_)
     out.emplace_back(DropTransfer{early.arrival});
   early_.clear();

@@ -20,8 +20,8 @@ void PeerShell::Impl::apply(PeerRuntime& s, const SayHello&) {
   }
   if (std::exchange(s.finding_offer, true)) return;
   s.files.run(
-      [this, &s, find = s.find_offer()] {
-        return [this, &s, offer = find()] {
+      [this, &s] {
+        return [this, &s, offer = s.saved().offers()] {
           s.finding_offer = false;
           s.offer = offer;
           if (s.session.next_deadline()) say_hello(s);  // it still greets
@@ -149,13 +149,13 @@ void PeerShell::Impl::apply(PeerRuntime& s, const InitialiseDiscriminator&) {
 }
 
 void PeerShell::Impl::apply(PeerRuntime& s, const RestoreDiscriminator& e) {
-  const RunId run = s.session.run();
+  const protocol::Held which{s.session.run(), e.round, e.discriminator};
   s.training.run(
-      [this, &s, e, run]() -> Lane::Continuation {
-        const auto restored = s.restore(run, e.round);
+      [this, &s, which]() -> Lane::Continuation {
+        const auto restored = s.restore(which);
         if (restored) return {};
-        return [this, &s, e, why = restored.error().message] {
-          s.forget_checkpoint(e.round);
+        return [this, &s, which, why = restored.error().message] {
+          s.forget_checkpoint(which);
           feed(s, RestoreFailed{why});
         };
       },
@@ -195,6 +195,32 @@ void PeerShell::Impl::apply(PeerRuntime& s, const ComputeFeedback& e) {
       trainer_failure(s));
 }
 
+void PeerShell::Impl::apply(PeerRuntime& s, const SaveTransfer& e) {
+  const auto arrival = s.arrivals.find(e.arrival);
+  if (arrival == s.arrivals.end()) return;
+  s.files.run(
+      [this, &s, e, state = arrival->second,
+       as = protocol::Held{s.session.run(), e.round, e.discriminator}] {
+        const auto saved = s.saved().save_transfer(as, state, e.in_use);
+        return [this, &s, e, saved] {
+          s.offer.reset();
+          // It is in memory: the exchange need not fail for a full disk.
+          if (!saved)
+            apply(s, Report{"could not save the discriminator that it was "
+                            "sent: " +
+                                saved.error().message,
+                            true});
+          feed(s, TransferSaved{e.arrival});
+        };
+      },
+      [this, &s, e](const std::string& what) {
+        apply(s, Report{"could not save the discriminator that it was sent: " +
+                            what,
+                        true});
+        feed(s, TransferSaved{e.arrival});
+      });
+}
+
 void PeerShell::Impl::apply(PeerRuntime& s, const Install& e) {
   auto node = s.arrivals.extract(e.arrival);
   if (node.empty()) return;
@@ -219,8 +245,10 @@ void PeerShell::Impl::apply(PeerRuntime& s, const SaveDiscriminator& e) {
   };
   s.training.copy_then_write(
       copies, s.files,
-      [&s, failed, run = s.session.run(), round = e.round]() -> Lane::Work {
-        return [&s, failed, write = s.copy_to_save(run, round)] {
+      [&s, failed,
+       as = protocol::Held{s.session.run(), e.round,
+                           e.discriminator}]() -> Lane::Work {
+        return [&s, failed, write = s.copy_to_save(as)] {
           return [&s, failed, saved = write()] {
             s.offer.reset();
             if (!saved) failed(saved.error().message);

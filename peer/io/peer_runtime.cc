@@ -1,11 +1,7 @@
 #include "peer/io/peer_runtime.h"
 
-#include <nlohmann/json.hpp>
-
 #include <algorithm>
 #include <chrono>
-#include <iterator>
-#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -17,40 +13,6 @@
 
 namespace mdgan {
 namespace {
-
-namespace fs = std::filesystem;
-
-// Peers keep the checkpoints that a server, stopped at any moment, may ask for.
-constexpr std::size_t kKeepLast = 3;
-
-std::optional<RunId> run_of(const fs::path& folder) {
-  const std::string name = folder.filename().string();
-  RunId run{};
-  if (name.size() != 2 * run.size()) return std::nullopt;
-  for (std::size_t i = 0; i < name.size(); ++i) {
-    const auto digit = std::string_view("0123456789abcdef").find(name[i]);
-    if (digit == std::string_view::npos) return std::nullopt;
-    run[i / 2] = std::byte((std::to_integer<unsigned>(run[i / 2]) << 4) |
-                           static_cast<unsigned>(digit));
-  }
-  return run;
-}
-
-// The run that was saved to last below `state`.
-std::optional<RunId> newest_run(const fs::path& state) {
-  std::optional<RunId> newest;
-  fs::file_time_type newest_time;
-  std::error_code failure;
-  for (const auto& entry : fs::directory_iterator(state, failure)) {
-    const auto run = run_of(entry.path());
-    const auto time = entry.last_write_time(failure);
-    if (run && !failure && (!newest || newest_time < time)) {
-      newest = run;
-      newest_time = time;
-    }
-  }
-  return newest;
-}
 
 double seconds_since(TimePoint start) { return seconds(Clock::now() - start); }
 
@@ -75,11 +37,7 @@ PeerRuntime::PeerRuntime(WorkerPool& pool, WorkerPool& file_pool,
       peer_(std::move(peer)),
       data_(std::move(data)),
       arithmetic_(arithmetic),
-      keep_every_(keep_every) {}
-
-fs::path PeerRuntime::folder(const RunId& run) const {
-  return peer_.state / to_hex(run);
-}
+      saved_(peer_.state, peer_.name, keep_every) {}
 
 protocol::Hello PeerRuntime::hello(const std::string& endpoint) const {
   protocol::Hello hello;
@@ -92,28 +50,13 @@ protocol::Hello PeerRuntime::hello(const std::string& endpoint) const {
   hello.nonce = nonce;
   hello.abilities = protocol::known_abilities();
   MDGAN_CHECK(offer.has_value());
-  if (!offer->run) return hello;
-  hello.held_run = *offer->run;
-  if (ever_prepared) hello.held_round = session.held_round();
-  for (const Round round : offer->rounds)
-    if (std::ranges::find(bad_, round) == bad_.end())
-      hello.checkpoints.push_back(round.value);
-  if (hello.checkpoints.size() > protocol::kMaxOffers)
-    hello.checkpoints.erase(
-        hello.checkpoints.begin(),
-        hello.checkpoints.end() - std::ptrdiff_t{protocol::kMaxOffers});
+  if (ever_prepared) hello.held = session.held();
+  if (const auto staged = session.staged()) hello.saved.push_back(*staged);
+  for (const protocol::Held& saved : *offer)
+    if (std::ranges::find(bad_, saved) == bad_.end() &&
+        hello.saved.size() < protocol::kMaxOffers)
+      hello.saved.push_back(saved);
   return hello;
-}
-
-std::function<Offer()> PeerRuntime::find_offer() const {
-  std::optional<RunId> run;
-  if (ever_prepared) run = session.run();
-  return [run, state = peer_.state] {
-    Offer found{run ? run : newest_run(state), {}};
-    if (found.run)
-      found.rounds = CheckpointStore(state / to_hex(*found.run), 1, 0).rounds();
-    return found;
-  };
 }
 
 std::string PeerRuntime::defect_of(const PeerState& state) const {
@@ -200,43 +143,18 @@ PeerState PeerRuntime::packed(bool with_optimizer) const {
   return state;
 }
 
-std::function<Result<void>()> PeerRuntime::copy_to_save(const RunId& run,
-                                                        Round round) const {
-  PeerState state = trainer_->snapshot(true);
-  const nlohmann::json meta{{"adam_steps", state.adam_steps},
-                            {"peer", trained_as_.value},
-                            {"name", peer_.name}};
-  return [state = std::move(state), history = trainer_->history(),
-          store_at = folder(run), every = keep_every_, round,
-          meta = meta.dump()]() -> Result<void> {
-    std::vector<NamedBlob> tensors{
-        NamedBlob{"discriminator", state.parameters},
-        NamedBlob{"adam.first_moment", state.first_moment},
-        NamedBlob{"adam.second_moment", state.second_moment}};
-    std::ranges::copy(history, std::back_inserter(tensors));
-    CheckpointStore store(store_at, kKeepLast, every);
-    if (auto opened = store.open_for_writing(); !opened) return opened;
-    return store.save(round, tensors, meta);
-  };
+std::function<Result<void>()> PeerRuntime::copy_to_save(
+    const protocol::Held& as) const {
+  return [as, state = trainer_->snapshot(true), history = trainer_->history(),
+          saved = saved_] { return saved.save(as, state, history); };
 }
 
-Result<void> PeerRuntime::restore(const RunId& run, Round round) {
-  const auto saved = CheckpointStore(folder(run), kKeepLast, 0).load(round);
+Result<void> PeerRuntime::restore(const protocol::Held& which) {
+  const auto saved = saved_.load(which);
   if (!saved) return saved.error();
-  PeerState state;
-  for (const NamedBlob& tensor : saved->tensors) {
-    if (tensor.name == "discriminator") state.parameters = tensor.blob;
-    if (tensor.name == "adam.first_moment") state.first_moment = tensor.blob;
-    if (tensor.name == "adam.second_moment") state.second_moment = tensor.blob;
-  }
-  const auto meta = nlohmann::json::parse(saved->meta, nullptr, false);
-  if (!meta.is_object() || !meta.contains("adam_steps") ||
-      !meta["adam_steps"].is_number_unsigned())
-    return Error{"the checkpoint of round " + std::to_string(round.value) +
-                     " in " + folder(run).string() + " names no adam_steps",
-                 ExitCode::kCheckpoint};
-  state.adam_steps = meta["adam_steps"].get<std::uint64_t>();
-  if (auto loaded = trainer_->load(state); !loaded) return loaded;
+  const auto state = peer_state_of(*saved);
+  if (!state) return state.error();
+  if (auto loaded = trainer_->load(*state); !loaded) return loaded;
   trainer_->load_history(saved->tensors);
   return {};
 }

@@ -4,7 +4,6 @@
 #pragma once
 
 #include <cstdint>
-#include <filesystem>
 #include <functional>
 #include <map>
 #include <memory>
@@ -14,9 +13,9 @@
 
 #include "common/base/lane.h"
 #include "common/base/worker_pool.h"
-#include "common/files/checkpoint_store.h"
 #include "peer/core/session.h"
 #include "peer/io/peer_shell.h"
+#include "peer/io/saved_discriminators.h"
 #include "peer/train/peer_trainer.h"
 
 namespace mdgan {
@@ -39,13 +38,6 @@ struct ComputedFeedback {
 
 // A discriminator that travelled as bfloat16, in float32 again.
 PeerState unpacked(const PeerState& state);
-
-// The checkpoints that a hello offers: those of the run this peer takes part
-// in, else of the one that was saved to last.
-struct Offer {
-  std::optional<RunId> run;
-  std::vector<Round> rounds;
-};
 
 class PeerRuntime {
  public:
@@ -70,19 +62,19 @@ class PeerRuntime {
   bool trainer_ready = false;  // validate() may be called
   std::size_t unpacking = 0;   // transfers that a worker is at
   // None once it may have changed: before the next hello it is made anew.
-  std::optional<Offer> offer;
+  std::optional<std::vector<protocol::Held>> offer;
   bool finding_offer = false;
 
   const PeerSetup& peer() const { return peer_; }
   const Dataset& data() const { return *data_; }
   // What hello says. REQUIRES: `offer` is there.
   protocol::Hello hello(const std::string& endpoint) const;
-  // What looks into the files for the next offer: on another thread.
-  std::function<Offer()> find_offer() const;
+  // To write to and to look into for the next offer: on the lane `files`.
+  const SavedDiscriminators& saved() const { return saved_; }
   // Why a discriminator cannot be used; empty if it can.
   // REQUIRES: trainer_ready.
   std::string defect_of(const PeerState& state) const;
-  void forget_checkpoint(Round round) { bad_.push_back(round); }
+  void forget_checkpoint(const protocol::Held& bad) { bad_.push_back(bad); }
 
   // --- on the lane `training` ---
   // Nothing, or why this peer cannot train what the welcome asks for. A
@@ -97,18 +89,15 @@ class PeerRuntime {
   Result<void> load(const PeerState& s) { return trainer_->load(s); }
   // Copies the discriminator. What is returned writes the copy, on any thread,
   // one of this peer's at a time.
-  std::function<Result<void>()> copy_to_save(const RunId& run,
-                                             Round round) const;
-  Result<void> restore(const RunId& run, Round round);
+  std::function<Result<void>()> copy_to_save(const protocol::Held& as) const;
+  Result<void> restore(const protocol::Held& which);
 
  private:
-  std::filesystem::path folder(const RunId& run) const;
-
   PeerSetup peer_;
   std::shared_ptr<const Dataset> data_;
   const PeerArithmetic& arithmetic_;
-  std::uint64_t keep_every_;  // checkpoints of such rounds stay
-  std::vector<Round> bad_;    // checkpoints that could not be read
+  SavedDiscriminators saved_;
+  std::vector<protocol::Held> bad_;  // could not be read
 
   std::unique_ptr<PeerTrainer> trainer_;
   TrainingSpec spec_;

@@ -126,6 +126,7 @@ struct PeerShell::Impl {
   void apply(PeerRuntime& s, const Learn& e);
   void apply(PeerRuntime& s, const ComputeFeedback& e);
   void apply(PeerRuntime& s, const SendTransfer& e);
+  void apply(PeerRuntime& s, const SaveTransfer& e);
   void apply(PeerRuntime& s, const Install& e);
   void apply(PeerRuntime& s, const DropTransfer& e);
   void apply(PeerRuntime& s, const SaveDiscriminator& e);

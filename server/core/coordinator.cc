@@ -9,8 +9,19 @@
 namespace mdgan {
 namespace {
 
+using namespace std::chrono_literals;
+
 // What a further local round of FL-GAN adds to round-timeout.
-constexpr Duration kLocalRound = std::chrono::seconds(1);
+constexpr Duration kLocalRound = 1s;
+// What a stop gives to the peers that still owe an answer.
+constexpr Duration kStopGrace = 3s;
+// How long a swap may take before it is known what one takes.
+constexpr Duration kFirstSwap = 5s;
+// How long a resumed run waits for all of its peers, before it goes on with the
+// quorum.
+constexpr Duration kRejoinTime = 60s;
+// Of the peers that failed so many are remembered by name, whoever they are.
+constexpr std::size_t kFailedKept = 64;
 
 using enum RunStage;
 constexpr std::pair<RunStage, RunStage> kStageTransitions[]{
@@ -28,17 +39,27 @@ constexpr std::pair<RunStage, RunStage> kStageTransitions[]{
 }  // namespace
 
 Coordinator::Coordinator(CoordinatorConfig config, RunPosition position)
-    : config_(config), position_(std::move(position)) {
+    : config_(config),
+      position_(std::move(position)),
+      swap_time_(std::min<Duration>(kFirstSwap, config.swap_timeout)) {
   for (const auto& [name, id] : position_.names) {
     Member& member = members_[id];
     member.id = id;
     member.name = name;
+    member.taken_part = true;
   }
 }
 
 void Coordinator::handle(const ServerEvent& event, TimePoint now, Out& out) {
   if (stage_ == RunStage::kFinished) return;
+  const RunStage before = stage_;
   std::visit([&](const auto& e) { on(e, now, out); }, event);
+  forget_strangers();
+  if (stage_ == before) return;
+  const bool computing =
+      stage_ == RunStage::kGenerating || stage_ == RunStage::kStepping;
+  watchdog_.reset();
+  if (computing) watchdog_ = now + config_.round_timeout;
 }
 
 std::optional<TimePoint> Coordinator::next_deadline() const {
@@ -49,7 +70,9 @@ std::optional<TimePoint> Coordinator::next_deadline() const {
   };
   if (const OpenRound* round = collecting()) consider(round->deadline);
   if (stage_ == RunStage::kWaiting && started_) consider(wait_deadline_);
-  if (!exchanges_.empty()) consider(exchanges_.begin()->second.deadline);
+  if (!exchange_ends_.empty()) consider(exchange_ends_.begin()->first);
+  if (rejoin_deadline_) consider(*rejoin_deadline_);
+  if (watchdog_) consider(*watchdog_);
   if (keepalive_due_ != TimePoint::max()) consider(keepalive_due_);
   return next;
 }
@@ -62,7 +85,7 @@ Duration Coordinator::round_time() const {
   return config_.round_timeout + (stride_ - 1) * kLocalRound;
 }
 
-Duration Coordinator::swap_time() const {
+Duration Coordinator::copy_time() const {
   return config_.swap_timeout + (stride_ - 1) * kLocalRound;
 }
 
@@ -74,14 +97,17 @@ std::vector<PeerId> Coordinator::available() const {
 }
 
 std::uint32_t Coordinator::needed_peers() const {
-  if (!started_) return config_.min_peers;
+  if (!started_ && !quorum_will_do_) return config_.min_peers;
   const double quorum = std::ceil(config_.quorum * config_.min_peers);
   return std::max(1U, static_cast<std::uint32_t>(quorum));
 }
 
 // --- events -----------------------------------------------------------------
 
-void Coordinator::on(const Started&, TimePoint, Out& out) {
+void Coordinator::on(const Started&, TimePoint now, Out& out) {
+  if (position_.completed.value > 0)
+    rejoin_deadline_ =
+        now + std::min<Duration>(kRejoinTime, config_.quorum_timeout);
   // Where the image shape is known, the model need not wait for a peer.
   if (config_.image && !model_ && !std::exchange(deciding_, true))
     out.emplace_back(DecideModel{*config_.image});
@@ -114,6 +140,9 @@ void Coordinator::on(const MessageArrived& e, TimePoint now, Out& out) {
                  std::get_if<protocol::Staged>(&message.body)) {
     on_staged(*member, *staged, now, out);
   } else if (const auto* bye = std::get_if<protocol::Goodbye>(&message.body)) {
+    if (bye->reason == protocol::Reason::kFailed &&
+        failed_.size() < kFailedKept)
+      failed_.insert(message.peer);
     lose({&message.peer, 1}, bye->text.empty() ? "left" : "left: " + bye->text,
          now, out);
   } else {
@@ -167,9 +196,7 @@ void Coordinator::on(const GeneratorStepped& e, TimePoint now, Out& out) {
   rounds_.erase(it);
   position_.completed = e.round;
   out.emplace_back(report_);
-  if (swap_is_due() && available().size() >= 2)
-    begin_swap(now, out);
-  else
+  if (!swap_is_due() || available().size() < 2 || !begin_swap(now, out))
     end_round(now, out);
 }
 
@@ -179,19 +206,57 @@ void Coordinator::on(const GeneratorFailed& e, TimePoint, Out& out) {
 
 void Coordinator::on(const StopRequested&, TimePoint now, Out& out) {
   stopping_ = true;
-  if (stage_ == RunStage::kWaiting)
+  if (stage_ == RunStage::kWaiting) {
     end_round(now, out);
-  else
-    out.emplace_back(Note{"stopping: this round is finished first", true});
+    return;
+  }
+  out.emplace_back(
+      Note{"stopping: this round is finished first, if its peers "
+           "answer within " +
+               std::to_string(kStopGrace / 1s) + " s",
+           true});
+  if (OpenRound* round = collecting())
+    round->deadline = std::min(round->deadline, now + kStopGrace);
+  for (auto& [id, exchange] : exchanges_) {
+    exchange_ends_.erase({exchange.deadline, id});
+    exchange.deadline = std::min(exchange.deadline, now + kStopGrace);
+    exchange_ends_.emplace(exchange.deadline, id);
+  }
 }
 
 void Coordinator::on(const TimePassed&, TimePoint now, Out& out) {
-  std::vector<SwapId> expired;
-  for (const auto& [id, exchange] : exchanges_)
-    if (exchange.deadline <= now) expired.push_back(id);
-  for (const SwapId id : expired)
-    end_exchange(id, false, "not complete after swap-timeout", now, out);
-  if (stage_ == RunStage::kFinished) return;
+  while (!exchange_ends_.empty() && exchange_ends_.begin()->first <= now) {
+    const SwapId id = exchange_ends_.begin()->second;
+    std::vector<SwapEdge> broken;
+    for (const SwapEdge& edge : exchanges_.at(id).edges)
+      if (!exchanges_.at(id).staged.contains(edge.target))
+        broken.push_back(edge);
+    abort_exchange(id, "", std::move(broken), now, out);
+    if (stage_ == RunStage::kFinished) return;
+  }
+  if (rejoin_deadline_ && *rejoin_deadline_ <= now) {
+    rejoin_deadline_.reset();
+    quorum_will_do_ = true;
+    if (!started_) {
+      out.emplace_back(Note{std::to_string(live_peers()) + " of " +
+                                std::to_string(config_.min_peers) +
+                                " peers are back; from now on " +
+                                std::to_string(needed_peers()) + " will do",
+                            true});
+      if (stage_ == RunStage::kWaiting && model_) begin_round(now, out);
+    }
+  }
+  if (watchdog_ && *watchdog_ <= now) {
+    watchdog_ = now + config_.round_timeout;
+    out.emplace_back(
+        Note{std::string(stage_ == RunStage::kStepping
+                             ? "the generator's step of round "
+                             : "generating the batches of round ") +
+                 std::to_string(current().value) +
+                 " takes longer than round-timeout: is this machine "
+                 "overloaded, or its device hung?",
+             true});
+  }
 
   if (OpenRound* round = collecting(); round && round->deadline <= now) {
     if (round->quorum_reached(config_.quorum) || stopping_) {
@@ -220,8 +285,18 @@ void Coordinator::on(const TimePassed&, TimePoint now, Out& out) {
 
 void Coordinator::give_up(const std::string& why, TimePoint now, Out& out) {
   save(now, out);
-  finish(ExitCode::kBelowQuorum, protocol::Reason::kStopped,
-         why + "; the run goes on with --resume", out);
+  std::string diverged;
+  for (const PeerId id : failed_)
+    diverged += (diverged.empty() ? "" : ", ") + members_.at(id).name;
+  if (!diverged.empty())
+    finish(ExitCode::kDiverged, protocol::Reason::kFailed,
+           why + "; these failed or sent answers that cannot be used: " +
+               diverged +
+               ". A lower learning rate, or a checkpoint of before, may help",
+           out);
+  else
+    finish(ExitCode::kBelowQuorum, protocol::Reason::kStopped,
+           why + "; the same command goes on with the run", out);
 }
 
 // --- the run -----------------------------------------------------------------
@@ -289,7 +364,7 @@ bool Coordinator::knows(ConnectionId connection) const {
   return on_connection_.contains(connection);
 }
 
-const Coordinator::Member* Coordinator::find(ConnectionId connection,
+const Member* Coordinator::find(ConnectionId connection,
                                              PeerId peer) const {
   const auto it = members_.find(peer);
   if (it == members_.end() || it->second.presence == Presence::kAbsent ||
@@ -298,7 +373,7 @@ const Coordinator::Member* Coordinator::find(ConnectionId connection,
   return &it->second;
 }
 
-Coordinator::Member* Coordinator::find(ConnectionId connection, PeerId peer) {
+Member* Coordinator::find(ConnectionId connection, PeerId peer) {
   return const_cast<Member*>(std::as_const(*this).find(connection, peer));
 }
 

@@ -12,13 +12,17 @@
 #include <set>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "server/core/coordinator_config.h"
 #include "server/core/coordinator_view.h"
 #include "server/core/early_hellos.h"
 #include "server/core/events.h"
+#include "server/core/link_memory.h"
+#include "server/core/member.h"
 #include "server/core/open_round.h"
+#include "server/core/start_choice.h"
 #include "server/core/swap_cycle.h"
 
 namespace mdgan {
@@ -50,33 +54,6 @@ class Coordinator {
   CoordinatorView view() const;
 
  private:
-  struct Member {
-    PeerId id;
-    std::string name;
-    Presence presence = Presence::kAbsent;
-    ConnectionId connection;
-    std::uint32_t session = 0;
-    std::uint64_t nonce = 0;
-    std::uint64_t shard_size = 0;
-    Round held;  // as its last hello but for repetitions said
-    std::string endpoint;
-    std::optional<Round> owes;  // asked, not answered yet: gets nothing new
-    TimePoint owes_since{};
-    TimePoint last_sent{};
-    std::optional<TimePoint> last_heard;
-    std::uint64_t missed = 0;  // rounds that went on without its answer
-    int failed_copies = 0;
-    protocol::Start start = protocol::Start::kFresh;  // as last told
-    Round restore;
-  };
-  // A set of transfers that is committed or aborted as a whole.
-  struct Exchange {
-    SwapId id;
-    bool is_swap = false;  // else a copy for one late joiner
-    std::vector<SwapEdge> edges;
-    std::set<PeerId> staged;
-    TimePoint deadline{};
-  };
   using Out = std::vector<ServerEffect>;
 
   void on(const Started& e, TimePoint now, Out& out);
@@ -96,13 +73,13 @@ class Coordinator {
   void set_presence(Member& member, Presence next, const char* why);
   void welcome(Member& member, const protocol::Hello& hello, TimePoint now,
                Out& out);
-  void send_welcome(Member& member, protocol::Start start, Round restore,
-                    TimePoint now, Out& out);
+  void send_welcome(Member& member, TimePoint now, Out& out);
+  void set_aside(Member& member, TimePoint now, Out& out);
+  void forget_strangers();
   PeerId choose_id(const protocol::Hello& hello);
   // Marks all of them lost before anything follows from it.
   void lose(std::span<const PeerId> peers, const std::string& why,
             TimePoint now, Out& out);
-  void serve_joiners(TimePoint now, Out& out);
   void refuse(ConnectionId connection, PeerId peer, protocol::ErrorCode code,
               std::string text, Out& out) const;
   void refuse_hello(ConnectionId connection, const protocol::Hello& hello,
@@ -113,15 +90,29 @@ class Coordinator {
   void call_back_debtors(TimePoint now, Out& out);
   static Duration silence_allowed(const Member& member);
 
+  // Whose is which discriminator (coordinator_discriminators.cc).
+  DiscriminatorId new_discriminator();
+  DiscriminatorId discriminator_of(PeerId peer) const;  // 0: none
+  StartChoice choose(PeerId peer, const protocol::Hello& hello);
+  void assign(PeerId peer, DiscriminatorId discriminator);
+  bool is_free(DiscriminatorId discriminator) const;
+  void serve_joiners(TimePoint now, Out& out);
+
   // Exchanges of discriminators (coordinator_swap.cc).
   std::uint64_t smallest_shard() const;  // of the live peers; 0: there is none
   bool swap_is_due() const;
-  void begin_swap(TimePoint now, Out& out);
+  bool begin_swap(TimePoint now, Out& out);
   void begin_exchange(Exchange exchange, TimePoint now, Out& out);
   void on_staged(Member& member, const protocol::Staged& staged, TimePoint now,
                  Out& out);
-  void end_exchange(SwapId id, bool commit, const std::string& why,
-                    TimePoint now, Out& out);
+  void commit_exchange(SwapId id, TimePoint now, Out& out);
+  // `broken` are the edges whose link is to blame.
+  void abort_exchange(SwapId id, const std::string& why,
+                      std::vector<SwapEdge> broken, TimePoint now, Out& out);
+  // What follows from the end of an exchange.
+  void go_on_after(const Exchange& exchange, bool committed, TimePoint now,
+                   Out& out);
+  std::string describe_link(const SwapEdge& edge) const;
 
   // Rounds (coordinator_rounds.cc).
   OpenRound* collecting();  // the round whose answers are awaited; or null
@@ -151,7 +142,7 @@ class Coordinator {
   std::vector<PeerId> available() const;  // live and owing nothing, by id
   // round-timeout, and more where a message stands for several rounds.
   Duration round_time() const;
-  Duration swap_time() const;  // likewise
+  Duration copy_time() const;  // likewise of swap-timeout
   std::uint32_t needed_peers() const;
   // The round after `round`: the next, but for FL-GAN and the run's end.
   Round following(Round round) const {
@@ -179,9 +170,21 @@ class Coordinator {
   std::map<ConnectionId, std::set<PeerId>> on_connection_;  // but kAbsent
   std::uint32_t lowest_free_ = 0;  // no id below is free
   std::map<Round, OpenRound> rounds_;
-  std::map<SwapId, Exchange> exchanges_;  // the oldest ends first
+  std::map<SwapId, Exchange> exchanges_;
+  std::set<std::pair<TimePoint, SwapId>> exchange_ends_;
   std::uint64_t next_swap_ = 1;
+  LinkMemory links_;
+  // How long a swap may take: training stands still meanwhile.
+  Duration swap_time_;
+  std::uint32_t last_discriminator_ = 0;
+  std::set<PeerId> failed_;        // those that diverged or were set aside
+  std::vector<PeerId> strangers_;  // lost, and without a part in the training
   TimePoint wait_deadline_{};
+  // When a resumed run that lacks peers goes on with the quorum.
+  std::optional<TimePoint> rejoin_deadline_;
+  bool quorum_will_do_ = false;
+  // When what the training thread does is said to take long.
+  std::optional<TimePoint> watchdog_;
   // Nobody need be spoken to before: a lower bound, so that a message costs no
   // look at all members.
   TimePoint keepalive_due_ = TimePoint::max();

@@ -41,6 +41,7 @@ struct RunPosition {
   Round completed;  // the last round whose step the generator has made
   Round last_swap;
   std::map<std::string, PeerId> names;
+  std::map<PeerId, DiscriminatorId> discriminators;  // whose is which
   friend bool operator==(const RunPosition&, const RunPosition&) = default;
 };
 

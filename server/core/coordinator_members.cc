@@ -12,8 +12,6 @@ namespace {
 
 using namespace std::chrono_literals;
 
-// A late joiner whose copy failed so often starts with a fresh discriminator.
-constexpr int kCopyAttempts = 2;
 // Keepalives due this soon go out together.
 constexpr Duration kKeepaliveSlack = 50ms;
 
@@ -91,6 +89,14 @@ void Coordinator::on_hello(ConnectionId connection,
                  out);
     return;
   }
+  if (hello.shard_size < config_.batch) {
+    refuse_hello(
+        connection, hello, protocol::ErrorCode::kMismatch,
+        "peer " + hello.name + " has " + std::to_string(hello.shard_size) +
+            " images, fewer than a batch of " + std::to_string(config_.batch),
+        out);
+    return;
+  }
   const auto known = position_.names.find(hello.name);
   if (known == position_.names.end()) {
     if (members_.size() >= protocol::kMaxPeers) {
@@ -108,14 +114,22 @@ void Coordinator::on_hello(ConnectionId connection,
     return;
   }
   Member& member = members_.at(known->second);
-  if (member.presence == Presence::kAbsent) {
+  if (member.set_aside == hello.nonce) {
+    refuse_hello(connection, hello, protocol::ErrorCode::kSetAside,
+                 "peer " + hello.name +
+                     " was set aside: its answers could not "
+                     "be used. Look at its data, and start it anew",
+                 out);
+  } else if (member.presence == Presence::kAbsent) {
     member.connection = connection;
     welcome(member, hello, now, out);
   } else if (member.nonce == hello.nonce) {
     member.last_heard = now;
     if (member.connection == connection &&
-        member.held == hello.held_round) {  // it asks twice: say it again
-      send_welcome(member, member.start, member.restore, now, out);
+        member.held == hello.held && member.saved == hello.saved &&
+        member.welcomed_with == discriminator_of(member.id)) {
+      // It asks twice: say it again.
+      send_welcome(member, now, out);
     } else {  // the same process on a new connection, or begins anew
       lose({&member.id, 1}, "reconnected", now, out);
       if (stage_ == RunStage::kFinished) return;
@@ -174,43 +188,45 @@ void Coordinator::welcome(Member& member, const protocol::Hello& hello,
   member.session = hello.session;
   member.nonce = hello.nonce;
   member.shard_size = hello.shard_size;
-  member.held = hello.held_round;
-  member.endpoint = hello.endpoint;
+  member.held = hello.held;
+  member.saved = hello.saved;
+  if (std::exchange(member.endpoint, hello.endpoint) != hello.endpoint)
+    links_.forget(member.id);
   member.owes.reset();
   member.failed_copies = 0;
+  member.invalid_in_a_row = 0;
+  member.set_aside.reset();
+  member.warning.clear();
+  failed_.erase(member.id);
 
-  const bool ours = hello.held_run == config_.run;
-  const std::uint64_t completed = position_.completed.value;
-  const bool exact = ours && !started_ &&
-                     std::ranges::find(hello.checkpoints, completed) !=
-                         hello.checkpoints.end();
-  protocol::Start start = protocol::Start::kFresh;
-  Round restore;
-  if (completed == 0 || !traits_of(config_.algorithm).peer_keeps_state) {
-    start = protocol::Start::kFresh;
-  } else if (exact) {
-    start = protocol::Start::kRestore;
-    restore = position_.completed;
-  } else if (ours && hello.held_round.value > 0) {
-    start = protocol::Start::kKeep;
-  } else if (ours && !hello.checkpoints.empty()) {
-    start = protocol::Start::kRestore;
-    restore = {*std::ranges::max_element(hello.checkpoints)};
-  } else {
-    start = protocol::Start::kReceive;
-  }
-  set_presence(
-      member,
-      start == protocol::Start::kReceive ? Presence::kCopying : Presence::kLive,
-      "joins");
-  send_welcome(member, start, restore, now, out);
-  if (start == protocol::Start::kRestore && !exact && !started_)
-    out.emplace_back(
-        Note{"peer " + std::to_string(member.id.value) + " (" + member.name +
-                 ") has no checkpoint of round " + std::to_string(completed) +
-                 " and goes on from round " + std::to_string(restore.value) +
-                 ": the run is not what it would have been uninterrupted",
-             true});
+  const Round completed = position_.completed;
+  const bool had_one = discriminator_of(member.id).value != 0;
+  const StartChoice choice = choose(member.id, hello);
+  member.start = choice.start;
+  member.restore = choice.restore;
+  const bool receives = choice.start == protocol::Start::kReceive;
+  const std::string who =
+      "peer " + std::to_string(member.id.value) + " (" + member.name + ")";
+  if (receives && had_one)
+    member.warning =
+        who +
+        " was part of this run and has no discriminator of it any more: "
+        "it starts with a copy of another peer's. Was its --state-dir "
+        "lost or changed?";
+  else if (completed.value > 0 && !started_ && !receives && !choice.exact &&
+           choice.start != protocol::Start::kFresh)
+    member.warning = who + " has no checkpoint of round " +
+                     std::to_string(completed.value) +
+                     " and goes on from round " +
+                     std::to_string(choice.start == protocol::Start::kKeep
+                                        ? hello.held.round.value
+                                        : choice.restore.value) +
+                     ": the run is not what it would have been uninterrupted";
+  set_presence(member, receives ? Presence::kCopying : Presence::kLive,
+               "joins");
+  member.welcomed_with = discriminator_of(member.id);
+  send_welcome(member, now, out);
+  if (!member.warning.empty()) out.emplace_back(Note{member.warning, true});
   out.emplace_back(Note{"peer " + std::to_string(member.id.value) + " (" +
                         member.name +
                         ") joined: " + std::to_string(hello.shard_size) +
@@ -222,15 +238,40 @@ void Coordinator::welcome(Member& member, const protocol::Hello& hello,
     serve_joiners(now, out);
 }
 
-void Coordinator::send_welcome(Member& member, protocol::Start start,
-                               Round restore, TimePoint now, Out& out) {
-  member.start = start;
-  member.restore = restore;
+void Coordinator::send_welcome(Member& member, TimePoint now, Out& out) {
   send(member,
        protocol::Welcome{member.session, model_->spec, model_->schema,
-                         model_->parameters, config_.rounds, start, restore,
-                         protocol::codec_names(config_.codecs)},
+                         model_->parameters, config_.rounds, member.start,
+                         member.restore, discriminator_of(member.id),
+                         protocol::codec_names(config_.codecs), member.warning},
        now, out);
+}
+
+void Coordinator::set_aside(Member& member, TimePoint now, Out& out) {
+  const std::string why =
+      "is set aside: " + std::to_string(member.invalid_in_a_row) +
+      " of its answers in a row could not be used";
+  refuse(member.connection, member.id, protocol::ErrorCode::kSetAside,
+         "this peer " + why + "; look at its data, and start it anew", out);
+  member.set_aside = member.nonce;
+  failed_.insert(member.id);
+  lose({&member.id, 1}, why, now, out);
+}
+
+// Names of those that came and went are not kept, nor saved.
+void Coordinator::forget_strangers() {
+  for (const PeerId id : std::exchange(strangers_, {})) {
+    const auto it = members_.find(id);
+    if (it == members_.end() || it->second.presence != Presence::kAbsent ||
+        it->second.taken_part)
+      continue;
+    position_.names.erase(it->second.name);
+    position_.discriminators.erase(id);
+    links_.forget(id);
+    failed_.erase(id);
+    members_.erase(it);
+    lowest_free_ = std::min(lowest_free_, id.value);
+  }
 }
 
 void Coordinator::lose(std::span<const PeerId> peers, const std::string& why,
@@ -247,6 +288,8 @@ void Coordinator::lose(std::span<const PeerId> peers, const std::string& why,
                           true});
     for (auto& [number, round] : rounds_)
       if (round.lose(id)) ++member.missed;
+    if (started_ && !member.taken_part && !failed_.contains(id))
+      strangers_.push_back(id);
   }
   std::map<SwapId, PeerId> broken;  // and who broke it
   for (const auto& [swap, exchange] : exchanges_)
@@ -256,37 +299,10 @@ void Coordinator::lose(std::span<const PeerId> peers, const std::string& why,
           broken.emplace(swap, end);
   for (const auto& [swap, peer] : broken) {
     if (stage_ == RunStage::kFinished) return;
-    end_exchange(swap, false, "peer " + members_.at(peer).name + " " + why, now,
-                 out);
+    abort_exchange(swap, "peer " + members_.at(peer).name + " " + why, {}, now,
+                   out);
   }
   close_round_if_complete(now, out);
-}
-
-// Gives every late joiner without a discriminator a copy of some live peer's;
-// where there is none to copy, a fresh one.
-void Coordinator::serve_joiners(TimePoint now, Out& out) {
-  if (uncopied_.empty()) return;
-  const std::vector<PeerId> donors = live_;
-  const std::vector<PeerId> joiners(uncopied_.begin(), uncopied_.end());
-  for (const PeerId id : joiners) {
-    Member& member = members_.at(id);
-    if (member.failed_copies >= kCopyAttempts ||
-        (donors.empty() && present_ >= needed_peers())) {
-      set_presence(member, Presence::kLive, "starts with a fresh one");
-      send_welcome(member, protocol::Start::kFresh, {}, now, out);
-      out.emplace_back(Note{"peer " + std::to_string(id.value) + " (" +
-                                member.name +
-                                ") starts with a fresh discriminator: there "
-                                "was none to copy",
-                            true});
-    } else if (!donors.empty()) {
-      Exchange exchange;
-      exchange.id = {next_swap_++};
-      exchange.edges = {{donors[id.value % donors.size()], id}};
-      uncopied_.erase(id);
-      begin_exchange(std::move(exchange), now, out);
-    }
-  }
 }
 
 void Coordinator::refuse(ConnectionId connection, PeerId peer,

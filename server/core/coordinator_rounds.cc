@@ -12,8 +12,8 @@
 namespace mdgan {
 namespace {
 
-// Attempts in a row at a round that failed on invalid answers before the run
-// gives up.
+// Invalid answers in a row for which a peer is set aside, and attempts in a row
+// at a round that brought nothing else for which the run gives up.
 constexpr int kInvalidAttempts = 5;
 
 }  // namespace
@@ -39,6 +39,10 @@ void Coordinator::begin_round(TimePoint now, Out& out) {
   serve_joiners(now, out);
   const std::uint32_t live = live_peers();
   if (live < needed_peers() || (started_ && available().empty())) {
+    if (started_ && present_ == 0 && !failed_.empty()) {
+      give_up("no peer is left", now, out);
+      return;
+    }
     if (stage_ != RunStage::kWaiting) {
       enter(RunStage::kWaiting, "too few peers");
       wait_deadline_ = now + config_.quorum_timeout;
@@ -52,6 +56,7 @@ void Coordinator::begin_round(TimePoint now, Out& out) {
   }
   if (!started_) {
     started_ = true;
+    rejoin_deadline_.reset();
     if (traits_of(config_.algorithm).averages_by_epochs)
       // Shard sizes are what peers claim: no stride is longer than the run.
       stride_ = std::clamp<std::uint64_t>(
@@ -94,7 +99,7 @@ void Coordinator::ask_peers(OpenRound& round, TimePoint now, Out& out) {
   }
   enter(RunStage::kCollecting, "peers are asked");
   const std::vector<Assignment> assignments = assign_batches(peers, config_.k);
-  round.ask(assignments, now + round_time());
+  round.ask(assignments, now, now + round_time());
   for (const Assignment& a : assignments) {
     Member& member = members_.at(a.peer);
     member.owes = round.round;
@@ -150,6 +155,8 @@ void Coordinator::on_feedback(Member& member, const protocol::Message& message,
   if (defect.empty()) {
     round.take(member.id,
                {true, feedback.discriminator_loss, feedback.generator_loss});
+    member.invalid_in_a_row = 0;
+    member.taken_part = true;
     out.emplace_back(KeepFeedback{round.round, member.id});
   } else {
     round.take(member.id, {});
@@ -158,7 +165,14 @@ void Coordinator::on_feedback(Member& member, const protocol::Message& message,
                               ": feedback of peer " + member.name +
                               " is not used: " + defect,
                           true});
+    if (++member.invalid_in_a_row >= kInvalidAttempts) {
+      set_aside(member, now, out);
+      return;
+    }
   }
+  if (std::exchange(member.slow, false))
+    out.emplace_back(Note{"peer " + member.name + " answers in time again"});
+  if (round.quorum_reached(config_.quorum)) round.hurry(now);
   close_round_if_complete(now, out);
 }
 
@@ -173,15 +187,26 @@ void Coordinator::close_round_if_complete(TimePoint now, Out& out) {
 void Coordinator::close_round(OpenRound& round, TimePoint now, Out& out) {
   const bool enough = round.quorum_reached(config_.quorum);
   ClosedRound closed = close(round);
-  for (const PeerId peer : closed.missing) ++members_.at(peer).missed;
+  for (const PeerId peer : closed.missing) {
+    Member& member = members_.at(peer);
+    ++member.missed;
+    if (!std::exchange(member.slow, true))
+      out.emplace_back(Note{
+          "peer " + member.name + " is slow: round " +
+              std::to_string(round.round.value) +
+              " goes on without it. It is asked again when it has answered",
+          true});
+  }
   enter(RunStage::kStepping, "a round is closed");
-  if (closed.step.contributors.empty() || (!enough && !stopping_)) {
+  if (!enough) {
     // Too many of those asked have vanished or sent rubbish: ask anew.
     round.phase = OpenRound::Phase::kReady;
-    invalid_attempts_ += closed.any_invalid ? 1 : 0;
+    const bool all_invalid =
+        closed.any_invalid && closed.step.contributors.empty();
+    invalid_attempts_ = all_invalid ? invalid_attempts_ + 1 : 0;
     if (invalid_attempts_ >= kInvalidAttempts)
       give_up("in " + std::to_string(kInvalidAttempts) +
-                  " attempts fewer peers than the quorum gave a valid answer",
+                  " attempts no peer gave a valid answer",
               now, out);
     else
       begin_round(now, out);

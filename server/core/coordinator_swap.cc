@@ -1,6 +1,11 @@
 // Exchanges of discriminators: swaps among all, copies for late joiners. An
-// exchange is committed as a whole or not at all, so that no discriminator is
-// ever lost or half loaded.
+// exchange is committed as a whole or not at all.
+//
+// Two phases: every target keeps what has arrived beside its own, on its disk
+// too, and says so; then the server decides. What it decides is in
+// RunPosition::discriminators, from which a welcome tells every peer what is
+// its own: a peer that does not hear of the decision, because a connection
+// breaks or a process dies, learns it from its next welcome.
 
 #include <algorithm>
 #include <limits>
@@ -10,6 +15,16 @@
 #include "server/core/coordinator.h"
 
 namespace mdgan {
+namespace {
+
+using namespace std::chrono_literals;
+
+// What a swap may take at least, and what it may take of the time that the last
+// one took, or that the first half of its targets took.
+constexpr Duration kShortestSwap = 5s;
+constexpr int kSwapMultiple = 4;
+
+}  // namespace
 
 std::uint64_t Coordinator::smallest_shard() const {
   if (live_.empty()) return 0;
@@ -28,100 +43,187 @@ bool Coordinator::swap_is_due() const {
          position_.completed.value - position_.last_swap.value >= period;
 }
 
-void Coordinator::begin_swap(TimePoint now, Out& out) {
-  enter(RunStage::kSwapping, "a swap is due");
+// Returns whether there is one to wait for.
+bool Coordinator::begin_swap(TimePoint now, Out& out) {
   // Also when it fails: the next try comes a full period later.
   position_.last_swap = position_.completed;
+  links_.begin_swap();
+  std::vector<SwapEdge> edges =
+      draw_swap_cycle(available(), config_.seed, position_.completed,
+                      [this](PeerId source, PeerId target) {
+                        return links_.avoided(source, target);
+                      });
+  if (edges.empty()) return false;
+  enter(RunStage::kSwapping, "a swap is due");
   Exchange exchange;
-  exchange.id = {next_swap_++};
   exchange.is_swap = true;
-  exchange.edges =
-      draw_swap_cycle(available(), config_.seed, position_.completed);
+  exchange.deadline = now + swap_time_;
+  for (const SwapEdge& edge : edges)
+    exchange.brings[edge.target] = discriminator_of(edge.source);
+  exchange.edges = std::move(edges);
   begin_exchange(std::move(exchange), now, out);
+  return true;
 }
 
 void Coordinator::begin_exchange(Exchange exchange, TimePoint now, Out& out) {
-  exchange.deadline = now + swap_time();
+  exchange.id = {next_swap_++};
+  exchange.begun = now;
+  // A token an edge, so that no peer can send in another's place.
   Random random(config_.token_seed, Purpose::kSwapCycle, 1, exchange.id.value);
-  const std::uint64_t token = random.next64();
   std::map<PeerId, protocol::Swap> plans;
   for (const SwapEdge& edge : exchange.edges) {
+    const std::uint64_t token = random.next64();
     protocol::Swap& source = plans[edge.source];
     source.sends = true;
     source.target = edge.target;
     source.endpoint = members_.at(edge.target).endpoint;
+    source.send_token = token;
     protocol::Swap& target = plans[edge.target];
     target.receives = true;
     target.source = edge.source;
+    target.receive_token = token;
+    target.discriminator = exchange.brings.at(edge.target);
   }
   for (auto& [id, plan] : plans) {
     plan.swap = exchange.id;
-    plan.token = token;
     send(members_.at(id), plan, now, out);
   }
+  exchange_ends_.emplace(exchange.deadline, exchange.id);
   exchanges_.emplace(exchange.id, std::move(exchange));
 }
 
 void Coordinator::on_staged(Member& member, const protocol::Staged& staged,
                             TimePoint now, Out& out) {
   const auto it = exchanges_.find(staged.swap);
-  const auto takes_part = [&](bool as_source) {
-    return it != exchanges_.end() &&
-           std::ranges::any_of(it->second.edges, [&](const SwapEdge& edge) {
-             return (as_source ? edge.source : edge.target) == member.id;
-           });
-  };
+  const SwapEdge* incoming = nullptr;
+  const SwapEdge* outgoing = nullptr;
+  if (it != exchanges_.end())
+    for (const SwapEdge& edge : it->second.edges) {
+      if (edge.target == member.id) incoming = &edge;
+      if (edge.source == member.id) outgoing = &edge;
+    }
   // Success is the receiver's to tell; a sender can say that it failed.
-  if (!takes_part(false) && (staged.ok || !takes_part(true))) {
+  if (incoming == nullptr && (staged.ok || outgoing == nullptr)) {
     ++counters_.unexpected;
     return;
   }
   if (!staged.ok) {
-    end_exchange(staged.swap, false,
-                 "peer " + member.name + ": " + staged.reason, now, out);
+    // A receiver that has staged complains of what it could not send.
+    const bool sending =
+        incoming == nullptr || it->second.staged.contains(member.id);
+    const SwapEdge* edge = sending ? outgoing : incoming;
+    abort_exchange(staged.swap, "peer " + member.name + ": " + staged.reason,
+                   edge == nullptr ? std::vector<SwapEdge>{}
+                                   : std::vector<SwapEdge>{*edge},
+                   now, out);
     return;
   }
-  it->second.staged.insert(member.id);
-  if (it->second.staged.size() == it->second.edges.size())
-    end_exchange(staged.swap, true, "", now, out);
+  Exchange& exchange = it->second;
+  exchange.staged.insert(member.id);
+  if (exchange.staged.size() == exchange.edges.size()) {
+    commit_exchange(staged.swap, now, out);
+  } else if (exchange.is_swap &&
+             2 * exchange.staged.size() >= exchange.edges.size()) {
+    // Those that are left get a multiple of what half of them took.
+    const Duration time = std::max<Duration>(
+        kSwapMultiple * (now - exchange.begun), kShortestSwap);
+    const TimePoint deadline =
+        std::min(exchange.deadline, exchange.begun + time);
+    exchange_ends_.erase({exchange.deadline, exchange.id});
+    exchange.deadline = deadline;
+    exchange_ends_.emplace(deadline, exchange.id);
+  }
 }
 
-void Coordinator::end_exchange(SwapId id, bool commit, const std::string& why,
-                               TimePoint now, Out& out) {
-  const auto node = exchanges_.extract(id);
-  if (node.empty()) return;
-  const Exchange& exchange = node.mapped();
+void Coordinator::commit_exchange(SwapId id, TimePoint now, Out& out) {
+  const Exchange exchange = std::move(exchanges_.extract(id).mapped());
+  exchange_ends_.erase({exchange.deadline, id});
+  // First the decision, then the messages: who misses one is told by a welcome.
+  for (const auto& [target, discriminator] : exchange.brings)
+    position_.discriminators[target] = discriminator;
   for (const SwapEdge& edge : exchange.edges) {
-    Member& target = members_.at(edge.target);
-    if (target.presence == Presence::kAbsent) continue;
-    counters_.transfers += commit ? 1 : 0;
-    if (commit)
-      send(target, protocol::Commit{id}, now, out);
-    else
-      send(target, protocol::Abort{id}, now, out);
+    links_.worked(edge.source, edge.target);
+    ++counters_.transfers;
+    send(members_.at(edge.target), protocol::Commit{id}, now, out);
   }
   if (exchange.is_swap) {
-    ++(commit ? counters_.swaps_committed : counters_.swaps_aborted);
-    const std::string what =
-        "swap after round " + std::to_string(position_.last_swap.value);
-    if (commit)
-      out.emplace_back(Note{what + " among " +
-                            std::to_string(exchange.edges.size()) + " peers"});
-    else
-      out.emplace_back(
-          Note{what + " aborted, every peer keeps its own: " + why, true});
+    swap_time_ = std::clamp<Duration>(
+        kSwapMultiple * (now - exchange.begun),
+        std::min<Duration>(kShortestSwap, config_.swap_timeout),
+        config_.swap_timeout);
+    ++counters_.swaps_committed;
+    out.emplace_back(
+        Note{"swap after round " + std::to_string(position_.last_swap.value) +
+             " among " + std::to_string(exchange.edges.size()) + " peers"});
+  }
+  go_on_after(exchange, true, now, out);
+}
+
+void Coordinator::abort_exchange(SwapId id, const std::string& why,
+                                 std::vector<SwapEdge> broken, TimePoint now,
+                                 Out& out) {
+  auto node = exchanges_.extract(id);
+  if (node.empty()) return;
+  const Exchange exchange = std::move(node.mapped());
+  exchange_ends_.erase({exchange.deadline, id});
+  std::string text = why;
+  if (!broken.empty() && text.empty()) {
+    text = "not complete after " +
+           std::to_string(static_cast<int>(seconds(now - exchange.begun))) +
+           " s";
+    // A link may be slow and not broken: the next swap has more time.
+    if (exchange.is_swap)
+      swap_time_ = std::min<Duration>(2 * swap_time_, config_.swap_timeout);
+  }
+  for (const SwapEdge& edge : broken) {
+    if (!exchange.is_swap) break;
+    const std::uint64_t swaps = links_.failed(edge.source, edge.target);
+    if (&edge == &broken.front())
+      text += "; " + describe_link(edge) + " had not come through";
+    if (&edge == &broken.back()) {
+      if (broken.size() > 1)
+        text += ", nor " + std::to_string(broken.size() - 1) + " others";
+      text += "; the next " + std::to_string(swaps) +
+              " swaps go around this. Can those peers reach each other "
+              "(--listen, --advertise)?";
+    }
+  }
+  for (const SwapEdge& edge : exchange.edges) {
+    Member& target = members_.at(edge.target);
+    if (target.presence != Presence::kAbsent)
+      send(target, protocol::Abort{id, text}, now, out);
+  }
+  if (exchange.is_swap) {
+    ++counters_.swaps_aborted;
+    out.emplace_back(Note{"swap after round " +
+                              std::to_string(position_.last_swap.value) +
+                              " aborted, every peer keeps its own: " + text,
+                          true});
+  }
+  go_on_after(exchange, false, now, out);
+}
+
+std::string Coordinator::describe_link(const SwapEdge& edge) const {
+  const Member& target = members_.at(edge.target);
+  return "what peer " + members_.at(edge.source).name + " sends to peer " +
+         target.name + " at " + target.endpoint;
+}
+
+void Coordinator::go_on_after(const Exchange& exchange, bool committed,
+                              TimePoint now, Out& out) {
+  if (exchange.is_swap) {
     if (stage_ == RunStage::kSwapping) end_round(now, out);
     return;
   }
-  Member& joiner = members_.at(exchange.edges.front().target);
+  const SwapEdge& copy = exchange.edges.front();
+  Member& joiner = members_.at(copy.target);
   if (joiner.presence != Presence::kCopying) return;
-  if (commit) {
+  if (committed) {
     set_presence(joiner, Presence::kLive, "has its copy");
-    out.emplace_back(Note{"peer " + std::to_string(joiner.id.value) + " (" +
-                          joiner.name + ") has a copy of peer " +
-                          std::to_string(exchange.edges.front().source.value) +
-                          "'s discriminator; " + std::to_string(live_peers()) +
-                          " live"});
+    out.emplace_back(
+        Note{"peer " + std::to_string(joiner.id.value) + " (" + joiner.name +
+             ") has a copy of peer " + std::to_string(copy.source.value) +
+             "'s discriminator; " + std::to_string(live_peers()) + " live"});
   } else {
     ++joiner.failed_copies;
     uncopied_.insert(joiner.id);

@@ -30,6 +30,7 @@ CoordinatorView Coordinator::view() const {
     shown.last_heard = member.last_heard;
     if (member.owes) shown.owes_since = member.owes_since;
     shown.in_exchange = exchanging.contains(id);
+    shown.slow = member.slow;
     shown.missed = member.missed;
   }
   return view;

@@ -2,10 +2,19 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "common/base/result.h"
 
 namespace mdgan {
+namespace {
+
+// What a straggler gets: a multiple of the time that the quorum took, but not
+// less than what a busy machine may keep a healthy peer from answering.
+constexpr int kStragglerMultiple = 5;
+constexpr Duration kStragglerTime = std::chrono::seconds(3);
+
+}  // namespace
 
 std::vector<Assignment> assign_batches(std::span<const PeerId> peers,
                                        std::uint32_t k) {
@@ -18,10 +27,13 @@ std::vector<Assignment> assign_batches(std::span<const PeerId> peers,
   return assignments;
 }
 
-void OpenRound::ask(std::span<const Assignment> assignments, TimePoint until) {
+void OpenRound::ask(std::span<const Assignment> assignments, TimePoint now,
+                    TimePoint until) {
   phase = Phase::kCollecting;
+  asked_at = now;
   deadline = until;
   quorum_missed = false;
+  hurried = false;
   asked.clear();
   for (const Assignment& a : assignments)
     asked.emplace(a.peer, Asked{a.generated, {}});
@@ -54,6 +66,13 @@ bool OpenRound::lose(PeerId peer) {
 bool OpenRound::quorum_reached(double quorum) const {
   const double needed = std::ceil(quorum * static_cast<double>(asked_count));
   return static_cast<double>(contributions) >= std::max(1.0, needed);
+}
+
+void OpenRound::hurry(TimePoint now) {
+  if (std::exchange(hurried, true)) return;
+  const Duration time =
+      std::max<Duration>(kStragglerMultiple * (now - asked_at), kStragglerTime);
+  deadline = std::min(deadline, asked_at + time);
 }
 
 ClosedRound close(const OpenRound& round) {

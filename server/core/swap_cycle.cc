@@ -9,16 +9,43 @@
 
 namespace mdgan {
 
-std::vector<SwapEdge> draw_swap_cycle(std::span<const PeerId> peers,
-                                      std::uint64_t seed, Round round) {
-  MDGAN_CHECK(peers.size() >= 2);
-  Random random(seed, Purpose::kSwapCycle, 0, round.value);
+namespace {
+
+// Draws of a cycle before a peer is left out of it.
+constexpr int kDraws = 64;
+
+std::vector<SwapEdge> draw(std::span<const PeerId> peers, Random& random) {
   const auto order =
       permutation(static_cast<std::uint32_t>(peers.size()), random);
   std::vector<SwapEdge> edges(peers.size());
   for (std::size_t j = 0; j < order.size(); ++j)
     edges[order[j]] = {peers[order[j]], peers[order[(j + 1) % order.size()]]};
   return edges;
+}
+
+}  // namespace
+
+std::vector<SwapEdge> draw_swap_cycle(
+    std::span<const PeerId> peers, std::uint64_t seed, Round round,
+    const std::function<bool(PeerId source, PeerId target)>& avoided) {
+  Random random(seed, Purpose::kSwapCycle, 0, round.value);
+  std::vector<PeerId> left(peers.begin(), peers.end());
+  while (left.size() >= 2) {
+    for (int i = 0; i < kDraws; ++i) {
+      std::vector<SwapEdge> edges = draw(left, random);
+      if (!avoided || std::ranges::none_of(edges, [&](const SwapEdge& edge) {
+            return avoided(edge.source, edge.target);
+          }))
+        return edges;
+    }
+    const auto count = [&](PeerId peer) {
+      return std::ranges::count_if(left, [&](PeerId other) {
+        return avoided(peer, other) || avoided(other, peer);
+      });
+    };
+    left.erase(std::ranges::max_element(left, {}, count));
+  }
+  return {};
 }
 
 std::uint64_t swap_period(std::uint64_t smallest_shard, double epochs,

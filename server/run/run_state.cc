@@ -58,6 +58,22 @@ std::map<std::string, PeerId> names_of(const Json& value) {
   return names;
 }
 
+std::map<PeerId, DiscriminatorId> discriminators_of(const Json& value) {
+  if (!value.is_array()) refuse("discriminators", value);
+  std::map<PeerId, DiscriminatorId> owned;
+  std::set<DiscriminatorId> seen;
+  for (const Json& entry : value) {
+    if (!entry.is_array() || entry.size() != 2) refuse("discriminators", value);
+    const PeerId peer{number_of<std::uint32_t>("a peer's id", entry[0])};
+    const DiscriminatorId discriminator{
+        number_of<std::uint64_t>("a discriminator", entry[1])};
+    if (!owned.emplace(peer, discriminator).second ||
+        !seen.insert(discriminator).second)
+      refuse("discriminators", value);
+  }
+  return owned;
+}
+
 ImageShape image_of(const Json& value) {
   if (!value.is_array() || value.size() != 4) refuse("image", value);
   const auto part = [&](std::size_t i) {
@@ -88,6 +104,8 @@ RunState state_of(const Json& meta, Round round) {
       number_of<std::uint64_t>("last_swap", meta.at("last_swap"))};
   if (position.last_swap > round) refuse("last_swap", meta["last_swap"]);
   position.names = names_of(meta.at("names"));
+  if (meta.contains("discriminators"))  // before they had names: none is known
+    position.discriminators = discriminators_of(meta["discriminators"]);
   if (meta.contains("algorithm"))  // before there were others: md-gan
     state.algorithm = algorithm_of(meta["algorithm"]);
   state.k = number_of<std::uint32_t>("k", meta.at("k"));
@@ -100,11 +118,15 @@ RunState state_of(const Json& meta, Round round) {
 std::string describe_run(const RunState& state, const TrainingSpec& spec) {
   nlohmann::json names = nlohmann::json::object();
   for (const auto& [name, id] : state.position.names) names[name] = id.value;
+  nlohmann::json discriminators = nlohmann::json::array();
+  for (const auto& [peer, discriminator] : state.position.discriminators)
+    discriminators.push_back({peer.value, discriminator.value});
   const nlohmann::json meta{
       {"run", to_hex(state.run)},
       {"completed", state.position.completed.value},
       {"last_swap", state.position.last_swap.value},
       {"names", names},
+      {"discriminators", discriminators},
       {"algorithm", name_of(kAlgorithmNames, spec.algorithm)},
       {"k", state.k},
       {"image",

@@ -1,6 +1,7 @@
 #include "tests/support/cluster.h"
 
 #include <algorithm>
+#include <cmath>
 #include <utility>
 
 namespace mdgan {
@@ -8,22 +9,27 @@ namespace mdgan {
 using namespace std::chrono_literals;
 
 namespace {
-constexpr ImageShape kImage{1, 4, 4, 10};
-constexpr Duration kSilence = 15s;
+
 // Longer than any timeout of the coordinator: nothing may stand still so long.
-constexpr Duration kStuck = 1000s;
+constexpr Duration kStuck = 600s;
+constexpr std::size_t kOverheard = 64;
+
 }  // namespace
 
 Cluster::Cluster(std::uint32_t peers, CoordinatorConfig config, Faults faults,
-                 std::uint64_t seed)
+                 std::uint64_t seed, std::uint32_t sessions)
     : config_(config),
       faults_(faults),
       random_(seed, Purpose::kSimulation),
       seed_(seed) {
   config_.run[0] = std::byte{1};
   config_.seed = seed;
-  start_server({});
-  for (std::uint32_t i = 0; i < peers; ++i) join_later(0s);
+  config_.token_seed = seed + 1;
+  config_.incarnation = 0;
+  start_server();
+  for (std::uint32_t i = 0; i < peers; i += sessions)
+    start(add_process(std::min(sessions, peers - i)));
+  misfortune();
 }
 
 Cluster::~Cluster() = default;
@@ -41,18 +47,22 @@ bool Cluster::happens(double probability) {
          random_.uniform() < probability;
 }
 
+Cluster::Process& Cluster::add_process(std::uint32_t sessions) {
+  Process& process = *processes_.emplace_back(std::make_unique<Process>());
+  process.number = static_cast<std::uint32_t>(processes_.size() - 1);
+  for (std::uint32_t i = 0; i < sessions; ++i) {
+    Peer& peer = *peers_.emplace_back(std::make_unique<Peer>());
+    peer.number = static_cast<std::uint32_t>(peers_.size() - 1);
+    peer.place = i;
+    peer.process = &process;
+    process.peers.push_back(&peer);
+  }
+  return process;
+}
+
 void Cluster::join_later(std::chrono::seconds at) {
-  auto peer = std::make_unique<Peer>();
-  peer->number = static_cast<std::uint32_t>(peers_.size());
-  Peer* raw = peer.get();
-  peers_.push_back(std::move(peer));
-  raw->up = false;
-  after(at, [this, raw] {
-    raw->up = true;
-    raw->nonce = random_.next64();
-    reconnect(*raw);
-    watch(*raw);
-  });
+  Process& process = add_process(1);
+  after(at, [this, &process] { start(process); });
 }
 
 std::string Cluster::run() {
@@ -65,8 +75,7 @@ std::string Cluster::run() {
     ++events_;
     check_invariants();
     if (now_ - progress_at_ > kStuck)
-      fail("no round was completed for " +
-           std::to_string(kStuck / std::chrono::seconds(1)) + " s");
+      fail("no round was completed for " + std::to_string(kStuck / 1s) + " s");
   }
   // Let the last messages arrive.
   for (int i = 0; i < 10'000 && !queue_.empty() && failure_.empty(); ++i) {
@@ -81,8 +90,9 @@ std::string Cluster::run() {
 std::map<PeerId, std::uint64_t> Cluster::discriminators() const {
   std::map<PeerId, std::uint64_t> owned;
   for (const auto& [name, id] : coordinator_->position().names) {
+    if (name.starts_with("liar")) continue;
     const Peer& peer = *peers_.at(std::stoul(name));
-    if (peer.discriminator) owned[id] = *peer.discriminator;
+    if (peer.d) owned[id] = *peer.d;
   }
   return owned;
 }
@@ -95,6 +105,7 @@ void Cluster::fail(const std::string& what) {
 }
 
 void Cluster::check_invariants() {
+  if (!server_up_) return;
   if (const auto due = coordinator_->next_deadline();
       due && *due + 2s < now_ && !finish_)
     fail("a timer of the server was not served");
@@ -103,21 +114,65 @@ void Cluster::check_invariants() {
       fail("a peer holds more than ten received discriminators");
 }
 
+// Once a second: what goes wrong by itself.
+void Cluster::misfortune() {
+  after(1s, [this] {
+    if (finish_) return;
+    if (server_up_ && happens(faults_.kill_server)) {
+      server_up_ = false;
+      restart_server_later();
+    } else if (server_up_ && happens(faults_.stop_server)) {
+      feed_server(StopRequested{});
+    }
+    for (const auto& process : processes_) {
+      if (happens(faults_.cut_off)) {
+        process->cut_until = now_ + std::chrono::seconds(1 + random_.below(60));
+        process->cut_in = random_.below(3) > 0;
+        process->cut_out = !process->cut_in || random_.below(3) > 0;
+        // Heartbeats find out.
+        after(30s, [this, &cut = *process, connection = process->connection] {
+          if (now_ < cut.cut_until) open_.erase(connection);
+        });
+      }
+      if (happens(faults_.cut_link) && processes_.size() > 1) {
+        const auto other =
+            static_cast<std::uint32_t>(random_.below(processes_.size()));
+        cut_links_[{process->number, other}] =
+            now_ + std::chrono::seconds(1 + random_.below(200));
+      }
+    }
+    if (server_up_ && happens(faults_.liar)) lie();
+    misfortune();
+  });
+}
+
 // --- the server -------------------------------------------------------------
 
-void Cluster::start_server(RunPosition position) {
+void Cluster::start_server() {
   ++server_life_;
   ++config_.incarnation;
-  coordinator_ = std::make_unique<Coordinator>(config_, position);
-  stepped_ = position.completed;
+  server_up_ = true;
+  coordinator_ = std::make_unique<Coordinator>(config_, saved_);
+  stepped_ = saved_.completed;
   kept_.clear();
+  copies_.clear();
+  server_disk_busy_until_ = now_;
   feed_server(Started{});
   tick_server();
 }
 
+void Cluster::restart_server_later() {
+  ++server_life_;
+  server_up_ = false;
+  open_.clear();
+  after(std::chrono::milliseconds(random_.below(3000)), [this] {
+    progress_at_ = std::max(progress_at_, now_ - kStuck / 2);
+    start_server();
+  });
+}
+
 void Cluster::tick_server() {
-  const std::uint64_t life = server_life_;
-  after(250ms, [this, life] {
+  after(250ms, [this, life = server_life_] {
     if (life != server_life_ || finish_) return;
     if (const auto due = coordinator_->next_deadline(); due && *due <= now_)
       feed_server(TimePassed{});
@@ -126,10 +181,13 @@ void Cluster::tick_server() {
 }
 
 void Cluster::feed_server(const ServerEvent& event) {
-  if (finish_) return;
+  if (finish_ || !server_up_) return;
   std::vector<ServerEffect> effects;
   coordinator_->handle(event, now_, effects);
-  for (const ServerEffect& effect : effects) apply(effect);
+  for (const ServerEffect& effect : effects) {
+    if (!server_up_) return;
+    apply(effect);
+  }
 }
 
 void Cluster::apply(const ServerEffect& effect) {
@@ -140,68 +198,120 @@ void Cluster::apply(const ServerEffect& effect) {
     });
   };
   if (const auto* send = std::get_if<SendMessage>(&effect)) {
-    to_peer(send->connection, ServerSaid{send->message});
+    if (const auto* swap = std::get_if<protocol::Swap>(&send->message.body))
+      if (swap->sends != swap->receives) copies_.insert(swap->swap);
+    to_connection(send->connection,
+                  [this, m = send->message](Process& p) { deliver(p, m); });
   } else if (const auto* batch = std::get_if<SendBatch>(&effect)) {
-    to_peer(batch->connection, BatchArrived{batch->round, batch->index});
+    to_connection(batch->connection, [this, b = *batch](Process& p) {
+      for (Peer* peer : p.peers) feed(*peer, BatchArrived{b.round, b.index});
+    });
   } else if (const auto* decide = std::get_if<DecideModel>(&effect)) {
     TrainingSpec spec;
     spec.image = decide->image;
+    spec.algorithm = config_.algorithm;
     answer(1ms, ModelReady{spec, {}, 100});
   } else if (const auto* generate = std::get_if<GenerateBatches>(&effect)) {
     answer(5ms, BatchesReady{generate->round});
   } else if (const auto* keep = std::get_if<KeepFeedback>(&effect)) {
+    if (arriving_ == nullptr || arriving_->incarnation != config_.incarnation ||
+        arriving_->round != keep->round || arriving_->peer != keep->peer)
+      fail("feedback of another round, peer or incarnation is used");
     kept_.insert(keep->peer);
   } else if (const auto* step = std::get_if<StepGenerator>(&effect)) {
-    if (step->round.value != stepped_.value + 1)
-      fail("a round was skipped or stepped twice");
-    for (std::size_t i = 0; i < step->contributors.size(); ++i) {
-      if (!kept_.erase(step->contributors[i].peer))
-        fail("a contribution was used twice, or was never kept");
-      if (i > 0 &&
-          !(step->contributors[i - 1].peer < step->contributors[i].peer))
-        fail("contributions are not in the order of the peers");
-    }
-    kept_.clear();
-    stepped_ = step->round;
-    steps_.push_back(*step);
+    check_step(*step);
     answer(3ms, GeneratorStepped{step->round});
   } else if (const auto* report = std::get_if<ReportRound>(&effect)) {
     progress_at_ = now_;
-    (void)report;
-    for (const auto& peer : peers_)
-      if (peer->up && happens(faults_.kill_peer)) kill(*peer);
-    if (happens(faults_.kill_server)) {
-      after(0s, [this, life] {
-        if (life != server_life_ || finish_) return;
-        open_.clear();
-        start_server(saved_);
-      });
-    }
+    if (report->contributed <
+        std::max(1.0, std::ceil(config_.quorum * report->asked)))
+      fail("a round was closed below the quorum");
+    for (const auto& process : processes_)
+      if (process->up && happens(faults_.kill_peer)) kill(*process);
   } else if (std::holds_alternative<SaveCheckpoint>(effect)) {
-    saved_ = coordinator_->position();
+    Duration time = std::chrono::milliseconds(1 + random_.below(50));
+    if (happens(faults_.slow_disk)) time *= 100;
+    server_disk_busy_until_ = std::max(server_disk_busy_until_, now_) + time;
+    const bool full = happens(faults_.full_disk);
+    after(server_disk_busy_until_ - now_,
+          [this, life, full, position = coordinator_->position()] {
+            if (life == server_life_ && !full) saved_ = position;
+          });
   } else if (const auto* finish = std::get_if<Finish>(&effect)) {
-    finish_ = *finish;
+    if (completed().value >= config_.rounds)
+      finish_ = *finish;
+    else if (coordinator_->stopping())
+      // What it saves is still written.
+      after(std::max(server_disk_busy_until_ - now_, Duration(1ms)),
+            [this, life] {
+              if (life == server_life_) restart_server_later();
+            });
+    else
+      fail("the run ends: " + finish->text);
   }
+}
+
+void Cluster::check_step(const StepGenerator& step) {
+  if (step.round.value != stepped_.value + step.steps)
+    fail("a round was skipped or stepped twice");
+  std::map<std::uint64_t, PeerId> trained;
+  for (std::size_t i = 0; i < step.contributors.size(); ++i) {
+    const PeerId id = step.contributors[i].peer;
+    if (!kept_.erase(id))
+      fail("a contribution was used twice, or was never kept");
+    if (i > 0 && !(step.contributors[i - 1].peer < id))
+      fail("contributions are not in the order of the peers");
+    if (!traits_of(config_.algorithm).peer_keeps_state) continue;
+    for (const auto& peer : peers_) {
+      const auto d = peer->trained.find(step.round);
+      if (peer->session.peer() != id || d == peer->trained.end()) continue;
+      if (const auto [other, is_new] = trained.emplace(d->second, id); !is_new)
+        fail("peers " + std::to_string(other->second.value) + " and " +
+             std::to_string(id.value) + " train the same discriminator");
+    }
+  }
+  kept_.clear();
+  stepped_ = step.round;
+  steps_.push_back(step);
 }
 
 // --- the network ------------------------------------------------------------
 
-void Cluster::to_server(Peer& peer, protocol::Message message,
+void Cluster::to_server(Process& process, protocol::Message message,
                         std::string defect) {
-  const ConnectionId connection = peer.connection;
+  const ConnectionId connection = process.connection;
   if (happens(faults_.lose_message)) return;
   if (happens(faults_.break_connection)) open_.erase(connection);
   if (!open_.contains(connection)) return;
+  if (process.cut_out && now_ < process.cut_until) return;
+  if (overheard_.size() < kOverheard)
+    overheard_.push_back(message);
+  else
+    overheard_[random_.below(kOverheard)] = message;
   TimePoint& order = in_order_[connection];
   order = std::max(order, now_ + latency());
-  after(order - now_, [this, connection, message = std::move(message),
-                       defect = std::move(defect), life = server_life_] {
-    if (life != server_life_ || finish_) return;
-    feed_server(MessageArrived{connection, message, defect});
-  });
+  const int times = happens(faults_.repeat_message) ? 2 : 1;
+  for (int i = 0; i < times; ++i)
+    after(order - now_,
+          [this, connection, message, defect, &process, life = server_life_] {
+            if (life == server_life_)
+              deliver_to_server(connection, message, defect);
+            else if (open_.contains(process.connection) &&
+                     happens(faults_.old_message))
+              deliver_to_server(process.connection, message, defect);
+          });
 }
 
-void Cluster::to_peer(ConnectionId connection, SessionEvent event) {
+void Cluster::deliver_to_server(ConnectionId connection,
+                                const protocol::Message& message,
+                                const std::string& defect) {
+  arriving_ = &message;
+  feed_server(MessageArrived{connection, message, defect});
+  arriving_ = nullptr;
+}
+
+void Cluster::to_connection(ConnectionId connection,
+                            std::function<void(Process&)> deliver) {
   if (happens(faults_.break_connection)) open_.erase(connection);
   if (!open_.contains(connection)) {
     after(1ms, [this, connection, life = server_life_] {
@@ -212,154 +322,58 @@ void Cluster::to_peer(ConnectionId connection, SessionEvent event) {
   if (happens(faults_.lose_message)) return;
   TimePoint& order = out_order_[connection];
   order = std::max(order, now_ + latency());
-  after(order - now_, [this, connection, event = std::move(event)] {
-    Peer* peer = on_connection(connection);
-    if (peer == nullptr) return;
-    peer->heard = now_;
-    feed(*peer, event);
+  after(order - now_, [this, connection, deliver = std::move(deliver)] {
+    Process* process = on_connection(connection);
+    if (process == nullptr || (process->cut_in && now_ < process->cut_until))
+      return;
+    process->heard = now_;
+    deliver(*process);
   });
 }
 
-Cluster::Peer* Cluster::on_connection(ConnectionId connection) {
-  for (const auto& peer : peers_)
-    if (peer->up && peer->connection == connection) return peer.get();
-  return nullptr;
-}
-
-// --- the peers --------------------------------------------------------------
-
-void Cluster::reconnect(Peer& peer) {
-  peer.connection = {next_connection_++};
-  open_.insert(peer.connection);
-  peer.heard = now_;
-  feed(peer, Connected{});
-}
-
-// What the host does besides the session: timers, and a silent server.
-void Cluster::watch(Peer& peer) {
-  const std::uint64_t life = peer.life;
-  after(500ms, [this, &peer, life] {
-    if (life != peer.life || peer.session.over()) return;
-    if (const auto due = peer.session.next_deadline(); due && *due <= now_)
-      feed(peer, ClockTicked{});
-    if (now_ - peer.heard > kSilence) reconnect(peer);
-    watch(peer);
-  });
-}
-
-void Cluster::kill(Peer& peer) {
-  open_.erase(peer.connection);
-  peer.up = false;
-  ++peer.life;
-  after(std::chrono::milliseconds(random_.below(20'000)), [this, &peer] {
-    peer.session = Session();
-    peer.discriminator.reset();
-    peer.arrivals.clear();
-    peer.trainer = false;
-    peer.nonce = random_.next64();
-    peer.busy_until = now_;
-    peer.up = true;
-    reconnect(peer);
-    watch(peer);
-  });
-}
-
-void Cluster::compute(Peer& peer, Duration time, std::function<void()> then) {
-  if (happens(faults_.slow_peer)) time *= 100;
-  peer.busy_until = std::max(peer.busy_until, now_) + time;
-  after(peer.busy_until - now_,
-        [&peer, life = peer.life, then = std::move(then)] {
-          if (life == peer.life) then();
-        });
-}
-
-void Cluster::feed(Peer& peer, const SessionEvent& event) {
-  std::vector<SessionEffect> effects;
-  peer.session.handle(event, now_, effects);
-  for (const SessionEffect& effect : effects) apply(peer, effect);
-}
-
-void Cluster::apply(Peer& peer, const SessionEffect& effect) {
-  if (std::holds_alternative<SayHello>(effect)) {
+// A stranger says hello, or somebody says what another has said, or what no
+// honest peer would.
+void Cluster::lie() {
+  const ConnectionId connection{1'000'000 + random_.below(3)};
+  open_.insert(connection);
+  protocol::Message message;
+  if (!overheard_.empty())
+    message = overheard_[random_.below(overheard_.size())];
+  if (random_.below(2) == 0) {
     protocol::Hello hello;
-    hello.name = std::to_string(peer.number);
-    hello.index = peer.number;
-    hello.shard_size = 100 + peer.number;
-    hello.image = kImage;
-    hello.endpoint = "tcp://sim:1";
-    hello.nonce = peer.nonce;
-    hello.held_run = peer.trainer ? peer.session.run() : peer.saved_run;
-    if (peer.trainer) hello.held_round = peer.session.held_round();
-    for (const auto& [round, d] : peer.checkpoints)
-      hello.checkpoints.push_back(round);
-    hello.abilities = protocol::known_codecs();
-    protocol::Message message;
+    hello.name = "liar" + std::to_string(random_.below(5));
+    hello.session = random_.next();
+    hello.shard_size = 10 + random_.below(1000);
+    hello.image = {1, 4, 4, 10};
+    hello.nonce = random_.below(3);
+    hello.index = static_cast<std::int64_t>(random_.below(4)) - 1;
+    hello.abilities = protocol::known_abilities();
+    message = {};
     message.body = hello;
-    to_server(peer, message, "");
-  } else if (const auto* say = std::get_if<SayToServer>(&effect)) {
-    to_server(peer, say->message, "");
-  } else if (const auto* send = std::get_if<SendFeedback>(&effect)) {
-    to_server(peer, send->message,
-              happens(faults_.bad_feedback) ? "not finite" : "");
-  } else if (const auto* prepare = std::get_if<PrepareTrainer>(&effect)) {
-    if (prepare->codecs != config_.codecs)
-      fail("a peer uses other codecs than the server");
-    compute(peer, 2ms, [this, &peer] {
-      peer.trainer = true;
-      feed(peer, TrainerPrepared{});
-    });
-  } else if (std::holds_alternative<InitialiseDiscriminator>(effect)) {
-    compute(peer, 1ms, [this, &peer] { peer.discriminator = next_number_++; });
-  } else if (const auto* restore = std::get_if<RestoreDiscriminator>(&effect)) {
-    compute(peer, 1ms, [this, &peer, round = restore->round] {
-      const auto saved = peer.checkpoints.find(round.value);
-      if (saved == peer.checkpoints.end())
-        fail("a peer was told to restore what it never offered");
-      else
-        peer.discriminator = saved->second;
-    });
-  } else if (std::holds_alternative<Learn>(effect)) {
-    compute(peer, 4ms, [this, &peer] {
-      if (!peer.discriminator) fail("a peer trains without a discriminator");
-    });
-  } else if (const auto* work = std::get_if<ComputeFeedback>(&effect)) {
-    compute(peer, 2ms, [this, &peer, ask = work->ask] {
-      feed(peer, FeedbackComputed{ask});
-    });
-  } else if (const auto* transfer = std::get_if<SendTransfer>(&effect)) {
-    compute(peer, 1ms, [this, &peer, e = *transfer] {
-      if (!peer.discriminator) return fail("a peer sends no discriminator");
-      const std::uint64_t d = *peer.discriminator;
-      if (happens(faults_.break_connection)) return;
-      const std::string defect =
-          happens(faults_.bad_transfer) ? "not finite" : "";
-      after(latency(), [this, e, d, defect] {
-        for (const auto& target : peers_) {
-          if (!target->up || target->session.peer() != e.target ||
-              !target->trainer)
-            continue;
-          const std::uint64_t arrival = next_number_++;
-          target->arrivals[arrival] = d;
-          feed(*target,
-               TransferArrived{std::get<protocol::Transfer>(e.message.body),
-                               defect, arrival});
-          return;
-        }
-      });
-    });
-  } else if (const auto* install = std::get_if<Install>(&effect)) {
-    const auto node = peer.arrivals.extract(install->arrival);
-    if (node.empty()) return fail("what is installed never arrived");
-    compute(peer, 1ms, [&peer, d = node.mapped()] { peer.discriminator = d; });
-  } else if (const auto* drop = std::get_if<DropTransfer>(&effect)) {
-    peer.arrivals.erase(drop->arrival);
-  } else if (const auto* save = std::get_if<SaveDiscriminator>(&effect)) {
-    compute(peer, 1ms, [&peer, round = save->round] {
-      if (!peer.discriminator) return;
-      peer.checkpoints[round.value] = *peer.discriminator;
-      peer.saved_run = peer.session.run();
-    });
+  } else if (random_.below(2) == 0) {
+    message.peer = {static_cast<std::uint32_t>(random_.below(12))};
+    message.run = config_.run;
+    message.incarnation = config_.incarnation;
+    message.round = {completed().value + random_.below(3)};
+    switch (random_.below(4)) {
+      case 0:
+        message.body = protocol::Staged{{random_.below(20)}, false, "a lie"};
+        break;
+      case 1:
+        message.body = protocol::Feedback{0, 0, 0, 0, {}};
+        break;
+      case 2:
+        message.body = protocol::Goodbye{protocol::Reason::kFailed, "a lie"};
+        break;
+      default:
+        message.body = protocol::Commit{{random_.below(20)}};
+    }
   }
+  // No liar may pass for an honest peer: names are for the keys to protect.
+  if (auto* hello = std::get_if<protocol::Hello>(&message.body))
+    if (!hello->name.starts_with("liar")) return;
+  deliver_to_server(connection, message,
+                    random_.below(2) == 0 ? "not finite" : "");
 }
 
 }  // namespace mdgan

@@ -1,7 +1,9 @@
-// A whole run in virtual time: the coordinator, N sessions, and a network
-// between them that is slow, breaks connections, loses messages and kills
-// processes as a seed says. A discriminator is a number. Invariants are checked
-// after every event; the first that fails ends the run with a sentence.
+// A whole run in virtual time: the coordinator, the sessions of several peer
+// processes, their disks, and a network between them. A seed says what goes
+// wrong: connections break or hang, messages are lost or come twice, processes
+// are killed or stopped at any instant, disks are slow or full, strangers lie.
+// A discriminator is a number. Invariants are checked as the run goes on; the
+// first that fails ends it with a sentence.
 #pragma once
 
 #include <cstdint>
@@ -20,29 +22,39 @@
 
 namespace mdgan {
 
+// Probabilities, unless it says otherwise.
 struct Faults {
   double break_connection = 0;  // per message
   double lose_message = 0;      // silently, which TCP does not do
-  double kill_peer = 0;         // per round and peer; it restarts later
-  double kill_server = 0;       // per round; it resumes from its checkpoint
-  double bad_feedback = 0;      // not finite
-  double bad_transfer = 0;      // not finite
-  double slow_peer = 0;         // a computation takes 100 times as long
+  double repeat_message = 0;    // to the server
+  double old_message = 0;  // of before the server's restart, arrives after it
+  double kill_peer = 0;    // per round and process; it restarts later
+  double kill_server = 0;  // per second; it resumes from its checkpoint
+  double stop_server = 0;  // per second; peers leave, all are started again
+  double cut_off = 0;   // per second and process: from the server, for a while
+  double cut_link = 0;  // per second and process: from another process
+  double bad_feedback = 0;  // not finite
+  double bad_transfer = 0;  // not finite
+  double slow_peer = 0;     // a computation takes 100 times as long
+  double slow_disk = 0;     // a write or a read takes 100 times as long
+  double full_disk = 0;     // a write fails
+  double liar = 0;  // per second: a stranger, or a member, says anything
   // Faults end after so much virtual time; then everything must go on.
   std::chrono::seconds until{600};
 };
 
 class Cluster {
  public:
+  // `sessions` peers share a process and its connection.
   Cluster(std::uint32_t peers, CoordinatorConfig config, Faults faults,
-          std::uint64_t seed);
+          std::uint64_t seed, std::uint32_t sessions = 1);
   ~Cluster();
 
   // Runs to the end of training. Returns an empty string, or which invariant
   // broke, or that nothing happened for too long.
   std::string run();
 
-  // A peer that joins at this virtual time.
+  // A peer that joins at this virtual time, in a process of its own.
   void join_later(std::chrono::seconds at);
 
   std::uint64_t events() const { return events_; }
@@ -56,20 +68,38 @@ class Cluster {
   const std::vector<StepGenerator>& steps() const { return steps_; }
 
  private:
+  struct Saved {
+    protocol::Held held;
+    std::uint64_t d = 0;
+  };
+  struct Process;
   struct Peer {
     std::uint32_t number = 0;
+    std::uint32_t place = 0;  // in its process: the session number
+    Process* process = nullptr;
     Session session;
+    bool trainer = false;
+    TimePoint busy_until{};
+    TimePoint disk_busy_until{};
+    std::optional<std::uint64_t> d;  // the discriminator in use
+    std::map<std::uint64_t, std::uint64_t> arrivals;
+    std::map<Round, std::uint64_t> trained;  // with which D, by round
+    bool offered = false;  // the last hello offered something of the run
+    // The disk, which survives the process: at most three checkpoints, and two
+    // discriminators that exchanges have brought.
+    std::map<Round, Saved> checkpoints;
+    std::optional<Saved> swapped[2];
+  };
+  struct Process {
+    std::uint32_t number = 0;
+    std::vector<Peer*> peers;
     std::uint64_t nonce = 0;
     std::uint64_t life = 0;  // events of an earlier process do not reach it
-    bool up = true;
-    bool trainer = false;
+    bool up = false;
     ConnectionId connection;
     TimePoint heard{};
-    TimePoint busy_until{};
-    std::optional<std::uint64_t> discriminator;
-    std::map<std::uint64_t, std::uint64_t> arrivals;
-    std::map<std::uint64_t, std::uint64_t> checkpoints;  // round -> D
-    RunId saved_run{};
+    TimePoint cut_until{};
+    bool cut_in = false, cut_out = false;  // which direction
   };
   struct Later {
     TimePoint at;
@@ -80,25 +110,43 @@ class Cluster {
     }
   };
 
+  // cluster.cc
   void after(Duration delay, std::function<void()> what);
   Duration latency();
   bool happens(double probability);
-  void start_server(RunPosition position);
-  void tick_server();
-  void to_server(Peer& peer, protocol::Message message, std::string defect);
-  void to_peer(ConnectionId connection, SessionEvent event);
-  void feed_server(const ServerEvent& event);
-  void feed(Peer& peer, const SessionEvent& event);
-  void reconnect(Peer& peer);
-  void kill(Peer& peer);
-  void watch(Peer& peer);
-  void compute(Peer& peer, Duration time, std::function<void()> then);
-  Peer* on_connection(ConnectionId connection);
+  void misfortune();
   void fail(const std::string& what);
   void check_invariants();
-
+  Process& add_process(std::uint32_t sessions);
+  void start_server();
+  void restart_server_later();
+  void tick_server();
+  void feed_server(const ServerEvent& event);
   void apply(const ServerEffect& effect);
+  void check_step(const StepGenerator& step);
+  void lie();
+  void to_server(Process& process, protocol::Message message,
+                 std::string defect);
+  void deliver_to_server(ConnectionId connection,
+                         const protocol::Message& message,
+                         const std::string& defect);
+  void to_connection(ConnectionId connection,
+                     std::function<void(Process&)> deliver);
+
+  // cluster_peers.cc
+  Process* on_connection(ConnectionId connection);
+  void deliver(Process& process, const protocol::Message& message);
+  void start(Process& process);
+  void reconnect(Process& process);
+  void kill(Process& process);
+  void watch(Process& process);
+  void compute(Peer& peer, Duration time, std::function<void()> then);
+  void use_disk(Peer& peer, Duration time, std::function<void(bool ok)> then);
+  void feed(Peer& peer, const SessionEvent& event);
   void apply(Peer& peer, const SessionEffect& effect);
+  protocol::Hello hello_of(Peer& peer);
+  void send_transfer(Peer& peer, const SendTransfer& e);
+  void restore(Peer& peer, const RestoreDiscriminator& e);
 
   CoordinatorConfig config_;
   Faults faults_;
@@ -111,13 +159,20 @@ class Cluster {
   std::priority_queue<Later, std::vector<Later>, std::greater<>> queue_;
   std::unique_ptr<Coordinator> coordinator_;
   std::uint64_t server_life_ = 0;
+  bool server_up_ = false;
   RunPosition saved_;
+  TimePoint server_disk_busy_until_{};
   std::vector<std::unique_ptr<Peer>> peers_;
+  std::vector<std::unique_ptr<Process>> processes_;
   std::set<ConnectionId> open_;
   std::map<ConnectionId, TimePoint> in_order_;  // per connection and direction
   std::map<ConnectionId, TimePoint> out_order_;
+  std::map<std::pair<std::uint32_t, std::uint32_t>, TimePoint> cut_links_;
+  std::set<SwapId> copies_;                   // exchanges that are no swaps
+  std::vector<protocol::Message> overheard_;  // what a liar may repeat
   std::uint64_t next_connection_ = 1;
   std::uint64_t next_number_ = 1;
+  const protocol::Message* arriving_ = nullptr;
   std::set<PeerId> kept_;  // whose feedback of the open round is kept
   Round stepped_;
   std::vector<StepGenerator> steps_;

@@ -67,6 +67,7 @@ TEST_CASE(
   RunPosition position;
   position.completed = {40};
   position.names = {{"a", {0}}, {"b", {1}}};
+  position.discriminators = {{{0}, {7}}, {{1}, {8}}};
   CoordinatorConfig c = config(2);
   c.run[0] = std::byte{9};
   Server s(c, position);
@@ -79,8 +80,7 @@ TEST_CASE(
     return start;
   };
   s.hello(1, "a", [&](auto& h) {
-    h.held_run = c.run;
-    h.checkpoints = {20, 40};
+    h.saved = {{c.run, {20}, {7}}, {c.run, {40}, {7}}};
   });
   CHECK(start_of_last() == protocol::Start::kRestore);
   s.hello(2, "b");
@@ -112,8 +112,7 @@ TEST_CASE("a hello said twice is answered alike, a new one on its own terms") {
   REQUIRE(s.coordinator.position().completed == Round{2});
   // It fell behind and begins anew, on the same connection: with what it holds.
   s.hello(1, "a", [](protocol::Hello& h) {
-    h.held_run = RunId{};
-    h.held_round = {2};
+    h.held = {RunId{}, {2}, {std::uint64_t{1} << 32 | 1}};
   });
   const auto last = std::ranges::find_if(
       s.effects.rbegin(), s.effects.rend(), [](const ServerEffect& e) {
@@ -134,10 +133,10 @@ TEST_CASE("a peer that goes on from an older round than the run is told of") {
   RunPosition position;
   position.completed = {20};
   position.names["a"] = {0};
+  position.discriminators[{0}] = {7};
   Server s(c, position);
   s.hello(1, "a", [](protocol::Hello& h) {
-    h.held_run = RunId{};
-    h.checkpoints = {5, 10};
+    h.saved = {{RunId{}, {5}, {7}}, {RunId{}, {10}, {7}}};
   });
   CHECK(std::ranges::any_of(s.effects, [](const ServerEffect& e) {
     const auto* note = std::get_if<Note>(&e);

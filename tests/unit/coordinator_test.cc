@@ -109,12 +109,13 @@ TEST_CASE("who crashes again and again does not end the run") {
   CHECK(s.finish() == nullptr);
 }
 
-TEST_CASE("nothing but rubbish ends the run with 8") {
+TEST_CASE("fault 49: nothing but answers that are not finite ends the run with 9") {
   Server s(config(1));
   s.hello(1, "a");
   for (int i = 0; i < 10 && !s.finish(); ++i) s.answer(1, {0}, 0, "not finite");
   REQUIRE(s.finish() != nullptr);
-  CHECK(s.finish()->code == ExitCode::kBelowQuorum);
+  CHECK(s.finish()->code == ExitCode::kDiverged);
+  CHECK(s.finish()->text.find(": a.") != std::string::npos);
   CHECK(s.count<StepGenerator>() == 0);
 }
 

@@ -26,10 +26,18 @@ struct Peer {
     feed(ServerSaid{{kRun, incarnation, {round}, {3}, std::move(body)}});
   }
   void welcome(protocol::Start start = protocol::Start::kFresh,
-               std::uint32_t incarnation = 1) {
+               std::uint32_t incarnation = 1, Round restore = {},
+               DiscriminatorId discriminator = {11}) {
     protocol::Welcome welcome;
     welcome.start = start;
+    welcome.restore = restore;
+    welcome.discriminator = discriminator;
     says(welcome, 0, incarnation);
+  }
+  // A transfer of exchange `swap`, which the disk takes.
+  void receive(const TransferArrived& arrived) {
+    feed(arrived);
+    if (find<SaveTransfer>()) feed(TransferSaved{arrived.arrival});
   }
   void be_ready() {
     feed(Connected{});
@@ -55,7 +63,8 @@ struct Peer {
 protocol::Swap receives(std::uint64_t swap) {
   protocol::Swap plan;
   plan.swap = {swap};
-  plan.token = 100 + swap;
+  plan.receive_token = 100 + swap;
+  plan.discriminator = {200 + swap};
   plan.receives = true;
   plan.source = {5};
   return plan;
@@ -162,12 +171,19 @@ TEST_CASE(
   CHECK(p.find<DropTransfer>());
   CHECK_FALSE(p.said<protocol::Staged>());
   p.feed(transfer(4, 2));
+  // Told only once it is on the disk.
+  CHECK_FALSE(p.said<protocol::Staged>());
+  REQUIRE(p.find<SaveTransfer>());
+  CHECK(p.find<SaveTransfer>()->discriminator == DiscriminatorId{204});
+  CHECK(p.find<SaveTransfer>()->in_use == DiscriminatorId{11});
+  p.feed(TransferSaved{2});
   REQUIRE(p.said<protocol::Staged>());
   CHECK(p.said<protocol::Staged>()->ok);
   CHECK_FALSE(p.find<Install>());
   p.says(protocol::Commit{{4}});
   REQUIRE(p.find<Install>());
   CHECK(p.find<Install>()->arrival == 2);
+  CHECK(p.session.held().discriminator == DiscriminatorId{204});
   p.says(protocol::Commit{{4}});
   CHECK_FALSE(p.find<Install>());
 }
@@ -177,9 +193,11 @@ TEST_CASE("an abort leaves the next exchange's early transfer alone") {
   p.be_ready();
   p.says(receives(4));
   p.feed(transfer(5, 9));  // faster than its swap message
-  p.says(protocol::Abort{{4}});
+  p.says(protocol::Abort{{4}, ""});
   CHECK_FALSE(p.find<DropTransfer>());
   p.says(receives(5));
+  REQUIRE(p.find<SaveTransfer>());
+  p.feed(TransferSaved{9});
   REQUIRE(p.said<protocol::Staged>());
   CHECK(p.said<protocol::Staged>()->ok);
 }
@@ -195,6 +213,62 @@ TEST_CASE("a transfer that cannot be used is refused with its reason") {
   CHECK_FALSE(p.said<protocol::Staged>()->ok);
   CHECK(p.said<protocol::Staged>()->reason == "not finite");
   CHECK(p.find<DropTransfer>());
+}
+
+TEST_CASE("fault 4, fault 5: what was staged is used or dropped as the next "
+          "welcome says") {
+  Peer p;
+  p.be_ready();
+  p.says(receives(4), 30);
+  p.receive(transfer(4, 2));
+  REQUIRE(p.said<protocol::Staged>());
+  p.feed(Connected{});  // and the commit, if there was one, is lost
+  CHECK_FALSE(p.find<DropTransfer>());
+  REQUIRE(p.session.staged());
+  CHECK((*p.session.staged() == protocol::Held{kRun, {30}, {204}}));
+  SECTION("committed") {
+    p.welcome(protocol::Start::kRestore, 1, {30}, {204});
+    p.feed(TrainerPrepared{});
+    REQUIRE(p.find<Install>());
+    CHECK(p.find<Install>()->arrival == 2);
+    CHECK_FALSE(p.find<RestoreDiscriminator>());
+    CHECK((p.session.held() == protocol::Held{kRun, {30}, {204}}));
+  }
+  SECTION("aborted") {
+    p.welcome(protocol::Start::kKeep, 1, {}, {11});
+    p.feed(TrainerPrepared{});
+    CHECK_FALSE(p.find<Install>());
+    CHECK(p.find<DropTransfer>());
+    CHECK(p.session.held().discriminator == DiscriminatorId{11});
+  }
+  SECTION("the run went back to before it") {
+    p.welcome(protocol::Start::kRestore, 2, {20}, {11});
+    p.feed(TrainerPrepared{});
+    REQUIRE(p.find<RestoreDiscriminator>());
+    CHECK(p.find<RestoreDiscriminator>()->round == Round{20});
+    CHECK(p.find<DropTransfer>());
+  }
+  CHECK_FALSE(p.session.staged());
+}
+
+TEST_CASE("what the server was not told of is dropped with the connection") {
+  Peer p;
+  p.be_ready();
+  p.says(receives(4));
+  p.feed(transfer(4, 2));
+  p.feed(Connected{});
+  CHECK(p.find<DropTransfer>());
+  CHECK_FALSE(p.session.staged());
+  p.feed(TransferSaved{2});
+  CHECK(p.effects.empty());
+}
+
+TEST_CASE("a peer that is set aside ends, and says that it diverged") {
+  Peer p;
+  p.be_ready();
+  p.says(protocol::ErrorReply{protocol::ErrorCode::kSetAside, "set aside"});
+  REQUIRE(p.find<Leave>());
+  CHECK(p.find<Leave>()->code == ExitCode::kDiverged);
 }
 
 TEST_CASE("messages of another incarnation are ignored") {
@@ -277,6 +351,7 @@ TEST_CASE("a swap told while the trainer is made is done once it is ready") {
   REQUIRE(p.find<SendTransfer>());
   CHECK(p.find<SendTransfer>()->target == PeerId{6});
   CHECK(place_of<InitialiseDiscriminator>(p) < place_of<SendTransfer>(p));
+  p.feed(TransferSaved{1});
   REQUIRE(p.said<protocol::Staged>());  // what it receives, too
   CHECK(p.said<protocol::Staged>()->ok);
 }
@@ -286,7 +361,7 @@ TEST_CASE("a swap that is aborted while the trainer is made is forgotten") {
   p.feed(Connected{});
   p.welcome();
   p.says(sends(4));
-  p.says(protocol::Abort{{4}});
+  p.says(protocol::Abort{{4}, ""});
   p.feed(TrainerPrepared{});
   CHECK_FALSE(p.find<SendTransfer>());
 }

@@ -1,0 +1,67 @@
+// The discriminators that one peer has on its disk, of every run that it took
+// part in:
+//
+//   STATE/RUN/00001000/      checkpoints, when the server asks for them
+//   STATE/RUN/swapped/0, 1/  what exchanges have brought: the one in use, and
+//                            one of which it is not known whether it will be
+//
+// Each names its discriminator in meta.json. Nothing depends on the times of
+// files. Errors have ExitCode::kCheckpoint.
+//
+// Threads: any; one that writes at a time.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "common/base/ids.h"
+#include "common/base/result.h"
+#include "common/files/checkpoint_store.h"
+#include "common/train/discriminator/peer_state.h"
+#include "protocol/messages.h"
+
+namespace mdgan {
+
+class SavedDiscriminators {
+ public:
+  // Touches nothing yet. The checkpoints of the newest rounds stay, and the
+  // first at or after each multiple of `keep_every` (0: none).
+  SavedDiscriminators(std::filesystem::path state, std::string peer_name,
+                      std::uint64_t keep_every);
+
+  // What a hello offers: the newest of each run, as many of each as of the
+  // others, and not more than a hello takes.
+  std::vector<protocol::Held> offers() const;
+
+  Result<SavedState> load(const protocol::Held& which) const;
+
+  // A checkpoint. `history` is what the trainer keeps besides.
+  Result<void> save(const protocol::Held& as, const PeerState& state,
+                    const std::vector<NamedBlob>& history) const;
+
+  // What an exchange has brought, in the place of an earlier one that is not
+  // `in_use`.
+  Result<void> save_transfer(const protocol::Held& as, const PeerState& state,
+                             DiscriminatorId in_use) const;
+
+ private:
+  struct Store {
+    std::filesystem::path directory;
+    RunId run{};
+  };
+  std::vector<Store> stores() const;  // of every run
+  std::vector<Store> stores(RunId run) const;
+  std::string meta(const protocol::Held& as, const PeerState& state) const;
+
+  std::filesystem::path state_;
+  std::string peer_name_;
+  std::uint64_t keep_every_;
+};
+
+// The state in what was loaded; fails when it does not say how many steps Adam
+// has made. REQUIRES: `saved` is one of save() or save_transfer().
+Result<PeerState> peer_state_of(const SavedState& saved);
+
+}  // namespace mdgan

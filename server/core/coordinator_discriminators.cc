@@ -1,0 +1,107 @@
+// Whose is which discriminator, and where a late joiner gets one.
+
+#include <algorithm>
+#include <map>
+#include <vector>
+
+#include "server/core/coordinator.h"
+
+namespace mdgan {
+namespace {
+
+// A late joiner whose copy failed so often starts with a fresh discriminator.
+constexpr int kCopyAttempts = 2;
+// Copies that one peer sends at a time: each is a discriminator in its memory.
+constexpr std::ptrdiff_t kCopiesOfADonor = 2;
+
+}  // namespace
+
+// Unique among all that servers of this run have named: each has an incarnation
+// of its own.
+DiscriminatorId Coordinator::new_discriminator() {
+  return {std::uint64_t{config_.incarnation} << 32 | ++last_discriminator_};
+}
+
+DiscriminatorId Coordinator::discriminator_of(PeerId peer) const {
+  const auto it = position_.discriminators.find(peer);
+  return it == position_.discriminators.end() ? DiscriminatorId{} : it->second;
+}
+
+// Decides what the peer starts with.
+StartChoice Coordinator::choose(PeerId peer, const protocol::Hello& hello) {
+  const DiscriminatorId own = discriminator_of(peer);
+  StartChoice choice;
+  if (position_.completed.value == 0 ||
+      !traits_of(config_.algorithm).peer_keeps_state) {
+    choice.start = protocol::Start::kFresh;
+    choice.discriminator = new_discriminator();
+  } else {
+    choice =
+        choose_start(hello, {config_.run, position_.completed, started_, own},
+                     [this](DiscriminatorId d) { return is_free(d); });
+    // A run that goes back behind a swap finds peers that hold each other's:
+    // the absent peer that was to have it is to have what this one had.
+    if (choice.discriminator.value != 0 && choice.discriminator != own)
+      for (auto& [owner, discriminator] : position_.discriminators)
+        if (discriminator == choice.discriminator) discriminator = own;
+  }
+  assign(peer, choice.discriminator);
+  return choice;
+}
+
+void Coordinator::assign(PeerId peer, DiscriminatorId discriminator) {
+  if (discriminator.value == 0)
+    position_.discriminators.erase(peer);
+  else
+    position_.discriminators[peer] = discriminator;
+}
+
+// Whether a peer that offers it may have it: it is nobody's, or before training
+// goes on that of a peer that is not there.
+bool Coordinator::is_free(DiscriminatorId discriminator) const {
+  return std::ranges::none_of(position_.discriminators, [&](const auto& entry) {
+    if (entry.second != discriminator) return false;
+    const auto owner = members_.find(entry.first);
+    return started_ || (owner != members_.end() &&
+                        owner->second.presence != Presence::kAbsent);
+  });
+}
+
+// Gives every late joiner without a discriminator a copy of some live peer's;
+// where there is none to copy, a fresh one.
+void Coordinator::serve_joiners(TimePoint now, Out& out) {
+  if (uncopied_.empty()) return;
+  const std::vector<PeerId> donors = live_;
+  const std::vector<PeerId> joiners(uncopied_.begin(), uncopied_.end());
+  std::map<PeerId, std::ptrdiff_t> copies;  // that a donor sends
+  for (const auto& [swap, exchange] : exchanges_)
+    if (!exchange.is_swap) ++copies[exchange.edges.front().source];
+  for (const PeerId id : joiners) {
+    Member& member = members_.at(id);
+    if (member.failed_copies >= kCopyAttempts ||
+        (donors.empty() && present_ >= needed_peers())) {
+      set_presence(member, Presence::kLive, "starts with a fresh one");
+      member.start = protocol::Start::kFresh;
+      assign(id, new_discriminator());
+      member.welcomed_with = discriminator_of(id);
+      send_welcome(member, now, out);
+      out.emplace_back(Note{"peer " + std::to_string(id.value) + " (" +
+                                member.name +
+                                ") starts with a fresh discriminator: there "
+                                "was none to copy",
+                            true});
+    } else if (!donors.empty()) {
+      const PeerId donor = donors[id.value % donors.size()];
+      if (copies[donor] >= kCopiesOfADonor) continue;  // when one has ended
+      ++copies[donor];
+      Exchange exchange;
+      exchange.edges = {{donor, id}};
+      exchange.brings[id] = new_discriminator();
+      exchange.deadline = now + copy_time();
+      uncopied_.erase(id);
+      begin_exchange(std::move(exchange), now, out);
+    }
+  }
+}
+
+}  // namespace mdgan
