@@ -55,7 +55,7 @@ void pack_fields(Packer& p, const Commit& m) { pack_record(p, m.swap); }
 void pack_fields(Packer& p, const Abort& m) {
   pack_record(p, m.swap, presentable(m.reason));
 }
-void pack_fields(Packer& p, const Checkpoint&) { pack_record(p); }
+void pack_fields(Packer& p, const Checkpoint& m) { pack_record(p, m.keep); }
 void pack_fields(Packer& p, const Progress& m) {
   pack_record(p, m.phase, m.rounds, m.live, m.needed);
 }
@@ -241,7 +241,7 @@ void read_fields(Reader& r, Abort& m) {
   m.swap.value = r.integer("swap");
   m.reason = r.text("reason");
 }
-void read_fields(Reader&, Checkpoint&) {}
+void read_fields(Reader& r, Checkpoint& m) { m.keep.value = r.integer("keep"); }
 void read_fields(Reader& r, Progress& m) {
   m.phase = read_enum(r, "phase", Phase::kWaiting, Phase::kPaused);
   m.rounds = r.integer("rounds");

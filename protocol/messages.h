@@ -188,6 +188,7 @@ struct Abort {
 
 // server -> peer: save your discriminator as of the round in the envelope.
 struct Checkpoint {
+  Round keep;  // the one of this round is still needed: the server's newest
   friend bool operator==(const Checkpoint&, const Checkpoint&) = default;
 };
 

@@ -268,7 +268,7 @@ void CheckpointStore::prune(Round newest) const {
     };
     const bool regular =
         i < after && multiples(i) > (i == 0 ? 0 : multiples(i - 1));
-    if (last || regular) continue;
+    if (last || regular || all[i] == kept_) continue;
     // Renamed first, so that a half removed one is never taken for a whole one.
     const fs::path doomed = directory_ / temporary_name("old");
     std::error_code code;

@@ -36,8 +36,8 @@ struct SavedState {
 
 class CheckpointStore {
  public:
-  // Touches nothing yet. Kept are the newest `keep_last` (at least 1) and
-  // the first at or after each multiple of `keep_every` (0: none).
+  // Touches nothing yet. Kept are the newest `keep_last` (at least 1), the first
+  // at or after each multiple of `keep_every` (0: none), and what keep() names.
   CheckpointStore(std::filesystem::path directory, std::size_t keep_last,
                   std::uint64_t keep_every);
 
@@ -51,6 +51,9 @@ class CheckpointStore {
   // saving fails all older checkpoints are as they were.
   Result<void> save(Round round, std::span<const NamedBlob> tensors,
                     std::string_view meta);
+
+  // The checkpoint of this round stays whatever is saved.
+  void keep(Round round) { kept_ = round; }
 
   // Of the complete checkpoints, ascending; empty when there is no directory.
   std::vector<Round> rounds() const;
@@ -73,6 +76,7 @@ class CheckpointStore {
   std::filesystem::path directory_;
   std::size_t keep_last_;
   std::uint64_t keep_every_;
+  std::optional<Round> kept_;
 };
 
 }  // namespace mdgan

@@ -136,6 +136,7 @@ struct DropTransfer {
 struct SaveDiscriminator {
   Round round;
   DiscriminatorId discriminator;
+  Round keep;  // the checkpoint of this round stays, too
 };
 struct Report {  // for the log and the person at the terminal
   std::string text;

@@ -105,9 +105,11 @@ void Session::on(const ServerSaid& e, TimePoint now, Out& out) {
       const auto* swap = std::get_if<protocol::Swap>(&order.body);
       return swap != nullptr && swap->swap == abort->swap;
     });
-  } else if (std::holds_alternative<protocol::Checkpoint>(message.body)) {
+  } else if (const auto* checkpoint =
+                 std::get_if<protocol::Checkpoint>(&message.body)) {
+    keep_ = checkpoint->keep;
     if (state_ == State::kReady)
-      out.emplace_back(SaveDiscriminator{message.round, discriminator_});
+      out.emplace_back(SaveDiscriminator{message.round, discriminator_, keep_});
     else if (state_ == State::kPreparing)
       defer(message, out);
   } else if (const auto* progress =
@@ -204,7 +206,7 @@ void Session::on(const ServerLost& e, TimePoint, Out& out) {
 void Session::save_if_clean(Out& out) {
   if (state_ == State::kReady && held_round_.value > 0 &&
       !(open_ && open_->learning))
-    out.emplace_back(SaveDiscriminator{held_round_, discriminator_});
+    out.emplace_back(SaveDiscriminator{held_round_, discriminator_, keep_});
 }
 
 void Session::on(const LeaveRequested&, TimePoint, Out& out) {

@@ -109,6 +109,7 @@ class Session {
   std::vector<std::pair<Round, std::uint32_t>> batches_;  // of the open round
   std::optional<protocol::Swap> swap_;  // announced, not ended
   Round swap_round_;                    // in its envelope
+  Round keep_;                          // as the last checkpoint message said
   std::vector<TransferArrived> early_;  // before their swap message
   // Swaps that this peer sends for, and checkpoints: until the trainer is
   // ready.

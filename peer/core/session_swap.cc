@@ -123,7 +123,7 @@ void Session::obey_deferred(Out& out) {
     if (std::holds_alternative<protocol::Swap>(message.body))
       on_swap(message, out);
     else if (state_ == State::kReady)
-      out.emplace_back(SaveDiscriminator{message.round, discriminator_});
+      out.emplace_back(SaveDiscriminator{message.round, discriminator_, keep_});
   }
   advance_round(out);
 }

@@ -245,10 +245,10 @@ void PeerShell::Impl::apply(PeerRuntime& s, const SaveDiscriminator& e) {
   };
   s.training.copy_then_write(
       copies, s.files,
-      [&s, failed,
+      [&s, failed, keep = e.keep,
        as = protocol::Held{s.session.run(), e.round,
                            e.discriminator}]() -> Lane::Work {
-        return [&s, failed, write = s.copy_to_save(as)] {
+        return [&s, failed, write = s.copy_to_save(as, keep)] {
           return [&s, failed, saved = write()] {
             s.offer.reset();
             if (!saved) failed(saved.error().message);

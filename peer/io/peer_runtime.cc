@@ -144,9 +144,10 @@ PeerState PeerRuntime::packed(bool with_optimizer) const {
 }
 
 std::function<Result<void>()> PeerRuntime::copy_to_save(
-    const protocol::Held& as) const {
-  return [as, state = trainer_->snapshot(true), history = trainer_->history(),
-          saved = saved_] { return saved.save(as, state, history); };
+    const protocol::Held& as, Round keep) const {
+  return [as, keep, state = trainer_->snapshot(true),
+          history = trainer_->history(),
+          saved = saved_] { return saved.save(as, state, history, keep); };
 }
 
 Result<void> PeerRuntime::restore(const protocol::Held& which) {

@@ -89,7 +89,8 @@ class PeerRuntime {
   Result<void> load(const PeerState& s) { return trainer_->load(s); }
   // Copies the discriminator. What is returned writes the copy, on any thread,
   // one of this peer's at a time.
-  std::function<Result<void>()> copy_to_save(const protocol::Held& as) const;
+  std::function<Result<void>()> copy_to_save(const protocol::Held& as,
+                                             Round keep) const;
   Result<void> restore(const protocol::Held& which);
 
  private:

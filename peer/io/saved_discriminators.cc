@@ -128,12 +128,13 @@ std::string SavedDiscriminators::meta(const Held& as,
       .dump();
 }
 
-Result<void> SavedDiscriminators::save(
-    const Held& as, const PeerState& state,
-    const std::vector<NamedBlob>& history) const {
+Result<void> SavedDiscriminators::save(const Held& as, const PeerState& state,
+                                       const std::vector<NamedBlob>& history,
+                                       Round keep) const {
   std::vector<NamedBlob> tensors = tensors_of(state);
   std::ranges::copy(history, std::back_inserter(tensors));
   CheckpointStore store(state_ / to_hex(as.run), kKeepLast, keep_every_);
+  store.keep(keep);
   if (auto opened = store.open_for_writing(); !opened) return opened;
   return store.save(as.round, tensors, meta(as, state));
 }

@@ -37,9 +37,10 @@ class SavedDiscriminators {
 
   Result<SavedState> load(const protocol::Held& which) const;
 
-  // A checkpoint. `history` is what the trainer keeps besides.
+  // A checkpoint. `history` is what the trainer keeps besides; the checkpoint
+  // of round `keep` stays.
   Result<void> save(const protocol::Held& as, const PeerState& state,
-                    const std::vector<NamedBlob>& history) const;
+                    const std::vector<NamedBlob>& history, Round keep) const;
 
   // What an exchange has brought, in the place of an earlier one that is not
   // `in_use`.

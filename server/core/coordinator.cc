@@ -20,6 +20,8 @@ constexpr Duration kFirstSwap = 5s;
 // How long a resumed run waits for all of its peers, before it goes on with the
 // quorum.
 constexpr Duration kRejoinTime = 60s;
+// When a checkpoint that could not be written is tried again.
+constexpr Duration kSaveAgain = 30s;
 // Of the peers that failed so many are remembered by name, whoever they are.
 constexpr std::size_t kFailedKept = 64;
 
@@ -41,6 +43,7 @@ constexpr std::pair<RunStage, RunStage> kStageTransitions[]{
 Coordinator::Coordinator(CoordinatorConfig config, RunPosition position)
     : config_(config),
       position_(std::move(position)),
+      durable_(position_.completed),
       swap_time_(std::min<Duration>(kFirstSwap, config.swap_timeout)) {
   for (const auto& [name, id] : position_.names) {
     Member& member = members_[id];
@@ -204,6 +207,14 @@ void Coordinator::on(const GeneratorFailed& e, TimePoint, Out& out) {
   finish(e.error.code, protocol::Reason::kFailed, e.error.message, out);
 }
 
+void Coordinator::on(const CheckpointSaved& e, TimePoint now, Out&) {
+  saving_ = false;
+  if (e.ok)
+    durable_ = std::max(durable_, e.round);
+  else
+    save_again_ = now + kSaveAgain;
+}
+
 void Coordinator::on(const StopRequested&, TimePoint now, Out& out) {
   stopping_ = true;
   if (stage_ == RunStage::kWaiting) {
@@ -308,7 +319,10 @@ void Coordinator::end_round(TimePoint now, Out& out) {
   const bool periodic =
       config_.checkpoint_every > 0 &&
       passes(done.value, report_.steps, config_.checkpoint_every);
-  if (started_ && (last || stopping_ || periodic)) save(now, out);
+  const bool again = save_again_ && *save_again_ <= now && !saving_;
+  if (periodic && saving_) save_again_ = now;  // as soon as the disk is free
+  if (started_ && (last || stopping_ || ((periodic || again) && !saving_)))
+    save(now, out);
   if (last) {
     finish(ExitCode::kOk, protocol::Reason::kDone, "the run is complete", out);
   } else if (stopping_) {
@@ -322,9 +336,11 @@ void Coordinator::end_round(TimePoint now, Out& out) {
 }
 
 void Coordinator::save(TimePoint now, Out& out) {
+  saving_ = true;
+  save_again_.reset();
   for (auto& [id, member] : members_)
     if (member.presence == Presence::kLive)
-      send(member, protocol::Checkpoint{}, now, out);
+      send(member, protocol::Checkpoint{durable_}, now, out);
   out.emplace_back(SaveCheckpoint{position_.completed});
 }
 
@@ -364,8 +380,7 @@ bool Coordinator::knows(ConnectionId connection) const {
   return on_connection_.contains(connection);
 }
 
-const Member* Coordinator::find(ConnectionId connection,
-                                             PeerId peer) const {
+const Member* Coordinator::find(ConnectionId connection, PeerId peer) const {
   const auto it = members_.find(peer);
   if (it == members_.end() || it->second.presence == Presence::kAbsent ||
       it->second.connection != connection)

@@ -64,6 +64,7 @@ class Coordinator {
   void on(const BatchesReady& e, TimePoint now, Out& out);
   void on(const GeneratorStepped& e, TimePoint now, Out& out);
   void on(const GeneratorFailed& e, TimePoint now, Out& out);
+  void on(const CheckpointSaved& e, TimePoint now, Out& out);
   void on(const StopRequested& e, TimePoint now, Out& out);
   void on(const TimePassed& e, TimePoint now, Out& out);
 
@@ -161,6 +162,11 @@ class Coordinator {
   bool stopping_ = false;  // finish the round, save, leave
   std::optional<ModelReady> model_;
   bool deciding_ = false;
+  // The round of the newest checkpoint on the disk, and whether one is being
+  // written: peers keep theirs of that round, and no further one is begun.
+  Round durable_;
+  bool saving_ = false;
+  std::optional<TimePoint> save_again_;  // one has failed, or was left out
   EarlyHellos early_hellos_;
   std::map<PeerId, Member> members_;
   // Of the members, so that a hello costs no look at all of them.

@@ -125,8 +125,8 @@ void Coordinator::on_hello(ConnectionId connection,
     welcome(member, hello, now, out);
   } else if (member.nonce == hello.nonce) {
     member.last_heard = now;
-    if (member.connection == connection &&
-        member.held == hello.held && member.saved == hello.saved &&
+    if (member.connection == connection && member.held == hello.held &&
+        member.saved == hello.saved &&
         member.welcomed_with == discriminator_of(member.id)) {
       // It asks twice: say it again.
       send_welcome(member, now, out);

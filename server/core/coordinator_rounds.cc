@@ -57,6 +57,8 @@ void Coordinator::begin_round(TimePoint now, Out& out) {
   if (!started_) {
     started_ = true;
     rejoin_deadline_.reset();
+    // From here on there is always a state to go on from.
+    if (position_.completed.value == 0) save(now, out);
     if (traits_of(config_.algorithm).averages_by_epochs)
       // Shard sizes are what peers claim: no stride is longer than the run.
       stride_ = std::clamp<std::uint64_t>(

@@ -54,13 +54,18 @@ struct GeneratorStepped {
 struct GeneratorFailed {
   Error error;
 };
+// The answer to SaveCheckpoint.
+struct CheckpointSaved {
+  Round round;
+  bool ok = false;  // it is on the disk
+};
 struct StopRequested {};
 struct TimePassed {};
 
 using ServerEvent =
     std::variant<Started, MessageArrived, ConnectionLost, ModelReady,
                  ModelRefused, BatchesReady, GeneratorStepped, GeneratorFailed,
-                 StopRequested, TimePassed>;
+                 CheckpointSaved, StopRequested, TimePassed>;
 
 // --- effects ----------------------------------------------------------------
 
@@ -119,7 +124,7 @@ struct ReportRound {
   double discriminator_loss = 0;
   double generator_loss = 0;
 };
-// Save the server's own state as of this round.
+// Save the server's own state as of this round; answer CheckpointSaved.
 struct SaveCheckpoint {
   Round round;
 };

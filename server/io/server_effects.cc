@@ -167,6 +167,7 @@ void ServerShell::Impl::apply(const SaveCheckpoint& e) {
                  const auto saved = store.save(round, copy, meta);
                  return [this, round, saved] {
                    observer->on_checkpoint(round, saved);
+                   events.emplace_back(CheckpointSaved{round, saved.ok()});
                  };
                };
              });

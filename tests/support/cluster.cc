@@ -4,6 +4,8 @@
 #include <cmath>
 #include <utility>
 
+#include "protocol/codec.h"
+
 namespace mdgan {
 
 using namespace std::chrono_literals;
@@ -104,6 +106,53 @@ void Cluster::fail(const std::string& what) {
                std::to_string(completed().value) + ")";
 }
 
+void Cluster::trace(const std::string& line) {
+  if (trace_ == nullptr) return;
+  const auto at =
+      std::chrono::duration_cast<std::chrono::milliseconds>(now_ - begin_);
+  *trace_ << at.count() << " ms: " << line << "\n";
+}
+
+void Cluster::trace(const std::string& whose,
+                    const protocol::Message& message) {
+  if (trace_ == nullptr ||
+      std::holds_alternative<protocol::Progress>(message.body))
+    return;
+  std::string line = whose + " " +
+                     std::string(protocol::type_name(message.body)) + " peer " +
+                     std::to_string(message.peer.value) + " round " +
+                     std::to_string(message.round.value);
+  const auto name = [](const protocol::Held& held) {
+    return std::to_string(held.discriminator.value & 0xffff) + "." +
+           std::to_string(held.discriminator.value >> 32) + "@" +
+           std::to_string(held.round.value);
+  };
+  if (const auto* hello = std::get_if<protocol::Hello>(&message.body)) {
+    line += ": " + hello->name + " holds " + name(hello->held) + ", saved";
+    for (const protocol::Held& saved : hello->saved) line += " " + name(saved);
+  } else if (const auto* w = std::get_if<protocol::Welcome>(&message.body)) {
+    line += ": start " + std::to_string(static_cast<int>(w->start)) + " with " +
+            name({{}, w->restore, w->discriminator});
+  } else if (const auto* swap = std::get_if<protocol::Swap>(&message.body)) {
+    line += ": " + std::to_string(swap->swap.value) +
+            (swap->sends ? " to " + std::to_string(swap->target.value) : "") +
+            (swap->receives ? " brings " + name({{}, {}, swap->discriminator})
+                            : "");
+  } else if (const auto* staged =
+                 std::get_if<protocol::Staged>(&message.body)) {
+    line += ": " + std::to_string(staged->swap.value) +
+            (staged->ok ? "" : ": " + staged->reason);
+  } else if (const auto* commit =
+                 std::get_if<protocol::Commit>(&message.body)) {
+    line += ": " + std::to_string(commit->swap.value);
+  } else if (const auto* bye = std::get_if<protocol::Goodbye>(&message.body)) {
+    line += ": " + bye->text;
+  } else if (const auto* e = std::get_if<protocol::ErrorReply>(&message.body)) {
+    line += ": " + e->text;
+  }
+  trace(line);
+}
+
 void Cluster::check_invariants() {
   if (!server_up_) return;
   if (const auto due = coordinator_->next_deadline();
@@ -126,6 +175,7 @@ void Cluster::misfortune() {
     }
     for (const auto& process : processes_) {
       if (happens(faults_.cut_off)) {
+        trace("process " + std::to_string(process->number) + " is cut off");
         process->cut_until = now_ + std::chrono::seconds(1 + random_.below(60));
         process->cut_in = random_.below(3) > 0;
         process->cut_out = !process->cut_in || random_.below(3) > 0;
@@ -151,6 +201,8 @@ void Cluster::misfortune() {
 void Cluster::start_server() {
   ++server_life_;
   ++config_.incarnation;
+  trace("the server starts after round " +
+        std::to_string(saved_.completed.value));
   server_up_ = true;
   coordinator_ = std::make_unique<Coordinator>(config_, saved_);
   stepped_ = saved_.completed;
@@ -162,6 +214,7 @@ void Cluster::start_server() {
 }
 
 void Cluster::restart_server_later() {
+  trace("the server is gone");
   ++server_life_;
   server_up_ = false;
   open_.clear();
@@ -235,8 +288,12 @@ void Cluster::apply(const ServerEffect& effect) {
     const bool full = happens(faults_.full_disk);
     after(server_disk_busy_until_ - now_,
           [this, life, full, position = coordinator_->position()] {
-            if (life == server_life_ && !full) saved_ = position;
+            if (life != server_life_) return;
+            if (!full) saved_ = position;
+            feed_server(CheckpointSaved{position.completed, !full});
           });
+  } else if (const auto* note = std::get_if<Note>(&effect)) {
+    trace("note: " + note->text);
   } else if (const auto* finish = std::get_if<Finish>(&effect)) {
     if (completed().value >= config_.rounds)
       finish_ = *finish;
@@ -305,6 +362,8 @@ void Cluster::to_server(Process& process, protocol::Message message,
 void Cluster::deliver_to_server(ConnectionId connection,
                                 const protocol::Message& message,
                                 const std::string& defect) {
+  trace("  to the server on " + std::to_string(connection.value) + ":",
+        message);
   arriving_ = &message;
   feed_server(MessageArrived{connection, message, defect});
   arriving_ = nullptr;

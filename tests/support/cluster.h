@@ -11,6 +11,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <ostream>
 #include <queue>
 #include <set>
 #include <string>
@@ -57,6 +58,9 @@ class Cluster {
   // A peer that joins at this virtual time, in a process of its own.
   void join_later(std::chrono::seconds at);
 
+  // Every message and misfortune goes there as a line.
+  void trace_to(std::ostream& out) { trace_ = &out; }
+
   std::uint64_t events() const { return events_; }
   const CoordinatorCounters& counters() const {
     return coordinator_->counters();
@@ -84,7 +88,6 @@ class Cluster {
     std::optional<std::uint64_t> d;  // the discriminator in use
     std::map<std::uint64_t, std::uint64_t> arrivals;
     std::map<Round, std::uint64_t> trained;  // with which D, by round
-    bool offered = false;  // the last hello offered something of the run
     // The disk, which survives the process: at most three checkpoints, and two
     // discriminators that exchanges have brought.
     std::map<Round, Saved> checkpoints;
@@ -116,6 +119,8 @@ class Cluster {
   bool happens(double probability);
   void misfortune();
   void fail(const std::string& what);
+  void trace(const std::string& line);
+  void trace(const std::string& whose, const protocol::Message& message);
   void check_invariants();
   Process& add_process(std::uint32_t sessions);
   void start_server();
@@ -145,6 +150,7 @@ class Cluster {
   void feed(Peer& peer, const SessionEvent& event);
   void apply(Peer& peer, const SessionEffect& effect);
   protocol::Hello hello_of(Peer& peer);
+  bool is_last_owner(const Peer& peer) const;
   void send_transfer(Peer& peer, const SendTransfer& e);
   void restore(Peer& peer, const RestoreDiscriminator& e);
 
@@ -178,6 +184,7 @@ class Cluster {
   std::vector<StepGenerator> steps_;
   std::optional<Finish> finish_;
   std::string failure_;
+  std::ostream* trace_ = nullptr;
   TimePoint progress_at_ = now_;
 };
 

@@ -25,6 +25,7 @@ Cluster::Process* Cluster::on_connection(ConnectionId connection) {
 
 // To whom of the process, as the shell finds out.
 void Cluster::deliver(Process& process, const protocol::Message& message) {
+  trace("to process " + std::to_string(process.number) + ":", message);
   const auto* welcome = std::get_if<protocol::Welcome>(&message.body);
   const auto* error = std::get_if<protocol::ErrorReply>(&message.body);
   if (error != nullptr && error->code == protocol::ErrorCode::kUnknownPeer)
@@ -36,9 +37,9 @@ void Cluster::deliver(Process& process, const protocol::Message& message) {
     Peer& peer = *process.peers[place];
     if (error != nullptr && peer.session.peer()) return;
     if (welcome != nullptr && faults_.full_disk == 0 &&
-        welcome->start == protocol::Start::kReceive && peer.offered)
+        welcome->start == protocol::Start::kReceive && is_last_owner(peer))
       fail("peer " + std::to_string(peer.number) +
-           " has a discriminator and is told to start with a copy");
+           " has what nobody else has and is told to start with a copy");
     feed(peer, ServerSaid{message});
     return;
   }
@@ -47,6 +48,7 @@ void Cluster::deliver(Process& process, const protocol::Message& message) {
 }
 
 void Cluster::start(Process& process) {
+  trace("process " + std::to_string(process.number) + " starts");
   process.up = true;
   process.nonce = random_.next64();
   for (Peer* peer : process.peers) {
@@ -88,6 +90,7 @@ void Cluster::watch(Process& process) {
 }
 
 void Cluster::kill(Process& process) {
+  trace("process " + std::to_string(process.number) + " is killed");
   open_.erase(process.connection);
   process.up = false;
   ++process.life;
@@ -137,8 +140,24 @@ protocol::Hello Cluster::hello_of(Peer& peer) {
     hello.saved.push_back(saved.held);
   for (const auto& swapped : peer.swapped)
     if (swapped) hello.saved.push_back(swapped->held);
-  peer.offered = hello.held.discriminator.value != 0 || !hello.saved.empty();
   return hello;
+}
+
+// Whether it has a discriminator, in use or saved, that no other peer has.
+bool Cluster::is_last_owner(const Peer& peer) const {
+  const auto owned = [](const Peer& p) {
+    std::set<std::uint64_t> all;
+    if (p.process->up && p.d) all.insert(*p.d);
+    for (const auto& [round, saved] : p.checkpoints) all.insert(saved.d);
+    for (const auto& saved : p.swapped)
+      if (saved) all.insert(saved->d);
+    return all;
+  };
+  std::set<std::uint64_t> left = owned(peer);
+  for (const auto& other : peers_)
+    if (other.get() != &peer)
+      for (const std::uint64_t d : owned(*other)) left.erase(d);
+  return !left.empty();
 }
 
 void Cluster::apply(Peer& peer, const SessionEffect& effect) {
@@ -198,12 +217,14 @@ void Cluster::apply(Peer& peer, const SessionEffect& effect) {
     compute(peer, 1ms, [this, &peer, e = *save, run = peer.session.run()] {
       if (!peer.d) return;
       const Saved saved{{run, e.round, e.discriminator}, *peer.d};
-      use_disk(peer, 3ms, [&peer, saved](bool ok) {
+      use_disk(peer, 3ms, [&peer, saved, keep = e.keep](bool ok) {
         if (!ok) return;
         auto& all = peer.checkpoints;
         all.erase(all.upper_bound(saved.held.round), all.end());
         all[saved.held.round] = saved;
-        while (all.size() > kCheckpoints) all.erase(all.begin());
+        while (all.size() > kCheckpoints + all.count(keep))
+          all.erase(all.begin()->first == keep ? std::next(all.begin())
+                                               : all.begin());
       });
     });
   }
