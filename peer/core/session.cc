@@ -11,6 +11,10 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr Duration kHelloEvery = 2s;
+// The server speaks every 2 s. What is not for this session for so long while
+// the connection lives was lost, or the server knows it no more.
+constexpr Duration kSilence = 20s;
+constexpr Duration kSilenceStep = 1s;  // so seldom it is set anew
 // How long to insist when the server holds our name for taken (PROTOCOL.md,
 // "name in use"): longer than the heartbeat takes to find out that our previous
 // process is dead.
@@ -25,7 +29,8 @@ void Session::handle(const SessionEvent& event, TimePoint now, Out& out) {
 
 std::optional<TimePoint> Session::next_deadline() const {
   if (state_ == State::kGreeting) return hello_due_;
-  return std::nullopt;
+  if (state_ == State::kOver) return std::nullopt;
+  return silent_at_;
 }
 
 std::optional<PeerId> Session::peer() const {
@@ -48,7 +53,11 @@ void Session::on(const Connected&, TimePoint now, Out& out) {
 }
 
 void Session::on(const ClockTicked&, TimePoint now, Out& out) {
-  if (state_ == State::kGreeting && hello_due_ <= now) greet(now, out);
+  if (state_ == State::kGreeting) {
+    if (hello_due_ <= now) greet(now, out);
+  } else if (silent_at_ <= now) {
+    on(Connected{}, now, out);
+  }
 }
 
 void Session::greet(TimePoint now, Out& out) {
@@ -58,6 +67,7 @@ void Session::greet(TimePoint now, Out& out) {
 
 void Session::on(const ServerSaid& e, TimePoint now, Out& out) {
   const protocol::Message& message = e.message;
+  if (silent_at_ < now + kSilence - kSilenceStep) silent_at_ = now + kSilence;
   if (std::holds_alternative<protocol::Welcome>(message.body)) {
     on_welcome(message, now, out);
     return;

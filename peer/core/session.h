@@ -127,6 +127,7 @@ class Session {
   std::optional<Staged> staged_;
   bool leave_when_done_ = false;
   TimePoint hello_due_{};
+  TimePoint silent_at_{};  // when the server's silence has lasted too long
   std::optional<TimePoint> name_in_use_since_;
   protocol::Progress progress_;
   SessionCounters counters_;

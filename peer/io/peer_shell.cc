@@ -208,6 +208,9 @@ void PeerShell::Impl::on_server_message(Received received) {
       feed(*sessions[error->session], ServerSaid{message});
     else
       spdlog::warn("the server reports: {}", error->text);
+  } else if (std::holds_alternative<protocol::Goodbye>(message.body)) {
+    // It is the run's: also for a session that is not welcome yet.
+    feed_all(ServerSaid{message});
   } else if (PeerRuntime* s = by_peer(message.peer)) {
     if (const auto* abort = std::get_if<protocol::Abort>(&message.body))
       links.drop(abort->swap);

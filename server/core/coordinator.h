@@ -96,7 +96,7 @@ class Coordinator {
   DiscriminatorId discriminator_of(PeerId peer) const;  // 0: none
   StartChoice choose(PeerId peer, const protocol::Hello& hello);
   void assign(PeerId peer, DiscriminatorId discriminator);
-  bool is_free(DiscriminatorId discriminator) const;
+  bool is_free(const protocol::Held& offer) const;
   void serve_joiners(TimePoint now, Out& out);
 
   // Exchanges of discriminators (coordinator_swap.cc).

@@ -36,9 +36,9 @@ StartChoice Coordinator::choose(PeerId peer, const protocol::Hello& hello) {
     choice.start = protocol::Start::kFresh;
     choice.discriminator = new_discriminator();
   } else {
-    choice =
-        choose_start(hello, {config_.run, position_.completed, started_, own},
-                     [this](DiscriminatorId d) { return is_free(d); });
+    choice = choose_start(
+        hello, {config_.run, position_.completed, started_, own},
+        [this](const protocol::Held& offer) { return is_free(offer); });
     // A run that goes back behind a swap finds peers that hold each other's:
     // the absent peer that was to have it is to have what this one had.
     if (choice.discriminator.value != 0 && choice.discriminator != own)
@@ -56,14 +56,15 @@ void Coordinator::assign(PeerId peer, DiscriminatorId discriminator) {
     position_.discriminators[peer] = discriminator;
 }
 
-// Whether a peer that offers it may have it: it is nobody's, or before training
-// goes on that of a peer that is not there.
-bool Coordinator::is_free(DiscriminatorId discriminator) const {
+// Whether a peer that offers it may have it: it is nobody's, or that of an
+// absent peer which, as far as is known, has no later state of it. So it is
+// after the run went back behind a swap.
+bool Coordinator::is_free(const protocol::Held& offer) const {
   return std::ranges::none_of(position_.discriminators, [&](const auto& entry) {
-    if (entry.second != discriminator) return false;
-    const auto owner = members_.find(entry.first);
-    return started_ || (owner != members_.end() &&
-                        owner->second.presence != Presence::kAbsent);
+    if (entry.second != offer.discriminator) return false;
+    const Member& owner = members_.at(entry.first);
+    return owner.presence != Presence::kAbsent ||
+           offer.round < owner.last_round;
   });
 }
 

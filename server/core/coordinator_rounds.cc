@@ -159,6 +159,7 @@ void Coordinator::on_feedback(Member& member, const protocol::Message& message,
                {true, feedback.discriminator_loss, feedback.generator_loss});
     member.invalid_in_a_row = 0;
     member.taken_part = true;
+    member.last_round = round.round;
     out.emplace_back(KeepFeedback{round.round, member.id});
   } else {
     round.take(member.id, {});

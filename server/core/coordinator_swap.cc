@@ -139,8 +139,10 @@ void Coordinator::commit_exchange(SwapId id, TimePoint now, Out& out) {
   const Exchange exchange = std::move(exchanges_.extract(id).mapped());
   exchange_ends_.erase({exchange.deadline, id});
   // First the decision, then the messages: who misses one is told by a welcome.
-  for (const auto& [target, discriminator] : exchange.brings)
+  for (const auto& [target, discriminator] : exchange.brings) {
     position_.discriminators[target] = discriminator;
+    members_.at(target).last_round = position_.completed;
+  }
   for (const SwapEdge& edge : exchange.edges) {
     links_.worked(edge.source, edge.target);
     ++counters_.transfers;

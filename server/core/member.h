@@ -37,6 +37,7 @@ struct Member {
   std::optional<TimePoint> last_heard;
   std::uint64_t missed = 0;  // rounds that went on without its answer
   bool slow = false;         // the last of them did
+  Round last_round;  // in which it contributed, or got another discriminator
   int invalid_in_a_row = 0;  // answers
   // The process that was set aside, while that is the last one heard of.
   std::optional<std::uint64_t> set_aside;

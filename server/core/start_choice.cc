@@ -27,7 +27,7 @@ const Held* best_of(const std::vector<const Held*>& offers, Round completed) {
 }  // namespace
 
 StartChoice choose_start(const protocol::Hello& hello, const RunAtHello& at,
-                         const std::function<bool(DiscriminatorId)>& is_free) {
+                         const std::function<bool(const Held&)>& is_free) {
   const auto is_ours = [&](const Held& offer) {
     return offer.run == at.run && offer.discriminator.value != 0;
   };
@@ -57,12 +57,9 @@ StartChoice choose_start(const protocol::Hello& hello, const RunAtHello& at,
       return {protocol::Start::kKeep, {}, at.assigned};
     if (const Held* offer = saved(own)) return restore(*offer, false);
   }
-  if (holds && is_free(hello.held.discriminator))
+  if (holds && is_free(hello.held))
     return {protocol::Start::kKeep, {}, hello.held.discriminator};
-  const auto is_free_one = [&](const Held& offer) {
-    return is_free(offer.discriminator);
-  };
-  if (const Held* offer = saved(is_free_one)) return restore(*offer, false);
+  if (const Held* offer = saved(is_free)) return restore(*offer, false);
   return {};
 }
 

@@ -29,9 +29,10 @@ struct RunAtHello {
 // goes on as if it had not stopped; its own as it is in use; its own as saved
 // last, but not later than `completed` if there is such a one; any that is
 // free, in use or saved. Else it receives a copy of another peer's. `is_free`
-// tells whether no other peer has that discriminator: no two peers ever train
-// the same.
-StartChoice choose_start(const protocol::Hello& hello, const RunAtHello& at,
-                         const std::function<bool(DiscriminatorId)>& is_free);
+// tells whether no other peer has that discriminator, or a later state of it:
+// no two peers ever train the same.
+StartChoice choose_start(
+    const protocol::Hello& hello, const RunAtHello& at,
+    const std::function<bool(const protocol::Held&)>& is_free);
 
 }  // namespace mdgan

@@ -2,6 +2,7 @@
 
 #include <spdlog/fmt/fmt.h>
 
+#include <algorithm>
 #include <charconv>
 #include <limits>
 #include <nlohmann/json.hpp>
@@ -58,7 +59,8 @@ std::map<std::string, PeerId> names_of(const Json& value) {
   return names;
 }
 
-std::map<PeerId, DiscriminatorId> discriminators_of(const Json& value) {
+std::map<PeerId, DiscriminatorId> discriminators_of(
+    const Json& value, const std::map<std::string, PeerId>& names) {
   if (!value.is_array()) refuse("discriminators", value);
   std::map<PeerId, DiscriminatorId> owned;
   std::set<DiscriminatorId> seen;
@@ -67,7 +69,9 @@ std::map<PeerId, DiscriminatorId> discriminators_of(const Json& value) {
     const PeerId peer{number_of<std::uint32_t>("a peer's id", entry[0])};
     const DiscriminatorId discriminator{
         number_of<std::uint64_t>("a discriminator", entry[1])};
-    if (!owned.emplace(peer, discriminator).second ||
+    const bool is_known = std::ranges::any_of(
+        names, [&](const auto& name) { return name.second == peer; });
+    if (!is_known || !owned.emplace(peer, discriminator).second ||
         !seen.insert(discriminator).second)
       refuse("discriminators", value);
   }
@@ -105,7 +109,8 @@ RunState state_of(const Json& meta, Round round) {
   if (position.last_swap > round) refuse("last_swap", meta["last_swap"]);
   position.names = names_of(meta.at("names"));
   if (meta.contains("discriminators"))  // before they had names: none is known
-    position.discriminators = discriminators_of(meta["discriminators"]);
+    position.discriminators =
+        discriminators_of(meta["discriminators"], position.names);
   if (meta.contains("algorithm"))  // before there were others: md-gan
     state.algorithm = algorithm_of(meta["algorithm"]);
   state.k = number_of<std::uint32_t>("k", meta.at("k"));

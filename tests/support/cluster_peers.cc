@@ -37,14 +37,18 @@ void Cluster::deliver(Process& process, const protocol::Message& message) {
     Peer& peer = *process.peers[place];
     if (error != nullptr && peer.session.peer()) return;
     if (welcome != nullptr && faults_.full_disk == 0 &&
-        welcome->start == protocol::Start::kReceive && is_last_owner(peer))
+        welcome->start == protocol::Start::kReceive && !peer.session.peer() &&
+        is_last_owner(peer))
       fail("peer " + std::to_string(peer.number) +
            " has what nobody else has and is told to start with a copy");
     feed(peer, ServerSaid{message});
     return;
   }
+  // A goodbye is the run's: also for one that is not welcome yet.
+  const bool all = std::holds_alternative<protocol::Goodbye>(message.body);
   for (Peer* peer : process.peers)
-    if (peer->session.peer() == message.peer) feed(*peer, ServerSaid{message});
+    if (all || peer->session.peer() == message.peer)
+      feed(*peer, ServerSaid{message});
 }
 
 void Cluster::start(Process& process) {
