@@ -294,12 +294,22 @@ void Coordinator::on(const TimePassed&, TimePoint now, Out& out) {
   if (keepalive_due_ <= now) send_keepalives(now, out);
 }
 
+bool Coordinator::all_failed() const {
+  return !failed_.empty() && std::ranges::all_of(members_, [&](const auto& m) {
+    return !m.second.taken_part || failed_.contains(m.first);
+  });
+}
+
 void Coordinator::give_up(const std::string& why, TimePoint now, Out& out) {
   save(now, out);
   std::string diverged;
-  for (const PeerId id : failed_)
+  std::uint32_t count = 0;
+  for (const PeerId id : failed_) {
     diverged += (diverged.empty() ? "" : ", ") + members_.at(id).name;
-  if (!diverged.empty())
+    count += members_.at(id).taken_part ? 1U : 0U;
+  }
+  const bool only_answers = invalid_attempts_ >= kInvalidAttempts;
+  if (only_answers || (count > 0 && live_peers() + count >= needed_peers()))
     finish(ExitCode::kDiverged, protocol::Reason::kFailed,
            why + "; these failed or sent answers that cannot be used: " +
                diverged +

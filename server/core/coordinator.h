@@ -132,6 +132,7 @@ class Coordinator {
   // The run (coordinator.cc).
   void enter(RunStage next, const char* why);
   void give_up(const std::string& why, TimePoint now, Out& out);
+  bool all_failed() const;  // of those that have taken part
   void end_round(TimePoint now, Out& out);
   void finish(ExitCode code, protocol::Reason reason, const std::string& text,
               Out& out);

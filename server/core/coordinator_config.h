@@ -36,6 +36,10 @@ struct CoordinatorConfig {
   std::optional<ImageShape> image;
 };
 
+// Invalid answers in a row for which a peer is set aside, and attempts in a row
+// at a round that brought nothing else for which the run gives up.
+inline constexpr int kInvalidAttempts = 5;
+
 // What survives in a checkpoint: the position of the run.
 struct RunPosition {
   Round completed;  // the last round whose step the generator has made

@@ -10,13 +10,6 @@
 #include "server/core/coordinator.h"
 
 namespace mdgan {
-namespace {
-
-// Invalid answers in a row for which a peer is set aside, and attempts in a row
-// at a round that brought nothing else for which the run gives up.
-constexpr int kInvalidAttempts = 5;
-
-}  // namespace
 
 OpenRound* Coordinator::collecting() {
   const auto it = rounds_.find(current());
@@ -39,7 +32,7 @@ void Coordinator::begin_round(TimePoint now, Out& out) {
   serve_joiners(now, out);
   const std::uint32_t live = live_peers();
   if (live < needed_peers() || (started_ && available().empty())) {
-    if (started_ && present_ == 0 && !failed_.empty()) {
+    if (started_ && all_failed()) {
       give_up("no peer is left", now, out);
       return;
     }

@@ -86,6 +86,7 @@ class Cluster {
     TimePoint busy_until{};
     TimePoint disk_busy_until{};
     std::optional<std::uint64_t> d;  // the discriminator in use
+    std::set<std::uint64_t> used;    // that it had in use at some time
     std::map<std::uint64_t, std::uint64_t> arrivals;
     std::map<Round, std::uint64_t> trained;  // with which D, by round
     // The disk, which survives the process: at most three checkpoints, and two

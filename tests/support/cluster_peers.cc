@@ -147,7 +147,8 @@ protocol::Hello Cluster::hello_of(Peer& peer) {
   return hello;
 }
 
-// Whether it has a discriminator, in use or saved, that no other peer has.
+// Whether it has a discriminator, in use or saved, that no other peer has. One
+// that an exchange brought and that was never committed is another's.
 bool Cluster::is_last_owner(const Peer& peer) const {
   const auto owned = [](const Peer& p) {
     std::set<std::uint64_t> all;
@@ -158,6 +159,7 @@ bool Cluster::is_last_owner(const Peer& peer) const {
     return all;
   };
   std::set<std::uint64_t> left = owned(peer);
+  std::erase_if(left, [&](std::uint64_t d) { return !peer.used.contains(d); });
   for (const auto& other : peers_)
     if (other.get() != &peer)
       for (const std::uint64_t d : owned(*other)) left.erase(d);
@@ -192,7 +194,7 @@ void Cluster::apply(Peer& peer, const SessionEffect& effect) {
     });
   } else if (const auto* work = std::get_if<ComputeFeedback>(&effect)) {
     compute(peer, 2ms, [this, &peer, e = *work] {
-      if (peer.d) peer.trained[e.round] = *peer.d;
+      if (peer.d) peer.used.insert(peer.trained[e.round] = *peer.d);
       if (peer.trained.size() > 4) peer.trained.erase(peer.trained.begin());
       feed(peer, FeedbackComputed{e.ask});
     });

@@ -109,7 +109,8 @@ TEST_CASE("who crashes again and again does not end the run") {
   CHECK(s.finish() == nullptr);
 }
 
-TEST_CASE("fault 49: nothing but answers that are not finite ends the run with 9") {
+TEST_CASE(
+    "fault 49: nothing but answers that are not finite ends the run with 9") {
   Server s(config(1));
   s.hello(1, "a");
   for (int i = 0; i < 10 && !s.finish(); ++i) s.answer(1, {0}, 0, "not finite");
@@ -205,4 +206,156 @@ TEST_CASE(
   server.feed(MessageArrived{{1}, message, ""});
   REQUIRE(server.finish() != nullptr);
   CHECK(server.coordinator.position().completed == Round{70});
+}
+
+TEST_CASE("fault 12, fault 17: who answers nothing but rubbish is set aside") {
+  CoordinatorConfig c = config(3);
+  Server s(c);
+  for (std::uint64_t i = 1; i <= 3; ++i) s.hello(i, std::to_string(i));
+  for (int round = 0; round < 5; ++round) {
+    s.answer(1, {0}, 0, "not finite");
+    s.answer(2, {1}, 1);
+    s.answer(3, {2}, 0);
+  }
+  s.answer(2, {1}, 0);
+  s.answer(3, {2}, 1);
+  CHECK(s.coordinator.position().completed == Round{6});
+  CHECK(s.coordinator.live_peers() == 2);
+  CHECK(s.sent<protocol::ErrorReply>() == 1);
+  // The same process is not taken again, one that was started anew is.
+  s.hello(7, "1", [](auto& h) { h.nonce = 1; });
+  CHECK(s.coordinator.live_peers() == 2);
+  s.hello(8, "1", [](auto& h) { h.nonce = 2; });
+  CHECK(s.coordinator.view().members[0].presence == Presence::kCopying);
+}
+
+TEST_CASE("fault 6: a frozen peer costs a round once some seconds") {
+  Server s(config(3));
+  for (std::uint64_t i = 1; i <= 3; ++i) s.hello(i, std::to_string(i));
+  s.now += 100ms;
+  s.answer(1, {0}, 0);
+  s.answer(2, {1}, 1);
+  CHECK(s.count<StepGenerator>() == 0);
+  s.wait(3s);
+  CHECK(s.count<StepGenerator>() == 1);
+  CHECK(s.coordinator.view().members[2].slow);
+  CHECK(s.coordinator.view().members[2].owes_since);
+  // The next rounds do not wait for it at all.
+  s.answer(1, {0}, 0);
+  s.answer(2, {1}, 1);
+  CHECK(s.count<StepGenerator>() == 2);
+  // It answers the old round, and is asked again.
+  protocol::Message late{
+      RunId{}, 1, {1}, {2}, protocol::Feedback{0, 0, 0, 0, {}}};
+  s.feed(MessageArrived{{3}, late, ""});
+  CHECK(s.coordinator.counters().stale_feedback == 1);
+  s.answer(1, {0}, 0);
+  s.answer(2, {1}, 1);
+  s.answer(3, {2}, 0);
+  CHECK_FALSE(s.coordinator.view().members[2].slow);
+}
+
+TEST_CASE("fault 3: a resumed run that lacks a peer begins with the quorum") {
+  RunPosition position;
+  position.completed = {20};
+  position.names = {{"a", {0}}, {"b", {1}}, {"c", {2}}};
+  position.discriminators = {{{0}, {7}}, {{1}, {8}}, {{2}, {9}}};
+  Server s(config(3), position);
+  s.feed(Started{});
+  const auto back = [&](std::uint64_t connection, const std::string& name,
+                        std::uint64_t own) {
+    s.hello(connection, name, [&](auto& h) {
+      h.saved = {{RunId{}, {20}, {own}}};
+    });
+  };
+  back(1, "a", 7);
+  back(2, "b", 8);
+  CHECK(s.count<GenerateBatches>() == 0);
+  s.wait(59s);
+  CHECK(s.count<GenerateBatches>() == 0);
+  s.wait(1s);
+  CHECK(s.count<GenerateBatches>() == 1);
+}
+
+TEST_CASE("a step that does not end is told of") {
+  Server s(config(1));
+  s.stalled = true;
+  s.hello(1, "a");
+  const auto told = [&] {
+    return std::ranges::count_if(s.effects, [](const ServerEffect& e) {
+      const auto* note = std::get_if<Note>(&e);
+      return note && note->text.find("round-timeout: is this machine") !=
+                         std::string::npos;
+    });
+  };
+  s.wait(59s);
+  CHECK(told() == 0);
+  s.wait(1s);
+  CHECK(told() == 1);
+  s.wait(60s);
+  CHECK(told() == 2);
+}
+
+TEST_CASE("fault 34: a stop does not wait for the round's deadline") {
+  CoordinatorConfig c = config(2);
+  c.quorum = 1;
+  Server s(c);
+  s.hello(1, "a");
+  s.hello(2, "b");
+  s.answer(1, {0}, 0);
+  s.feed(StopRequested{});
+  s.wait(3s);
+  REQUIRE(s.finish() != nullptr);
+  // Below the quorum the open round is not stepped.
+  CHECK(s.count<StepGenerator>() == 0);
+  CHECK(s.count<SaveCheckpoint>() == 2);  // before the first round, and now
+}
+
+TEST_CASE(
+    "fault 36: a checkpoint that failed is tried again soon, and none is "
+    "begun while one is written") {
+  CoordinatorConfig c = config(1);
+  c.checkpoint_every = 10;
+  Server s(c);
+  s.hello(1, "a");
+  CHECK(s.count<SaveCheckpoint>() == 1);  // before the first round
+  const auto rounds = [&](int n) {
+    for (int i = 0; i < n; ++i) s.answer(1, {0}, 0);
+  };
+  rounds(10);
+  CHECK(s.count<SaveCheckpoint>() == 1);  // the first is still being written
+  s.feed(CheckpointSaved{{0}, true});
+  rounds(1);
+  CHECK(s.count<SaveCheckpoint>() == 2);  // the one that was left out
+  s.feed(CheckpointSaved{{11}, false});
+  rounds(1);
+  CHECK(s.count<SaveCheckpoint>() == 2);
+  s.wait(31s);
+  rounds(1);
+  CHECK(s.count<SaveCheckpoint>() == 3);
+}
+
+TEST_CASE("a run remembers who trained, not who came and went") {
+  Server s(config(1));
+  s.hello(1, "a");
+  s.answer(1, {0}, 0);
+  for (std::uint64_t i = 2; i < 50; ++i) {
+    s.hello(i, "stranger-" + std::to_string(i));
+    s.feed(ConnectionLost{{i}});
+  }
+  CHECK(s.coordinator.view().members.size() == 1);
+  CHECK(s.coordinator.position().names.size() == 1);
+  s.feed(ConnectionLost{{1}});
+  CHECK(s.coordinator.position().names.contains("a"));
+}
+
+TEST_CASE("a donor sends two copies at a time") {
+  RunPosition position;
+  position.completed = {20};
+  position.names = {{"a", {0}}};
+  position.discriminators = {{{0}, {7}}};
+  Server s(config(1), position);
+  s.hello(1, "a", [](auto& h) { h.saved = {{RunId{}, {20}, {7}}}; });
+  for (std::uint64_t i = 2; i < 40; ++i) s.hello(i, std::to_string(i));
+  CHECK(s.sent<protocol::Swap>() == 4);  // two donors' and two receivers'
 }

@@ -16,7 +16,10 @@ constexpr Round kRound{30};
 nlohmann::json some_meta() {
   RunState state;
   state.run[0] = std::byte{0xab};
-  state.position = {kRound, Round{20}, {{"a", PeerId{0}}, {"b", PeerId{4}}}};
+  state.position = {kRound,
+                    Round{20},
+                    {{"a", PeerId{0}}, {"b", PeerId{4}}},
+                    {{PeerId{4}, DiscriminatorId{7}}}};
   state.k = 2;
   TrainingSpec spec;
   spec.algorithm = Algorithm::kFlGan;

@@ -215,8 +215,9 @@ TEST_CASE("a transfer that cannot be used is refused with its reason") {
   CHECK(p.find<DropTransfer>());
 }
 
-TEST_CASE("fault 4, fault 5: what was staged is used or dropped as the next "
-          "welcome says") {
+TEST_CASE(
+    "fault 4, fault 5: what was staged is used or dropped as the next "
+    "welcome says") {
   Peer p;
   p.be_ready();
   p.says(receives(4), 30);

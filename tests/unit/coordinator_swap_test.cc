@@ -1,0 +1,194 @@
+// Single situations of swaps: who owns what, and how long one may take.
+#include <algorithm>
+#include <string>
+
+#include "server/core/link_memory.h"
+#include "tests/support/catch.h"
+#include "tests/support/core_server.h"
+
+using namespace mdgan;
+using namespace mdgan::core_server;
+using namespace std::chrono_literals;
+
+namespace {
+
+CoordinatorConfig swapping(std::uint32_t peers) {
+  CoordinatorConfig c = config(peers);
+  c.swap_epochs = 0.01;  // shards of 1000, batches of 10: after every round
+  c.quorum = 1;
+  return c;
+}
+
+// Peers "0", "1", ... on connections 1, 2, ...
+struct Swaps {
+  explicit Swaps(std::uint32_t peers) : s(swapping(peers)), count(peers) {
+    for (std::uint32_t i = 0; i < peers; ++i)
+      s.hello(i + 1, std::to_string(i), [&](auto& h) {
+        h.index = i;
+        h.endpoint = "tcp://host-" + std::to_string(i) + ":1";
+      });
+  }
+  void round() {
+    for (std::uint32_t i = 0; i < count; ++i) s.answer(i + 1, {i}, i % k());
+  }
+  std::uint32_t k() const { return default_k(count); }
+  void staged(PeerId peer, SwapId swap, bool ok = true,
+              const std::string& reason = "") {
+    s.feed(MessageArrived{
+        {peer.value + 1},
+        {RunId{}, 1, {}, peer, protocol::Staged{swap, ok, reason}},
+        ""});
+  }
+  // The plans of the last swap, by peer.
+  std::map<PeerId, protocol::Swap> plans() const {
+    std::map<PeerId, protocol::Swap> all;
+    for (const ServerEffect& e : s.effects)
+      if (const auto* send = std::get_if<SendMessage>(&e))
+        if (const auto* swap = std::get_if<protocol::Swap>(&send->message.body))
+          all[send->message.peer] = *swap;
+    return all;
+  }
+  const std::map<PeerId, DiscriminatorId>& owners() const {
+    return s.coordinator.position().discriminators;
+  }
+  bool noted(const std::string& text) const {
+    return std::ranges::any_of(s.effects, [&](const ServerEffect& e) {
+      const auto* note = std::get_if<Note>(&e);
+      return note && note->text.find(text) != std::string::npos;
+    });
+  }
+
+  Server s;
+  std::uint32_t count;
+};
+
+}  // namespace
+
+TEST_CASE("a commit moves every discriminator's name, an abort none") {
+  Swaps run(3);
+  const auto before = run.owners();
+  REQUIRE(before.size() == 3);
+  run.round();
+  const auto plans = run.plans();
+  REQUIRE(plans.size() == 3);
+  const SwapId swap = plans.begin()->second.swap;
+  run.staged({0}, swap);
+  run.staged({1}, swap);
+  CHECK(run.owners() == before);
+  SECTION("committed") {
+    run.staged({2}, swap);
+    for (const auto& [peer, plan] : plans) {
+      CHECK(run.owners().at(peer) == before.at(plan.source));
+      CHECK(plan.discriminator == before.at(plan.source));
+    }
+    CHECK(run.s.sent<protocol::Commit>() == 3);
+  }
+  SECTION("aborted") {
+    run.staged({2}, swap, false, "not finite");
+    CHECK(run.owners() == before);
+    CHECK(run.s.sent<protocol::Abort>() == 3);
+  }
+}
+
+TEST_CASE("each edge of a swap has a token of its own") {
+  Swaps run(3);
+  run.round();
+  std::set<std::uint64_t> tokens;
+  const auto plans = run.plans();
+  for (const auto& [peer, plan] : plans) {
+    tokens.insert(plan.send_token);
+    CHECK(plans.at(plan.target).receive_token == plan.send_token);
+  }
+  CHECK(tokens.size() == 3);
+}
+
+TEST_CASE("fault 5: who misses the commit has its new one by the next hello") {
+  Swaps run(2);
+  run.round();
+  const auto plans = run.plans();
+  run.staged({0}, plans.at({0}).swap);
+  run.staged({1}, plans.at({1}).swap);
+  const DiscriminatorId own = run.owners().at({1});
+  REQUIRE(own == plans.at({1}).discriminator);
+  run.s.hello(9, "1", [&](auto& h) {  // its connection broke
+    h.nonce = 2;
+    h.held = {RunId{}, {1}, plans.at({0}).discriminator};  // the old one
+    h.saved = {{RunId{}, {1}, own}};                       // what it staged
+  });
+  const auto welcome = [&] {
+    protocol::Welcome last;
+    for (const ServerEffect& e : run.s.effects)
+      if (const auto* send = std::get_if<SendMessage>(&e))
+        if (const auto* w = std::get_if<protocol::Welcome>(&send->message.body))
+          last = *w;
+    return last;
+  }();
+  CHECK(welcome.start == protocol::Start::kRestore);
+  CHECK(welcome.restore == Round{1});
+  CHECK(welcome.discriminator == own);
+}
+
+TEST_CASE(
+    "fault 43: a swap that does not come through costs seconds, is told "
+    "by name and address, and is gone around") {
+  Swaps run(3);
+  run.round();
+  const auto plans = run.plans();
+  const SwapId swap = plans.begin()->second.swap;
+  run.staged({0}, swap);
+  run.staged({1}, swap);
+  CHECK(run.s.coordinator.stage() == RunStage::kSwapping);
+  run.s.wait(5s);
+  CHECK(run.s.coordinator.stage() == RunStage::kCollecting);
+  const PeerId source = plans.at({2}).source;
+  CHECK(run.noted("what peer " + std::to_string(source.value) +
+                  " sends to peer 2 at tcp://host-2:1 had not come through"));
+  run.round();  // three peers have two cycles: the other one is drawn
+  CHECK(run.plans().at({2}).swap != swap);
+  CHECK(run.plans().at({2}).source != source);
+}
+
+TEST_CASE("two peers that cannot reach each other do not stop training") {
+  Swaps run(2);
+  int swaps = 0;
+  Duration stalled{};
+  for (int i = 0; i < 200; ++i) {
+    run.round();
+    while (run.s.coordinator.stage() == RunStage::kSwapping) {
+      ++swaps;
+      run.s.wait(1s);
+      stalled += 1s;
+    }
+  }
+  CHECK(run.s.coordinator.position().completed == Round{200});
+  CHECK(swaps > 5);
+  CHECK(stalled < 100s);
+}
+
+TEST_CASE("what a link has done before is forgotten when its peer moves") {
+  LinkMemory links;
+  links.begin_swap();
+  CHECK(links.failed({1}, {2}) == 4);
+  CHECK(links.avoided({1}, {2}));
+  CHECK_FALSE(links.avoided({2}, {1}));
+  for (int i = 0; i < 4; ++i) {
+    links.begin_swap();
+    CHECK(links.avoided({1}, {2}));
+  }
+  links.begin_swap();
+  CHECK_FALSE(links.avoided({1}, {2}));
+  CHECK(links.failed({1}, {2}) == 16);
+  links.forget({2});
+  CHECK_FALSE(links.avoided({1}, {2}));
+}
+
+TEST_CASE("a cycle goes around links, and leaves out who has no other") {
+  const std::vector<PeerId> peers{{0}, {1}, {2}, {3}};
+  const auto to_three = [](PeerId, PeerId target) { return target.value == 3; };
+  const auto edges = draw_swap_cycle(peers, 1, {5}, to_three);
+  CHECK(edges.size() == 3);
+  for (const SwapEdge& edge : edges) CHECK(edge.target != PeerId{3});
+  CHECK(draw_swap_cycle(peers, 1, {5}, [](PeerId, PeerId) {
+          return true;
+        }).empty());
+}
