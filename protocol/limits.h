@@ -33,8 +33,8 @@ inline constexpr std::uint32_t kMaxChannels = 64;
 inline constexpr std::uint32_t kMaxClasses = 65'536;
 inline constexpr std::uint32_t kMaxLatent = 65'536;
 inline constexpr std::uint32_t kMaxPeers = 65'536;
-// Checkpointed rounds a peer may offer in its hello.
-inline constexpr std::size_t kMaxOffers = 64;
+// Saved discriminators that a peer may offer in its hello.
+inline constexpr std::size_t kMaxOffers = 48;
 // Codecs named in a hello or a welcome.
 inline constexpr std::size_t kMaxAbilities = 16;
 

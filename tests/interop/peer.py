@@ -32,12 +32,10 @@ import zmq
 FRAME = 1 << 20
 TYPES = ["hello", "welcome", "round", "batch", "feedback", "swap", "transfer",
          "staged", "commit", "abort", "checkpoint", "progress", "goodbye", "error"]
-# Fields of the messages that a peer receives, and those that version 1.1 added;
-# a newer server may append more.
-FIELDS = {"welcome": 7, "round": 2, "batch": 2, "swap": 7, "transfer": 6,
-          "commit": 1, "abort": 1, "checkpoint": 0, "progress": 4, "goodbye": 2,
+# Fields of the messages that a peer receives; a newer server may append more.
+FIELDS = {"welcome": 10, "round": 3, "batch": 2, "swap": 9, "transfer": 6,
+          "commit": 1, "abort": 2, "checkpoint": 1, "progress": 4, "goodbye": 2,
           "error": 3}
-ADDED = {"welcome": 1}
 # As numpy has no bfloat16, its bits are held in 16-bit numbers.
 DTYPES = {number: numpy.dtype(code) for number, code in
           ((1, "<f4"), (2, "<i4"), (4, "<u2"), (5, "u1"), (6, "i1"))}
@@ -45,7 +43,8 @@ NUMBERS = {dtype: number for number, dtype in DTYPES.items()}
 CODECS = ["image-uint8", "feedback-bfloat16", "feedback-int8", "swap-bfloat16"]
 FRESH, KEEP, RESTORE, RECEIVE = 1, 2, 3, 4
 REASONS = {1: "done", 2: "stopped", 3: "leaving", 4: "failed"}
-MALFORMED, VERSION, MISMATCH, NAME_IN_USE, UNKNOWN_PEER, STATE, FULL = range(1, 8)
+(MALFORMED, VERSION, MISMATCH, NAME_IN_USE, UNKNOWN_PEER, STATE, FULL,
+ SET_ASIDE) = range(1, 9)
 
 
 # --- messages: sections 2 and 3 -------------------------------------------------
@@ -55,7 +54,7 @@ def to_frames(name, header, fields, tensors=()):
     arrays = [numpy.ascontiguousarray(t) for t in tensors]
     if arrays:
         fields = fields + [[[NUMBERS[a.dtype], list(a.shape)] for a in arrays]]
-    frames = [msgpack.packb([1, 1, TYPES.index(name) + 1, *header, fields])]
+    frames = [msgpack.packb([2, 0, TYPES.index(name) + 1, *header, fields])]
     for array in arrays:
         data = array.tobytes()
         frames += [data[i:i + FRAME] for i in range(0, len(data), FRAME)]
@@ -68,15 +67,15 @@ def from_frames(frames):
     if len(frames[0]) > 4096:
         raise ValueError("the envelope is too large")
     envelope = msgpack.unpackb(frames[0])
-    if not isinstance(envelope, list) or len(envelope) < 2 or envelope[0] != 1:
-        raise ValueError("not version 1 of the protocol")
+    if not isinstance(envelope, list) or len(envelope) < 2 or envelope[0] != 2:
+        raise ValueError("not version 2 of the protocol")
     _, _, number, *header, fields = envelope
     if not 1 <= number <= len(TYPES):
         return None
     name = TYPES[number - 1]
     if len(header) != 4 or name not in FIELDS or len(fields) < FIELDS[name]:
         raise ValueError(f"not a {name} that a peer may get")
-    fields = fields[:FIELDS[name] + ADDED.get(name, 0)]
+    fields = fields[:FIELDS[name]]
     arrays, rest = [], frames[1:]
     if name in ("batch", "transfer"):
         for dtype, dims in fields.pop():
@@ -284,6 +283,8 @@ class Peer:
         self.d = None            # the discriminator
         self.codecs = ()         # those of the run
         self.held_round = 0      # the last round it was trained in
+        self.discriminator = 0   # its name
+        self.staged = None       # what an exchange brought: (state, held)
         self.outgoing = {}       # swap -> (socket, when it may be closed)
         self.counts = {"rounds": 0, "swaps_sent": 0, "swaps_received": 0}
         self.name_in_use_since = None
@@ -316,7 +317,7 @@ class Peer:
     def greet(self, soon):
         """Nothing said before counts: no open round, no exchange."""
         self.state = "greeting"
-        self.round = self.swap = self.early = self.staged = None
+        self.round = self.swap = self.early = None
         self.batches = {}
         self.hello_due = time.monotonic() + (0.0 if soon else self.HELLO_AGAIN)
 
@@ -331,12 +332,17 @@ class Peer:
         except zmq.Again:
             pass  # no connection: silence will lead to a new hello
 
+    def held(self):
+        if self.d is None:
+            return [bytes(16), 0, 0]
+        return [self.run, self.held_round, self.discriminator]
+
     def say_hello(self):
         _, height, width = self.data.images.shape
         self.send_frames(to_frames("hello", (bytes(16), 0, 0, 0), [
             1, self.name, self.index, len(self.data.images),
             [1, height, width, 10], self.endpoint, self.nonce,
-            self.run if self.d else bytes(16), self.held_round, [], CODECS]))
+            self.held(), [self.staged[1]] if self.staged else [], CODECS]))
         self.hello_due = time.monotonic() + self.HELLO_AGAIN
 
     def serve(self):
@@ -386,16 +392,20 @@ class Peer:
                 self.advance_round()
         elif peer != self.id:
             return
+        elif name == "round" and self.staged is not None:
+            self.greet(soon=True)  # the end of the exchange did not arrive
         elif name == "round" and self.state == "ready":
-            self.round, self.batches = (round, *fields), {}
+            self.round, self.batches = (round, *fields[:2]), {}
         elif name == "swap":
-            self.on_swap(*fields)
+            self.on_swap(round, *fields)
         elif name in ("commit", "abort"):
             self.on_end_of_swap(name, round, *fields)
         # checkpoint and progress: this peer saves nothing and shows nothing
 
     def on_welcome(self, run, incarnation, peer, session, spec, schema, parameters,
-                   rounds, start, restore, codecs=()):
+                   rounds, start, restore, discriminator, codecs, warning):
+        if warning:
+            print(f"peer.py: the server warns: {warning}", file=sys.stderr)
         if self.state == "ready" or session != 1:
             return
         spec = Spec(spec)
@@ -405,11 +415,18 @@ class Peer:
         self.codecs = codecs
         if spec.model != "mlp":
             raise Leave(f"this peer does not know the model {spec.model}", False)
-        if start != KEEP:
+        staged, self.staged = self.staged, None
+        if start == RESTORE and staged and staged[1] == [run, restore,
+                                                         discriminator]:
+            self.d.load(*staged[0])  # the commit did not arrive
+            self.counts["swaps_received"] += 1
+            self.held_round = restore
+        elif start in (FRESH, RECEIVE):
             self.d, self.held_round = Discriminator(spec), 0
-        self.run, self.incarnation, self.id = run, incarnation, peer
-        if self.d is None or start == RESTORE:
+        elif self.d is None or start == RESTORE:
             raise Leave("the server asks for a discriminator never offered", False)
+        self.discriminator = discriminator
+        self.run, self.incarnation, self.id = run, incarnation, peer
         if self.d.schema != schema or len(self.d.flat) != parameters:
             raise Leave("the discriminator's schema is not the server's", False)
         self.state = "receiving" if start == RECEIVE else "ready"
@@ -424,7 +441,7 @@ class Peer:
             self.name_in_use_since = self.name_in_use_since or now
             if now - self.name_in_use_since > self.NAME_WAIT:
                 raise Leave(text, False)
-        elif code in (VERSION, MISMATCH, FULL):
+        elif code in (VERSION, MISMATCH, FULL, SET_ASIDE):
             raise Leave(text, False)
 
     def advance_round(self):
@@ -466,9 +483,11 @@ class Peer:
             return images, None
         return images, torch.from_numpy(arrays[1].astype("i8"))
 
-    def on_swap(self, swap, token, sends, target, endpoint, receives, source):
+    def on_swap(self, round, swap, sends, target, endpoint, send_token, receives,
+                source, receive_token, discriminator):
         if receives:
-            self.swap, self.staged = (swap, token, source), None
+            self.swap = (swap, receive_token, source)
+            self.coming, self.staged = [self.run, round, discriminator], None
         if sends:
             server_host = self.server[len("tcp://"):].rsplit(":", 1)[0]
             socket = self.socket(zmq.DEALER)
@@ -479,7 +498,8 @@ class Peer:
             if "swap-bfloat16" in self.codecs:
                 state = [to_bfloat16(tensor) for tensor in state]
             socket.send_multipart(to_frames(
-                "transfer", header, [swap, token, self.id, steps, self.d.schema],
+                "transfer", header,
+                [swap, send_token, self.id, steps, self.d.schema],
                 state))
             self.outgoing[swap] = (socket, time.monotonic() + 60)
             self.counts["swaps_sent"] += 1
@@ -505,16 +525,17 @@ class Peer:
         fits = bool(schema == self.d.schema and [a.shape for a in arrays] ==
                 [(n,) for n in lengths] and (len(arrays) < 3 or arrays[2].min() >= 0))
         if fits:
-            self.staged = (arrays, steps)
+            self.staged = ((arrays, steps), self.coming)
         self.send("staged", [swap, fits, "" if fits else "schema or sizes differ"])
 
-    def on_end_of_swap(self, name, round, swap):
+    def on_end_of_swap(self, name, round, swap, reason=""):
         if swap in self.outgoing:
             self.outgoing.pop(swap)[0].close()
         if self.swap is None or self.swap[0] != swap:
             return
         if name == "commit" and self.staged is not None:
-            self.d.load(*self.staged)
+            self.d.load(*self.staged[0])
+            self.discriminator = self.coming[2]
             self.counts["swaps_received"] += 1
             if self.state == "receiving":
                 self.state, self.held_round = "ready", round

@@ -65,7 +65,7 @@ std::string hex_of(const std::vector<std::byte>& bytes) {
 
 }  // namespace
 
-TEST_CASE("the bytes of version 1 are those that PROTOCOL.md shows") {
+TEST_CASE("the bytes of version 2 are those that PROTOCOL.md shows") {
   const RunId run = counting_bytes<16>(0);
   const TensorMeta images{DType::kFloat32, {10, 1, 28, 28}};
   const TensorMeta logits{DType::kFloat32, {10}};
@@ -83,7 +83,6 @@ TEST_CASE("the bytes of version 1 are those that PROTOCOL.md shows") {
               "tcp://*:40001",
               0x0123456789abcdef,
               {},
-              Round{0},
               {},
               {"image-uint8", "feedback-int8"}}}},
       {"round", {run, 1, Round{300}, PeerId{2}, RoundBegin{0, 1}}},
@@ -155,7 +154,7 @@ TEST_CASE("PROTOCOL.md lists the limits of the code") {
       {"image channels", kMaxChannels},
       {"classes", kMaxClasses},
       {"peers", kMaxPeers},
-      {"checkpoints offered in a hello", kMaxOffers},
+      {"saved discriminators offered in a hello", kMaxOffers},
       {"abilities in a hello, codecs in a welcome", kMaxAbilities},
   };
   for (const auto& [what, limit] : limits) {

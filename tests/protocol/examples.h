@@ -53,9 +53,9 @@ inline std::vector<Message> one_of_each() {
             {1, 28, 28, 10},
             "tcp://*:5556",
             std::uint64_t{1} << 63,
-            counting_bytes<16>(1),
-            Round{69'999},
-            {100, 200},
+            {counting_bytes<16>(1), Round{69'999}, DiscriminatorId{1ULL << 40}},
+            {{counting_bytes<16>(2), Round{100}, DiscriminatorId{3}},
+             {counting_bytes<16>(1), Round{200}, DiscriminatorId{4}}},
             {"image-uint8", "swap-bfloat16"}});
   add(Welcome{7,
               example_spec(),
@@ -64,12 +64,15 @@ inline std::vector<Message> one_of_each() {
               50'000,
               Start::kRestore,
               Round{200},
-              {"feedback-int8"}});
+              DiscriminatorId{4},
+              {"feedback-int8"},
+              "a warning"});
   add(RoundBegin{2, 3, 600});
   add(Batch{1, {images, labels}});
   add(Feedback{2, 0.5, -1.25, 0.015, {images, logits}});
-  add(Swap{SwapId{5}, 0xfeed'face'cafe'beef, true, PeerId{4},
-           "tcp://10.0.0.4:5556", true, PeerId{9}});
+  add(Swap{SwapId{5}, true, PeerId{4}, "tcp://10.0.0.4:5556",
+           0xfeed'face'cafe'beef, true, PeerId{9}, 0x1234'5678'9abc'def0,
+           DiscriminatorId{6}});
   add(Transfer{SwapId{5},
                77,
                PeerId{9},
@@ -78,8 +81,8 @@ inline std::vector<Message> one_of_each() {
                {flat, flat, flat}});
   add(Staged{SwapId{5}, false, "the schema differs"});
   add(Commit{SwapId{5}});
-  add(Abort{SwapId{6}});
-  add(Checkpoint{});
+  add(Abort{SwapId{6}, "peer b left"});
+  add(Checkpoint{Round{69'000}});
   add(Progress{Phase::kPaused, 50'000, 3, 4});
   add(Goodbye{Reason::kFailed, "out of memory"});
   add(ErrorReply{ErrorCode::kUnknownPeer, "say hello again", 7});
@@ -116,8 +119,10 @@ inline std::vector<Message> random_messages(Random& random) {
     if (auto* hello = std::get_if<Hello>(&message.body)) {
       hello->name = random_text(random);
       hello->index = static_cast<std::int64_t>(random.below(100)) - 1;
-      hello->checkpoints.resize(random.below(kMaxOffers + 1));
-      for (std::uint64_t& c : hello->checkpoints) c = random.next64();
+      hello->saved.resize(random.below(kMaxOffers + 1));
+      for (Held& held : hello->saved)
+        held = {counting_bytes<16>(random.next()), Round{random.next64()},
+                DiscriminatorId{random.next64()}};
       hello->abilities.resize(random.below(kMaxAbilities + 1));
       for (std::string& c : hello->abilities)
         c = random_text(random).substr(0, 1);
