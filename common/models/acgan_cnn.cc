@@ -86,7 +86,6 @@ class AcganCnnDiscriminator final : public ConditionalDiscriminator {
     register_head("fc", flat + kKernels, image, condition);
   }
 
-  bool mixes_samples() const override { return true; }
   ConvolutionStack* convolutions() override { return &convolutions_; }
 
  private:

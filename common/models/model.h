@@ -80,9 +80,6 @@ class Discriminator : public Model {
   // that who trains may keep its weights in another order
   // (common/kernels/convolution/convolution_stack.h). Else null.
   virtual ConvolutionStack* convolutions() { return nullptr; }
-  // Whether a sample's output depends on the others in its batch (minibatch
-  // discrimination).
-  virtual bool mixes_samples() const { return false; }
 };
 
 }  // namespace mdgan

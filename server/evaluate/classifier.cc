@@ -181,7 +181,6 @@ struct Classifier::Impl {
   std::string hash;
   c10::Device device;
   double accuracy = 0;
-  bool cached = false;
 
   Features extract(const Blob& images);
   void learn(const EvaluationData& data, std::uint32_t steps);
@@ -281,8 +280,7 @@ void Classifier::Impl::load_or_learn(const EvaluationData& data,
   if (lock) (void)::flock(lock.get(), LOCK_EX);
   if (fs::exists(file, ignored)) {
     const auto loaded = load(file);
-    cached = loaded.ok();
-    if (cached) return;
+    if (loaded) return;
     spdlog::warn("{}; training the classifier anew", loaded.error().message);
   }
   learn(data, steps);
@@ -338,6 +336,5 @@ std::string Classifier::name() const {
 }
 
 double Classifier::accuracy() const { return impl_->accuracy; }
-bool Classifier::was_cached() const { return impl_->cached; }
 
 }  // namespace mdgan

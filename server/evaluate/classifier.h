@@ -41,7 +41,6 @@ class Classifier : public FeatureExtractor {
   std::string name() const override;
 
   double accuracy() const;  // the share of data.test that it gets right
-  bool was_cached() const;
 
  private:
   struct Impl;

@@ -1,5 +1,6 @@
 #include <array>
 #include <cmath>
+#include <limits>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -218,17 +219,17 @@ TEST_CASE("projection adds the features' product with the label's row",
   CHECK(with[1].item<float>() != Approx(expected[1].item<float>()));
 }
 
-TEST_CASE("a discriminator judges samples one by one unless it says otherwise",
+TEST_CASE("only minibatch discrimination lets samples of a batch meet",
           "[models]") {
   const torch::NoGradGuard no_grad;
   for (const Case& c : kCases) {
     INFO(describe(c, Condition::kAcgan));
     const auto d = discriminator(c, Condition::kAcgan);
-    CHECK(d->mixes_samples() == (c.model.find("-cnn") != std::string::npos));
+    const bool mixes = c.model.find("-cnn") != std::string::npos;
     const torch::Tensor x = images(4, c.image);
     const torch::Tensor alone = d->forward(x.slice(0, 0, 2), {}).logits;
     const torch::Tensor amid = d->forward(x, {}).logits.slice(0, 0, 2);
-    CHECK(torch::allclose(alone, amid, 1e-5, 1e-6) != d->mixes_samples());
+    CHECK(torch::allclose(alone, amid, 1e-5, 1e-6) != mixes);
   }
 }
 
@@ -446,6 +447,17 @@ TEST_CASE("what no model is for is refused with a way out", "[models]") {
            "model 'dirac' takes no labels");
   contains(refusal("dirac", kMnist, Condition::kNone), "a single value");
   CHECK_FALSE(make_generator("mlp", kMnist, Condition::kNone, 0).ok());
+}
+
+TEST_CASE("a model that memory cannot hold is refused in one line",
+          "[models]") {
+  const auto made = make_generator("mlp", kMnist, Condition::kNone,
+                                   std::numeric_limits<std::uint32_t>::max());
+  REQUIRE_FALSE(made);
+  CHECK(made.error().code == ExitCode::kConfiguration);
+  INFO(made.error().message);
+  CHECK(made.error().message.find("'mlp'") != std::string::npos);
+  CHECK(made.error().message.find('\n') == std::string::npos);
 }
 
 TEST_CASE("every name of the list makes a model", "[models]") {

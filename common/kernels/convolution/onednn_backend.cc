@@ -14,7 +14,7 @@
 #include "common/kernels/convolution/backend_name.h"
 #include "common/kernels/convolution/convolution_passes.h"
 #include "common/kernels/convolution/doubling.h"
-#include "common/tensor/leaky.h"
+#include "common/tensor/leaky_slope.h"
 #include "common/tensor/precision.h"
 
 namespace mdgan::backend {

@@ -6,22 +6,15 @@
 #include <algorithm>
 #include <cstdint>
 
+#define MDGAN_LANES 8
+#include "common/kernels/vector.h"
+
 namespace mdgan {
 namespace {
 
-#define MDGAN_INLINE [[gnu::always_inline]] inline
-#define MDGAN_INLINE_LAMBDA __attribute__((always_inline))
-
 constexpr std::int64_t kBlock = kWinogradChannels;
-constexpr std::int64_t kLanes = 8;
-typedef float V __attribute__((vector_size(kLanes * sizeof(float))));
-typedef float Loose
-    __attribute__((vector_size(kLanes * sizeof(float)), aligned(4), may_alias));
+constexpr std::int64_t kLanes = MDGAN_LANES;
 
-MDGAN_INLINE V load(const float* p) {
-  return *reinterpret_cast<const Loose*>(p);
-}
-MDGAN_INLINE void store(float* p, V v) { *reinterpret_cast<Loose*>(p) = v; }
 MDGAN_INLINE void add(float* p, V v) { store(p, load(p) + v); }
 
 // Of an image, what a tile of results is computed from: its own rows and

@@ -1,5 +1,5 @@
 // The kernels of dense_kernel.h in terms of vectors of kLanes floats. Included
-// by one file for each instruction set, which sets MDGAN_DENSE_LANES and is
+// by one file for each instruction set, which sets MDGAN_LANES and is
 // compiled for it; everything is in an anonymous namespace, so that nothing
 // compiled for one instruction set is linked into another's place.
 #pragma once
@@ -51,7 +51,7 @@ MDGAN_INLINE void in_tiles(std::size_t n, const Use& use) {
       case 3:
         use(s, Samples<3>{});
         break;
-#if MDGAN_DENSE_LANES == 16
+#if MDGAN_LANES == 16
       case 4:
         use(s, Samples<4>{});
         break;
@@ -123,9 +123,9 @@ MDGAN_INLINE void forward_tile(const DenseSize& size, const float* x,
   for (std::size_t s = 0; s < kSamples; ++s) {
     if constexpr (kUnits == 4) {
       V4 result = sums(sum[s][0], sum[s][1], sum[s][2], sum[s][3]);
-      if (b != nullptr) result += *reinterpret_cast<const Loose4*>(b);
+      if (b != nullptr) result += *reinterpret_cast<const UnalignedV4*>(b);
       result = result > 0 ? result : result * slope;
-      *reinterpret_cast<Loose4*>(y + s * size.out) = result;
+      *reinterpret_cast<UnalignedV4*>(y + s * size.out) = result;
     } else {
       const V4 folded = fold(sum[s][0]);
       // In the order of sums().
@@ -403,9 +403,9 @@ void adam(DenseSize size, Range units, const float* dy, const float* x,
   each_bias(size, units, dy, bias_rows, StepAdam{b, coefficients, kLanes});
 }
 
-constexpr DenseKernels kKernels{MDGAN_DENSE_NAME, forward,
-                                through_leaky,    input_gradient,
-                                weight_gradient,  adam};
+constexpr DenseKernels kKernels{MDGAN_KERNEL_NAME, forward,
+                                through_leaky,     input_gradient,
+                                weight_gradient,   adam};
 
 }  // namespace
 }  // namespace mdgan
