@@ -21,12 +21,12 @@ typedef float UnalignedV4
     __attribute__((vector_size(16), aligned(4), may_alias));
 typedef float V8 __attribute__((vector_size(32)));
 
-// x in all lanes. Not x + V{}, which is an addition: it turns -0 into 0.
+// x in all lanes. x + V{} would be an addition, which turns -0 into 0.
 MDGAN_INLINE V splat(float x) { return x - V{}; }
 
-// The first `count` lanes, of fewer than kLanes; the others are zero. Not by
-// copying, which is a call for each vector: a layer of 100 inputs, as many as
-// the default latent has values, would take five times as long as one of 128.
+// The first `count` lanes, fewer than kLanes; the others are zero. memcpy would
+// be a call for each vector: a layer of 100 inputs, the length of the default
+// latent, would take five times as long as one of 128.
 #if MDGAN_LANES == 16
 MDGAN_INLINE __mmask16 first_lanes(std::size_t count) {
   return static_cast<__mmask16>((1U << count) - 1);
