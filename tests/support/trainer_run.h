@@ -147,6 +147,15 @@ inline Blob float_blob(std::vector<std::uint64_t> dims,
   return copy_blob(meta, std::as_bytes(std::span(values)));
 }
 
+// A peer's answer to batch 0 in which every value is the same.
+inline std::vector<Contribution> constant_feedback(const TrainerRun& run,
+                                                   float value) {
+  const auto& image = run.image;
+  return {{PeerId{0}, 0,
+           float_blob({run.batch, image.channels, image.height, image.width},
+                      std::vector<float>(run.batch * image.values(), value))}};
+}
+
 // The state with the first value of its tensor `name` replaced.
 inline std::vector<NamedBlob> with_value(std::vector<NamedBlob> state,
                                          const std::string& name, float value) {

@@ -26,7 +26,7 @@ struct Distances {
   double end = 0;  // the largest of the last quarter of the rounds
 };
 
-// Of (theta, psi) from the equilibrium (0, 0).
+// The distance of (theta, psi) from the equilibrium (0, 0).
 Distances train(double r1, double r2) {
   TrainerRun run;
   run.model = "dirac";

@@ -56,7 +56,7 @@ TEST_CASE("a round may be generated while an older one is open",
     CHECK(same(stepped, plain->snapshot()));
     REQUIRE(early->step(Round{2}, answer(run, 2)).ok());
     CHECK_FALSE(same(stepped, early->snapshot()));
-    // From here on nothing is left of either.
+    // From here on both are closed.
     REQUIRE(early->load(stepped).ok());
     CHECK(same(early->generate(Round{3}), plain->generate(Round{3})));
     REQUIRE(plain->step(Round{3}, answer(run, 3)).ok());

@@ -90,7 +90,7 @@ TEST_CASE("of a history a peer takes what fits its run") {
   const std::vector<std::int32_t> labels(3 * run.batch, 3);  // 0, 1, 2 are
   bad[1].blob = copy_blob(bad[1].blob.meta, std::as_bytes(std::span(labels)));
   CHECK(taken(bad).empty());
-  // Resumed with other flags.
+  // The run is resumed with other flags.
   spec.local_steps = 2;
   const auto newest = taken(history);
   REQUIRE(newest.size() == 2);

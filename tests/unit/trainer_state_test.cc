@@ -1,11 +1,8 @@
-// What the trainers save, load, refuse and leave alone.
-#include <algorithm>
-#include <cmath>
+// The trainers' states: what they save, load, refuse and leave alone.
 #include <cstdint>
 #include <limits>
 
 #include "common/models/model_summary.h"
-#include "common/train/generator/sampler.h"
 #include "tests/support/trainer_run.h"
 
 namespace mdgan {
@@ -14,14 +11,6 @@ namespace {
 using namespace test;  // NOLINT: the tests' own helpers
 
 constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
-
-std::vector<Contribution> constant_feedback(const TrainerRun& run,
-                                            float value) {
-  const auto& image = run.image;
-  return {{PeerId{0}, 0,
-           float_blob({run.batch, image.channels, image.height, image.width},
-                      std::vector<float>(run.batch * image.values(), value))}};
-}
 
 Blob with_value(const Blob& blob, float value) {
   auto values = floats(blob);
@@ -247,7 +236,7 @@ TEST_CASE("without the moments a discriminator's optimiser stays behind") {
 
 TEST_CASE("what a discriminator learned before leaves no trace in a state") {
   TrainerRun run;
-  run.model = GENERATE("mlp", "dcgan");  // the second keeps an order of its own
+  run.model = GENERATE("mlp", "dcgan");  // the second keeps a layout of its own
   if (run.model == "dcgan") run.image = {1, 32, 32, 3};
   INFO("seed " << run.seed << ", " << run.model);
   const auto server = make_server(run.generator());
@@ -316,82 +305,6 @@ TEST_CASE("feedback leaves the discriminator as it is") {
   CHECK(same(asked->snapshot(true), spared->snapshot(true)));
 }
 
-TEST_CASE("the moving average follows the generator") {
-  TrainerRun run;
-  INFO("seed " << run.seed);
-  const auto server = make_server(run.generator());
-  const auto initial = floats(find(server->snapshot(), "generator.fc3.bias"));
-  CHECK((floats(find(server->snapshot(), "ema.fc3.bias")) == initial));
-  server->generate(Round{1});
-  REQUIRE(server->step(Round{1}, constant_feedback(run, 0.1F)).ok());
-  const auto state = server->snapshot();
-  const auto live = floats(find(state, "generator.fc3.bias"));
-  const auto average = floats(find(state, "ema.fc3.bias"));
-  CHECK(live[0] != initial[0]);
-  CHECK(average[0] == Approx(0.9 * initial[0] + 0.1 * live[0]));
-
-  run.ema = 0;
-  const auto without = make_server(run.generator());
-  for (const NamedBlob& item : without->snapshot())
-    CHECK(item.name.rfind("ema.", 0) != 0);
-  CHECK_FALSE(same(without->sample(2, {}, 1), without->sample(2, {}, 2)));
-}
-
-TEST_CASE("samples depend on their seed and their classes alone") {
-  TrainerRun run;
-  run.condition = Condition::kAcgan;
-  INFO("seed " << run.seed);
-  const auto server = make_server(run.generator());
-  constexpr std::uint32_t kCount = 70;  // more than one pass
-  const Blob images = server->sample(kCount, {}, 3);
-  CHECK((images.meta.dims == std::vector<std::uint64_t>{kCount, 1, 4, 4}));
-  for (const float x : floats(images)) {
-    REQUIRE(x >= -1.0F);
-    REQUIRE(x <= 1.0F);
-  }
-  CHECK(same(server->sample(kCount, {}, 3), images));
-  CHECK_FALSE(same(server->sample(kCount, {}, 4), images));
-  std::vector<std::int32_t> classes(kCount);
-  for (std::uint32_t i = 0; i < kCount; ++i)
-    classes[i] = static_cast<std::int32_t>(i % 3);
-  CHECK(same(server->sample(kCount, classes, 3), images));
-  classes[69] = 1;
-  const auto changed = floats(server->sample(kCount, classes, 3));
-  const auto all = floats(images);
-  CHECK(std::equal(all.begin(), all.end() - 16, changed.begin()));
-  CHECK_FALSE(std::equal(all.end() - 16, all.end(), changed.end() - 16));
-  classes[69] = 3;
-  CHECK_THROWS_AS(server->sample(kCount, classes, 3), std::runtime_error);
-  CHECK(server->sample(0, {}, 3).empty());
-}
-
-TEST_CASE("a round's batches are distinct, labelled and drawn again alike") {
-  TrainerRun run;
-  run.condition = Condition::kAcgan;
-  run.k = 3;
-  INFO("seed " << run.seed);
-  const auto server = make_server(run.generator());
-  const auto batches = server->generate(Round{1});
-  REQUIRE(batches.size() == 3);
-  CHECK_FALSE(same(batches[0].images, batches[1].images));
-  CHECK_FALSE(same(batches[1].images, batches[2].images));
-  std::vector<std::int32_t> labels(run.batch);
-  for (const auto& batch : batches) {
-    CHECK((batch.labels.meta.dtype == protocol::DType::kInt32));
-    REQUIRE(batch.labels.bytes.size() == run.batch * 4);
-    std::memcpy(labels.data(), batch.labels.bytes.data(), run.batch * 4);
-    for (const auto label : labels) CHECK((label >= 0 && label < 3));
-  }
-  const auto first = floats(batches[0].images);
-  server->generate(Round{2});  // while the first round's are still on their way
-  CHECK((floats(batches[0].images) == first));
-  const auto again = server->generate(Round{1});
-  for (std::size_t j = 0; j < 3; ++j) {
-    CHECK(same(again[j].images, batches[j].images));
-    CHECK(same(again[j].labels, batches[j].labels));
-  }
-}
-
 TEST_CASE("a trainer that cannot be made says why") {
   TrainerRun run;
   const auto data = random_images(run.image, 20);
@@ -457,32 +370,6 @@ TEST_CASE("server and peer agree on the discriminator's schema") {
   REQUIRE(other.ok());
   CHECK((other->schema == summary->schema) ==
         (run.condition == Condition::kNone));
-}
-
-TEST_CASE("a sampler draws what the generator drew when it was copied") {
-  TrainerRun run;
-  run.k = 1;
-  SECTION("from the moving average") { run.condition = Condition::kAcgan; }
-  SECTION("from the generator itself") { run.ema = 0; }
-  SECTION("with batch normalisation") {
-    run.model = "dcgan";
-    run.image = {1, 32, 32, 3};
-    run.batch = 2;
-  }
-  INFO("seed " << run.seed << ", " << run.model);
-  const auto server = make_server(run.generator());
-  const auto peer = make_peer(run.discriminator(), 0);
-  train_round(*server, {peer.get()}, run.k, Round{1});
-  const Blob first = server->sample(3, {}, 1);
-  auto sampler = server->sampler();
-  train_round(*server, {peer.get()}, run.k, Round{2});
-  const Blob second = server->sample(3, {}, 1);
-  CHECK_FALSE(same(second, first));
-  CHECK(same(sampler->sample(3, {}, 1), first));
-  const Sampler* reused = sampler.get();
-  sampler = server->sampler(std::move(sampler));
-  CHECK(sampler.get() == reused);
-  CHECK(same(sampler->sample(3, {}, 1), second));
 }
 
 }  // namespace mdgan
