@@ -10,6 +10,7 @@
 
 #include "common/files/checkpoint_store.h"
 #include "common/files/hash.h"
+#include "protocol/algorithm.h"
 
 namespace mdgan {
 namespace {
