@@ -72,15 +72,15 @@ inline std::vector<std::uint32_t> first_indices(std::uint32_t count) {
   return indices;
 }
 
-inline std::unique_ptr<GeneratorTrainer> make_server(
+inline std::unique_ptr<GeneratorTrainer> make_generator_trainer(
     const GeneratorSpec& spec) {
   auto made = GeneratorTrainer::create(spec, "cpu");
   REQUIRE(made.ok());
   return std::move(*made);
 }
 
-inline std::unique_ptr<DiscriminatorTrainer> make_peer(const TrainingSpec& spec,
-                                                       std::uint32_t id) {
+inline std::unique_ptr<DiscriminatorTrainer> make_discriminator_trainer(
+    const TrainingSpec& spec, std::uint32_t id) {
   auto made =
       DiscriminatorTrainer::create(spec, random_images(spec.image, 20),
                                    first_indices(20), PeerId{id}, "cpu");

@@ -201,7 +201,7 @@ TEST_CASE("an evaluation repeats, whatever was measured before",
   spec.model = "mlp";
   spec.image = {1, 8, 8, 10};
   spec.condition = Condition::kAcgan;
-  const auto trainer = test::make_server(spec);
+  const auto trainer = test::make_generator_trainer(spec);
   const auto sampler = trainer->sampler();
   const auto first = (*evaluator)->evaluate(*sampler, Round{3}, 1);
   REQUIRE(first);
@@ -220,7 +220,7 @@ TEST_CASE("an evaluation repeats, whatever was measured before",
   CHECK(again->precision == first->precision);
 
   spec.image = {1, 4, 4, 10};
-  const auto small = test::make_server(spec);
+  const auto small = test::make_generator_trainer(spec);
   const auto refused = (*evaluator)->evaluate(*small->sampler(), Round{3}, 1);
   REQUIRE_FALSE(refused);
   CHECK(refused.error().code == ExitCode::kConfiguration);

@@ -21,9 +21,9 @@ using namespace test;  // NOLINT: the tests' own helpers
 TEST_CASE("swapping identical discriminators changes nothing") {
   TrainerRun run;
   INFO("seed " << run.seed);
-  const auto server = make_server(run.generator());
-  const auto a = make_peer(run.discriminator(), 0);
-  const auto b = make_peer(run.discriminator(), 1);
+  const auto server = make_generator_trainer(run.generator());
+  const auto a = make_discriminator_trainer(run.discriminator(), 0);
+  const auto b = make_discriminator_trainer(run.discriminator(), 1);
   train_round(*server, {a.get(), b.get()}, 1, Round{1});
   REQUIRE(b->load(a->snapshot(true)).ok());
   const auto before = a->snapshot(true);
@@ -37,11 +37,11 @@ TEST_CASE("swapping identical discriminators changes nothing") {
 TEST_CASE("N swaps along one cycle bring every discriminator home") {
   TrainerRun run;
   INFO("seed " << run.seed);
-  const auto server = make_server(run.generator());
+  const auto server = make_generator_trainer(run.generator());
   std::vector<std::unique_ptr<DiscriminatorTrainer>> peers;
   std::vector<DiscriminatorTrainer*> all;
   for (std::uint32_t n = 0; n < 3; ++n) {
-    peers.push_back(make_peer(run.discriminator(), n));
+    peers.push_back(make_discriminator_trainer(run.discriminator(), n));
     all.push_back(peers.back().get());
   }
   train_round(*server, all, 1, Round{1});
@@ -72,8 +72,8 @@ TEST_CASE("a discriminator learns from its loss and its penalties") {
   constexpr std::uint32_t kPeer = 2;
   INFO("seed " << run.seed << ", " << run.model << ", "
                << name_of(kLossNames, spec.loss) << ", R1 " << spec.r1_gamma);
-  const auto server = make_server(run.generator());
-  const auto peer = make_peer(spec, kPeer);
+  const auto server = make_generator_trainer(run.generator());
+  const auto peer = make_discriminator_trainer(spec, kPeer);
   const auto d = copy_of(*peer, run);  // as it is before the step
   const GeneratedBatch batch = server->generate(Round{4}).front();
 
@@ -111,13 +111,13 @@ TEST_CASE("a discriminator learns from its loss and its penalties") {
 TEST_CASE("a discriminator refuses a batch that is not of its kind") {
   TrainerRun run;
   run.condition = Condition::kAcgan;
-  const auto peer = make_peer(run.discriminator(), 0);
+  const auto peer = make_discriminator_trainer(run.discriminator(), 0);
   const GeneratedBatch good =
-      make_server(run.generator())->generate(Round{1}).front();
+      make_generator_trainer(run.generator())->generate(Round{1}).front();
   TrainerRun larger = run;
   larger.image = {1, 8, 8, 3};
   const GeneratedBatch other =
-      make_server(larger.generator())->generate(Round{1}).front();
+      make_generator_trainer(larger.generator())->generate(Round{1}).front();
   CHECK_THROWS_AS(peer->learn(Round{1}, other.images, good.labels),
                   std::runtime_error);
   CHECK_THROWS_AS(peer->feedback(other.images, good.labels),

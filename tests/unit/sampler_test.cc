@@ -16,7 +16,7 @@ using namespace test;  // NOLINT: the tests' own helpers
 TEST_CASE("the moving average follows the generator") {
   TrainerRun run;
   INFO("seed " << run.seed);
-  const auto server = make_server(run.generator());
+  const auto server = make_generator_trainer(run.generator());
   const auto initial = floats(find(server->snapshot(), "generator.fc3.bias"));
   CHECK((floats(find(server->snapshot(), "ema.fc3.bias")) == initial));
   server->generate(Round{1});
@@ -28,7 +28,7 @@ TEST_CASE("the moving average follows the generator") {
   CHECK(average[0] == Approx(0.9 * initial[0] + 0.1 * live[0]));
 
   run.ema = 0;
-  const auto without = make_server(run.generator());
+  const auto without = make_generator_trainer(run.generator());
   for (const NamedBlob& item : without->snapshot())
     CHECK(item.name.rfind("ema.", 0) != 0);
   CHECK_FALSE(same(without->sample(2, {}, 1), without->sample(2, {}, 2)));
@@ -38,7 +38,7 @@ TEST_CASE("samples depend on their seed and their classes alone") {
   TrainerRun run;
   run.condition = Condition::kAcgan;
   INFO("seed " << run.seed);
-  const auto server = make_server(run.generator());
+  const auto server = make_generator_trainer(run.generator());
   constexpr std::uint32_t kCount = 70;  // more than one pass
   const Blob images = server->sample(kCount, {}, 3);
   CHECK((images.meta.dims == std::vector<std::uint64_t>{kCount, 1, 4, 4}));
@@ -67,7 +67,7 @@ TEST_CASE("a round's batches are distinct, labelled and drawn again alike") {
   run.condition = Condition::kAcgan;
   run.k = 3;
   INFO("seed " << run.seed);
-  const auto server = make_server(run.generator());
+  const auto server = make_generator_trainer(run.generator());
   const auto batches = server->generate(Round{1});
   REQUIRE(batches.size() == 3);
   CHECK_FALSE(same(batches[0].images, batches[1].images));
@@ -100,8 +100,8 @@ TEST_CASE("a sampler draws what the generator drew when it was copied") {
     run.batch = 2;
   }
   INFO("seed " << run.seed << ", " << run.model);
-  const auto server = make_server(run.generator());
-  const auto peer = make_peer(run.discriminator(), 0);
+  const auto server = make_generator_trainer(run.generator());
+  const auto peer = make_discriminator_trainer(run.discriminator(), 0);
   train_round(*server, {peer.get()}, run.k, Round{1});
   const Blob first = server->sample(3, {}, 1);
   auto sampler = server->sampler();

@@ -30,9 +30,9 @@ TEST_CASE("a resumed run continues bit for bit") {
     run.batch = 2;
   }
   INFO("seed " << run.seed << ", " << run.model);
-  const auto server = make_server(run.generator());
-  const auto a = make_peer(run.discriminator(), 0);
-  const auto b = make_peer(run.discriminator(), 1);
+  const auto server = make_generator_trainer(run.generator());
+  const auto a = make_discriminator_trainer(run.discriminator(), 0);
+  const auto b = make_discriminator_trainer(run.discriminator(), 1);
   train_round(*server, {a.get(), b.get()}, run.k, Round{1});
   // The snapshot may fall between generate() and step(), and between calls to
   // sample().
@@ -41,9 +41,9 @@ TEST_CASE("a resumed run continues bit for bit") {
   const auto g_state = server->snapshot();
   const auto a_state = a->snapshot(true), b_state = b->snapshot(true);
 
-  const auto resumed = make_server(run.generator());
-  const auto resumed_a = make_peer(run.discriminator(), 0);
-  const auto resumed_b = make_peer(run.discriminator(), 1);
+  const auto resumed = make_generator_trainer(run.generator());
+  const auto resumed_a = make_discriminator_trainer(run.discriminator(), 0);
+  const auto resumed_b = make_discriminator_trainer(run.discriminator(), 1);
   REQUIRE(resumed->load(g_state).ok());
   REQUIRE(resumed_a->load(a_state).ok());
   REQUIRE(resumed_b->load(b_state).ok());
@@ -64,8 +64,8 @@ TEST_CASE("the running statistics advance once a round, and with it") {
   run.image = {1, 32, 32, 3};
   run.batch = 2;
   INFO("seed " << run.seed);
-  const auto once = make_server(run.generator());
-  const auto twice = make_server(run.generator());
+  const auto once = make_generator_trainer(run.generator());
+  const auto twice = make_generator_trainer(run.generator());
   const auto before = once->snapshot();
   const auto images = once->generate(Round{1}).front().images;
   twice->generate(Round{1});
@@ -92,8 +92,8 @@ TEST_CASE("a feedback that is not finite is refused and changes nothing") {
   const float value = GENERATE(as<float>{}, kNan,
                                std::numeric_limits<float>::infinity(), 1e30F);
   INFO("seed " << run.seed << ", feedback " << value);
-  const auto server = make_server(run.generator());
-  const auto untouched = make_server(run.generator());
+  const auto server = make_generator_trainer(run.generator());
+  const auto untouched = make_generator_trainer(run.generator());
   server->generate(Round{1});
   const auto before = server->snapshot();
   const auto step = server->step(Round{1}, constant_feedback(run, value));
@@ -113,7 +113,7 @@ TEST_CASE("a feedback that is not finite is refused and changes nothing") {
 TEST_CASE("a gradient that overflows is refused and changes nothing") {
   TrainerRun run;
   INFO("seed " << run.seed);
-  const auto server = make_server(run.generator());
+  const auto server = make_generator_trainer(run.generator());
   // A generator so steep that a finite feedback overflows on its way back.
   auto steep = server->snapshot();
   for (const std::string name :
@@ -142,10 +142,10 @@ TEST_CASE(
     "the generator refuses a state that does not fit, and keeps its own") {
   TrainerRun run;
   INFO("seed " << run.seed);
-  const auto server = make_server(run.generator());
+  const auto server = make_generator_trainer(run.generator());
   const auto before = server->snapshot();
   run.seed = 6;
-  auto state = make_server(run.generator())->snapshot();
+  auto state = make_generator_trainer(run.generator())->snapshot();
   const auto refused = [&](const std::vector<NamedBlob>& bad,
                            const std::string& name) {
     const auto loaded = server->load(bad);
@@ -178,9 +178,10 @@ TEST_CASE(
 TEST_CASE("the discriminator refuses a state that does not fit") {
   TrainerRun run;
   INFO("seed " << run.seed);
-  const auto peer = make_peer(run.discriminator(), 0);
+  const auto peer = make_discriminator_trainer(run.discriminator(), 0);
   const auto before = peer->snapshot(true);
-  const auto state = make_peer(run.discriminator(), 1)->snapshot(true);
+  const auto state =
+      make_discriminator_trainer(run.discriminator(), 1)->snapshot(true);
   const auto refused = [&](const PeerState& bad) {
     CHECK_FALSE(peer->validate(bad).ok());
     CHECK_FALSE(peer->load(bad).ok());
@@ -216,9 +217,9 @@ TEST_CASE("the discriminator refuses a state that does not fit") {
 TEST_CASE("without the moments a discriminator's optimiser stays behind") {
   TrainerRun run;
   INFO("seed " << run.seed);
-  const auto server = make_server(run.generator());
-  const auto peer = make_peer(run.discriminator(), 0);
-  const auto other = make_peer(run.discriminator(), 1);
+  const auto server = make_generator_trainer(run.generator());
+  const auto peer = make_discriminator_trainer(run.discriminator(), 0);
+  const auto other = make_discriminator_trainer(run.discriminator(), 1);
   train_round(*server, {peer.get()}, 1, Round{1});
   const auto own = peer->snapshot(true);
   const auto arriving = other->snapshot(false);
@@ -239,9 +240,11 @@ TEST_CASE("what a discriminator learned before leaves no trace in a state") {
   run.model = GENERATE("mlp", "dcgan");  // the second keeps a layout of its own
   if (run.model == "dcgan") run.image = {1, 32, 32, 3};
   INFO("seed " << run.seed << ", " << run.model);
-  const auto server = make_server(run.generator());
+  const auto server = make_generator_trainer(run.generator());
   const auto batch = server->generate(Round{1}).front();
-  const auto made = [&] { return make_peer(run.discriminator(), 0); };
+  const auto made = [&] {
+    return make_discriminator_trainer(run.discriminator(), 0);
+  };
   const auto fresh = made(), used = made(), source = made();
   const auto first = fresh->snapshot(true);
   used->learn(Round{1}, batch.images, batch.labels);
@@ -272,8 +275,8 @@ TEST_CASE("what a discriminator learned before leaves no trace in a state") {
 TEST_CASE("a snapshot stays as it was while training goes on") {
   TrainerRun run;
   INFO("seed " << run.seed);
-  const auto server = make_server(run.generator());
-  const auto peer = make_peer(run.discriminator(), 0);
+  const auto server = make_generator_trainer(run.generator());
+  const auto peer = make_discriminator_trainer(run.discriminator(), 0);
   const auto state = peer->snapshot(true);
   const auto g_state = server->snapshot();
   const auto parameters = floats(state.parameters);
@@ -289,9 +292,9 @@ TEST_CASE("feedback leaves the discriminator as it is") {
   TrainerRun run;
   run.condition = Condition::kProjection;
   INFO("seed " << run.seed);
-  const auto server = make_server(run.generator());
-  const auto asked = make_peer(run.discriminator(), 0);
-  const auto spared = make_peer(run.discriminator(), 0);
+  const auto server = make_generator_trainer(run.generator());
+  const auto asked = make_discriminator_trainer(run.discriminator(), 0);
+  const auto spared = make_discriminator_trainer(run.discriminator(), 0);
   const auto batch = server->generate(Round{1}).front();
   const auto before = asked->snapshot(true);
   const auto first = asked->feedback(batch.images, batch.labels);
@@ -360,7 +363,7 @@ TEST_CASE("server and peer agree on the discriminator's schema") {
   run.condition = GENERATE(Condition::kNone, Condition::kAcgan);
   const auto summary = summarise_model(run.discriminator());
   REQUIRE(summary.ok());
-  const auto peer = make_peer(run.discriminator(), 0);
+  const auto peer = make_discriminator_trainer(run.discriminator(), 0);
   CHECK((summary->schema == peer->schema()));
   CHECK(summary->parameters == peer->parameter_count());
   CHECK(summary->parameters * 4 ==

@@ -125,11 +125,11 @@ TEST_CASE("one peer and one batch are a single-process GAN, bit for bit") {
                << ", " << local_steps << " local steps, replay " << replay);
   torch::set_num_threads(1);
   PlainGan plain(run);
-  const auto server = make_server(run.generator());
+  const auto server = make_generator_trainer(run.generator());
   TrainingSpec spec = run.discriminator();
   spec.local_steps = local_steps;
   spec.replay = replay;
-  const auto peer = make_peer(spec, 0);
+  const auto peer = make_discriminator_trainer(spec, 0);
   REQUIRE(generator_weights(*server).equal(plain.g_values));
   for (std::uint64_t i = 1; i <= (exact ? 4 : 20); ++i) {
     plain.train(Round{i}, local_steps, replay);
@@ -152,7 +152,7 @@ TEST_CASE("the merged update is the gradient of the peers' mean loss") {
   run.k = 2;
   constexpr int kPeers = 3;
   INFO("seed " << run.seed << ", " << name_of(kLossNames, run.loss));
-  const auto server = make_server(run.generator());
+  const auto server = make_generator_trainer(run.generator());
   auto g = *make_generator(run.model, run.image, run.condition, 6);
   Random random(run.seed, Purpose::kGeneratorInit);
   initialise(*g, random);
@@ -160,7 +160,7 @@ TEST_CASE("the merged update is the gradient of the peers' mean loss") {
   std::vector<std::unique_ptr<DiscriminatorTrainer>> peers;
   std::vector<DiscriminatorTrainer*> all;
   for (std::uint32_t n = 0; n < std::uint32_t{kPeers}; ++n) {
-    peers.push_back(make_peer(run.discriminator(), n));
+    peers.push_back(make_discriminator_trainer(run.discriminator(), n));
     all.push_back(peers.back().get());
   }
   const auto labels_of = [](const GeneratedBatch& batch) {
@@ -195,11 +195,11 @@ TEST_CASE("identical peers teach the generator what one of them does") {
   TrainerRun run;
   INFO("seed " << run.seed);
   const auto gradient_of = [&](std::uint32_t count) {
-    const auto server = make_server(run.generator());
+    const auto server = make_generator_trainer(run.generator());
     std::vector<std::unique_ptr<DiscriminatorTrainer>> peers;
     std::vector<DiscriminatorTrainer*> all;
     for (std::uint32_t n = 0; n < count; ++n) {
-      peers.push_back(make_peer(run.discriminator(), 0));
+      peers.push_back(make_discriminator_trainer(run.discriminator(), 0));
       all.push_back(peers.back().get());
     }
     for (std::uint64_t i = 1; i <= 3; ++i)
@@ -219,9 +219,9 @@ TEST_CASE("a work sharer changes no bit of a generator's rounds") {
   run.k = 2;
   const auto trained = [&] {
     set_compute_threads(1);
-    auto server = make_server(run.generator());
-    auto peer = make_peer(run.discriminator(), 0);
-    auto other = make_peer(run.discriminator(), 1);
+    auto server = make_generator_trainer(run.generator());
+    auto peer = make_discriminator_trainer(run.discriminator(), 0);
+    auto other = make_discriminator_trainer(run.discriminator(), 1);
     for (std::uint64_t round = 1; round <= 3; ++round)
       train_round(*server, {peer.get(), other.get()}, run.k, {round});
     return server->snapshot();
@@ -246,9 +246,9 @@ TEST_CASE("a batch that no peer answered for moves nothing") {
   INFO("seed " << run.seed);
   TrainerRun single = run;
   single.k = 1;  // its one batch has the same latents as the first of two
-  const auto two = make_server(run.generator());
-  const auto one = make_server(single.generator());
-  const auto peer = make_peer(run.discriminator(), 0);
+  const auto two = make_generator_trainer(run.generator());
+  const auto one = make_generator_trainer(single.generator());
+  const auto peer = make_discriminator_trainer(run.discriminator(), 0);
   const auto batch = two->generate(Round{1}).front();
   REQUIRE(same(batch.images, one->generate(Round{1}).front().images));
   const Contribution contribution{
@@ -266,9 +266,9 @@ TEST_CASE("a batch that no peer answered for moves nothing") {
 
 TEST_CASE("feedback in a small form counts as what it stands for") {
   const TrainerRun run{.k = 2};
-  const auto made = make_server(run.generator());
-  const auto twin = make_server(run.generator());
-  const auto peer = make_peer(run.discriminator(), 0);
+  const auto made = make_generator_trainer(run.generator());
+  const auto twin = make_generator_trainer(run.generator());
+  const auto peer = make_discriminator_trainer(run.discriminator(), 0);
   for (std::uint64_t i = 1; i <= 3; ++i) {
     const Round round{i};
     const auto batches = made->generate(round);
