@@ -13,9 +13,10 @@ namespace {
 
 constexpr std::size_t kLineBytes = 64;  // a cache line
 
-// Prefetches the weights that come next, a little at a time: all of them at once
-// would hold up the present loads, and the processor's own prefetcher stops at a
-// page. They go to the second-level cache, as the first is full of samples.
+// Prefetches the weights that come next, a little at a time: all of them at
+// once would hold up the present loads, and the processor's own prefetcher
+// stops at a page. They go to the second-level cache, as the first is full of
+// samples.
 template <std::size_t kLines>
 struct Ahead {
   const char* next;

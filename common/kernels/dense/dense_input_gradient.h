@@ -15,9 +15,9 @@ namespace {
 constexpr std::size_t kUnitBlock = 32;
 
 // Adds the part of `units` units to dx of kSamples samples and kVectors vectors
-// (the last of which has `count` lanes if not kWhole). With kFetch it prefetches
-// the weights of the inputs that come next, which lie in as many pages as there
-// are units.
+// (the last of which has `count` lanes if not kWhole). With kFetch it
+// prefetches the weights of the inputs that come next, which lie in as many
+// pages as there are units.
 template <std::size_t kSamples, std::size_t kVectors, bool kWhole, bool kFetch>
 MDGAN_INLINE void input_tile(const DenseSize& size, std::size_t units,
                              const float* dy, const float* w, float* dx,

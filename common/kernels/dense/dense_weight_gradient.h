@@ -26,9 +26,9 @@ struct Write {
 struct StepAdam {
   const DenseAdamState& state;
   const AdamCoefficients& c;
-  // The distance to the values that are prefetched, those of the units that come
-  // next. The processor's own prefetcher does not follow so many streams, and
-  // without this it waits for memory a third of the time.
+  // The distance to the values that are prefetched, those of the units that
+  // come next. The processor's own prefetcher does not follow so many streams,
+  // and without this it waits for memory a third of the time.
   std::size_t ahead;
 
   template <bool kWhole>
