@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <charconv>
 
-#include "common/options/partition_value.h"
+#include "common/options/shared_options.h"
 #include "common/options/text.h"
 #include "protocol/limits.h"
 
@@ -104,9 +104,7 @@ OptionTable peer_table(PeerOptions& o) {
         {{"device", &o.device, "DEVICE",
           "The device that holds the discriminator: cpu, cuda or cuda:N."},
          {"precision", one_of(&o.precision, kPrecisionNames), "NAME",
-          "The number format of convolutions. bf16 is faster on processors "
-          "with AVX512-BF16 or AMX, and on GPUs; weights and messages stay "
-          "float32."},
+          kPrecisionHelp},
          {"threads",
           &o.threads,
           "N",

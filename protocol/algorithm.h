@@ -1,7 +1,7 @@
-// What an algorithm of PROTOCOL.md, section 12, asks of the server, the peers
-// and their messages: one row for each. A new one takes its name
-// (training_spec.h), its row here, and on each side a file and the factory's
-// line (server/train/make_round_trainer.cc, peer/train/make_peer_trainer.cc).
+// The algorithms of PROTOCOL.md, section 12: their names, and what each asks of
+// the server, the peers and their messages. A new one takes a value of the enum
+// (training_spec.h), a row here, and on each side a file and a row
+// (server/train/algorithms.h, peer/train/algorithms.h).
 #pragma once
 
 #include <algorithm>
@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <limits>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "protocol/training_spec.h"
@@ -28,6 +29,7 @@ enum class RoundContent {
 
 struct AlgorithmTraits {
   Algorithm algorithm;
+  std::string_view name;  // on the wire and in configuration files
   RoundContent content;
   // The ability that a peer's hello must list; empty: every peer has it.
   std::string_view ability;
@@ -46,39 +48,50 @@ struct AlgorithmTraits {
 inline constexpr std::uint32_t kAnyLocalSteps =
     std::numeric_limits<std::uint32_t>::max();
 
-// In the order of kAlgorithmNames.
-inline constexpr std::array<AlgorithmTraits, kAlgorithmNames.size()>
-    kAlgorithms{{
-        {.algorithm = Algorithm::kMdGan,
-         .content = RoundContent::kImages,
-         .ability = "",
-         .swaps = true,
-         .peer_keeps_state = true,
-         .averages_by_epochs = false,
-         .max_local_steps = kAnyLocalSteps},
-        {.algorithm = Algorithm::kFlGan,
-         .content = RoundContent::kReplica,
-         .ability = "fl-gan",
-         .swaps = false,
-         .peer_keeps_state = true,  // Adam's moments
-         .averages_by_epochs = true,
-         .max_local_steps = kAnyLocalSteps},
-        {.algorithm = Algorithm::kDataParallel,
-         .content = RoundContent::kReplica,
-         .ability = "data-parallel",
-         .swaps = false,
-         .peer_keeps_state = false,
-         .averages_by_epochs = false,
-         .max_local_steps = 1},
-    }};
-static_assert(std::ranges::equal(kAlgorithms, kAlgorithmNames, {},
-                                 &AlgorithmTraits::algorithm,
-                                 [](const auto& name) { return name.first; }),
-              "each algorithm has its row");
+// In the order of the enum.
+inline constexpr auto kAlgorithms = std::to_array<AlgorithmTraits>({
+    {.algorithm = Algorithm::kMdGan,
+     .name = "md-gan",
+     .content = RoundContent::kImages,
+     .ability = "",
+     .swaps = true,
+     .peer_keeps_state = true,
+     .averages_by_epochs = false,
+     .max_local_steps = kAnyLocalSteps},
+    {.algorithm = Algorithm::kFlGan,
+     .name = "fl-gan",
+     .content = RoundContent::kReplica,
+     .ability = "fl-gan",
+     .swaps = false,
+     .peer_keeps_state = true,  // Adam's moments
+     .averages_by_epochs = true,
+     .max_local_steps = kAnyLocalSteps},
+    {.algorithm = Algorithm::kDataParallel,
+     .name = "data-parallel",
+     .content = RoundContent::kReplica,
+     .ability = "data-parallel",
+     .swaps = false,
+     .peer_keeps_state = false,
+     .averages_by_epochs = false,
+     .max_local_steps = 1},
+});
 
 constexpr const AlgorithmTraits& traits_of(Algorithm algorithm) {
   return kAlgorithms[static_cast<std::size_t>(algorithm)];
 }
+static_assert(std::ranges::all_of(kAlgorithms,
+                                  [](const AlgorithmTraits& row) {
+                                    return &traits_of(row.algorithm) == &row;
+                                  }),
+              "the rows are in the order of the enum");
+
+inline constexpr auto kAlgorithmNames = [] {
+  std::array<std::pair<Algorithm, std::string_view>, kAlgorithms.size()> names;
+  std::ranges::transform(kAlgorithms, names.begin(), [](const auto& row) {
+    return std::pair(row.algorithm, row.name);
+  });
+  return names;
+}();
 
 // The tensors that a batch message must have in a run of this spec. Images:
 // [b, c, h, w] float32 or, with the codec, uint8, and labels [b] int32 where

@@ -32,14 +32,8 @@ inline constexpr std::array<std::pair<Condition, std::string_view>, 3>
     }};
 
 // How training is distributed; PROTOCOL.md, "Algorithms". In all of them a
-// round is one generator update.
+// round is one generator update. Names and traits: protocol/algorithm.h.
 enum class Algorithm { kMdGan, kFlGan, kDataParallel };
-inline constexpr std::array<std::pair<Algorithm, std::string_view>, 3>
-    kAlgorithmNames{{
-        {Algorithm::kMdGan, "md-gan"},
-        {Algorithm::kFlGan, "fl-gan"},
-        {Algorithm::kDataParallel, "data-parallel"},
-    }};
 
 template <typename Enum, std::size_t N>
 constexpr std::string_view name_of(

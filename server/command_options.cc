@@ -98,10 +98,32 @@ CustomValue weights(bool* ema) {
           }};
 }
 
-std::vector<std::filesystem::path> no_files() { return {}; }
+Option run_option(std::string* run) {
+  return {"run", run, "DIR", "The run's folder. Required."};
+}
 
-Error run_is_missing() {
-  return {"which run? Give its folder with --run DIR", ExitCode::kUsage};
+Option round_option(std::uint64_t* round) {
+  return {"round",
+          round,
+          "N",
+          "Use the checkpoint of this round. 0: the newest one.",
+          {0, 1e12}};
+}
+
+ParsedCommand help(std::string_view intro, const OptionTable& table,
+                   std::string_view example) {
+  return HelpRequest{std::string(intro) + table.help() + std::string(example)};
+}
+
+// Sets the table's values; `run` is one of them and must not stay empty.
+Result<void> parse_flags(OptionTable& table,
+                         std::span<const char* const> arguments,
+                         const std::string& run) {
+  const auto no_files = [] { return std::vector<std::filesystem::path>(); };
+  if (auto done = table.parse(arguments, no_files); !done) return done.error();
+  if (run.empty())
+    return Error{"which run? Give its folder with --run DIR", ExitCode::kUsage};
+  return {};
 }
 
 }  // namespace
@@ -110,12 +132,8 @@ Result<ParsedCommand> parse_sample(std::span<const char* const> arguments) {
   SampleOptions o;
   OptionTable table(
       {{"Options",
-        {{"run", &o.run, "DIR", "The run's folder. Required."},
-         {"round",
-          &o.round,
-          "N",
-          "Use the checkpoint of this round. 0: the newest one.",
-          {0, 1e12}},
+        {run_option(&o.run),
+         round_option(&o.round),
          {"count",
           &o.count,
           "N",
@@ -128,10 +146,9 @@ Result<ParsedCommand> parse_sample(std::span<const char* const> arguments) {
           "Seed of the latents. Without it: the run's own seed, which gives "
           "the pictures in samples/."}}}});
   if (asks_for_help(arguments))
-    return ParsedCommand(HelpRequest{std::string(kSampleIntro) + table.help() +
-                                     std::string(kSampleExample)});
-  if (auto done = table.parse(arguments, no_files); !done) return done.error();
-  if (o.run.empty()) return run_is_missing();
+    return help(kSampleIntro, table, kSampleExample);
+  if (auto done = parse_flags(table, arguments, o.run); !done)
+    return done.error();
   return ParsedCommand(std::move(o));
 }
 
@@ -139,16 +156,12 @@ Result<ParsedCommand> parse_evaluate(std::span<const char* const> arguments) {
   EvaluateOptions o;
   OptionTable table(
       {{"Options",
-        {{"run", &o.run, "DIR", "The run's folder. Required."},
+        {run_option(&o.run),
          {"data", &o.data, "DIR",
           "The folder with the real images: the test part of MNIST or CIFAR-10 "
           "files, or a tenth of another folder's images. Without it: the run's "
           "evaluate-data or data."},
-         {"round",
-          &o.round,
-          "N",
-          "Use the checkpoint of this round. 0: the newest one.",
-          {0, 1e12}},
+         round_option(&o.round),
          {"all", &o.all, "", "Measure every checkpoint there is."},
          {"samples",
           &o.samples,
@@ -167,11 +180,9 @@ Result<ParsedCommand> parse_evaluate(std::span<const char* const> arguments) {
           "The folder that keeps trained classifiers. Without it: the run's "
           "evaluate-cache, or ~/.cache/mdgan."}}}});
   if (asks_for_help(arguments))
-    return ParsedCommand(HelpRequest{std::string(kEvaluateIntro) +
-                                     table.help() +
-                                     std::string(kEvaluateExample)});
-  if (auto done = table.parse(arguments, no_files); !done) return done.error();
-  if (o.run.empty()) return run_is_missing();
+    return help(kEvaluateIntro, table, kEvaluateExample);
+  if (auto done = parse_flags(table, arguments, o.run); !done)
+    return done.error();
   if (o.all && o.round > 0)
     return Error{"--all and --round exclude each other", ExitCode::kUsage};
   if (o.samples > 0 && o.samples < 20)
@@ -185,21 +196,16 @@ Result<ParsedCommand> parse_export(std::span<const char* const> arguments) {
   ExportOptions o;
   OptionTable table(
       {{"Options",
-        {{"run", &o.run, "DIR", "The run's folder. Required."},
-         {"round",
-          &o.round,
-          "N",
-          "Use the checkpoint of this round. 0: the newest one.",
-          {0, 1e12}},
+        {run_option(&o.run),
+         round_option(&o.round),
          {"out", &o.out, "FILE", "The safetensors file to write."},
          {"weights", weights(&o.ema), "WHICH",
           "ema: the moving average that samples come from; generator: the "
           "weights under training."}}}});
   if (asks_for_help(arguments))
-    return ParsedCommand(HelpRequest{std::string(kExportIntro) + table.help() +
-                                     std::string(kExportExample)});
-  if (auto done = table.parse(arguments, no_files); !done) return done.error();
-  if (o.run.empty()) return run_is_missing();
+    return help(kExportIntro, table, kExportExample);
+  if (auto done = parse_flags(table, arguments, o.run); !done)
+    return done.error();
   return ParsedCommand(std::move(o));
 }
 

@@ -17,6 +17,7 @@
 #include "common/options/options_parser.h"
 #include "common/tensor/precision.h"
 #include "common/train/generator/generator_trainer.h"
+#include "protocol/algorithm.h"
 #include "protocol/tensor_codecs.h"
 #include "protocol/training_spec.h"
 

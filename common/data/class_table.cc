@@ -27,7 +27,7 @@ PeerClasses sum_of(std::span<const PeerClasses> peers) {
   return sum;
 }
 
-// At most `width` bytes; a name is for orientation here.
+// The name, cut to at most `width` bytes.
 std::string shortened(const std::string& name, std::size_t width) {
   return name.size() <= width ? name : name.substr(0, width - 1) + "~";
 }

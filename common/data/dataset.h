@@ -23,7 +23,7 @@ struct Dataset {
   }
 };
 
-// What the publishers of a data set keep apart.
+// The parts that the publishers of a data set keep apart.
 enum class DataPart { kTrain, kTest };
 
 // Reads a part of a data set; the layout is recognised by its files:

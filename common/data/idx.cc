@@ -105,7 +105,8 @@ Result<IdxArray> read_idx(const fs::path& path, std::uint32_t rank) {
   if (!raw) return raw.error();
   Result<IdxArray> array = read_header(*raw, path, rank);
   if (!array) return array.error();
-  // At most 16 + 2^32 * 4096^2: fits. One more, to notice what is left over.
+  // This is at most 16 + 2^32 * 4096^2, which fits. One byte more is read, to
+  // notice bytes that are left over.
   const std::uint64_t expected = array->header + std::uint64_t{array->dims[0]} *
                                                      array->dims[1] *
                                                      array->dims[2];

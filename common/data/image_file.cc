@@ -42,14 +42,14 @@ Error bad_size(const std::string& name, std::uint64_t width,
                                width, height, protocol::kMaxImageSide));
 }
 
-// Room for the image's pixels.
+// An image with memory for its pixels.
 Image make_image(std::uint32_t channels, std::uint32_t height,
                  std::uint32_t width) {
   return {channels, height, width,
           std::vector<std::uint8_t>(std::size_t{channels} * height * width)};
 }
 
-// From pixel after pixel to plane after plane.
+// Converts HWC to CHW.
 void separate_planes(Image& image) {
   if (image.channels == 1) return;
   const std::size_t area = std::size_t{image.height} * image.width;
@@ -60,7 +60,7 @@ void separate_planes(Image& image) {
   image.pixels = std::move(planes);
 }
 
-// libpng's simplified interface: it keeps its long jumps to itself.
+// Reads by libpng's simplified interface, which handles its long jumps itself.
 Result<Image> decode_png(std::span<const std::byte> bytes,
                          const std::string& name) {
   struct PngImage : png_image {

@@ -16,7 +16,7 @@ struct Image {
   std::vector<std::uint8_t> pixels;  // channels x height x width
 };
 
-// By the name: .png, .jpg or .jpeg in any case.
+// Whether the name ends in .png, .jpg or .jpeg, in upper or lower case.
 bool has_image_name(const std::filesystem::path& path);
 
 // Transparent pixels are laid on white; 16-bit PNGs are reduced to 8 bits.

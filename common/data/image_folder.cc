@@ -17,7 +17,7 @@ Error bad(const fs::path& path, std::string_view what) {
   return {fmt::format("{}: {}", path.string(), what), ExitCode::kData};
 }
 
-// What a folder holds, sorted.
+// A folder's entries, sorted.
 struct Listing {
   std::vector<fs::path> folders;
   std::vector<fs::path> images;
@@ -46,7 +46,7 @@ Result<Listing> list(const fs::path& directory) {
   return listing;
 }
 
-// The files to read, and what is known before that.
+// The files to read, and what is known before they are read.
 struct Plan {
   std::vector<fs::path> images;
   std::vector<std::int32_t> labels;  // empty, or one for each image

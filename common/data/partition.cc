@@ -15,8 +15,8 @@ namespace {
 
 using Samples = std::span<const std::uint32_t>;
 
-// Fixed: see the header. Stream 0 orders all of the data, stream 1 + c belongs
-// to class c.
+// The seed is fixed: see the header. Stream 0 orders all of the data, stream
+// 1 + c belongs to class c.
 constexpr std::uint64_t kSeed = 0;
 constexpr std::uint32_t kWholeStream = 0;
 
@@ -61,7 +61,7 @@ void append_in_shares(Samples samples, std::span<const double> weights,
   double so_far = 0;
   for (std::size_t i = 0; i < shards.size(); ++i) {
     so_far += weights[i];
-    // Rounded sums, so that the shares' errors do not add up.
+    // Sums are rounded, not shares, so that errors do not add up.
     const std::size_t end =
         i + 1 == shards.size()
             ? samples.size()
@@ -108,7 +108,7 @@ struct ClassSamples {
   Random random;
 };
 
-// Those that occur, in the order of their numbers.
+// The classes that occur, in the order of their numbers.
 std::vector<ClassSamples> by_class(std::span<const std::int32_t> labels) {
   std::vector<std::vector<std::uint32_t>> sorted;
   for (std::size_t i = 0; i < labels.size(); ++i) {

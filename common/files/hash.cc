@@ -61,6 +61,16 @@ std::string to_hex(std::span<const std::byte> bytes) {
   return text;
 }
 
+bool from_hex(std::string_view text, std::span<std::byte> bytes) {
+  std::size_t length = 0;
+  return text.size() == 2 * bytes.size() &&
+         sodium_hex2bin(reinterpret_cast<unsigned char*>(bytes.data()),
+                        bytes.size(), text.data(), text.size(),
+                        /*ignore=*/nullptr, &length,
+                        /*hex_end=*/nullptr) == 0 &&
+         length == bytes.size() && to_hex(bytes) == text;
+}
+
 void fill_random(std::span<std::byte> out) {
   static const bool ready = sodium_init() >= 0;
   MDGAN_CHECK(ready);

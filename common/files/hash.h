@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <span>
 #include <string>
+#include <string_view>
 
 #include "common/base/result.h"
 
@@ -21,6 +22,9 @@ Result<Sha256> sha256_of_file(const std::filesystem::path& path);
 
 // Lower-case, two digits a byte.
 std::string to_hex(std::span<const std::byte> bytes);
+// Fills `bytes` with what to_hex() wrote. False if `text` is anything else, or
+// of another length.
+bool from_hex(std::string_view text, std::span<std::byte> bytes);
 
 // Bytes nobody can predict: run identifiers, tokens. Not for training: see
 // common/base/random.h.

@@ -8,14 +8,15 @@
 namespace mdgan {
 namespace {
 
-// Without the instruction std::fma is a function of libm, right but slow.
+// On processors without the instruction, std::fma is a function of libm, which
+// is right but slow.
 void fused_plain(std::size_t n, const float* in, float factor, float* sum) {
   for (std::size_t i = 0; i < n; ++i) sum[i] = std::fma(in[i], factor, sum[i]);
 }
 
 #if defined(__x86_64__) && defined(__GNUC__)
-// By hand and not with target_clones: its resolver runs before the sanitizers
-// are ready.
+// This is written by hand, as the resolver of target_clones runs before the
+// sanitizers are set up.
 [[gnu::target("avx2,fma")]] void fused_avx2(std::size_t n,
                                             const float* __restrict in,
                                             float factor,

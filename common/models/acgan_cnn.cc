@@ -16,7 +16,7 @@ namespace {
 constexpr std::int64_t kKernels = 16;
 constexpr std::int64_t kKernelSize = 4;
 
-// Doubles both sides.
+// A transposed convolution that doubles height and width.
 torch::nn::ConvTranspose2d deconvolution(std::int64_t in, std::int64_t out) {
   return torch::nn::ConvTranspose2d(
       torch::nn::ConvTranspose2dOptions(in, out, /*kernel_size=*/5)
@@ -86,7 +86,6 @@ class AcganCnnDiscriminator final : public ConditionalDiscriminator {
     register_head("fc", flat + kKernels, image, condition);
   }
 
-  bool mixes_samples() const override { return true; }
   ConvolutionStack* convolutions() override { return &convolutions_; }
 
  private:
@@ -98,8 +97,8 @@ class AcganCnnDiscriminator final : public ConditionalDiscriminator {
     return torch::cat({x, likenesses(x, batches)}, 1);
   }
 
-  // [n, flat] -> [n, kKernels]: how like a sample is to those of its batch,
-  // itself included, by each kernel: the sum of exp(-L1 distance).
+  // [n, flat] -> [n, kKernels]: for each kernel, how much a sample is like
+  // those of its batch, itself included: the sum of exp(-L1 distance).
   torch::Tensor likenesses(const torch::Tensor& x, std::int64_t batches) {
     const torch::Tensor points =
         linear(minibatch_, x).view({batches, -1, kKernels, kKernelSize});

@@ -1,5 +1,5 @@
-// How labels enter a network, the same for every architecture: an architecture
-// derives from these and supplies the layers in between.
+// How labels enter a network. Every architecture derives from these classes and
+// supplies the layers in between.
 #pragma once
 
 #include <cstdint>
@@ -24,8 +24,8 @@ class ConditionalGenerator : public Generator {
                       const torch::Tensor& labels) final;
 
  protected:
-  // Registers `embedding` [classes, latent] if the model is conditional. Last
-  // in a constructor: the paper's layers come first.
+  // Registers `embedding` [classes, latent] if the model is conditional. A
+  // constructor calls it last, as the paper's layers come first in the schema.
   void register_embedding(const ImageShape& image, Condition condition,
                           std::uint32_t latent);
 
@@ -36,9 +36,9 @@ class ConditionalGenerator : public Generator {
   torch::nn::Embedding embedding_{nullptr};
 };
 
-// Ends in one linear layer: the real/fake logit and, for ACGAN, the class
-// logits beside it. Projection (Miyato and Koyama 2018) adds <embedding[y],
-// features> to the logit.
+// A discriminator that ends in one linear layer: the real/fake logit and, for
+// ACGAN, the class logits beside it. Projection (Miyato and Koyama 2018) adds
+// <embedding[y], features> to the logit.
 class ConditionalDiscriminator : public Discriminator {
  public:
   DiscriminatorOutput head(const torch::Tensor& features,
@@ -46,14 +46,14 @@ class ConditionalDiscriminator : public Discriminator {
 
  protected:
   // Registers the last layer as `name`, then, for projection, `embedding`
-  // [classes, features]. Last in a constructor.
+  // [classes, features]. A constructor calls it last.
   void register_head(const std::string& name, std::int64_t features,
                      const ImageShape& image, Condition condition);
 
  private:
   torch::nn::Linear last_{nullptr};
-  // A linear layer of which each sample uses its class's row, and initialised
-  // as one: N(0, 1) over thousands of features would drown the logit.
+  // Each sample uses its class's row of this linear layer. It is initialised as
+  // one, as N(0, 1) over thousands of features would drown the logit.
   torch::nn::Linear embedding_{nullptr};
 };
 

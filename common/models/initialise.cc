@@ -70,7 +70,8 @@ void fill_layer(torch::nn::Module& layer, InitialLaw law, Random& random) {
 void initialise(Model& model, Random& random) {
   const torch::NoGradGuard no_grad;
   // modules() visits in the order of named_parameters(): a module's own first,
-  // then its children as registered. Without the model itself, see the header.
+  // then its children as registered. The model itself is left out: see the
+  // header.
   for (const auto& layer : model.modules(/*include_self=*/false))
     fill_layer(*layer, model.initial_law(), random);
 }

@@ -1,5 +1,6 @@
-// First weights from our own generator instead of LibTorch's, so that a seed
-// means the same weights on every device and every version of LibTorch.
+// First weights are drawn by our own random number generator instead of
+// LibTorch's, so that a seed gives the same weights on every device and every
+// version of LibTorch.
 #pragma once
 
 #include "common/models/model.h"
@@ -9,10 +10,11 @@ namespace mdgan {
 class Random;
 
 // Fills every parameter in the order of named_parameters(), by the model's
-// initial_law(), and sets buffers to their defaults. Drawn on the CPU, copied
-// to where the model is. Batch normalisation starts as the identity (its
-// weights as N(1, 0.02) under kDcgan), torch::nn::Embedding as N(0, 1). What
-// the model itself holds, outside of layers (dirac.h), stays as it was made.
+// initial_law(), and sets buffers to their defaults. Values are drawn on the
+// CPU and copied to the model's device. Batch normalisation starts as the
+// identity (its weights as N(1, 0.02) under kDcgan), torch::nn::Embedding as
+// N(0, 1). Parameters of the model itself, outside of layers (dirac.h), stay as
+// they are.
 void initialise(Model& model, Random& random);
 
 }  // namespace mdgan

@@ -17,11 +17,11 @@ using torch::autograd::tensor_list;
 using OptionalTensor = c10::optional<Tensor>;
 
 constexpr float kNoActivation = 1.0F;
-// The weights' gradient reads all samples once for every few units; beyond so
-// many they fall out of the caches.
+// The weights' gradient reads all samples once for every few units; more
+// samples than these do not stay in the caches.
 constexpr std::int64_t kMostSamples = 128;
 
-// Of y = x w^T: x [n, in], w [out, in].
+// The size of y = x w^T with x [n, in] and w [out, in].
 DenseSize size_of(const Tensor& x, const Tensor& weight) {
   const auto size = [](std::int64_t n) { return static_cast<std::size_t>(n); };
   return {size(x.size(0)), size(x.size(1)), size(weight.size(0))};
@@ -38,7 +38,7 @@ Tensor input_gradient(const Tensor& dy, const Tensor& x, const Tensor& weight) {
   return dx;
 }
 
-// Of the weights and of the bias.
+// The gradients by the weights and by the bias.
 std::pair<Tensor, Tensor> parameter_gradients(const Tensor& dy, const Tensor& x,
                                               const Tensor& weight) {
   const DenseSize size = size_of(x, weight);
@@ -78,7 +78,8 @@ class Product : public torch::autograd::Function<Product> {
     const bool of_x = context->needs_input_grad(0),
                of_weight = context->needs_input_grad(1),
                of_bias = biased && context->needs_input_grad(2);
-    // What a penalty differentiates once more, LibTorch has to know.
+    // A penalty differentiates this gradient again, so LibTorch must record how
+    // it is computed.
     if (torch::GradMode::is_enabled()) {
       const Tensor& dy = outputs[0];
       if (of_x) gradients[0] = dy.mm(weight);

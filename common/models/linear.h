@@ -1,8 +1,8 @@
-// The same as LibTorch's linear layers, computed by the kernels of
-// common/dense: faster for the few samples of a batch, for which a general BLAS
-// packs all weights first. Where those do not apply (many samples, another
-// device than the CPU, another type than float32) it is LibTorch's own. Can be
-// differentiated any number of times.
+// LibTorch's linear layers, computed by the kernels of common/kernels/dense:
+// these are faster for the few samples of a batch, for which a general BLAS
+// packs all weights first. Where they do not apply (many samples, another
+// device than the CPU, another type than float32) LibTorch's own layer
+// computes. The result can be differentiated any number of times.
 #pragma once
 
 #include <torch/torch.h>

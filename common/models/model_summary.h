@@ -1,5 +1,5 @@
-// What server and peer must agree on before weights travel between them.
-// LibTorch stays behind the implementation.
+// The summary of a model that server and peer must agree on before weights
+// travel between them. LibTorch stays behind the implementation.
 #pragma once
 
 #include <array>
@@ -11,9 +11,9 @@
 
 namespace mdgan {
 
-// Of what travels: in MD-GAN a discriminator, in the other algorithms a
+// Summarises what travels: in MD-GAN a discriminator, in the other algorithms a
 // replica, which is a generator's parameters, its buffers of floating point and
-// a discriminator's parameters. PROTOCOL.md, "Schema".
+// a discriminator's parameters. See PROTOCOL.md, "Schema".
 struct ModelSummary {
   std::array<std::byte, 32> schema{};  // SHA-256
   std::uint64_t parameters = 0;        // values that travel

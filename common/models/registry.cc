@@ -4,13 +4,13 @@
 
 #include <algorithm>
 #include <array>
-#include <exception>
 
 #include "common/models/acgan_cnn.h"
 #include "common/models/dcgan.h"
 #include "common/models/dirac.h"
 #include "common/models/mlp.h"
 #include "common/models/resnet.h"
+#include "common/tensor/guard.h"
 
 namespace mdgan {
 namespace {
@@ -116,16 +116,15 @@ Result<const Entry*> find(std::string_view model, const ImageShape& image,
   return entry;
 }
 
-// LibTorch throws when there is no memory for the weights.
+// Makes a network of `model`. LibTorch throws when there is no memory for the
+// weights.
 template <typename Make>
-auto guarded(std::string_view model, Make make) -> Result<decltype(make())> {
-  try {
-    return make();
-  } catch (const std::exception& error) {
-    return configuration_error(
-        fmt::format("cannot make model '{}': {}; is there memory for it?",
-                    model, error.what()));
-  }
+auto make_network(std::string_view model, Make make)
+    -> Result<decltype(make())> {
+  return guarded(
+      fmt::format("cannot make model '{}' (is there memory for it?)", model),
+      ExitCode::kConfiguration,
+      [&]() -> Result<decltype(make())> { return make(); });
 }
 
 std::string schema_line(const std::string& name, const torch::Tensor& value) {
@@ -153,16 +152,16 @@ Result<std::shared_ptr<Generator>> make_generator(std::string_view model,
     return configuration_error(
         "a latent of size 0 gives the generator nothing to draw from: set it "
         "to 100, say");
-  return guarded(model,
-                 [&] { return (*entry)->generator(image, condition, latent); });
+  return make_network(
+      model, [&] { return (*entry)->generator(image, condition, latent); });
 }
 
 Result<std::shared_ptr<Discriminator>> make_discriminator(
     std::string_view model, const ImageShape& image, Condition condition) {
   const auto entry = find(model, image, condition);
   if (!entry) return entry.error();
-  return guarded(model,
-                 [&] { return (*entry)->discriminator(image, condition); });
+  return make_network(
+      model, [&] { return (*entry)->discriminator(image, condition); });
 }
 
 std::string schema_text(

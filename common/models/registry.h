@@ -18,9 +18,9 @@ std::vector<std::string_view> model_names();
 // Fails with ExitCode::kConfiguration when the name is unknown, when the model
 // does not exist for this image size, saying which sizes it is for and which
 // models would fit, and when a conditional model is asked for without classes
-// or where the model takes no labels. Parameters are left
-// uninitialised-by-contract: call initialise() (initialise.h). Models are made
-// on the CPU.
+// or where the model takes no labels, or when there is no memory. The
+// parameters have no values that mean anything until initialise()
+// (initialise.h) is called. Models are made on the CPU.
 Result<std::shared_ptr<Generator>> make_generator(std::string_view model,
                                                   const ImageShape& image,
                                                   Condition condition,
@@ -28,9 +28,9 @@ Result<std::shared_ptr<Generator>> make_generator(std::string_view model,
 Result<std::shared_ptr<Discriminator>> make_discriminator(
     std::string_view model, const ImageShape& image, Condition condition);
 
-// What two programs must agree on before weights may travel between them: one
-// line "NAME float32 D0xD1x...\n" per tensor of floating point, in the order
-// given, which is also the order of a flat state.
+// The schema, which two programs must agree on before weights travel between
+// them: one line "NAME float32 D0xD1x...\n" per tensor of floating point, in
+// the order given, which is also the order of a flat state.
 std::string schema_text(
     const torch::OrderedDict<std::string, torch::Tensor>& tensors,
     const std::string& prefix = "");

@@ -103,7 +103,7 @@ class OptionTable {
   std::vector<std::pair<std::string_view, std::string>> defaults_;
 };
 
-// One of the names of an enumeration, as protocol/spec.h lists them.
+// One of the names of an enumeration, as protocol/training_spec.h lists them.
 template <typename Enum, std::size_t N>
 CustomValue one_of(
     Enum* value,

@@ -13,7 +13,7 @@ namespace mdgan {
 namespace {
 
 constexpr const char* kTheirs = "OPENBLAS_CORETYPE";
-// What we set it to; tells our choice from the user's.
+// The value that we set it to is here, too, to tell our choice from the user's.
 constexpr const char* kOurs = "MDGAN_BLAS_CORE";
 
 // OpenBLAS' names of x86-64 cores, by the widest instructions of their kernels.
@@ -74,14 +74,14 @@ void choose_blas_core(char** argv) {
   std::error_code failure;
   const auto program = std::filesystem::read_symlink("/proc/self/exe", failure);
   if (failure) return;
-  // Run by a loader that was named on the command line, the loader is what
-  // would be run again.
+  // If a loader that was named on the command line runs this program, the
+  // loader alone would be run again.
   if (program.filename().string().starts_with("ld-")) return;
   if (::setenv(kTheirs, core.c_str(), 1) != 0 ||
       ::setenv(kOurs, core.c_str(), 1) != 0)
     return;
   ::execv(program.c_str(), argv);
-  // It cannot be run again: slow kernels are better than none.
+  // The program cannot be run again; slow kernels are better than none.
   ::unsetenv(kTheirs);
   ::unsetenv(kOurs);
 }

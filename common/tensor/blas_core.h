@@ -2,7 +2,7 @@
 // and an OpenBLAS older than the processor falls back to slow ones: measured
 // with 0.3.21 on a processor of 2023, a fifth of what the right ones reach. It
 // can be told through the environment variable OPENBLAS_CORETYPE, but only
-// before it is loaded. No LibTorch in here.
+// before it is loaded. No LibTorch.
 #pragma once
 
 #include <string>
@@ -10,7 +10,7 @@
 
 namespace mdgan {
 
-// What of a processor decides between OpenBLAS' kernels.
+// The features of a processor that decide between OpenBLAS' kernels.
 struct ProcessorFeatures {
   bool amd = false;
   bool avx2 = false;         // and FMA

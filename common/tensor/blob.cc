@@ -12,10 +12,10 @@
 namespace mdgan {
 namespace {
 
-// A cache line, and enough for every vector instruction.
+// The size of a cache line, which is enough for every vector instruction.
 constexpr std::align_val_t kAlignment{64};
 
-// Of a float32's bits.
+// Masks of a float32's bits.
 constexpr std::uint32_t kExponent = 0x7F800000U;
 constexpr std::uint32_t kExponentOne = 0x00800000U;
 constexpr std::uint32_t kSign = 0x80000000U;
@@ -42,9 +42,9 @@ Blob copy_blob(protocol::TensorMeta meta, std::span<const std::byte> bytes) {
 
 bool is_finite(const Blob& blob) {
   MDGAN_CHECK(blob.meta.dtype == protocol::DType::kFloat32);
-  // Infinity and NaN are the numbers whose exponent bits are all ones: adding
-  // one to the exponent then carries into the sign's place. No branch and no
-  // floating point, so that the compiler can vectorise it.
+  // The exponent bits of infinity and NaN are all ones, so that adding one to
+  // the exponent carries into the sign bit. There is no branch and no floating
+  // point, so that the compiler can vectorise the loop.
   const std::byte* p = blob.bytes.data();
   const std::size_t count = blob.bytes.size() / sizeof(float);
   std::uint32_t carried = 0;
@@ -58,8 +58,8 @@ bool is_finite(const Blob& blob) {
 
 namespace {
 
-// The numbers that are not negative are ordered as their bits are, infinity and
-// NaN above all of them.
+// Non-negative floats are ordered as their bits are, with infinity and NaN
+// above all numbers.
 bool is_within_bfloat16(const Blob& blob, float limit) {
   const auto most =
       static_cast<int>(std::bit_cast<std::uint32_t>(limit) >> 16U);

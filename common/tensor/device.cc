@@ -78,7 +78,7 @@ void set_compute_threads(int threads) {
   MDGAN_CHECK(threads > 0);
   at::set_num_threads(threads);
   // An official LibTorch brings an OpenMP runtime of its own; ours runs what
-  // this program shares out (common/dense/dense_parts.h).
+  // this program shares out (common/kernels/dense/dense_parts.h).
   omp_set_num_threads(threads);
   if (auto* set = loaded_function<void(int)>("openblas_set_num_threads"))
     set(threads);

@@ -15,9 +15,10 @@ namespace mdgan {
 // these, or when this machine or this LibTorch has no such device.
 Result<c10::Device> parse_device(const std::string& name);
 
-// The number of threads LibTorch uses for what the calling thread asks of it
-// (every thread that computes calls this for itself) and, for the whole
-// process, OpenBLAS where it is the BLAS. REQUIRES: threads > 0.
+// Sets the number of threads that LibTorch uses for what the calling thread
+// asks of it (every thread that computes calls this for itself) and that
+// OpenBLAS, where it is the BLAS, uses in the whole process. REQUIRES: threads
+// > 0.
 void set_compute_threads(int threads);
 
 // Lines for --version and bug reports: LibTorch, CUDA, oneDNN, BLAS.

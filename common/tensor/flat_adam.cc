@@ -10,9 +10,9 @@
 namespace mdgan {
 namespace {
 
-// Floats in a cache line.
+// The number of floats in a cache line.
 constexpr std::int64_t kLine = 16;
-// A step of fewer ends before a work sharer has begun.
+// A step on fewer values ends before a work sharer has begun.
 constexpr std::int64_t kWorthSharing = std::int64_t{1} << 16;
 
 float* floats(torch::Tensor& tensor) { return tensor.data_ptr<float>(); }

@@ -22,26 +22,26 @@ void adam_step_on_device(torch::Tensor& values, const torch::Tensor& gradients,
 
 class FlatAdam {
  public:
-  // For a flat buffer [P] like `values`; the moments are zero.
+  // An optimiser for a flat buffer [P] like `values`; its moments are zero.
   FlatAdam(const AdamSpec& spec, const torch::Tensor& values);
 
-  // values [P] step against gradients [P].
+  // Steps values [P] against gradients [P].
   void step(torch::Tensor& values, const torch::Tensor& gradients);
-  // Then average [P] <- decay * average + (1 - decay) * values.
+  // Also sets average [P] <- decay * average + (1 - decay) * values.
   void step(torch::Tensor& values, const torch::Tensor& gradients,
             torch::Tensor& average, double decay);
 
-  // The same against a gradient in parts, contiguous each, in the order of the
-  // buffer: what autograd gives then needs no buffer of its own.
+  // Steps against a gradient in parts, each contiguous, in the order of the
+  // buffer: the gradients that autograd gives then need no buffer of their own.
   void step(torch::Tensor& values, const std::vector<torch::Tensor>& parts);
   void step(torch::Tensor& values, const std::vector<torch::Tensor>& parts,
             torch::Tensor& average, double decay);
 
-  // For a step that is taken elsewhere, on the moments here: counts it and
-  // gives its numbers.
+  // Counts a step that the caller takes on the moments here, and returns its
+  // coefficients.
   AdamCoefficients next_step(double decay = 0.0);
 
-  // Back to the state before the first step.
+  // Returns to the state before the first step.
   void reset();
   // Copies the moments [P] from any device.
   void restore(const torch::Tensor& first_moment,

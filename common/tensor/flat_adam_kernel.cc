@@ -48,8 +48,8 @@ constexpr std::size_t kBlock = 1024;
 }
 
 #if defined(__x86_64__)
-// By hand and not with target_clones: its resolver runs before the sanitizers
-// are set up.
+// This is written by hand, as the resolver of target_clones runs before the
+// sanitizers are set up.
 [[gnu::target("avx2")]] void step_avx2(std::size_t n, float* values,
                                        const float* gradients, float* first,
                                        float* second, float* average,

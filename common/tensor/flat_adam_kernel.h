@@ -5,7 +5,7 @@
 
 namespace mdgan {
 
-// The numbers of one step, in the precision of the arithmetic.
+// The coefficients of one step, in the precision of the arithmetic.
 struct AdamCoefficients {
   float beta1 = 0;
   float one_minus_beta1 = 0;
@@ -18,7 +18,7 @@ struct AdamCoefficients {
   float one_minus_decay = 0;
 };
 
-// `n` floats each; `average` may be null. The result is the same, bit for bit,
+// Steps `n` floats; `average` may be null. The result is the same, bit for bit,
 // on every processor: no multiply-add is contracted, no sum reordered.
 void adam_step(std::size_t n, float* values, const float* gradients,
                float* first_moment, float* second_moment, float* average,

@@ -9,16 +9,17 @@
 
 namespace mdgan {
 
-// A view; of an empty blob, an empty one. REQUIRES: empty, or dtype float32;
-// aligned for floats.
+// A view of the blob's values, which is empty if the blob is.
+// REQUIRES: empty, or dtype float32; aligned for floats.
 inline std::span<const float> floats_of(const Blob& blob) {
   MDGAN_CHECK(blob.empty() || blob.meta.dtype == protocol::DType::kFloat32);
   return {reinterpret_cast<const float*>(blob.bytes.data()),
           blob.bytes.size() / sizeof(float)};
 }
 
-// Whether a value is below zero. The square root of a negative second moment
-// would poison the weights. Any alignment. REQUIRES: dtype float32.
+// Whether any value is below zero: the square root of a negative second moment
+// would make the weights NaN. The blob may have any alignment.
+// REQUIRES: dtype float32.
 bool has_negative(const Blob& blob);
 
 }  // namespace mdgan

@@ -1,5 +1,6 @@
-// LibTorch reports failure by exceptions that carry a stack trace. These end
-// them where the arithmetic meets the rest of the program.
+// LibTorch reports failures by exceptions that carry a stack trace. These
+// functions turn them into errors and plain exceptions, without the trace, for
+// the rest of the program.
 #pragma once
 
 #include <c10/util/Exception.h>
@@ -13,15 +14,15 @@
 
 namespace mdgan {
 
-// The exception's own words.
+// The exception's message, without a stack trace.
 inline std::string words_of(const std::exception& exception) {
   if (const auto* error = dynamic_cast<const c10::Error*>(&exception))
     return error->what_without_backtrace();
   return exception.what();
 }
 
-// What `function` returns, a Result; an exception becomes its error,
-// "ACTION: what the exception said".
+// Returns the Result of `function`; an exception becomes an error with the
+// message "ACTION: MESSAGE" and this exit code.
 template <typename Function>
 auto guarded(std::string_view action, ExitCode code, Function function)
     -> decltype(function()) {
@@ -32,7 +33,8 @@ auto guarded(std::string_view action, ExitCode code, Function function)
   }
 }
 
-// What `function` returns; LibTorch's exceptions become std::runtime_error.
+// Returns the result of `function`; LibTorch's exceptions become
+// std::runtime_error.
 template <typename Function>
 auto plain_exceptions(Function function) -> decltype(function()) {
   try {

@@ -2,12 +2,13 @@
 
 #include <torch/torch.h>
 
+#include "common/tensor/leaky_slope.h"
+
 namespace mdgan {
 
-// The activation of the paper's networks.
-inline constexpr double kLeakySlope = 0.2;  // below zero
+// LeakyReLU, the activation of the paper's networks.
 torch::Tensor leaky(const torch::Tensor& x);
-// The same in place, for a tensor that its maker does not need as it was.
+// The same in place, for a tensor whose values nobody needs any more.
 torch::Tensor leaky_(torch::Tensor x);
 
 }  // namespace mdgan

@@ -1,4 +1,4 @@
-// In which precision convolutions are computed. No LibTorch.
+// The precision in which convolutions are computed. No LibTorch.
 #pragma once
 
 #include <array>
@@ -9,10 +9,10 @@
 
 namespace mdgan {
 
-// kBfloat16: what goes into a convolution and comes out of it, and its
-// gradients, is rounded to bfloat16 (8 bits of precision, float32's range); the
-// products are summed in float32. Weights, moments, losses, penalties,
-// everything else and what travels stay float32. Micikevicius et al. 2018, with
+// kBfloat16 rounds the inputs, outputs and gradients of convolutions to
+// bfloat16 (8 bits of precision, float32's range) and sums products in float32.
+// Weights, moments, losses, penalties, everything else and what travels stay
+// float32. This is the mixed precision of Micikevicius et al. 2018, with
 // bfloat16's range in place of loss scaling.
 enum class Precision { kFloat32, kBfloat16 };
 inline constexpr std::array<std::pair<Precision, std::string_view>, 2>
@@ -21,9 +21,9 @@ inline constexpr std::array<std::pair<Precision, std::string_view>, 2>
         {Precision::kBfloat16, "bf16"},
     }};
 
-// Of the whole process, before it computes. Fails with kConfiguration for bf16
-// when `device` is a CPU that has no instructions for it, where it would be
-// slower.
+// Sets the precision of the whole process; call it before anything is computed.
+// Fails with kConfiguration for bf16 when `device` is a CPU that has no
+// instructions for it, where it would be slower.
 Result<void> set_precision(Precision precision, std::string_view device);
 Precision precision();
 

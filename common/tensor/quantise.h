@@ -17,13 +17,13 @@ Blob images_to_uint8(const Blob& images);
 // v / 127.5 - 1, as for real images: within 1/255 of what was packed.
 Blob images_from_uint8(const Blob& bytes);
 
-// To the nearest bfloat16, ties to even: within 2^-8 of a normal number's
-// magnitude. Infinity stays, NaN stays NaN, and what is beyond bfloat16's
-// largest number becomes infinite. float32 -> bfloat16.
+// Rounds to the nearest bfloat16, ties to even: within 2^-8 of a normal
+// number's magnitude. Infinity stays, NaN stays NaN, and what is beyond
+// bfloat16's largest number becomes infinite. float32 -> bfloat16.
 Blob to_bfloat16(const Blob& values);
 Blob from_bfloat16(const Blob& values);  // exact
 
-// Samples as `scale * v` with a scale for each.
+// Samples whose values are `scale * v`, with a scale for each sample.
 struct ScaledInt8 {
   Blob values;  // [b, ...] int8 in -127..127
   Blob scales;  // [b] float32: the largest magnitude in the sample / 127

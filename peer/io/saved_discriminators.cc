@@ -25,15 +25,8 @@ constexpr const char* kSwapped = "swapped";
 constexpr const char* kSlots[] = {"0", "1"};
 
 std::optional<RunId> run_of(const fs::path& folder) {
-  const std::string name = folder.filename().string();
   RunId run{};
-  if (name.size() != 2 * run.size()) return std::nullopt;
-  for (std::size_t i = 0; i < name.size(); ++i) {
-    const auto digit = std::string_view("0123456789abcdef").find(name[i]);
-    if (digit == std::string_view::npos) return std::nullopt;
-    run[i / 2] = std::byte((std::to_integer<unsigned>(run[i / 2]) << 4) |
-                           static_cast<unsigned>(digit));
-  }
+  if (!from_hex(folder.filename().string(), run)) return std::nullopt;
   return run;
 }
 

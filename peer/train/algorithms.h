@@ -1,10 +1,11 @@
 // How each algorithm's trainer of a peer is made: one function, in a file of
-// the algorithm's own. make_peer_trainer.cc has the row that chooses it.
+// the algorithm's own, and a row here.
 #pragma once
 
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "common/base/ids.h"
@@ -17,7 +18,7 @@ namespace mdgan {
 
 using MadePeerTrainer = Result<std::unique_ptr<PeerTrainer>>;
 
-// What a trainer is made from; see make_peer_trainer().
+// The arguments of make_peer_trainer().
 struct PeerTrainerSetting {
   const TrainingSpec& spec;
   std::shared_ptr<const Dataset> data;
@@ -26,8 +27,15 @@ struct PeerTrainerSetting {
   const std::string& device;
 };
 
-MadePeerTrainer make_md_gan_peer(PeerTrainerSetting setting);
-MadePeerTrainer make_fl_gan_peer(PeerTrainerSetting setting);
-MadePeerTrainer make_data_parallel_peer(PeerTrainerSetting setting);
+using PeerTrainerMaker = MadePeerTrainer(PeerTrainerSetting setting);
+PeerTrainerMaker make_md_gan_peer;
+PeerTrainerMaker make_fl_gan_peer;
+PeerTrainerMaker make_data_parallel_peer;
+
+inline constexpr std::pair<Algorithm, PeerTrainerMaker*> kPeerTrainerMakers[]{
+    {Algorithm::kMdGan, make_md_gan_peer},
+    {Algorithm::kFlGan, make_fl_gan_peer},
+    {Algorithm::kDataParallel, make_data_parallel_peer},
+};
 
 }  // namespace mdgan

@@ -4,23 +4,14 @@
 
 #include "common/tensor/device.h"
 #include "peer/train/algorithms.h"
+#include "protocol/algorithm.h"
 
 namespace mdgan {
-namespace {
-
-constexpr std::pair<Algorithm, MadePeerTrainer (*)(PeerTrainerSetting)>
-    kMakers[]{
-        {Algorithm::kMdGan, make_md_gan_peer},
-        {Algorithm::kFlGan, make_fl_gan_peer},
-        {Algorithm::kDataParallel, make_data_parallel_peer},
-    };
-
-}  // namespace
 
 Result<std::unique_ptr<PeerTrainer>> make_peer_trainer(
     const TrainingSpec& spec, std::shared_ptr<const Dataset> data,
     std::vector<std::uint32_t> shard, PeerId peer, const std::string& device) {
-  for (const auto& [algorithm, make] : kMakers)
+  for (const auto& [algorithm, make] : kPeerTrainerMakers)
     if (algorithm == spec.algorithm)
       return make({spec, std::move(data), std::move(shard), peer, device});
   return Error{"no peer can train the algorithm '" +

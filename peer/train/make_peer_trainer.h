@@ -14,10 +14,10 @@
 
 namespace mdgan {
 
-// For the algorithm of `spec`. `shard` indexes into `data`. `device` is "cpu",
-// "cuda" or "cuda:i". Fails with kConfiguration (unknown model, no such device)
-// or kData (shard smaller than a batch; labels missing for a conditional
-// model).
+// Makes a trainer for the algorithm of `spec`. `shard` indexes into `data`.
+// `device` is "cpu", "cuda" or "cuda:i". Fails with kConfiguration (unknown
+// model, no such device) or kData (shard smaller than a batch; labels missing
+// for a conditional model).
 Result<std::unique_ptr<PeerTrainer>> make_peer_trainer(
     const TrainingSpec& spec, std::shared_ptr<const Dataset> data,
     std::vector<std::uint32_t> shard, PeerId peer, const std::string& device);

@@ -1,10 +1,10 @@
-// A peer's arithmetic, whatever the run's algorithm: what it keeps between
-// rounds, and how it answers one. LibTorch stays behind the implementations,
+// A peer's arithmetic, whatever the run's algorithm: the state it keeps between
+// rounds, and its answers to them. LibTorch stays behind the implementations,
 // one small file for each algorithm: md_gan.cc, fl_gan.cc, data_parallel.cc.
 //
 // Threads: one call at a time; the caller may change threads between calls.
-// Where there is no Result, a failure of LibTorch, such as no memory, throws a
-// standard exception.
+// A function without a Result throws a standard exception when LibTorch fails,
+// for lack of memory, say.
 #pragma once
 
 #include <array>
@@ -29,7 +29,7 @@ class PeerTrainer {
   PeerTrainer(const PeerTrainer&) = delete;
   PeerTrainer& operator=(const PeerTrainer&) = delete;
 
-  // Parameters from (seed, peer); Adam at zero.
+  // Draws the parameters from (seed, peer) and resets Adam.
   virtual void initialise() = 0;
 
   // Trains on what the server sent for the `steps` rounds that end with
@@ -38,29 +38,28 @@ class PeerTrainer {
   virtual double learn(Round round, std::uint32_t steps, const Blob& sent,
                        const Blob& labels) = 0;
 
-  // Then the answer: to the images X^g, or to the replica once more.
+  // Then computes the answer, to the images X^g or to the replica.
   virtual PeerFeedback feedback(const Blob& sent, const Blob& labels) = 0;
 
   // A copy, so that training may go on while it travels.
   virtual PeerState snapshot(bool with_optimizer) const = 0;
 
-  // Whether load() would take it: sizes, finite values, second moments not
-  // negative. Reads immutable members only, so any thread may call it at any
-  // time.
+  // Whether load() would take the state: sizes, finite values, second moments
+  // not negative. It reads immutable members only, so any thread may call it at
+  // any time.
   virtual Result<void> validate(const PeerState& state) const = 0;
 
-  // Replaces what is kept. When the state carries no moments, this peer's own
-  // stay. Unchanged on error.
+  // Replaces this peer's state; its own moments stay if the state carries none.
+  // Nothing is changed on error.
   virtual Result<void> load(const PeerState& state) = 0;
 
-  // What it keeps besides, which is saved with the state but does not travel:
-  // with `replay` the last generated batches, "replay.images" [n, b, c, h, w]
-  // float32 and, if conditional, "replay.labels" [n, b] int32; else nothing.
+  // Tensors that are saved with the state but do not travel: with `replay` the
+  // last generated batches, "replay.images" [n, b, c, h, w] float32 and, if
+  // conditional, "replay.labels" [n, b] int32; else nothing.
   virtual std::vector<NamedBlob> history() const = 0;
 
-  // Replaces that by what is among `tensors` and fits this run, the newest L of
-  // it; else by nothing: D matters more than what it is trained on for L
-  // rounds.
+  // Replaces the history by the newest L batches among `tensors`, or by nothing
+  // if they do not fit this run: D is worth more than the batches of L rounds.
   virtual void load_history(const std::vector<NamedBlob>& tensors) = 0;
 
   virtual std::uint64_t parameter_count() const = 0;  // P
@@ -68,17 +67,17 @@ class PeerTrainer {
   virtual const std::array<std::byte, 32>& schema() const = 0;
 };
 
-// All arithmetic that a peer does, as its shell is given it: with LibTorch by
-// torch_peer() (make_peer_trainer.h), by something smaller in tests.
+// All arithmetic of a peer, as a value for its shell: torch_peer()
+// (make_peer_trainer.h) makes it with LibTorch, tests make a smaller one.
 struct PeerArithmetic {
-  // For the algorithm of the spec. The shard indexes into the data. Fails with
-  // kConfiguration (unknown model, no such device) or kData (shard smaller than
-  // a batch; labels missing for a conditional model).
+  // Makes a trainer for the algorithm of the spec. The shard indexes into the
+  // data. Fails with kConfiguration (unknown model, no such device) or kData
+  // (shard smaller than a batch; labels missing for a conditional model).
   std::function<Result<std::unique_ptr<PeerTrainer>>(
       const TrainingSpec&, std::shared_ptr<const Dataset>,
       std::vector<std::uint32_t> shard, PeerId)>
       make_trainer;
-  // What a thread that computes does first.
+  // A thread that computes calls this first.
   std::function<void()> start_thread;
 };
 

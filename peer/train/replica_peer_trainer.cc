@@ -49,7 +49,8 @@ Blob part_of(const Blob& blob, std::size_t first, std::size_t count) {
   return part;
 }
 
-// As received, a small tensor may not be aligned for floats.
+// The blob, or an aligned copy: a small tensor that was received may not be
+// aligned for floats.
 Blob aligned(const Blob& blob) {
   const auto address = reinterpret_cast<std::uintptr_t>(blob.bytes.data());
   return address % alignof(float) == 0 ? blob

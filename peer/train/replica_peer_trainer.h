@@ -3,7 +3,8 @@
 // weights (GeneratorTrainer::copy_weights()), then D's parameters. The Adam
 // moments of both stay here.
 //
-// What a round does is one small file each: fl_gan.cc, data_parallel.cc.
+// Each algorithm has a small file with its train(): fl_gan.cc,
+// data_parallel.cc.
 #pragma once
 
 #include <memory>

@@ -14,6 +14,7 @@
 #include "common/net/endpoint.h"
 #include "peer/io/peer_shell.h"
 #include "peer/train/make_peer_trainer.h"
+#include "protocol/algorithm.h"
 #include "server/commands/commands.h"
 #include "server/commands/local_data.h"
 #include "server/commands/make_evaluator.h"

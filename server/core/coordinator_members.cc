@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "common/base/transition.h"
+#include "protocol/algorithm.h"
 #include "protocol/limits.h"
 #include "server/core/coordinator.h"
 

@@ -28,7 +28,8 @@ namespace fs = std::filesystem;
 namespace nn = torch::nn;
 using torch::Tensor;
 
-// Of the network and the way it is trained: part of the cached file's name.
+// The version of the network and of the way it is trained, a part of the cached
+// file's name.
 constexpr std::string_view kVersion = "mdgan classifier 1";
 
 constexpr std::uint32_t kBatch = 128;
@@ -39,7 +40,8 @@ constexpr double kWarmUp = 0.1;  // the part of the steps with a rising rate
 constexpr float kDropped = 0.3F;
 constexpr std::int64_t kShift = 1;  // pixels, in each direction
 constexpr std::int64_t kExtractBatch = 256;
-// The same everywhere, since the number of threads changes sums' last bits.
+// This is the same everywhere, since the number of threads changes the last
+// bits of sums.
 constexpr int kTrainingThreads = 1;
 
 struct Network : nn::Module {
@@ -56,7 +58,7 @@ struct Network : nn::Module {
     return nn::Conv2d(nn::Conv2dOptions(in, out, 4).stride(2).padding(1));
   }
 
-  // [n, 128], of images [n, c, h, w] in [-1, 1].
+  // Images [n, c, h, w] in [-1, 1] -> [n, 128].
   Tensor features(const Tensor& images) {
     const Tensor x = conv2(conv1(images).relu()).relu();
     return hidden(x.flatten(1)).relu();
@@ -83,7 +85,7 @@ void initialise(Network& network) {
   }
 }
 
-// The images of `indices` in [-1, 1], all moved alike by up to kShift pixels
+// The images of `indices` in [-1, 1], all shifted alike by up to kShift pixels,
 // with their borders repeated.
 Tensor shifted(const Tensor& pixels, std::span<const std::uint32_t> indices,
                Random& random) {
@@ -181,7 +183,6 @@ struct Classifier::Impl {
   std::string hash;
   c10::Device device;
   double accuracy = 0;
-  bool cached = false;
 
   Features extract(const Blob& images);
   void learn(const EvaluationData& data, std::uint32_t steps);
@@ -272,17 +273,16 @@ Result<void> Classifier::Impl::load(const fs::path& file) {
 void Classifier::Impl::load_or_learn(const EvaluationData& data,
                                      std::uint32_t steps,
                                      const fs::path& file) {
-  std::error_code ignored;  // then nothing can be written there, as is said
+  std::error_code ignored;  // save() then warns that it cannot write there
   fs::create_directories(file.parent_path(), ignored);
-  // Whoever else wants it waits for this one's.
+  // Other processes that want the same classifier wait for this one's.
   const fs::path lock_file = file.string() + ".lock";
   const FileDescriptor lock(
       ::open(lock_file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666));
   if (lock) (void)::flock(lock.get(), LOCK_EX);
   if (fs::exists(file, ignored)) {
     const auto loaded = load(file);
-    cached = loaded.ok();
-    if (cached) return;
+    if (loaded) return;
     spdlog::warn("{}; training the classifier anew", loaded.error().message);
   }
   learn(data, steps);
@@ -338,6 +338,5 @@ std::string Classifier::name() const {
 }
 
 double Classifier::accuracy() const { return impl_->accuracy; }
-bool Classifier::was_cached() const { return impl_->cached; }
 
 }  // namespace mdgan

@@ -1,5 +1,5 @@
-// A small convolutional network that tells a data set's classes apart; what it
-// sees in an image are the features to measure generators with.
+// A small convolutional network that tells a data set's classes apart; its last
+// hidden layer gives the features by which generators are measured.
 #pragma once
 
 #include <cstdint>
@@ -13,7 +13,7 @@
 namespace mdgan {
 
 struct ClassifierOptions {
-  // Where trained ones are kept; empty: nowhere.
+  // The folder that keeps trained classifiers; empty: none.
   std::filesystem::path cache;
   std::string device = "cpu";
   std::uint32_t max_steps = 2812;  // of 128 images: 6 passes over 60,000
@@ -25,12 +25,12 @@ struct ClassifierOptions {
 // data.test is in its name.
 class Classifier : public FeatureExtractor {
  public:
-  // From the cache, if it was trained before on this very data in this very
-  // way; else trains it (minutes) and puts it there. Processes that want the
-  // same one at once train it once. A file that is damaged is made anew, and
-  // one that cannot be written is done without: both with a warning. Fails with
-  // kConfiguration when the images have no labels or are smaller than 4x4, or
-  // the device is not there.
+  // Takes the classifier from the cache if it was trained before on this very
+  // data in this very way; else trains it (minutes) and puts it there.
+  // Processes that want the same one at once train it once. A damaged file is
+  // made anew, and a file that cannot be written is not kept: both with a
+  // warning. Fails with kConfiguration when the images have no labels or are
+  // smaller than 4x4, or the device is not there.
   static Result<std::unique_ptr<Classifier>> obtain(
       const EvaluationData& data, const ClassifierOptions& options);
   ~Classifier() override;
@@ -41,7 +41,6 @@ class Classifier : public FeatureExtractor {
   std::string name() const override;
 
   double accuracy() const;  // the share of data.test that it gets right
-  bool was_cached() const;
 
  private:
   struct Impl;

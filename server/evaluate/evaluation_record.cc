@@ -56,7 +56,7 @@ Result<void> put_line(const fs::path& file, const Json& line) {
                      json.value("features", std::string()));
   };
   std::map<std::pair<std::uint64_t, std::string>, std::string> lines;
-  std::error_code ignored;  // what cannot be seen is not there
+  std::error_code ignored;  // a file that cannot be seen counts as missing
   if (fs::exists(file, ignored)) {
     const auto bytes = read_file(file, ExitCode::kCheckpoint);
     if (!bytes) return bytes.error();

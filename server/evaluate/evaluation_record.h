@@ -1,4 +1,4 @@
-// What was measured of the generator of one round, and the files that keep it.
+// The metrics of the generator of one round, and the files that keep them.
 #pragma once
 
 #include <cstdint>
@@ -12,7 +12,7 @@
 
 namespace mdgan {
 
-// Of an extractor of features that knows classes.
+// Metrics that need a feature extractor that knows classes.
 struct ClassScores {
   double inception_score_mean = 0;
   double inception_score_std = 0;
@@ -34,7 +34,7 @@ struct EvaluationRecord {
   double f_score = 0;
   std::optional<ClassScores> classes;
 
-  // Where the time went.
+  // The time that each part took.
   struct Seconds {
     double generate = 0;
     double extract = 0;  // the features

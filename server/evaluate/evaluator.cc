@@ -17,7 +17,7 @@ namespace {
 
 constexpr std::uint32_t kBatch = 500;  // images; bounds the memory
 
-// Adds the time since `start` to `sum` and begins anew.
+// Adds the time since `start` to `sum`, and sets `start` to now.
 void lap(TimePoint& start, double& sum) {
   const auto now = Clock::now();
   sum += std::chrono::duration<double>(now - start).count();
@@ -38,7 +38,7 @@ Blob concatenate(const std::vector<Blob>& parts) {
   return all.blob;
 }
 
-// Of `count` images, of which make(first, n) gives some.
+// The features of `count` images; make(first, n) gives n of them.
 Features extract(FeatureExtractor& extractor, std::uint32_t count,
                  const std::function<Blob(std::uint32_t, std::uint32_t)>& make,
                  EvaluationRecord::Seconds& seconds) {

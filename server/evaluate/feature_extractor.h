@@ -1,4 +1,4 @@
-// What turns images into the features that the metrics compare.
+// Feature extractors turn images into the features that the metrics compare.
 #pragma once
 
 #include <filesystem>
@@ -20,11 +20,12 @@ class FeatureExtractor {
  public:
   virtual ~FeatureExtractor() = default;
 
-  // Of images [n, c, h, w] uint8. A failure throws a standard exception.
+  // The features of images [n, c, h, w] uint8. A failure throws a standard
+  // exception.
   virtual Features extract(const Blob& images) = 0;
 
-  // For people: which network, how good, and a hash; two evaluations can be
-  // compared only where this is equal.
+  // A description for people: the network, its accuracy and a hash. Two
+  // evaluations can be compared only if their extractors' names are equal.
   virtual std::string name() const = 0;
 };
 

@@ -35,7 +35,7 @@ Normal normal_of(const Tensor& features) {
       centred.t().mm(centred) / static_cast<double>(x.size(0) - 1);
   normal.trace = covariance.trace().item<double>();
   const auto [values, vectors] = torch::linalg_eigh(covariance);
-  // Rounding makes small ones negative.
+  // Rounding makes small eigenvalues negative.
   normal.root = (vectors * values.clamp_min(0).sqrt()).mm(vectors.t());
   return normal;
 }
@@ -91,7 +91,7 @@ Tensor distances(const Tensor& a, const Tensor& b, const Tensor& b_norms) {
   return result.add_(squared_norms(a).unsqueeze(1)).clamp_min_(0);
 }
 
-// Squared distances to the third neighbour, of each row.
+// Each row's squared distance to its third neighbour.
 Tensor radii_of(const Tensor& features) {
   const std::int64_t n = features.size(0);
   const Tensor norms = squared_norms(features);

@@ -26,9 +26,10 @@ struct PrecisionRecall {
   double f_score = 0;    // their harmonic mean
 };
 
-// Exp of the mean information that an image gives about its class (Salimans et
-// al. 2016), over `splits` parts one after the other; on a classifier of MNIST
-// this is the paper's "MNIST score". REQUIRES: at least `splits` rows.
+// The exponential of the mean information that an image gives about its class
+// (Salimans et al. 2016), over `splits` parts one after the other; on a
+// classifier of MNIST this is the paper's "MNIST score". REQUIRES: at least
+// `splits` rows.
 MeanAndSpread inception_score(const Blob& probabilities,
                               std::int64_t splits = 10);
 
@@ -39,7 +40,8 @@ std::vector<double> class_histogram(const Blob& probabilities);
 double total_variation(const std::vector<double>& a,
                        const std::vector<double>& b);
 
-// The real images, with what of the distances depends on them alone.
+// The real images' features, with those parts of the distances that depend on
+// them alone.
 //
 // Threads: one call at a time.
 class RealFeatures {

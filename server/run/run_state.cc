@@ -3,7 +3,6 @@
 #include <spdlog/fmt/fmt.h>
 
 #include <algorithm>
-#include <charconv>
 #include <limits>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -12,6 +11,7 @@
 
 #include "common/files/checkpoint_store.h"
 #include "common/files/hash.h"
+#include "protocol/algorithm.h"
 
 namespace mdgan {
 namespace {
@@ -34,14 +34,7 @@ Number number_of(std::string_view field, const Json& value) {
 RunId run_of(const Json& value) {
   const std::string text = value.is_string() ? value.get<std::string>() : "";
   RunId run{};
-  if (text.size() != 2 * run.size()) refuse("run", value);
-  for (std::size_t i = 0; i < run.size(); ++i) {
-    const char* const digits = text.data() + 2 * i;
-    std::uint8_t byte = 0;
-    const auto read = std::from_chars(digits, digits + 2, byte, 16);
-    if (read.ec != std::errc{} || read.ptr != digits + 2) refuse("run", value);
-    run[i] = std::byte{byte};
-  }
+  if (!from_hex(text, run)) refuse("run", value);
   return run;
 }
 

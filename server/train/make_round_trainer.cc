@@ -4,28 +4,17 @@
 
 #include "common/models/model_summary.h"
 #include "common/tensor/device.h"
+#include "protocol/algorithm.h"
 #include "server/train/algorithms.h"
 
 namespace mdgan {
-namespace {
-
-using Maker = MadeRoundTrainer (*)(std::unique_ptr<GeneratorTrainer>,
-                                   const TrainingSpec&, const TensorCodecs&);
-
-constexpr std::pair<Algorithm, Maker> kMakers[]{
-    {Algorithm::kMdGan, make_md_gan_server},
-    {Algorithm::kFlGan, make_fl_gan_server},
-    {Algorithm::kDataParallel, make_data_parallel_server},
-};
-
-}  // namespace
 
 Result<std::unique_ptr<RoundTrainer>> make_round_trainer(
     const GeneratorSpec& generator, const TrainingSpec& spec,
     const TensorCodecs& codecs, const std::string& device) {
   auto g = GeneratorTrainer::create(generator, device);
   if (!g) return g.error();
-  for (const auto& [algorithm, make] : kMakers)
+  for (const auto& [algorithm, make] : kRoundTrainerMakers)
     if (algorithm == spec.algorithm) return make(std::move(*g), spec, codecs);
   return Error{"no server can train the algorithm '" +
                    std::string(name_of(kAlgorithmNames, spec.algorithm)) + "'",

@@ -18,7 +18,7 @@ Result<std::unique_ptr<RoundTrainer>> make_round_trainer(
     const TensorCodecs& codecs, const std::string& device);
 
 // The arithmetic of mdgan-server: make_round_trainer() on `device`, with
-// `threads` LibTorch threads each. It measures nothing.
+// `threads` LibTorch threads each. Its measure() is empty.
 ServerArithmetic torch_server(const TensorCodecs& codecs,
                               const std::string& device, int threads);
 

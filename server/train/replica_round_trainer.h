@@ -39,8 +39,8 @@ class ReplicaRoundTrainer : public RoundTrainer {
   TrainedDiscriminator d;  // on the CPU
 };
 
-// The mean of the answers' first tensors [P] float32 by these weights, on the
-// CPU; merged (common/merge/merge.h) in the order given.
+// The weighted mean of the answers' first tensors [P] float32, on the CPU,
+// summed (common/merge/merge.h) in the order given.
 // REQUIRES: at least one answer; a positive weight for each.
 torch::Tensor mean_of(std::span<const PeerAnswer> answers,
                       std::span<const double> weights);

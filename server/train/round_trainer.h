@@ -1,11 +1,11 @@
-// The server's part of a round, whatever the algorithm: what it sends to the
-// peers, and what it makes of their answers. LibTorch stays behind the
+// The server's part of a round, whatever the algorithm: it makes the batches
+// for the peers and merges their answers. LibTorch stays behind the
 // implementations, one small file for each algorithm: md_gan.cc, fl_gan.cc,
 // data_parallel.cc.
 //
 // Threads: one call at a time; the caller may change threads between calls.
-// Where there is no Result, a failure of LibTorch, such as no memory, throws a
-// standard exception.
+// A function without a Result throws a standard exception when LibTorch fails,
+// for lack of memory, say.
 #pragma once
 
 #include <cstdint>
@@ -50,15 +50,15 @@ class RoundTrainer {
   virtual Result<StepReport> step(Round round, std::uint32_t steps,
                                   std::span<const PeerAnswer> answers) = 0;
 
-  // Draws what the generator would draw now, its moving average where there is
-  // one, whatever training does later. `reused`, an earlier one of this
-  // trainer's, saves making another.
+  // Returns a sampler that draws what the generator would draw now (its moving
+  // average where there is one), whatever training does later. `reused`, an
+  // earlier one of this trainer's, saves making another.
   virtual std::unique_ptr<Sampler> sampler(
       std::unique_ptr<Sampler> reused) const = 0;
   virtual std::uint64_t generator_parameters() const = 0;
 
-  // As GeneratorTrainer's; what is not a generator's begins with
-  // "discriminator.".
+  // Like GeneratorTrainer's; names of tensors that are not the generator's
+  // begin with "discriminator.".
   virtual std::vector<NamedBlob> snapshot() const = 0;
   virtual Result<void> load(std::span<const NamedBlob> state) = 0;
 };
@@ -69,16 +69,16 @@ struct MadeTrainer {
   ModelSummary summary;
 };
 
-// All arithmetic that a server does, as its shell is given it: with LibTorch by
-// torch_server() (make_round_trainer.h), by something smaller in tests.
+// All arithmetic of a server, as a value for its shell: torch_server()
+// (make_round_trainer.h) makes it with LibTorch, tests make a smaller one.
 struct ServerArithmetic {
   // Fails with kConfiguration: unknown model, no such device.
   std::function<Result<MadeTrainer>(const GeneratorSpec&, const TrainingSpec&)>
       make_trainer;
-  // What a thread that computes does first.
+  // A thread that computes calls this first.
   std::function<void()> start_thread;
   // Measures the generator of a round with images drawn from a seed; empty if
-  // nobody wants that.
+  // the run is not evaluated.
   std::function<Result<EvaluationRecord>(const Sampler&, Round, std::uint64_t)>
       measure;
 };

@@ -28,7 +28,7 @@ std::vector<torch::Tensor> taken_from(const Forward& forward,
        torch::autograd::grad({first[0].square().sum()}, inputs))
     taken.push_back(gradient);
   // Without a graph, and one at a time, there are shorter ways. The gradient by
-  // y is row by row, in whatever order y is.
+  // y is row-major, whatever layout y has.
   const torch::Tensor by_y = torch::linspace(-1, 2, y.numel()).view(y.sizes());
   for (const torch::Tensor& input : inputs)
     taken.push_back(

@@ -42,7 +42,7 @@ class InProcessServer {
 
   // For sockets that want to reach the server within the process.
   zmq::context_t& context() { return context_; }
-  // Of the tcp socket; empty when options.bind is.
+  // The address of the TCP socket; empty when options.bind is.
   const std::string& endpoint() const { return shell_->endpoint(); }
 
   Finish wait();  // until the run ends

@@ -72,15 +72,15 @@ inline std::vector<std::uint32_t> first_indices(std::uint32_t count) {
   return indices;
 }
 
-inline std::unique_ptr<GeneratorTrainer> make_server(
+inline std::unique_ptr<GeneratorTrainer> make_generator_trainer(
     const GeneratorSpec& spec) {
   auto made = GeneratorTrainer::create(spec, "cpu");
   REQUIRE(made.ok());
   return std::move(*made);
 }
 
-inline std::unique_ptr<DiscriminatorTrainer> make_peer(const TrainingSpec& spec,
-                                                       std::uint32_t id) {
+inline std::unique_ptr<DiscriminatorTrainer> make_discriminator_trainer(
+    const TrainingSpec& spec, std::uint32_t id) {
   auto made =
       DiscriminatorTrainer::create(spec, random_images(spec.image, 20),
                                    first_indices(20), PeerId{id}, "cpu");
@@ -145,6 +145,15 @@ inline Blob float_blob(std::vector<std::uint64_t> dims,
   protocol::TensorMeta meta;
   meta.dims = std::move(dims);
   return copy_blob(meta, std::as_bytes(std::span(values)));
+}
+
+// A peer's answer to batch 0 in which every value is the same.
+inline std::vector<Contribution> constant_feedback(const TrainerRun& run,
+                                                   float value) {
+  const auto& image = run.image;
+  return {{PeerId{0}, 0,
+           float_blob({run.batch, image.channels, image.height, image.width},
+                      std::vector<float>(run.batch * image.values(), value))}};
 }
 
 // The state with the first value of its tensor `name` replaced.

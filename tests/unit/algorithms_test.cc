@@ -69,8 +69,8 @@ double distance(const std::vector<float>& a, const std::vector<float>& b) {
 
 // One machine's G and D after so many rounds, as a replica.
 std::vector<float> standalone(const TrainerRun& run, std::uint32_t rounds) {
-  const auto g = make_server(run.generator());
-  const auto d = make_peer(run.discriminator(), 0);
+  const auto g = make_generator_trainer(run.generator());
+  const auto d = make_discriminator_trainer(run.discriminator(), 0);
   for (std::uint32_t i = 1; i <= rounds; ++i)
     train_round(*g, {d.get()}, 1, Round{i});
   std::vector<float> replica(g->weight_count());

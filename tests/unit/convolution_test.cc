@@ -19,8 +19,9 @@ struct Geometry {
   bool bias;
 };
 
-// Images of few and of many channels; sides that a stride divides and not; what
-// doubles an image, transposed (common/kernels/convolution/doubling.h).
+// Images of few and of many channels; heights and widths that a stride divides
+// and does not; and a size whose transposed convolution doubles an image
+// (common/kernels/convolution/doubling.h).
 const std::vector<Geometry> kGeometries{
     {1, 16, 12, 3, 2, 1, true},  {3, 20, 8, 4, 2, 1, false},
     {20, 3, 8, 3, 1, 1, true},   {17, 33, 7, 3, 2, 1, true},

@@ -26,7 +26,7 @@ struct Distances {
   double end = 0;  // the largest of the last quarter of the rounds
 };
 
-// Of (theta, psi) from the equilibrium (0, 0).
+// The distance of (theta, psi) from the equilibrium (0, 0).
 Distances train(double r1, double r2) {
   TrainerRun run;
   run.model = "dirac";
@@ -36,7 +36,7 @@ Distances train(double r1, double r2) {
   TrainingSpec spec = run.discriminator();
   spec.r1_gamma = r1;
   spec.r2_gamma = r2;
-  const auto server = make_server(run.generator());
+  const auto server = make_generator_trainer(run.generator());
   auto made = DiscriminatorTrainer::create(spec, zeros(), first_indices(20),
                                            PeerId{0}, "cpu");
   REQUIRE(made.ok());
@@ -76,7 +76,7 @@ TEST_CASE("the Dirac-GAN draws the same value from every latent", "[dirac]") {
   TrainerRun run;
   run.model = "dirac";
   run.image = {1, 1, 1, 0};
-  const auto server = make_server(run.generator());
+  const auto server = make_generator_trainer(run.generator());
   for (const GeneratedBatch& batch : server->generate(Round{1}))
     CHECK((floats(batch.images) == std::vector<float>(run.batch, 1)));
 }

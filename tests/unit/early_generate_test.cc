@@ -43,9 +43,9 @@ TEST_CASE("a round may be generated while an older one is open",
           "[early-generate]") {
   for (const TrainerRun& run : runs()) {
     INFO(run.model << " " << name_of(kConditionNames, run.condition));
-    const auto plain = make_server(run.generator());
-    const auto early = make_server(run.generator());
-    const auto fresh = make_server(run.generator());
+    const auto plain = make_generator_trainer(run.generator());
+    const auto early = make_generator_trainer(run.generator());
+    const auto fresh = make_generator_trainer(run.generator());
     const auto first = plain->generate(Round{1});
     CHECK(same(early->generate(Round{1}), first));
     // The second comes from the weights of before the first's step.
@@ -56,7 +56,7 @@ TEST_CASE("a round may be generated while an older one is open",
     CHECK(same(stepped, plain->snapshot()));
     REQUIRE(early->step(Round{2}, answer(run, 2)).ok());
     CHECK_FALSE(same(stepped, early->snapshot()));
-    // From here on nothing is left of either.
+    // From here on both are closed.
     REQUIRE(early->load(stepped).ok());
     CHECK(same(early->generate(Round{3}), plain->generate(Round{3})));
     REQUIRE(plain->step(Round{3}, answer(run, 3)).ok());
@@ -69,8 +69,8 @@ TEST_CASE("a round that is generated again while others are open counts once",
           "[early-generate]") {
   for (const TrainerRun& run : runs()) {
     INFO(run.model << " " << name_of(kConditionNames, run.condition));
-    const auto plain = make_server(run.generator());
-    const auto again = make_server(run.generator());
+    const auto plain = make_generator_trainer(run.generator());
+    const auto again = make_generator_trainer(run.generator());
     const auto first = plain->generate(Round{1});
     (void)again->generate(Round{1});
     (void)again->generate(Round{2});
@@ -85,8 +85,8 @@ TEST_CASE("a round that is never stepped leaves no trace in a later one",
           "[early-generate]") {
   for (const TrainerRun& run : runs()) {
     INFO(run.model << " " << name_of(kConditionNames, run.condition));
-    const auto plain = make_server(run.generator());
-    const auto skips = make_server(run.generator());
+    const auto plain = make_generator_trainer(run.generator());
+    const auto skips = make_generator_trainer(run.generator());
     (void)skips->generate(Round{1});
     CHECK(same(skips->generate(Round{2}), plain->generate(Round{2})));
     REQUIRE(plain->step(Round{2}, answer(run, 1)).ok());

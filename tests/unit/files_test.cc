@@ -1,6 +1,8 @@
+#include <array>
 #include <filesystem>
 #include <span>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "common/files/atomic_write.h"
@@ -32,6 +34,18 @@ TEST_CASE("an atomic write replaces the file or leaves it alone",
   CHECK(read_text(dir / "a") == "new");
   const fs::directory_iterator left(dir.path());
   CHECK(std::distance(begin(left), end(left)) == 1);
+}
+
+TEST_CASE("hexadecimal digits are read as they are written", "[hash]") {
+  const std::array<std::byte, 3> bytes{std::byte{0x0f}, std::byte{0xa0},
+                                       std::byte{0xff}};
+  CHECK(to_hex(bytes) == "0fa0ff");
+  std::array<std::byte, 3> read{};
+  REQUIRE(from_hex("0fa0ff", read));
+  CHECK(read == bytes);
+  for (const std::string_view text :
+       {"", "0fa0f", "0fa0ff00", "0fa0fg", "0FA0FF", " 0fa0f", "0fa0f "})
+    CHECK_FALSE(from_hex(text, read));
 }
 
 TEST_CASE("SHA-256 is the standard's", "[hash]") {

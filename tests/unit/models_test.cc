@@ -1,80 +1,16 @@
-#include <array>
-#include <cmath>
+// What each network computes, and how many parameters it has.
 #include <memory>
 #include <string>
-#include <string_view>
 #include <vector>
 
-#include "common/base/random.h"
-#include "common/models/initialise.h"
 #include "common/models/registry.h"
 #include "tests/support/catch.h"
+#include "tests/support/models.h"
 
 namespace mdgan {
 namespace {
 
-constexpr std::uint32_t kLatent = 100;
-constexpr std::uint32_t kClasses = 10;
-constexpr ImageShape kMnist{1, 28, 28, kClasses};
-constexpr ImageShape kCifar{3, 32, 32, kClasses};
-
-struct Case {
-  std::string model;
-  ImageShape image;
-};
-
-// Every model; those that take any size also at one that nothing was made for.
-const std::vector<Case> kCases{
-    {"mlp", kMnist},           {"mlp", {2, 5, 7, 3}},
-    {"mnist-cnn", kMnist},     {"mnist-cnn", {3, 12, 8, 4}},
-    {"cifar10-cnn", kCifar},   {"cifar10-cnn", {1, 8, 24, 2}},
-    {"dcgan", {3, 32, 32, 5}}, {"resnet", {1, 32, 32, 5}},
-};
-constexpr std::array kConditions{Condition::kNone, Condition::kAcgan,
-                                 Condition::kProjection};
-
-std::string describe(const Case& c, Condition condition) {
-  return c.model + " " + std::to_string(c.image.channels) + "x" +
-         std::to_string(c.image.height) + "x" + std::to_string(c.image.width) +
-         " " + std::string(name_of(kConditionNames, condition));
-}
-
-std::shared_ptr<Generator> generator(const Case& c, Condition condition,
-                                     std::uint64_t seed = 1) {
-  auto made = make_generator(c.model, c.image, condition, kLatent);
-  REQUIRE(made.ok());
-  Random random(seed, Purpose::kGeneratorInit);
-  initialise(**made, random);
-  return *made;
-}
-
-std::shared_ptr<Discriminator> discriminator(const Case& c, Condition condition,
-                                             std::uint64_t seed = 1) {
-  auto made = make_discriminator(c.model, c.image, condition);
-  REQUIRE(made.ok());
-  Random random(seed, Purpose::kDiscriminatorInit);
-  initialise(**made, random);
-  return *made;
-}
-
-// [n, dims...] of N(0, 1), the same for every call.
-torch::Tensor noise(std::vector<std::int64_t> dims, std::uint64_t seed = 7) {
-  torch::Tensor values = torch::empty(dims, torch::kFloat32);
-  Random random(seed, Purpose::kSimulation);
-  random.fill_normal(
-      {values.data_ptr<float>(), static_cast<std::size_t>(values.numel())});
-  return values;
-}
-
-torch::Tensor latents(std::int64_t n) { return noise({n, kLatent}); }
-
-torch::Tensor images(std::int64_t n, const ImageShape& shape) {
-  return torch::tanh(noise({n, shape.channels, shape.height, shape.width}));
-}
-
-torch::Tensor labels(std::int64_t n, const ImageShape& shape) {
-  return torch::arange(n, torch::kInt64).remainder(std::int64_t{shape.classes});
-}
+using namespace test;  // NOLINT: the tests' own helpers
 
 // Without the label embedding, which the papers' counts leave out.
 std::int64_t count(const torch::nn::Module& module) {
@@ -96,12 +32,6 @@ Counts counts(const Case& c, Condition condition) {
   REQUIRE(g.ok());
   REQUIRE(d.ok());
   return {count(**g), count(**d)};
-}
-
-std::string text(const std::vector<std::string>& lines) {
-  std::string joined;
-  for (const std::string& line : lines) joined += line + "\n";
-  return joined;
 }
 
 TEST_CASE("the MLP has exactly the parameters of the paper", "[models]") {
@@ -218,17 +148,17 @@ TEST_CASE("projection adds the features' product with the label's row",
   CHECK(with[1].item<float>() != Approx(expected[1].item<float>()));
 }
 
-TEST_CASE("a discriminator judges samples one by one unless it says otherwise",
+TEST_CASE("only minibatch discrimination lets samples of a batch meet",
           "[models]") {
   const torch::NoGradGuard no_grad;
   for (const Case& c : kCases) {
     INFO(describe(c, Condition::kAcgan));
     const auto d = discriminator(c, Condition::kAcgan);
-    CHECK(d->mixes_samples() == (c.model.find("-cnn") != std::string::npos));
+    const bool mixes = c.model.find("-cnn") != std::string::npos;
     const torch::Tensor x = images(4, c.image);
     const torch::Tensor alone = d->forward(x.slice(0, 0, 2), {}).logits;
     const torch::Tensor amid = d->forward(x, {}).logits.slice(0, 0, 2);
-    CHECK(torch::allclose(alone, amid, 1e-5, 1e-6) != d->mixes_samples());
+    CHECK(torch::allclose(alone, amid, 1e-5, 1e-6) != mixes);
   }
 }
 
@@ -327,134 +257,6 @@ TEST_CASE("the forward passes give the same bits again", "[models]") {
     const torch::Tensor x = g->forward(latents(3), y);
     CHECK(x.equal(g->forward(latents(3), y)));
     CHECK(d->forward(x, y).logits.equal(d->forward(x, y).logits));
-  }
-}
-
-bool equal_parameters(const torch::nn::Module& a, const torch::nn::Module& b) {
-  const auto left = a.parameters();
-  const auto right = b.parameters();
-  for (std::size_t i = 0; i < left.size(); ++i)
-    if (!left[i].equal(right[i])) return false;
-  return left.size() == right.size();
-}
-
-TEST_CASE("a seed gives the same weights again and another seed others",
-          "[models][initialise]") {
-  for (const Case& c : kCases) {
-    INFO(describe(c, Condition::kAcgan));
-    const auto g = generator(c, Condition::kAcgan, 1);
-    CHECK(equal_parameters(*g, *generator(c, Condition::kAcgan, 1)));
-    CHECK_FALSE(equal_parameters(*g, *generator(c, Condition::kAcgan, 2)));
-    const auto d = discriminator(c, Condition::kAcgan, 1);
-    CHECK(equal_parameters(*d, *discriminator(c, Condition::kAcgan, 1)));
-    CHECK_FALSE(equal_parameters(*d, *discriminator(c, Condition::kAcgan, 2)));
-  }
-}
-
-TEST_CASE("first weights follow PyTorch's law, drawn in the schema's order",
-          "[models][initialise]") {
-  const auto d = discriminator({"mlp", kMnist}, Condition::kAcgan, 3);
-  Random random(3, Purpose::kDiscriminatorInit);
-  const auto expect = [&](const std::string& layer, std::int64_t fan_in) {
-    const auto bound =
-        static_cast<float>(1.0 / std::sqrt(static_cast<double>(fan_in)));
-    for (const char* part : {".weight", ".bias"}) {
-      INFO(layer << part);
-      const torch::Tensor value = d->named_parameters()[layer + part];
-      std::vector<float> drawn(static_cast<std::size_t>(value.numel()));
-      random.fill_uniform(drawn, -bound, bound);
-      CHECK(value.flatten().equal(torch::tensor(drawn)));
-    }
-  };
-  expect("fc1", 784);
-  expect("fc2", 512);
-  expect("fc3", 512);
-}
-
-TEST_CASE("DCGAN and embeddings start with laws of their own",
-          "[models][initialise]") {
-  const auto g = generator({"dcgan", {3, 32, 32, 1000}}, Condition::kAcgan)
-                     ->named_parameters();
-  const auto moments = [](const torch::Tensor& x, double mean, double std) {
-    CHECK(x.mean().item<double>() == Approx(mean).margin(0.1 * std));
-    CHECK(x.std().item<double>() == Approx(std).epsilon(0.2));
-  };
-  moments(g["deconv1.weight"], 0.0, 0.02);
-  moments(g["norm1.weight"], 1.0, 0.02);
-  CHECK(g["norm1.bias"].abs().max().item<float>() == 0.0F);
-  moments(g["embedding.weight"], 0.0, 1.0);
-  const auto d =
-      discriminator({"dcgan", kCifar}, Condition::kNone)->named_parameters();
-  moments(d["fc.weight"], 0.0, 0.02);
-  CHECK(d["fc.bias"].abs().max().item<float>() == 0.0F);
-}
-
-TEST_CASE("initialise also resets the running statistics",
-          "[models][initialise]") {
-  const auto g = generator({"dcgan", kCifar}, Condition::kNone);
-  (void)g->forward(latents(2), {});
-  REQUIRE(g->named_buffers()["norm1.num_batches_tracked"].item<int>() == 1);
-  Random random(1, Purpose::kGeneratorInit);
-  initialise(*g, random);
-  const auto fresh = generator({"dcgan", kCifar}, Condition::kNone);
-  for (const auto& buffer : g->named_buffers()) {
-    INFO(buffer.key());
-    CHECK(buffer.value().equal(fresh->named_buffers()[buffer.key()]));
-  }
-}
-
-TEST_CASE("the schema lists names, types and dimensions in order", "[models]") {
-  CHECK(schema_text(discriminator({"mlp", kMnist}, Condition::kProjection)
-                        ->named_parameters()) ==
-        text({"fc1.weight float32 512x784", "fc1.bias float32 512",
-              "fc2.weight float32 512x512", "fc2.bias float32 512",
-              "fc3.weight float32 1x512", "fc3.bias float32 1",
-              "embedding.weight float32 10x512"}));
-}
-
-TEST_CASE("what no model is for is refused with a way out", "[models]") {
-  const auto refusal = [](const std::string& model, const ImageShape& image,
-                          Condition condition) {
-    const auto g = make_generator(model, image, condition, kLatent);
-    const auto d = make_discriminator(model, image, condition);
-    REQUIRE_FALSE(g.ok());
-    REQUIRE_FALSE(d.ok());
-    CHECK(g.error().code == ExitCode::kConfiguration);
-    CHECK(d.error().code == ExitCode::kConfiguration);
-    CHECK(g.error().message == d.error().message);
-    return g.error().message;
-  };
-  const auto contains = [](const std::string& message, const char* part) {
-    INFO(message);
-    CHECK(message.find(part) != std::string::npos);
-  };
-  const std::string size = refusal("dcgan", kMnist, Condition::kNone);
-  contains(size, "model 'dcgan' is for 32x32, 64x64 and 128x128 pixels");
-  contains(size, "1x28x28");
-  contains(size, "use 'mlp', 'mnist-cnn'");
-  contains(refusal("resnet", {3, 128, 128, 0}, Condition::kNone), "'dcgan'");
-  contains(refusal("resnet", {3, 32, 64, 0}, Condition::kNone), "3x32x64");
-  contains(refusal("cifar10-cnn", kMnist, Condition::kNone), "multiples of 8");
-  contains(refusal("mnist-cnn", {1, 28, 30, 0}, Condition::kNone), "'mlp'");
-  contains(refusal("mlp", {3, 1024, 1024, 0}, Condition::kNone),
-           "no model is for them");
-  contains(refusal("vgg", kMnist, Condition::kNone), "'mlp', 'mnist-cnn'");
-  contains(refusal("mlp", {1, 0, 28, 0}, Condition::kNone), "no values");
-  contains(refusal("mlp", {1, 28, 28, 0}, Condition::kAcgan),
-           "condition 'acgan' needs labels");
-  contains(refusal("dirac", {1, 1, 1, 2}, Condition::kProjection),
-           "model 'dirac' takes no labels");
-  contains(refusal("dirac", kMnist, Condition::kNone), "a single value");
-  CHECK_FALSE(make_generator("mlp", kMnist, Condition::kNone, 0).ok());
-}
-
-TEST_CASE("every name of the list makes a model", "[models]") {
-  REQUIRE(model_names().size() == 6);
-  for (const std::string_view name : model_names()) {
-    INFO(name);
-    const ImageShape image = name == "dirac" ? ImageShape{1, 1, 1, 0} : kCifar;
-    CHECK(make_generator(name, image, Condition::kNone, kLatent).ok());
-    CHECK(make_discriminator(name, image, Condition::kNone).ok());
   }
 }
 

@@ -26,8 +26,8 @@ TEST_CASE("with replay the generated batches that a peer keeps are saved") {
   TrainingSpec spec = run.discriminator();
   spec.local_steps = 3;
   spec.replay = true;
-  const auto server = make_server(run.generator());
-  const auto peer = make_peer(spec, 0);
+  const auto server = make_generator_trainer(run.generator());
+  const auto peer = make_discriminator_trainer(spec, 0);
   CHECK(peer->history().empty());
   for (std::uint64_t i = 1; i <= 4; ++i)
     train_round(*server, {peer.get()}, 1, Round{i});
@@ -37,8 +37,8 @@ TEST_CASE("with replay the generated batches that a peer keeps are saved") {
   CHECK((history[0].blob.meta.dims ==
          std::vector<std::uint64_t>{3, run.batch, 1, 4, 4}));
 
-  const auto resumed = make_peer(spec, 0);
-  const auto forgetful = make_peer(spec, 0);
+  const auto resumed = make_discriminator_trainer(spec, 0);
+  const auto forgetful = make_discriminator_trainer(spec, 0);
   for (const auto& other : {resumed.get(), forgetful.get()})
     REQUIRE(other->load(state).ok());
   resumed->load_history(history);
@@ -66,13 +66,13 @@ TEST_CASE("of a history a peer takes what fits its run") {
   TrainingSpec spec = run.discriminator();
   spec.local_steps = 3;
   spec.replay = true;
-  const auto server = make_server(run.generator());
-  const auto peer = make_peer(spec, 0);
+  const auto server = make_generator_trainer(run.generator());
+  const auto peer = make_discriminator_trainer(spec, 0);
   for (std::uint64_t i = 1; i <= 3; ++i)
     train_round(*server, {peer.get()}, 1, Round{i});
   const auto history = peer->history();
   const auto taken = [&](const std::vector<NamedBlob>& tensors) {
-    const auto other = make_peer(spec, 0);
+    const auto other = make_discriminator_trainer(spec, 0);
     other->load_history(history);
     other->load_history(tensors);
     return other->history();
@@ -90,7 +90,7 @@ TEST_CASE("of a history a peer takes what fits its run") {
   const std::vector<std::int32_t> labels(3 * run.batch, 3);  // 0, 1, 2 are
   bad[1].blob = copy_blob(bad[1].blob.meta, std::as_bytes(std::span(labels)));
   CHECK(taken(bad).empty());
-  // Resumed with other flags.
+  // The run is resumed with other flags.
   spec.local_steps = 2;
   const auto newest = taken(history);
   REQUIRE(newest.size() == 2);
@@ -115,9 +115,11 @@ TEST_CASE("generated batches stay with the run they were made in") {
   welcome.spec = run.discriminator();
   welcome.spec.local_steps = 3;
   welcome.spec.replay = true;
-  welcome.schema = make_peer(welcome.spec, 0)->schema();
-  welcome.parameters = make_peer(welcome.spec, 0)->parameter_count();
-  const auto batch = make_server(run.generator())->generate(Round{1}).front();
+  welcome.schema = make_discriminator_trainer(welcome.spec, 0)->schema();
+  welcome.parameters =
+      make_discriminator_trainer(welcome.spec, 0)->parameter_count();
+  const auto batch =
+      make_generator_trainer(run.generator())->generate(Round{1}).front();
 
   const TemporaryDirectory directory;
   Mailbox mailbox;

@@ -1,11 +1,8 @@
-// What the trainers save, load, refuse and leave alone.
-#include <algorithm>
-#include <cmath>
+// The trainers' states: what they save, load, refuse and leave alone.
 #include <cstdint>
 #include <limits>
 
 #include "common/models/model_summary.h"
-#include "common/train/generator/sampler.h"
 #include "tests/support/trainer_run.h"
 
 namespace mdgan {
@@ -14,14 +11,6 @@ namespace {
 using namespace test;  // NOLINT: the tests' own helpers
 
 constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
-
-std::vector<Contribution> constant_feedback(const TrainerRun& run,
-                                            float value) {
-  const auto& image = run.image;
-  return {{PeerId{0}, 0,
-           float_blob({run.batch, image.channels, image.height, image.width},
-                      std::vector<float>(run.batch * image.values(), value))}};
-}
 
 Blob with_value(const Blob& blob, float value) {
   auto values = floats(blob);
@@ -41,9 +30,9 @@ TEST_CASE("a resumed run continues bit for bit") {
     run.batch = 2;
   }
   INFO("seed " << run.seed << ", " << run.model);
-  const auto server = make_server(run.generator());
-  const auto a = make_peer(run.discriminator(), 0);
-  const auto b = make_peer(run.discriminator(), 1);
+  const auto server = make_generator_trainer(run.generator());
+  const auto a = make_discriminator_trainer(run.discriminator(), 0);
+  const auto b = make_discriminator_trainer(run.discriminator(), 1);
   train_round(*server, {a.get(), b.get()}, run.k, Round{1});
   // The snapshot may fall between generate() and step(), and between calls to
   // sample().
@@ -52,9 +41,9 @@ TEST_CASE("a resumed run continues bit for bit") {
   const auto g_state = server->snapshot();
   const auto a_state = a->snapshot(true), b_state = b->snapshot(true);
 
-  const auto resumed = make_server(run.generator());
-  const auto resumed_a = make_peer(run.discriminator(), 0);
-  const auto resumed_b = make_peer(run.discriminator(), 1);
+  const auto resumed = make_generator_trainer(run.generator());
+  const auto resumed_a = make_discriminator_trainer(run.discriminator(), 0);
+  const auto resumed_b = make_discriminator_trainer(run.discriminator(), 1);
   REQUIRE(resumed->load(g_state).ok());
   REQUIRE(resumed_a->load(a_state).ok());
   REQUIRE(resumed_b->load(b_state).ok());
@@ -75,8 +64,8 @@ TEST_CASE("the running statistics advance once a round, and with it") {
   run.image = {1, 32, 32, 3};
   run.batch = 2;
   INFO("seed " << run.seed);
-  const auto once = make_server(run.generator());
-  const auto twice = make_server(run.generator());
+  const auto once = make_generator_trainer(run.generator());
+  const auto twice = make_generator_trainer(run.generator());
   const auto before = once->snapshot();
   const auto images = once->generate(Round{1}).front().images;
   twice->generate(Round{1});
@@ -103,8 +92,8 @@ TEST_CASE("a feedback that is not finite is refused and changes nothing") {
   const float value = GENERATE(as<float>{}, kNan,
                                std::numeric_limits<float>::infinity(), 1e30F);
   INFO("seed " << run.seed << ", feedback " << value);
-  const auto server = make_server(run.generator());
-  const auto untouched = make_server(run.generator());
+  const auto server = make_generator_trainer(run.generator());
+  const auto untouched = make_generator_trainer(run.generator());
   server->generate(Round{1});
   const auto before = server->snapshot();
   const auto step = server->step(Round{1}, constant_feedback(run, value));
@@ -124,7 +113,7 @@ TEST_CASE("a feedback that is not finite is refused and changes nothing") {
 TEST_CASE("a gradient that overflows is refused and changes nothing") {
   TrainerRun run;
   INFO("seed " << run.seed);
-  const auto server = make_server(run.generator());
+  const auto server = make_generator_trainer(run.generator());
   // A generator so steep that a finite feedback overflows on its way back.
   auto steep = server->snapshot();
   for (const std::string name :
@@ -153,10 +142,10 @@ TEST_CASE(
     "the generator refuses a state that does not fit, and keeps its own") {
   TrainerRun run;
   INFO("seed " << run.seed);
-  const auto server = make_server(run.generator());
+  const auto server = make_generator_trainer(run.generator());
   const auto before = server->snapshot();
   run.seed = 6;
-  auto state = make_server(run.generator())->snapshot();
+  auto state = make_generator_trainer(run.generator())->snapshot();
   const auto refused = [&](const std::vector<NamedBlob>& bad,
                            const std::string& name) {
     const auto loaded = server->load(bad);
@@ -189,9 +178,10 @@ TEST_CASE(
 TEST_CASE("the discriminator refuses a state that does not fit") {
   TrainerRun run;
   INFO("seed " << run.seed);
-  const auto peer = make_peer(run.discriminator(), 0);
+  const auto peer = make_discriminator_trainer(run.discriminator(), 0);
   const auto before = peer->snapshot(true);
-  const auto state = make_peer(run.discriminator(), 1)->snapshot(true);
+  const auto state =
+      make_discriminator_trainer(run.discriminator(), 1)->snapshot(true);
   const auto refused = [&](const PeerState& bad) {
     CHECK_FALSE(peer->validate(bad).ok());
     CHECK_FALSE(peer->load(bad).ok());
@@ -227,9 +217,9 @@ TEST_CASE("the discriminator refuses a state that does not fit") {
 TEST_CASE("without the moments a discriminator's optimiser stays behind") {
   TrainerRun run;
   INFO("seed " << run.seed);
-  const auto server = make_server(run.generator());
-  const auto peer = make_peer(run.discriminator(), 0);
-  const auto other = make_peer(run.discriminator(), 1);
+  const auto server = make_generator_trainer(run.generator());
+  const auto peer = make_discriminator_trainer(run.discriminator(), 0);
+  const auto other = make_discriminator_trainer(run.discriminator(), 1);
   train_round(*server, {peer.get()}, 1, Round{1});
   const auto own = peer->snapshot(true);
   const auto arriving = other->snapshot(false);
@@ -247,12 +237,14 @@ TEST_CASE("without the moments a discriminator's optimiser stays behind") {
 
 TEST_CASE("what a discriminator learned before leaves no trace in a state") {
   TrainerRun run;
-  run.model = GENERATE("mlp", "dcgan");  // the second keeps an order of its own
+  run.model = GENERATE("mlp", "dcgan");  // the second keeps a layout of its own
   if (run.model == "dcgan") run.image = {1, 32, 32, 3};
   INFO("seed " << run.seed << ", " << run.model);
-  const auto server = make_server(run.generator());
+  const auto server = make_generator_trainer(run.generator());
   const auto batch = server->generate(Round{1}).front();
-  const auto made = [&] { return make_peer(run.discriminator(), 0); };
+  const auto made = [&] {
+    return make_discriminator_trainer(run.discriminator(), 0);
+  };
   const auto fresh = made(), used = made(), source = made();
   const auto first = fresh->snapshot(true);
   used->learn(Round{1}, batch.images, batch.labels);
@@ -283,8 +275,8 @@ TEST_CASE("what a discriminator learned before leaves no trace in a state") {
 TEST_CASE("a snapshot stays as it was while training goes on") {
   TrainerRun run;
   INFO("seed " << run.seed);
-  const auto server = make_server(run.generator());
-  const auto peer = make_peer(run.discriminator(), 0);
+  const auto server = make_generator_trainer(run.generator());
+  const auto peer = make_discriminator_trainer(run.discriminator(), 0);
   const auto state = peer->snapshot(true);
   const auto g_state = server->snapshot();
   const auto parameters = floats(state.parameters);
@@ -300,9 +292,9 @@ TEST_CASE("feedback leaves the discriminator as it is") {
   TrainerRun run;
   run.condition = Condition::kProjection;
   INFO("seed " << run.seed);
-  const auto server = make_server(run.generator());
-  const auto asked = make_peer(run.discriminator(), 0);
-  const auto spared = make_peer(run.discriminator(), 0);
+  const auto server = make_generator_trainer(run.generator());
+  const auto asked = make_discriminator_trainer(run.discriminator(), 0);
+  const auto spared = make_discriminator_trainer(run.discriminator(), 0);
   const auto batch = server->generate(Round{1}).front();
   const auto before = asked->snapshot(true);
   const auto first = asked->feedback(batch.images, batch.labels);
@@ -314,82 +306,6 @@ TEST_CASE("feedback leaves the discriminator as it is") {
   for (const auto& peer : {asked.get(), spared.get()})
     peer->learn(Round{1}, batch.images, batch.labels);
   CHECK(same(asked->snapshot(true), spared->snapshot(true)));
-}
-
-TEST_CASE("the moving average follows the generator") {
-  TrainerRun run;
-  INFO("seed " << run.seed);
-  const auto server = make_server(run.generator());
-  const auto initial = floats(find(server->snapshot(), "generator.fc3.bias"));
-  CHECK((floats(find(server->snapshot(), "ema.fc3.bias")) == initial));
-  server->generate(Round{1});
-  REQUIRE(server->step(Round{1}, constant_feedback(run, 0.1F)).ok());
-  const auto state = server->snapshot();
-  const auto live = floats(find(state, "generator.fc3.bias"));
-  const auto average = floats(find(state, "ema.fc3.bias"));
-  CHECK(live[0] != initial[0]);
-  CHECK(average[0] == Approx(0.9 * initial[0] + 0.1 * live[0]));
-
-  run.ema = 0;
-  const auto without = make_server(run.generator());
-  for (const NamedBlob& item : without->snapshot())
-    CHECK(item.name.rfind("ema.", 0) != 0);
-  CHECK_FALSE(same(without->sample(2, {}, 1), without->sample(2, {}, 2)));
-}
-
-TEST_CASE("samples depend on their seed and their classes alone") {
-  TrainerRun run;
-  run.condition = Condition::kAcgan;
-  INFO("seed " << run.seed);
-  const auto server = make_server(run.generator());
-  constexpr std::uint32_t kCount = 70;  // more than one pass
-  const Blob images = server->sample(kCount, {}, 3);
-  CHECK((images.meta.dims == std::vector<std::uint64_t>{kCount, 1, 4, 4}));
-  for (const float x : floats(images)) {
-    REQUIRE(x >= -1.0F);
-    REQUIRE(x <= 1.0F);
-  }
-  CHECK(same(server->sample(kCount, {}, 3), images));
-  CHECK_FALSE(same(server->sample(kCount, {}, 4), images));
-  std::vector<std::int32_t> classes(kCount);
-  for (std::uint32_t i = 0; i < kCount; ++i)
-    classes[i] = static_cast<std::int32_t>(i % 3);
-  CHECK(same(server->sample(kCount, classes, 3), images));
-  classes[69] = 1;
-  const auto changed = floats(server->sample(kCount, classes, 3));
-  const auto all = floats(images);
-  CHECK(std::equal(all.begin(), all.end() - 16, changed.begin()));
-  CHECK_FALSE(std::equal(all.end() - 16, all.end(), changed.end() - 16));
-  classes[69] = 3;
-  CHECK_THROWS_AS(server->sample(kCount, classes, 3), std::runtime_error);
-  CHECK(server->sample(0, {}, 3).empty());
-}
-
-TEST_CASE("a round's batches are distinct, labelled and drawn again alike") {
-  TrainerRun run;
-  run.condition = Condition::kAcgan;
-  run.k = 3;
-  INFO("seed " << run.seed);
-  const auto server = make_server(run.generator());
-  const auto batches = server->generate(Round{1});
-  REQUIRE(batches.size() == 3);
-  CHECK_FALSE(same(batches[0].images, batches[1].images));
-  CHECK_FALSE(same(batches[1].images, batches[2].images));
-  std::vector<std::int32_t> labels(run.batch);
-  for (const auto& batch : batches) {
-    CHECK((batch.labels.meta.dtype == protocol::DType::kInt32));
-    REQUIRE(batch.labels.bytes.size() == run.batch * 4);
-    std::memcpy(labels.data(), batch.labels.bytes.data(), run.batch * 4);
-    for (const auto label : labels) CHECK((label >= 0 && label < 3));
-  }
-  const auto first = floats(batches[0].images);
-  server->generate(Round{2});  // while the first round's are still on their way
-  CHECK((floats(batches[0].images) == first));
-  const auto again = server->generate(Round{1});
-  for (std::size_t j = 0; j < 3; ++j) {
-    CHECK(same(again[j].images, batches[j].images));
-    CHECK(same(again[j].labels, batches[j].labels));
-  }
 }
 
 TEST_CASE("a trainer that cannot be made says why") {
@@ -447,7 +363,7 @@ TEST_CASE("server and peer agree on the discriminator's schema") {
   run.condition = GENERATE(Condition::kNone, Condition::kAcgan);
   const auto summary = summarise_model(run.discriminator());
   REQUIRE(summary.ok());
-  const auto peer = make_peer(run.discriminator(), 0);
+  const auto peer = make_discriminator_trainer(run.discriminator(), 0);
   CHECK((summary->schema == peer->schema()));
   CHECK(summary->parameters == peer->parameter_count());
   CHECK(summary->parameters * 4 ==
@@ -457,32 +373,6 @@ TEST_CASE("server and peer agree on the discriminator's schema") {
   REQUIRE(other.ok());
   CHECK((other->schema == summary->schema) ==
         (run.condition == Condition::kNone));
-}
-
-TEST_CASE("a sampler draws what the generator drew when it was copied") {
-  TrainerRun run;
-  run.k = 1;
-  SECTION("from the moving average") { run.condition = Condition::kAcgan; }
-  SECTION("from the generator itself") { run.ema = 0; }
-  SECTION("with batch normalisation") {
-    run.model = "dcgan";
-    run.image = {1, 32, 32, 3};
-    run.batch = 2;
-  }
-  INFO("seed " << run.seed << ", " << run.model);
-  const auto server = make_server(run.generator());
-  const auto peer = make_peer(run.discriminator(), 0);
-  train_round(*server, {peer.get()}, run.k, Round{1});
-  const Blob first = server->sample(3, {}, 1);
-  auto sampler = server->sampler();
-  train_round(*server, {peer.get()}, run.k, Round{2});
-  const Blob second = server->sample(3, {}, 1);
-  CHECK_FALSE(same(second, first));
-  CHECK(same(sampler->sample(3, {}, 1), first));
-  const Sampler* reused = sampler.get();
-  sampler = server->sampler(std::move(sampler));
-  CHECK(sampler.get() == reused);
-  CHECK(same(sampler->sample(3, {}, 1), second));
 }
 
 }  // namespace mdgan

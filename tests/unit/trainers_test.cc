@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <stdexcept>
 #include <thread>
 
 #include "common/base/work_sharer.h"
@@ -15,6 +14,7 @@
 #include "common/tensor/flat_parameters.h"
 #include "common/tensor/quantise.h"
 #include "common/tensor/tensor_blob.h"
+#include "tests/support/real_samples.h"
 #include "tests/support/trainer_run.h"
 
 namespace mdgan {
@@ -23,30 +23,6 @@ namespace {
 using namespace test;  // NOLINT: the tests' own helpers
 using torch::softplus;
 using torch::nn::functional::cross_entropy;
-
-// A batch of real images and labels.
-struct Sample {
-  torch::Tensor images, labels;
-};
-
-// What a peer draws, written plainly.
-Sample draw_real(const TrainerRun& run, Random& random) {
-  const auto data = random_images(run.image, 20);
-  const auto size = run.image.values();
-  const std::int64_t b = run.batch;
-  Sample sample{torch::empty({b, std::int64_t(size)}),
-                torch::empty({b}, torch::kInt64)};
-  for (std::int64_t i = 0; i < b; ++i) {
-    const auto index = random.below(20);
-    for (std::uint64_t j = 0; j < size; ++j)
-      sample.images[i][static_cast<std::int64_t>(j)] =
-          static_cast<float>(data->pixels[index * size + j]) / 127.5F - 1.0F;
-    sample.labels[i] = data->labels[index];
-  }
-  sample.images = sample.images.view(
-      {b, run.image.channels, run.image.height, run.image.width});
-  return sample;
-}
 
 // A GAN in one process, on one graph, with the non-saturating loss: what N = 1,
 // k = 1 must equal.
@@ -66,7 +42,7 @@ class PlainGan {
     d_adam_ = std::make_unique<FlatAdam>(run.adam, d_values);
   }
 
-  // With `replay` of the last `local_steps` rounds, if there were as many.
+  // Replays the last `local_steps` rounds, if there were as many.
   void train(Round round, std::uint32_t local_steps, bool replay) {
     torch::Tensor z = torch::empty({run_.batch, 6});
     Random(run_.seed, Purpose::kLatents, 0, round.value)
@@ -133,21 +109,10 @@ torch::Tensor generator_weights(const GeneratorTrainer& server) {
   return torch::cat(parts);
 }
 
-double relative_error(const torch::Tensor& have, const torch::Tensor& want) {
-  return ((have - want).norm() / want.norm()).item<double>();
-}
-
-std::shared_ptr<Discriminator> copy_of(const DiscriminatorTrainer& peer,
-                                       const TrainerRun& run) {
-  auto model = *make_discriminator(run.model, run.image, run.condition);
-  flatten_parameters(*model).copy_(to_tensor(peer.snapshot(false).parameters));
-  return model;
-}
-
 }  // namespace
 
 TEST_CASE("one peer and one batch are a single-process GAN, bit for bit") {
-  // But for dense layers, which the trainers add up in another order.
+  // Dense layers are the exception: the trainers sum in another order.
   TrainerRun run;
   run.model = GENERATE(as<std::string>{}, "mlp", "resnet", "dcgan");
   const bool exact = run.model != "mlp";
@@ -160,16 +125,16 @@ TEST_CASE("one peer and one batch are a single-process GAN, bit for bit") {
                << ", " << local_steps << " local steps, replay " << replay);
   torch::set_num_threads(1);
   PlainGan plain(run);
-  const auto server = make_server(run.generator());
+  const auto server = make_generator_trainer(run.generator());
   TrainingSpec spec = run.discriminator();
   spec.local_steps = local_steps;
   spec.replay = replay;
-  const auto peer = make_peer(spec, 0);
+  const auto peer = make_discriminator_trainer(spec, 0);
   REQUIRE(generator_weights(*server).equal(plain.g_values));
   for (std::uint64_t i = 1; i <= (exact ? 4 : 20); ++i) {
     plain.train(Round{i}, local_steps, replay);
     train_round(*server, {peer.get()}, 1, Round{i});
-    // In between, all is brought to how it travels and back.
+    // In between, the state takes the form in which it travels, and back.
     if (i == 2) peer->snapshot(true);
   }
   const auto d_values = to_tensor(peer->snapshot(false).parameters);
@@ -187,7 +152,7 @@ TEST_CASE("the merged update is the gradient of the peers' mean loss") {
   run.k = 2;
   constexpr int kPeers = 3;
   INFO("seed " << run.seed << ", " << name_of(kLossNames, run.loss));
-  const auto server = make_server(run.generator());
+  const auto server = make_generator_trainer(run.generator());
   auto g = *make_generator(run.model, run.image, run.condition, 6);
   Random random(run.seed, Purpose::kGeneratorInit);
   initialise(*g, random);
@@ -195,7 +160,7 @@ TEST_CASE("the merged update is the gradient of the peers' mean loss") {
   std::vector<std::unique_ptr<DiscriminatorTrainer>> peers;
   std::vector<DiscriminatorTrainer*> all;
   for (std::uint32_t n = 0; n < std::uint32_t{kPeers}; ++n) {
-    peers.push_back(make_peer(run.discriminator(), n));
+    peers.push_back(make_discriminator_trainer(run.discriminator(), n));
     all.push_back(peers.back().get());
   }
   const auto labels_of = [](const GeneratedBatch& batch) {
@@ -230,11 +195,11 @@ TEST_CASE("identical peers teach the generator what one of them does") {
   TrainerRun run;
   INFO("seed " << run.seed);
   const auto gradient_of = [&](std::uint32_t count) {
-    const auto server = make_server(run.generator());
+    const auto server = make_generator_trainer(run.generator());
     std::vector<std::unique_ptr<DiscriminatorTrainer>> peers;
     std::vector<DiscriminatorTrainer*> all;
     for (std::uint32_t n = 0; n < count; ++n) {
-      peers.push_back(make_peer(run.discriminator(), 0));
+      peers.push_back(make_discriminator_trainer(run.discriminator(), 0));
       all.push_back(peers.back().get());
     }
     for (std::uint64_t i = 1; i <= 3; ++i)
@@ -254,9 +219,9 @@ TEST_CASE("a work sharer changes no bit of a generator's rounds") {
   run.k = 2;
   const auto trained = [&] {
     set_compute_threads(1);
-    auto server = make_server(run.generator());
-    auto peer = make_peer(run.discriminator(), 0);
-    auto other = make_peer(run.discriminator(), 1);
+    auto server = make_generator_trainer(run.generator());
+    auto peer = make_discriminator_trainer(run.discriminator(), 0);
+    auto other = make_discriminator_trainer(run.discriminator(), 1);
     for (std::uint64_t round = 1; round <= 3; ++round)
       train_round(*server, {peer.get(), other.get()}, run.k, {round});
     return server->snapshot();
@@ -281,9 +246,9 @@ TEST_CASE("a batch that no peer answered for moves nothing") {
   INFO("seed " << run.seed);
   TrainerRun single = run;
   single.k = 1;  // its one batch has the same latents as the first of two
-  const auto two = make_server(run.generator());
-  const auto one = make_server(single.generator());
-  const auto peer = make_peer(run.discriminator(), 0);
+  const auto two = make_generator_trainer(run.generator());
+  const auto one = make_generator_trainer(single.generator());
+  const auto peer = make_discriminator_trainer(run.discriminator(), 0);
   const auto batch = two->generate(Round{1}).front();
   REQUIRE(same(batch.images, one->generate(Round{1}).front().images));
   const Contribution contribution{
@@ -299,101 +264,11 @@ TEST_CASE("a batch that no peer answered for moves nothing") {
   CHECK(relative_error(gradient(*two), gradient(*one)) < 1e-5);
 }
 
-TEST_CASE("swapping identical discriminators changes nothing") {
-  TrainerRun run;
-  INFO("seed " << run.seed);
-  const auto server = make_server(run.generator());
-  const auto a = make_peer(run.discriminator(), 0);
-  const auto b = make_peer(run.discriminator(), 1);
-  train_round(*server, {a.get(), b.get()}, 1, Round{1});
-  REQUIRE(b->load(a->snapshot(true)).ok());
-  const auto before = a->snapshot(true);
-  const auto from_a = a->snapshot(true), from_b = b->snapshot(true);
-  REQUIRE(a->load(from_b).ok());
-  REQUIRE(b->load(from_a).ok());
-  CHECK(same(a->snapshot(true), before));
-  CHECK(same(b->snapshot(true), before));
-}
-
-TEST_CASE("N swaps along one cycle bring every discriminator home") {
-  TrainerRun run;
-  INFO("seed " << run.seed);
-  const auto server = make_server(run.generator());
-  std::vector<std::unique_ptr<DiscriminatorTrainer>> peers;
-  std::vector<DiscriminatorTrainer*> all;
-  for (std::uint32_t n = 0; n < 3; ++n) {
-    peers.push_back(make_peer(run.discriminator(), n));
-    all.push_back(peers.back().get());
-  }
-  train_round(*server, all, 1, Round{1});
-  const auto snapshots = [&] {
-    std::vector<PeerState> states;
-    for (const auto& peer : peers) states.push_back(peer->snapshot(true));
-    return states;
-  };
-  const auto home = snapshots();
-  for (std::size_t swap = 1; swap <= 3; ++swap) {
-    const auto leaving = snapshots();
-    for (std::size_t n = 0; n < 3; ++n)
-      REQUIRE(peers[(n + 1) % 3]->load(leaving[n]).ok());
-    for (std::size_t n = 0; n < 3; ++n)
-      CHECK(same(peers[n]->snapshot(true), home[(n + 3 - swap) % 3]));
-  }
-}
-
-TEST_CASE("a discriminator learns from its loss and its penalties") {
-  TrainerRun run;
-  run.model = GENERATE(as<std::string>{}, "mlp",
-                       "mnist-cnn");  // the second mixes its samples
-  run.image = {1, 8, 8, 3};
-  TrainingSpec spec = run.discriminator();
-  spec.loss = GENERATE(Loss::kNonSaturating, Loss::kWassersteinGp);
-  spec.r1_gamma = GENERATE(0.0, 2.0);
-  spec.r2_gamma = 1.5 * spec.r1_gamma;
-  constexpr std::uint32_t kPeer = 2;
-  INFO("seed " << run.seed << ", " << run.model << ", "
-               << name_of(kLossNames, spec.loss) << ", R1 " << spec.r1_gamma);
-  const auto server = make_server(run.generator());
-  const auto peer = make_peer(spec, kPeer);
-  const auto d = copy_of(*peer, run);  // as it is before the step
-  const GeneratedBatch batch = server->generate(Round{4}).front();
-
-  Random real_samples(run.seed, Purpose::kRealSamples, kPeer, 4);
-  const torch::Tensor real =
-      draw_real(run, real_samples).images.requires_grad_(true);
-  const torch::Tensor generated =
-      to_tensor(batch.images).clone().requires_grad_(true);
-  const torch::Tensor y_real = d->forward(real, {}).logits;
-  const torch::Tensor y_generated = d->forward(generated, {}).logits;
-  torch::Tensor expected = discriminator_loss(spec.loss, y_real, y_generated);
-  if (spec.r1_gamma > 0)
-    expected = expected + zero_centred_penalty(y_real, real, spec.r1_gamma) +
-               zero_centred_penalty(y_generated, generated, spec.r2_gamma);
-  Random random(run.seed, Purpose::kPenalty, kPeer, 4);
-  const Critic critic = [&](const torch::Tensor& x) {
-    return d->forward(x, {}).logits;
-  };
-  if (spec.loss == Loss::kWassersteinGp)
-    expected = expected + wasserstein_penalty(critic, real, generated,
-                                              spec.gradient_penalty, random);
-
-  CHECK(peer->learn(Round{4}, batch.images, batch.labels) ==
-        Approx(expected.item<double>()).epsilon(1e-4));
-  // Adam's first moment shows the gradient of all of it.
-  std::vector<torch::Tensor> gradients;
-  for (const auto& gradient :
-       torch::autograd::grad({expected}, d->parameters(), {}, {}, false, true))
-    gradients.push_back(gradient.flatten());
-  const torch::Tensor moment = to_tensor(peer->snapshot(true).first_moment);
-  CHECK(relative_error(moment / (1 - run.adam.beta1), torch::cat(gradients)) <
-        1e-4);
-}
-
 TEST_CASE("feedback in a small form counts as what it stands for") {
   const TrainerRun run{.k = 2};
-  const auto made = make_server(run.generator());
-  const auto twin = make_server(run.generator());
-  const auto peer = make_peer(run.discriminator(), 0);
+  const auto made = make_generator_trainer(run.generator());
+  const auto twin = make_generator_trainer(run.generator());
+  const auto peer = make_discriminator_trainer(run.discriminator(), 0);
   for (std::uint64_t i = 1; i <= 3; ++i) {
     const Round round{i};
     const auto batches = made->generate(round);
@@ -418,27 +293,6 @@ TEST_CASE("feedback in a small form counts as what it stands for") {
     REQUIRE(twin->step(round, plain).ok());
   }
   CHECK(same(made->snapshot(), twin->snapshot()));
-}
-
-TEST_CASE("a discriminator refuses a batch that is not of its kind") {
-  TrainerRun run;
-  run.condition = Condition::kAcgan;
-  const auto peer = make_peer(run.discriminator(), 0);
-  const GeneratedBatch good =
-      make_server(run.generator())->generate(Round{1}).front();
-  TrainerRun larger = run;
-  larger.image = {1, 8, 8, 3};
-  const GeneratedBatch other =
-      make_server(larger.generator())->generate(Round{1}).front();
-  CHECK_THROWS_AS(peer->learn(Round{1}, other.images, good.labels),
-                  std::runtime_error);
-  CHECK_THROWS_AS(peer->feedback(other.images, good.labels),
-                  std::runtime_error);
-  const Blob no_such_class =
-      to_blob(torch::full({run.batch}, 3, torch::kInt32));
-  CHECK_THROWS_AS(peer->learn(Round{1}, good.images, no_such_class),
-                  std::runtime_error);
-  CHECK_THROWS_AS(peer->feedback(good.images, Blob{}), std::runtime_error);
 }
 
 }  // namespace mdgan

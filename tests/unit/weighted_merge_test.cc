@@ -13,7 +13,7 @@ std::unique_ptr<GeneratorTrainer> server_of(const TrainerRun& run,
                                             AggregationRule rule) {
   GeneratorSpec spec = run.generator();
   spec.aggregation.rule = rule;
-  return make_server(spec);
+  return make_generator_trainer(spec);
 }
 
 // Five peers' random answers to two batches, in all three forms.

@@ -42,14 +42,15 @@ torch::Tensor with_layout_of(const torch::Tensor& like,
 
 // --- stacks of convolutions --------------------------------------------------
 
-// Where the weights of a stack lie: as a step on images of these dims
-// [n, c, h, w] takes them; empty: row-major, as everybody else takes them.
+// The layout of a stack's weights: the one that a step on images of these dims
+// [n, c, h, w] takes, or, if empty, row-major, which everybody else takes.
 using WeightLayout = std::vector<std::int64_t>;
 
 // convolve_in_turn(images, parameters, geometries), with weights in `layout`,
-// for images that differ from it in n at most. Can be differentiated any number
-// of times if the layout is row-major, else once; then throws c10::Error.
-// Undefined if the backend leaves these images to LibTorch's layers.
+// whose dims may differ from those of the images in n alone. Can be
+// differentiated any number of times if the layout is row-major, else once;
+// then throws c10::Error. Undefined if the backend leaves these images to
+// LibTorch's layers.
 torch::Tensor run_stack(const torch::Tensor& images,
                         const std::vector<torch::Tensor>& parameters,
                         const std::vector<ConvolutionGeometry>& geometries,

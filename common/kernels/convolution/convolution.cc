@@ -17,7 +17,7 @@ using torch::autograd::tensor_list;
 // LibTorch counts an argument among a function's inputs if it has a value.
 using OptionalTensor = c10::optional<Tensor>;
 
-// Up to so many channels oneDNN is slower at the gradient of an image.
+// With so many channels or fewer, oneDNN's gradient of an image is slower.
 constexpr std::int64_t kFewChannels = 4;
 
 using Geometry = ConvolutionGeometry;
@@ -26,7 +26,8 @@ struct Gradients {
   Tensor x, weight, bias;
 };
 
-// Of y = conv2d(x, weight, bias) by what `of` asks for: x, weight, bias.
+// The gradients of y = conv2d(x, weight, bias) by those of x, weight and bias
+// that `of` asks for.
 Gradients convolution_gradients(const Tensor& y_gradient, const Tensor& x,
                                 const Tensor& weight, Geometry geometry,
                                 std::array<bool, 3> of) {
@@ -60,7 +61,8 @@ Geometry geometry_of(const AutogradContext& context) {
           context.saved_data.at("padding").toInt()};
 }
 
-// What a transposed convolution adds to its output so that it has x's sides.
+// The output padding with which a transposed convolution gives x's height and
+// width.
 std::array<std::int64_t, 2> output_padding(const Tensor& y, const Tensor& x,
                                            const Tensor& weight,
                                            const Geometry& geometry) {
@@ -74,7 +76,7 @@ std::array<std::int64_t, 2> output_padding(const Tensor& y, const Tensor& x,
 }
 
 // --- a transposed convolution without bias, and its gradients ----------------
-// Of y = conv_transpose2d(x, weight). Whatever is differentiated again goes by
+// y = conv_transpose2d(x, weight). What is differentiated again is computed by
 // operations that LibTorch differentiates.
 
 // While a graph is recorded, the backend's operations would not be part of it.
@@ -86,7 +88,7 @@ Tensor deconvolution(const Tensor& x, const Tensor& weight,
     Tensor y = backend::deconvolve(x, weight, y_dims, geometry);
     if (y.defined()) return y;
   }
-  // Only its shape matters.
+  // LibTorch reads only its dims.
   const Tensor like = torch::empty(y_dims, x.options());
   return convolution_gradients(x, like, weight, geometry, {true, false, false})
       .x;
@@ -101,8 +103,8 @@ Tensor deconvolution_image_gradient(const Tensor& y_gradient, const Tensor& x,
   }
   Tensor by_x = at::conv2d(y_gradient, weight, /*bias=*/{}, geometry.stride,
                            geometry.padding);
-  // In the layout of x, which LibTorch's next operation combines it with:
-  // between two layouts that is several times as slow.
+  // LibTorch's next operation combines it with x, which takes several times as
+  // long between two layouts.
   return may_use_backend() ? backend::with_layout_of(x, by_x) : by_x;
 }
 
@@ -198,8 +200,8 @@ class Deconvolution : public torch::autograd::Function<Deconvolution> {
   }
 };
 
-// Of images of one pixel, without padding: each pixel of the result meets one
-// weight of each of their channels.
+// The transposed convolution of images of one pixel, without padding: each
+// channel of the image is multiplied with its filter, so it is one GEMM.
 Tensor deconvolve_pixel(const Tensor& x, const Tensor& weight,
                         const Tensor& bias) {
   const Tensor y =
@@ -209,9 +211,9 @@ Tensor deconvolve_pixel(const Tensor& x, const Tensor& weight,
   return bias.defined() ? y + bias.view({1, -1, 1, 1}) : y;
 }
 
-// What a layer's product sees, in the precision of the process. Images and
-// their gradients stay float32: oneDNN has no bfloat16 kernels for so few
-// channels, and there is little to gain.
+// A layer's inputs in the precision of the process. What has as few channels as
+// an image stays float32: oneDNN has no bfloat16 kernels for those, and there
+// is little to gain.
 struct Operands {
   Tensor x, weight, bias;
 };

@@ -3,12 +3,12 @@
 // own sums of matrix products:
 //  - A transposed convolution is the gradient of a convolution by its input,
 //    and its gradients are a convolution and the gradient of one by its
-//    weights. oneDNN does all three, in half the time. Of one pixel without
-//    padding, as a generator's first layer has it, it is a product of matrices;
+//    weights. oneDNN does all three, in half the time. For images of one pixel
+//    without padding, as a generator's first layer has them, it is one GEMM;
 //    where it doubles an image, a backend may have a shorter way (backend.h).
-//  - The other way round, oneDNN pads images of few channels to a vector of
-//    them, so that their gradient is faster as a transposed convolution.
-// Elsewhere than on the CPU these are LibTorch's own. Both can be
+//  - Conversely, oneDNN pads images of few channels to a whole vector of
+//    channels, so that their gradient is faster as a transposed convolution.
+// On other devices than the CPU these are LibTorch's own layers. Both can be
 // differentiated any number of times, and follow precision()
 // (common/tensor/precision.h).
 #pragma once
@@ -40,8 +40,8 @@ torch::Tensor convolve(const torch::Tensor& x, const torch::Tensor& weight,
                        const torch::Tensor& bias,
                        const ConvolutionGeometry& geometry);
 
-// x through all layers, LeakyReLU after each. parameters: weight and bias of
-// each layer in turn.
+// Passes x through all layers, each followed by LeakyReLU. `parameters` has the
+// weight and the bias of each layer in turn.
 torch::Tensor convolve_in_turn(
     torch::Tensor x, at::TensorList parameters,
     const std::vector<ConvolutionGeometry>& geometries);

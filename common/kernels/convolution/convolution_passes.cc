@@ -23,15 +23,15 @@ dnnl::stream& onednn_stream() {
   return stream;
 }
 
-memory::desc row_major_layout(const memory::dims& sides) {
-  memory::dims strides(sides.size(), 1);
-  for (std::size_t i = sides.size() - 1; i > 0; --i)
-    strides[i - 1] = strides[i] * sides[i];
-  return {sides, memory::data_type::f32, strides};
+memory::desc row_major_layout(const memory::dims& dims) {
+  memory::dims strides(dims.size(), 1);
+  for (std::size_t i = dims.size() - 1; i > 0; --i)
+    strides[i - 1] = strides[i] * dims[i];
+  return {dims, memory::data_type::f32, strides};
 }
 
-memory::desc nhwc_layout(const memory::dims& sides) {
-  return {sides, memory::data_type::f32, memory::format_tag::nhwc};
+memory::desc nhwc_layout(const memory::dims& dims) {
+  return {dims, memory::data_type::f32, memory::format_tag::nhwc};
 }
 
 void reorder(memory from, memory to) {
@@ -40,11 +40,11 @@ void reorder(memory from, memory to) {
 
 void multiply(const Factor& a, const Factor& b, std::int64_t rows,
               std::int64_t columns, std::int64_t inner, bool add, float* y,
-              std::int64_t y_row) {
+              std::int64_t y_stride) {
   const dnnl::status status = dnnl::sgemm(
       a.transposed ? 'T' : 'N', b.transposed ? 'T' : 'N', rows, columns, inner,
-      /*alpha=*/1, a.numbers, a.row, b.numbers, b.row, add ? 1.0F : 0.0F, y,
-      y_row);
+      /*alpha=*/1, a.data, a.stride, b.data, b.stride, add ? 1.0F : 0.0F, y,
+      y_stride);
   dnnl::error::wrap_c_api(static_cast<dnnl_status_t>(status),
                           "could not multiply matrices");
 }
@@ -61,7 +61,7 @@ ConvolutionPasses::ConvolutionPasses(const ConvolutionSize& s)
 
 const ConvolutionPasses& convolution_passes(const ConvolutionSize& size,
                                             float slope) {
-  onednn_engine();  // made first, it outlives them
+  onednn_engine();  // made before the passes, it outlives them
   static std::mutex mutex;
   static std::map<std::pair<ConvolutionSize, float>,
                   std::unique_ptr<const ConvolutionPasses>>

@@ -1,6 +1,6 @@
 // The three passes of one convolution, by its fastest way with oneDNN, version
-// 2 or 3: in which orders each wants and gives its numbers, and how it is run.
-// No LibTorch. Only in builds with the oneDNN backend
+// 2 or 3: the layouts in which each takes and gives tensors, and how it is run.
+// No LibTorch. Only builds with the oneDNN backend have it
 // (common/cmake/Dependencies.cmake).
 #pragma once
 
@@ -14,14 +14,14 @@
 namespace mdgan {
 
 const dnnl::engine& onednn_engine();
-// Of this thread.
+// The calling thread's own stream.
 dnnl::stream& onednn_stream();
 
-// float32, row by row, as a contiguous tensor has them.
-dnnl::memory::desc row_major_layout(const dnnl::memory::dims& sides);
-// The same with all channels of a pixel together: [n, height, width, c].
-dnnl::memory::desc nhwc_layout(const dnnl::memory::dims& sides);
-// The same numbers in another order.
+// float32, row-major, as a contiguous tensor of these dims is: NCHW for images.
+dnnl::memory::desc row_major_layout(const dnnl::memory::dims& dims);
+// float32 images of dims [n, c, height, width] in NHWC.
+dnnl::memory::desc nhwc_layout(const dnnl::memory::dims& dims);
+// Copies a tensor into one of another layout.
 void reorder(dnnl::memory from, dnnl::memory to);
 
 // images [n, in, height, width], weights [out, in, kernel, kernel].
@@ -30,16 +30,17 @@ struct ConvolutionSize {
   auto operator<=>(const ConvolutionSize&) const = default;
 };
 
-// In which orders a pass takes and gives its numbers; of gradients where it is
-// a backward pass.
+// The layouts in which a pass takes and gives tensors. Where a backward pass
+// takes or gives a gradient, the layout is the gradient's.
 struct PassLayouts {
   dnnl::memory::desc images, weights, results;
 };
 
-// Immutable: one serves all threads of a process that compute with the same
-// number of threads of arithmetic (set_compute_threads), which oneDNN fixes
-// when it makes a pass. Numbers are float32, in the pass's orders; those of the
-// bias, [out], have only one.
+// Immutable: one object serves all threads of a process that compute with the
+// same number of threads of arithmetic (set_compute_threads), which oneDNN
+// fixes when it makes a pass. Tensors are float32, in the pass's layouts; a
+// bias is [out]. The passes throw dnnl::error or std::bad_alloc if memory is
+// wanting.
 class ConvolutionPasses {
  public:
   explicit ConvolutionPasses(const ConvolutionSize& size);
@@ -50,12 +51,13 @@ class ConvolutionPasses {
   const ConvolutionSize& size() const { return size_; }
   const dnnl::memory::dims& weight_dims() const { return weight_dims_; }
   const dnnl::memory::dims& result_dims() const { return result_dims_; }
-  // In which to keep weights that are trained. From it to the passes' is
-  // quicker than from plain.
+  // The layout in which to keep weights while they are trained: a pass's layout
+  // is made of it more quickly than of the row-major one.
   const dnnl::memory::desc& kept_weights() const { return kept_weights_; }
 
   const PassLayouts& forward_layouts() const { return forward_; }
-  // Ends in LeakyReLU, which the others know nothing of.
+  // The convolution and LeakyReLU. The gradients below are those of the
+  // convolution alone.
   virtual void forward(const float* images, const float* weights,
                        const float* bias, float* results) const = 0;
 
@@ -74,30 +76,30 @@ class ConvolutionPasses {
   PassLayouts forward_, by_images_, by_weights_;
 };
 
-// With LeakyReLU of this slope. Made once in a process for each size, and kept:
-// a run has few.
+// The passes for this size, with LeakyReLU of this slope. A process makes them
+// once for each size and keeps them, as a run has few sizes.
 const ConvolutionPasses& convolution_passes(const ConvolutionSize& size,
                                             float slope);
 
-// A matrix row by row, as a factor of a product.
+// A row-major matrix as a factor of a product.
 struct Factor {
-  const float* numbers;
-  std::int64_t row;  // from one row to the next
+  const float* data;
+  std::int64_t stride;  // from one row to the next
   bool transposed = false;
 };
-// y = a b, or y += a b; y [rows, columns], y_row from one row to the next.
-// Throws dnnl::error if memory is wanting.
+// y = a b, or y += a b, by GEMM; y is [rows, columns], with `y_stride` from one
+// row to the next. Throws dnnl::error if memory is wanting.
 void multiply(const Factor& a, const Factor& b, std::int64_t rows,
               std::int64_t columns, std::int64_t inner, bool add, float* y,
-              std::int64_t y_row);
+              std::int64_t y_stride);
 
-// Memory that a pass needs beside its arguments, as its alignment wants.
+// Memory that a pass needs beside its arguments, aligned to a cache line.
 class Scratch {
  public:
   explicit Scratch(std::size_t bytes)
       : memory_(::operator new(bytes, kAlignment)) {}
   void* get() const { return memory_.get(); }
-  float* numbers() const { return static_cast<float*>(memory_.get()); }
+  float* data() const { return static_cast<float*>(memory_.get()); }
 
  private:
   static constexpr std::align_val_t kAlignment{64};

@@ -8,11 +8,12 @@ namespace {
 
 using torch::Tensor;
 
-constexpr auto kPixelByPixel = torch::MemoryFormat::ChannelsLast;
+constexpr auto kNhwc = torch::MemoryFormat::ChannelsLast;
 
-// Of the convolution that halves images of these sides to `channels` channels.
-ConvolutionSize halving(torch::IntArrayRef sides, std::int64_t channels) {
-  return {sides[0], sides[1],     sides[2],     sides[3],
+// The size of the convolution that halves images of these dims to `channels`
+// channels.
+ConvolutionSize halving(torch::IntArrayRef dims, std::int64_t channels) {
+  return {dims[0],  dims[1],      dims[2],      dims[3],
           channels, /*kernel=*/4, /*stride=*/2, /*padding=*/1};
 }
 
@@ -23,41 +24,39 @@ const ConvolutionPasses& passes(const Tensor& doubled_like,
                             kNoActivation);
 }
 
-Tensor room(torch::IntArrayRef sides) {
-  return torch::empty(sides,
-                      torch::TensorOptions().memory_format(kPixelByPixel));
+Tensor empty_nhwc(torch::IntArrayRef dims) {
+  return torch::empty(dims, torch::TensorOptions().memory_format(kNhwc));
 }
 
-float* numbers(const Tensor& t) { return t.data_ptr<float>(); }
+float* values(const Tensor& t) { return t.data_ptr<float>(); }
 
-dnnl::memory memory(const Tensor& t, const dnnl::memory::desc& order) {
-  return {order, onednn_engine(), numbers(t)};
+dnnl::memory memory(const Tensor& t, const dnnl::memory::desc& layout) {
+  return {layout, onednn_engine(), values(t)};
 }
 
-Tensor pixel_by_pixel(const Tensor& images) {
-  if (images.is_contiguous(kPixelByPixel)) return images;
-  const auto sides = images.sizes().vec();
-  Tensor result = room(sides);
-  reorder(memory(images.contiguous(), row_major_layout(sides)),
-          memory(result, nhwc_layout(sides)));
+Tensor to_nhwc(const Tensor& images) {
+  if (images.is_contiguous(kNhwc)) return images;
+  const auto dims = images.sizes().vec();
+  Tensor result = empty_nhwc(dims);
+  reorder(memory(images.contiguous(), row_major_layout(dims)),
+          memory(result, nhwc_layout(dims)));
   return result;
 }
 
-Tensor row_by_row(const Tensor& images) {
-  if (!images.is_contiguous(kPixelByPixel)) return images.contiguous();
-  const auto sides = images.sizes().vec();
-  Tensor result = torch::empty(sides);
-  reorder(memory(images, nhwc_layout(sides)),
-          memory(result, row_major_layout(sides)));
+Tensor to_nchw(const Tensor& images) {
+  if (!images.is_contiguous(kNhwc)) return images.contiguous();
+  const auto dims = images.sizes().vec();
+  Tensor result = torch::empty(dims);
+  reorder(memory(images, nhwc_layout(dims)),
+          memory(result, row_major_layout(dims)));
   return result;
 }
 
 }  // namespace
 
-bool is_doubling(const Tensor& x, const Tensor& weight,
-                 torch::IntArrayRef sides,
+bool is_doubling(const Tensor& x, const Tensor& weight, torch::IntArrayRef dims,
                  const ConvolutionGeometry& geometry) {
-  ConvolutionSize size = halving(sides, weight.size(0));
+  ConvolutionSize size = halving(dims, weight.size(0));
   size.kernel = weight.size(2);
   size.stride = geometry.stride;
   size.padding = geometry.padding;
@@ -69,35 +68,34 @@ bool is_doubling(const Tensor& x, const Tensor& weight,
 }
 
 Tensor double_image(const Tensor& x, const Tensor& weight) {
-  Tensor y = room({x.size(0), weight.size(1), 2 * x.size(2), 2 * x.size(3)});
+  Tensor y =
+      empty_nhwc({x.size(0), weight.size(1), 2 * x.size(2), 2 * x.size(3)});
   passes(y, x.size(1))
-      .image_gradient(numbers(pixel_by_pixel(x)),
-                      numbers(pixel_by_pixel(weight)), numbers(y));
+      .image_gradient(values(to_nhwc(x)), values(to_nhwc(weight)), values(y));
   return y;
 }
 
 Tensor doubling_image_gradient(const Tensor& of_result, const Tensor& weight) {
   const auto& by = passes(of_result, weight.size(0));
-  Tensor of_x = room(by.result_dims());
+  Tensor of_x = empty_nhwc(by.result_dims());
   const Tensor no_bias = torch::zeros(weight.size(0));
-  by.forward(numbers(pixel_by_pixel(of_result)),
-             numbers(pixel_by_pixel(weight)), numbers(no_bias), numbers(of_x));
+  by.forward(values(to_nhwc(of_result)), values(to_nhwc(weight)),
+             values(no_bias), values(of_x));
   return of_x;
 }
 
 Tensor doubling_weight_gradient(const Tensor& x, const Tensor& of_result) {
   const auto& by = passes(of_result, x.size(1));
-  const Tensor ordered = room(by.weight_dims());
+  const Tensor nhwc = empty_nhwc(by.weight_dims());
   const Tensor of_bias = torch::empty(x.size(1));
-  by.weight_gradient(numbers(pixel_by_pixel(of_result)),
-                     numbers(pixel_by_pixel(x)), numbers(ordered),
-                     numbers(of_bias));
-  return row_by_row(ordered);
+  by.weight_gradient(values(to_nhwc(of_result)), values(to_nhwc(x)),
+                     values(nhwc), values(of_bias));
+  return to_nchw(nhwc);
 }
 
 Tensor in_layout_of(const Tensor& like, const Tensor& images) {
-  return like.suggest_memory_format() == kPixelByPixel ? pixel_by_pixel(images)
-                                                       : row_by_row(images);
+  return like.suggest_memory_format() == kNhwc ? to_nhwc(images)
+                                               : to_nchw(images);
 }
 
 }  // namespace mdgan

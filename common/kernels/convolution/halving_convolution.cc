@@ -12,27 +12,28 @@
 namespace mdgan {
 namespace {
 
-// Fewer tiles do not make up for bringing the weights to the points.
+// With fewer tiles, the transform of the weights costs more than is gained.
 constexpr std::int64_t kFewestTiles = 16;
-// Numbers at the points at once, unless one image or filter has more: of images
-// 2 MiB for each thread, which a core's caches partly hold; of filters 16 MiB.
-// Where filters come in parts, each goes to the points for every part of the
-// images: then 16 MiB of those, too.
-constexpr std::int64_t kMostOfImages = std::int64_t{1} << 19;
-constexpr std::int64_t kMostOfFilters = std::int64_t{1} << 22;
+// So many values are in the Winograd domain at once, unless a single image or
+// filter has more: 2 MiB of images for each thread, which a core's caches
+// partly hold, and 16 MiB of filters. Where filters come in parts, each part is
+// transformed anew for every part of the images: then these have 16 MiB, too.
+constexpr std::int64_t kMaxImageValues = std::int64_t{1} << 19;
+constexpr std::int64_t kMaxFilterValues = std::int64_t{1} << 22;
 
-// Some of the images, or of the filters.
+// A range of the images, or of the filters.
 struct Part {
   std::int64_t begin, end;
   std::int64_t size() const { return end - begin; }
 };
 
-// All of them, in parts of about the same size.
+// All images, or all filters, in parts of about the same size.
 class Parts {
  public:
-  // So that no part has more than `most` numbers, if one of them has `numbers`.
-  Parts(std::int64_t all, std::int64_t numbers, std::int64_t most) : all_(all) {
-    const std::int64_t at_once = std::max<std::int64_t>(most / numbers, 1);
+  // `all` images or filters of `values` values each, cut so that no part has
+  // more than `most` values.
+  Parts(std::int64_t all, std::int64_t values, std::int64_t most) : all_(all) {
+    const std::int64_t at_once = std::max<std::int64_t>(most / values, 1);
     parts_ = (all + at_once - 1) / at_once;
   }
 
@@ -49,8 +50,8 @@ class Parts {
   std::int64_t all_, parts_;
 };
 
-// Calls use(i) for each of a part from 0, on as many threads as the caller has
-// set (set_compute_threads).
+// Calls use(i) for 0 <= i < the part's size, on as many threads as the caller
+// has set (set_compute_threads).
 template <typename Use>
 void each_of(const Part& part, const Use& use) {
 #pragma omp parallel for
@@ -68,10 +69,10 @@ class HalvingConvolution final : public ConvolutionPasses {
       : ConvolutionPasses(s),
         size_{s.n, s.in, s.height, s.width, s.out},
         slope_(slope),
-        filters_(s.out, kWinogradPoints * columns(), kMostOfFilters),
+        filters_(s.out, kWinogradPoints * columns(), kMaxFilterValues),
         images_(s.n, kWinogradPoints * size_.tiles_of_image() * columns(),
-                filters_.is_one() ? kMostOfImages * omp_get_max_threads()
-                                  : kMostOfFilters) {
+                filters_.is_one() ? kMaxImageValues * omp_get_max_threads()
+                                  : kMaxFilterValues) {
     kept_weights_ = nhwc_layout(weight_dims_);
     forward_ = by_images_ = by_weights_ = {
         nhwc_layout(image_dims_), kept_weights_, nhwc_layout(result_dims_)};
@@ -145,7 +146,7 @@ class HalvingConvolution final : public ConvolutionPasses {
   }
 
  private:
-  // For what a part is at the points.
+  // Memory for one part of each in the Winograd domain.
   class Room {
    public:
     explicit Room(const HalvingConvolution& of)
@@ -155,13 +156,13 @@ class HalvingConvolution final : public ConvolutionPasses {
           results_(bytes(of.results(of.images_.largest(), nullptr))) {}
 
     AtPoints images(const Part& part) const {
-      return of_.images(part.size(), images_.numbers());
+      return of_.images(part.size(), images_.data());
     }
     AtPoints filters(const Part& part) const {
-      return of_.filters(part.size(), filters_.numbers());
+      return of_.filters(part.size(), filters_.data());
     }
     AtPoints results(const Part& part) const {
-      return of_.results(part.size(), results_.numbers());
+      return of_.results(part.size(), results_.data());
     }
 
    private:
@@ -173,17 +174,17 @@ class HalvingConvolution final : public ConvolutionPasses {
     const Scratch images_, filters_, results_;
   };
 
-  // Of images and filters at a point.
+  // The columns of images' and filters' matrices at each point.
   std::int64_t columns() const { return kWinogradPhases * size_.in; }
 
-  AtPoints images(std::int64_t count, float* numbers) const {
-    return {numbers, count * size_.tiles_of_image(), columns()};
+  AtPoints images(std::int64_t count, float* data) const {
+    return {data, count * size_.tiles_of_image(), columns()};
   }
-  AtPoints filters(std::int64_t count, float* numbers) const {
-    return {numbers, count, columns()};
+  AtPoints filters(std::int64_t count, float* data) const {
+    return {data, count, columns()};
   }
-  AtPoints results(std::int64_t count, float* numbers) const {
-    return {numbers, count * size_.tiles_of_image(), size_.out};
+  AtPoints results(std::int64_t count, float* data) const {
+    return {data, count * size_.tiles_of_image(), size_.out};
   }
 
   void images_to_points(const Part& part, const float* images,

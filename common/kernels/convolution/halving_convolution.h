@@ -1,7 +1,7 @@
 // The convolution that halves an image, by Winograd's minimal filtering: nine
-// sixteenths of the products, which oneDNN does as products of matrices
-// (winograd.h). All numbers in nhwc_layout(). Only in builds
-// with the oneDNN backend.
+// sixteenths of the multiplications, which oneDNN does as products of matrices
+// (winograd.h). All tensors are in NHWC. Only builds with the oneDNN backend
+// have it.
 #pragma once
 
 #include <memory>
@@ -10,7 +10,8 @@
 
 namespace mdgan {
 
-// Whether a convolution is one, and large enough to gain by it.
+// Whether a convolution of this size halves an image, and is large enough to
+// gain by this algorithm.
 bool is_halving(const ConvolutionSize& size);
 
 // REQUIRES: is_halving(size).

@@ -14,7 +14,7 @@
 #include "common/kernels/convolution/backend_name.h"
 #include "common/kernels/convolution/convolution_passes.h"
 #include "common/kernels/convolution/doubling.h"
-#include "common/tensor/leaky.h"
+#include "common/tensor/leaky_slope.h"
 #include "common/tensor/precision.h"
 
 namespace mdgan::backend {
@@ -54,9 +54,9 @@ Passes passes_of(Dims images, at::TensorList parameters,
   return layers;
 }
 
-// In which layout each layer's weights lie if the stack's are in `layout`:
-// row-major, or as training keeps them best, unless padded channels would make
-// that larger than the parameters' buffer has room for.
+// The layout of each layer's weights if the stack's are in `layout`: row-major,
+// or kept_weights(), unless padded channels would make that larger than the
+// parameters' buffer has room for.
 Layouts layouts_for(const WeightLayout& layout, at::TensorList parameters,
                     const Geometries& geometries) {
   Layouts layouts;
@@ -106,7 +106,8 @@ float* write(const LaidOut& x) {
   return static_cast<float*>(x.data.data_ptr());
 }
 
-// The numbers as a tensor in which only equal layouts agree on the places.
+// The data as a flat tensor. Two of them can be combined element by element
+// only if their layouts are equal.
 Tensor elements(const LaidOut& x) {
   return x.data.view(torch::kFloat32).flatten();
 }
@@ -173,7 +174,7 @@ class Stack : public torch::autograd::Function<Stack> {
                       ? as_row_major(saved.images)
                       : LaidOut{saved.layers[i - 1]->forward_layouts().results,
                                 saved.values[i - 1]};
-      if (i > 0) {  // mostly the weights' pass's layouts, too
+      if (i > 0) {  // the weights' pass mostly has the same layouts
         x = in_layout(x, layer.image_layouts().images);
         dy = in_layout(dy, layer.image_layouts().results);
       }
@@ -250,7 +251,7 @@ class Stack : public torch::autograd::Function<Stack> {
     Layouts layouts;  // those of the weights among the parameters
   };
 
-  // The same by operations that LibTorch differentiates.
+  // The gradients by operations that LibTorch differentiates.
   static tensor_list by_autograd(const AutogradContext& context,
                                  const Saved& saved, const Tensor& dy) {
     TORCH_CHECK(saved.layout.empty(),

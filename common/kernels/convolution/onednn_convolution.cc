@@ -17,17 +17,18 @@ using dnnl::memory;
 
 constexpr auto kDirect = dnnl::algorithm::convolution_direct;
 constexpr std::int64_t kManyWeights = std::int64_t{1} << 20;
-// Numbers in what filters meet: 16 MiB a thread, whatever the batch.
-constexpr std::int64_t kMostMet = std::int64_t{1} << 22;
+// The most values that im2col makes at once: 16 MiB a thread, whatever the
+// batch.
+constexpr std::int64_t kMaxIm2col = std::int64_t{1} << 22;
 
-// Whichever order is fastest.
-memory::desc any_order(const memory::dims& sides) {
-  return {sides, memory::data_type::f32, memory::format_tag::any};
+// oneDNN chooses the fastest layout.
+memory::desc any_layout(const memory::dims& dims) {
+  return {dims, memory::data_type::f32, memory::format_tag::any};
 }
 
 dnnl::primitive_attr attributes() {
   dnnl::primitive_attr result;
-  // Else oneDNN keeps one for each thread.
+  // Otherwise oneDNN keeps a scratchpad for each thread.
   result.set_scratchpad_mode(dnnl::scratchpad_mode::user);
   return result;
 }
@@ -71,11 +72,11 @@ bool has_many_weights(const ConvolutionSize& s) {
   return weights_of(s) >= kManyWeights;
 }
 
-// Described as for training, a pass takes and gives the orders that the
-// backward passes want. As for inference it does not, but with oneDNN 2.6 and
-// AVX-512 it takes two thirds of the time where a kernel is wide and the result
-// has few columns, unless it has many weights.
-bool goes_as_for_inference(const ConvolutionSize& s, std::int64_t columns) {
+// A forward pass described for training takes and gives the layouts of the
+// backward passes; described for inference it need not. But with oneDNN 2.6 and
+// AVX-512 the latter takes two thirds of the time where the kernel is wide and
+// the result has few columns, unless there are many weights.
+bool is_faster_as_inference(const ConvolutionSize& s, std::int64_t columns) {
   return s.kernel > 3 && columns <= 4 && !has_many_weights(s);
 }
 
@@ -83,8 +84,9 @@ class OneDnnConvolution final : public ConvolutionPasses {
  public:
   OneDnnConvolution(const ConvolutionSize& s, float slope)
       : ConvolutionPasses(s) {
-    const memory::desc x = any_order(image_dims_), w = any_order(weight_dims_),
-                       b = any_order({s.out}), y = any_order(result_dims_);
+    const memory::desc x = any_layout(image_dims_),
+                       w = any_layout(weight_dims_), b = any_layout({s.out}),
+                       y = any_layout(result_dims_);
     const memory::dims stride{s.stride, s.stride}, pad{s.padding, s.padding};
     const auto described = [&](dnnl::prop_kind kind) {
       return description<convolution_forward>(with_leaky(slope), std::tuple(),
@@ -92,7 +94,7 @@ class OneDnnConvolution final : public ConvolutionPasses {
                                               pad, pad);
     };
     const auto training = described(dnnl::prop_kind::forward_training);
-    const auto ahead = goes_as_for_inference(s, result_dims_[3])
+    const auto ahead = is_faster_as_inference(s, result_dims_[3])
                            ? described(dnnl::prop_kind::forward_inference)
                            : training;
     const auto by_images = description<convolution_backward_data>(
@@ -135,7 +137,7 @@ class OneDnnConvolution final : public ConvolutionPasses {
   void weight_gradient(const float* images, const float* of_results,
                        float* of_weights, float* of_bias) const override {
     if (has_many_weights(size_))
-      return by_products(images, of_results, of_weights, of_bias);
+      return weight_gradient_by_im2col(images, of_results, of_weights, of_bias);
     run(weight_pass_,
         {{DNNL_ARG_SRC, in(by_weights_.images, images)},
          {DNNL_ARG_DIFF_DST, in(by_weights_.results, of_results)},
@@ -149,9 +151,9 @@ class OneDnnConvolution final : public ConvolutionPasses {
     memory::desc scratchpad;
   };
 
-  static memory in(const memory::desc& order, const float* numbers) {
+  static memory in(const memory::desc& layout, const float* data) {
     // oneDNN only reads what a pass takes.
-    return {order, onednn_engine(), const_cast<float*>(numbers)};
+    return {layout, onednn_engine(), const_cast<float*>(data)};
   }
 
   static void run(const Pass& pass, std::unordered_map<int, memory> arguments) {
@@ -161,23 +163,23 @@ class OneDnnConvolution final : public ConvolutionPasses {
     pass.primitive.execute(onednn_stream(), arguments);
   }
 
-  // The gradient of the weights as a product of matrices. oneDNN's own pass
-  // goes through all of the gradient once for every image, which is slow where
-  // that is more than a core's cache holds.
-  void by_products(const float* images, const float* of_results,
-                   float* of_weights, float* of_bias) const {
+  // The gradient of the weights by im2col and GEMM. oneDNN's own pass goes
+  // through all of the gradient once for every image, which is slow where that
+  // is more than a core's cache holds.
+  void weight_gradient_by_im2col(const float* images, const float* of_results,
+                                 float* of_weights, float* of_bias) const {
     const ConvolutionSize& s = size_;
     const std::int64_t pixels = result_dims_[2] * result_dims_[3];
     const std::int64_t filter = s.in * s.kernel * s.kernel;
     const std::int64_t at_once =
-        std::clamp<std::int64_t>(kMostMet / (pixels * filter), 1, s.n);
-    const Scratch met(static_cast<std::size_t>(at_once * pixels * filter) *
-                      sizeof(float));
+        std::clamp<std::int64_t>(kMaxIm2col / (pixels * filter), 1, s.n);
+    const Scratch patches(static_cast<std::size_t>(at_once * pixels * filter) *
+                          sizeof(float));
     for (std::int64_t i = 0; i < s.n; i += at_once) {
       const std::int64_t count = std::min(at_once, s.n - i);
-      im2col(images + i * s.in * s.height * s.width, count, met.numbers());
+      im2col(images + i * s.in * s.height * s.width, count, patches.data());
       multiply({of_results + i * pixels * s.out, s.out, /*transposed=*/true},
-               {met.numbers(), filter}, s.out, filter, count * pixels,
+               {patches.data(), filter}, s.out, filter, count * pixels,
                /*add=*/i > 0, of_weights, filter);
     }
     std::fill_n(of_bias, s.out, 0.0F);
@@ -186,8 +188,9 @@ class OneDnnConvolution final : public ConvolutionPasses {
         of_bias[o] += of_results[i * s.out + o];
   }
 
-  // What each weight of a filter meets at each pixel of the result of `count`
-  // images: [count * height * width of the result, in * kernel * kernel].
+  // Unfolds patches into rows: each row has the values of `count` images that
+  // the filters are multiplied with at one pixel of the result,
+  // [count * height * width of the result, in * kernel * kernel].
   void im2col(const float* images, std::int64_t count, float* out) const {
     const ConvolutionSize& s = size_;
     const std::int64_t rows = result_dims_[2];

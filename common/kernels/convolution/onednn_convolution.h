@@ -1,5 +1,5 @@
-// Any convolution, by oneDNN's own passes. Only in builds with the oneDNN
-// backend.
+// Any convolution, by oneDNN's own passes. Only builds with the oneDNN backend
+// have it.
 #pragma once
 
 #include <memory>

@@ -6,26 +6,19 @@
 #include <algorithm>
 #include <cstdint>
 
+#define MDGAN_LANES 8
+#include "common/kernels/vector.h"
+
 namespace mdgan {
 namespace {
 
-#define MDGAN_INLINE [[gnu::always_inline]] inline
-#define MDGAN_INLINE_LAMBDA __attribute__((always_inline))
-
 constexpr std::int64_t kBlock = kWinogradChannels;
-constexpr std::int64_t kLanes = 8;
-typedef float V __attribute__((vector_size(kLanes * sizeof(float))));
-typedef float Loose
-    __attribute__((vector_size(kLanes * sizeof(float)), aligned(4), may_alias));
+constexpr std::int64_t kLanes = MDGAN_LANES;
 
-MDGAN_INLINE V load(const float* p) {
-  return *reinterpret_cast<const Loose*>(p);
-}
-MDGAN_INLINE void store(float* p, V v) { *reinterpret_cast<Loose*>(p) = v; }
 MDGAN_INLINE void add(float* p, V v) { store(p, load(p) + v); }
 
-// Of an image, what a tile of results is computed from: its own rows and
-// columns and one more on every side.
+// Side of the patch of an image that a tile of results is computed from: the
+// tile's own rows and columns and one more on every side.
 constexpr std::int64_t kPatch = kWinogradTile + 2;
 constexpr std::int64_t kSide = 3;  // points in a row
 
@@ -33,13 +26,13 @@ using Patch = float[kPatch][kPatch][kBlock];
 
 // --- 2x2 to 3x3 points and back: weights of a phase, and results -------------
 
-// What lies at rows and columns 0 and 1.
-template <typename Number>
+// The places of rows and columns 0 and 1: (0, 0), (0, 1), (1, 0), (1, 1).
+template <typename Float>
 struct Square {
-  Number* at[4];
+  Float* at[4];
 };
 
-MDGAN_INLINE void spread(const Square<const float>& from, float* to,
+MDGAN_INLINE void expand(const Square<const float>& from, float* to,
                          std::int64_t step) {
   for (std::int64_t i = 0; i < kBlock; i += kLanes) {
     const V a = load(from.at[0] + i), b = load(from.at[1] + i);
@@ -52,11 +45,11 @@ MDGAN_INLINE void spread(const Square<const float>& from, float* to,
   }
 }
 
-// The transposed map. `finish` takes the channel's place in the block and the
-// numbers, and gives what is written.
+// The transposed map. finish(channel's place in the block, values) returns what
+// is written.
 template <typename Finish>
-MDGAN_INLINE void collect(const float* from, std::int64_t step,
-                          const Square<float>& to, const Finish& finish) {
+MDGAN_INLINE void reduce(const float* from, std::int64_t step,
+                         const Square<float>& to, const Finish& finish) {
   for (std::int64_t i = 0; i < kBlock; i += kLanes) {
     V at[kWinogradPoints];
     for (std::int64_t point = 0; point < kWinogradPoints; ++point)
@@ -69,43 +62,41 @@ MDGAN_INLINE void collect(const float* from, std::int64_t step,
   }
 }
 
-// Calls use(weights of one phase of filter o, place at the points) for each
-// phase and block of channels.
-template <typename Number, typename Use>
+// Calls use(weights of one phase of filter o, their place in the Winograd
+// domain) for each phase and block of channels.
+template <typename Float, typename Use>
 MDGAN_INLINE void each_phase(const HalvingSize& size, std::int64_t o,
-                             Number* weights, const AtPoints& points,
+                             Float* weights, const AtPoints& points,
                              const Use& use) {
-  Number* filter = weights + o * size.filter();
-  float* row = points.numbers + o * kWinogradPhases * size.in;
+  Float* filter = weights + o * size.filter();
+  float* row = points.data + o * kWinogradPhases * size.in;
   for (std::int64_t phase = 0; phase < kWinogradPhases; ++phase) {
-    Number* first =
-        filter + (phase / 2 * kWinogradKernel + phase % 2) * size.in;
+    Float* first = filter + (phase / 2 * kWinogradKernel + phase % 2) * size.in;
     for (std::int64_t c = 0; c < size.in; c += kBlock) {
-      Number* at = first + c;
-      Number* below = at + 2 * kWinogradKernel * size.in;
-      use(Square<Number>{{at, at + 2 * size.in, below, below + 2 * size.in}},
+      Float* at = first + c;
+      Float* below = at + 2 * kWinogradKernel * size.in;
+      use(Square<Float>{{at, at + 2 * size.in, below, below + 2 * size.in}},
           row + phase * size.in + c);
     }
   }
 }
 
-// Calls use(results of a tile, place at the points, channel) for each tile of
-// image i and block of channels.
-template <typename Number, typename Use>
+// Calls use(results of a tile, their place in the Winograd domain, channel) for
+// each tile of image i and block of channels.
+template <typename Float, typename Use>
 MDGAN_INLINE void each_tile(const HalvingSize& size, std::int64_t i,
-                            Number* results, const AtPoints& points,
+                            Float* results, const AtPoints& points,
                             const Use& use) {
   const std::int64_t rows = size.height / kWinogradTile;
   const std::int64_t columns = size.width / kWinogradTile;
   const std::int64_t line = 2 * columns * size.out;  // of the result
-  float* at_points = points.numbers + i * rows * columns * size.out;
+  float* at_points = points.data + i * rows * columns * size.out;
   for (std::int64_t y = 0; y < rows; ++y) {
     for (std::int64_t x = 0; x < columns; ++x, at_points += size.out) {
-      Number* tile = results + (i * rows + y) * 2 * line + 2 * x * size.out;
+      Float* tile = results + (i * rows + y) * 2 * line + 2 * x * size.out;
       for (std::int64_t c = 0; c < size.out; c += kBlock) {
-        Number* at = tile + c;
-        use(Square<Number>{{at, at + size.out, at + line,
-                            at + line + size.out}},
+        Float* at = tile + c;
+        use(Square<Float>{{at, at + size.out, at + line, at + line + size.out}},
             at_points + c, c);
       }
     }
@@ -115,14 +106,14 @@ MDGAN_INLINE void each_tile(const HalvingSize& size, std::int64_t i,
 MDGAN_INLINE void filter_in(const HalvingSize& size, std::int64_t o,
                             const float* weights, AtPoints to) {
   each_phase(size, o, weights, to,
-             [&](const auto& from, float* at) { spread(from, at, to.step()); });
+             [&](const auto& from, float* at) { expand(from, at, to.step()); });
 }
 
 MDGAN_INLINE void filter_out(const HalvingSize& size, std::int64_t o,
                              AtPoints from, float* weights) {
   each_phase(size, o, weights, from, [&](const auto& to, const float* at) {
-    collect(at, from.step(), to,
-            [](std::int64_t, V x) MDGAN_INLINE_LAMBDA { return x; });
+    reduce(at, from.step(), to,
+           [](std::int64_t, V x) MDGAN_INLINE_LAMBDA { return x; });
   });
 }
 
@@ -130,7 +121,7 @@ MDGAN_INLINE void result_in(const HalvingSize& size, std::int64_t i,
                             const float* results, AtPoints to) {
   each_tile(size, i, results, to,
             [&](const auto& from, float* at, std::int64_t) {
-              spread(from, at, to.step());
+              expand(from, at, to.step());
             });
 }
 
@@ -140,26 +131,27 @@ MDGAN_INLINE void result_out(const HalvingSize& size, std::int64_t i,
   each_tile(size, i, results, from,
             [&](const auto& to, const float* at, std::int64_t channel) {
               const float* b = bias + channel;
-              collect(at, from.step(), to,
-                      [&](std::int64_t c, V x) MDGAN_INLINE_LAMBDA {
-                        const V y = x + load(b + c);
-                        return y > 0 ? y : y * slope;
-                      });
+              reduce(at, from.step(), to,
+                     [&](std::int64_t c, V x) MDGAN_INLINE_LAMBDA {
+                       const V y = x + load(b + c);
+                       return y > 0 ? y : y * slope;
+                     });
             });
 }
 
 // --- the patch of 6x6 that a tile is computed from, and back -----------------
 
-// Calls use(row of the patch, where its pixels are) for the rows of tile (y, x)
-// of an image that are inside it; of pixels that are not, `outside`.
-template <typename Number, typename Use>
-MDGAN_INLINE void each_row(const HalvingSize& size, Number* image,
-                           std::int64_t y, std::int64_t x, Number* outside,
+// Calls use(row of the patch, addresses of its pixels) for those rows of tile
+// (y, x)'s patch that are inside the image. Pixels of these that are outside
+// have the address `outside`.
+template <typename Float, typename Use>
+MDGAN_INLINE void each_row(const HalvingSize& size, Float* image,
+                           std::int64_t y, std::int64_t x, Float* outside,
                            const Use& use) {
   for (std::int64_t row = 0; row < kPatch; ++row) {
     const std::int64_t top = y * kWinogradTile + row;  // 1 is the image's first
     if (top < 1 || top > size.height) continue;
-    Number* pixels[kPatch];
+    Float* pixels[kPatch];
     for (std::int64_t column = 0; column < kPatch; ++column) {
       const std::int64_t left = x * kWinogradTile + column;
       const bool inside = left >= 1 && left <= size.width;
@@ -171,9 +163,9 @@ MDGAN_INLINE void each_row(const HalvingSize& size, Number* image,
   }
 }
 
-// Where the numbers of a patch's phase (row `row` of its phases) and point
-// (column `column` of its points; its rows are kSide points apart) lie. A
-// patch's columns after the first map are both phases' points in turn.
+// The offset of a patch's phase (in row `row` of the phases) and point (in
+// column `column` of the points, whose rows are kSide points apart). The first
+// map leaves, as a patch's columns, the points of both phases in turn.
 MDGAN_INLINE std::int64_t place(const HalvingSize& size, std::int64_t step,
                                 std::int64_t row, std::int64_t column) {
   const std::int64_t phase = 2 * row + column / kSide;
@@ -218,7 +210,7 @@ MDGAN_INLINE void image_in(const HalvingSize& size, std::int64_t i,
   const std::int64_t rows = size.height / kWinogradTile;
   const std::int64_t columns = size.width / kWinogradTile;
   const float* image = images + i * size.image();
-  float* at = to.numbers + i * rows * columns * to.columns;
+  float* at = to.data + i * rows * columns * to.columns;
   for (std::int64_t y = 0; y < rows; ++y) {
     for (std::int64_t x = 0; x < columns; ++x, at += to.columns) {
       for (std::int64_t c = 0; c < size.in; c += kBlock) {
@@ -247,7 +239,7 @@ MDGAN_INLINE void image_out(const HalvingSize& size, std::int64_t i,
   const std::int64_t columns = size.width / kWinogradTile;
   float* image = images + i * size.image();
   std::fill_n(image, size.image(), 0.0F);
-  const float* at = from.numbers + i * rows * columns * from.columns;
+  const float* at = from.data + i * rows * columns * from.columns;
   float outside[kBlock] = {};
   for (std::int64_t y = 0; y < rows; ++y) {
     for (std::int64_t x = 0; x < columns; ++x, at += from.columns) {
@@ -283,8 +275,8 @@ MDGAN_INLINE void sum(const HalvingSize& size, const float* results,
 
 // --- by the processor --------------------------------------------------------
 
-// By hand and not with target_clones: its resolver runs before the sanitizers
-// are set up.
+// This is written by hand, as the resolver of target_clones runs before the
+// sanitizers are set up.
 template <auto kMap, typename... Arguments>
 #if defined(__x86_64__)
 [[gnu::target("avx2")]]
@@ -298,7 +290,7 @@ void by_any(Arguments... arguments) {
   kMap(arguments...);
 }
 
-// Sums and differences wait for memory: wider vectors gain nothing.
+// The transforms wait for memory, so wider vectors would gain nothing.
 template <auto kMap, typename... Arguments>
 void map(const Arguments&... arguments) {
 #if defined(__x86_64__)

@@ -1,5 +1,5 @@
-#define MDGAN_DENSE_LANES 4
-#define MDGAN_DENSE_NAME "baseline"
+#define MDGAN_LANES 4
+#define MDGAN_KERNEL_NAME "baseline"
 #include "common/kernels/dense/dense_kernel.h"
 
 #include "common/kernels/dense/dense_kernel_impl.h"

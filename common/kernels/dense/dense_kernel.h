@@ -1,10 +1,10 @@
-// The products of a dense (fully connected) layer for batches so small that the
-// weights, not the samples, are what moves through the caches: 10 or 20 rows
+// The matrix products of a dense (fully connected) layer for batches so small
+// that the weights, not the samples, stream through the caches: 10 or 20 rows
 // against matrices of megabytes. A general BLAS packs such matrices into
 // buffers of its own first, which takes as long as the product. No LibTorch.
 //
 // All arrays are float32 and row-major: x [n, in], w [out, in] (PyTorch's
-// order), b [out], y [n, out]. Arrays need no alignment and must not overlap.
+// layout), b [out], y [n, out]. Arrays need no alignment and must not overlap.
 // The same processor gives the same bits for the same n; another processor, or
 // another n, may add in another order.
 #pragma once
@@ -61,18 +61,18 @@ struct DenseKernels {
                           const float* x, std::size_t bias_rows, float* dw,
                           float* db);
 
-  // One step of Adam against that gradient, which is never written to memory:
-  // writing it and reading it again is a third of a step's traffic.
+  // Takes one step of Adam against that gradient, which is never written to
+  // memory: writing it and reading it again is a third of a step's traffic.
   void (*adam)(DenseSize size, DenseRange units, const float* dy,
                const float* x, std::size_t bias_rows, const DenseAdamState& w,
                const DenseAdamState& b, const AdamCoefficients& coefficients);
 };
 
-// Those for the processor this runs on.
+// The kernels for the processor this runs on.
 const DenseKernels& dense_kernels();
 
-// One for each instruction set; null where this processor or this build has
-// not got it. For tests and benchmarks.
+// The kernels of each instruction set, for tests and benchmarks; null where
+// this processor or this build does not have it.
 const DenseKernels* dense_kernels_avx512();
 const DenseKernels* dense_kernels_avx2();
 const DenseKernels* dense_kernels_baseline();

@@ -1,5 +1,5 @@
-// How a product of dense_kernel.h is shared out among threads. For .cc files:
-// includes a part of LibTorch.
+// How a product of dense_kernel.h is shared out among threads. Only .cc files
+// include this, as it includes a part of LibTorch.
 #pragma once
 
 #include <ATen/Parallel.h>
@@ -10,14 +10,14 @@
 #include "common/base/work_sharer.h"
 #include "common/kernels/dense/dense_kernel.h"
 
-// Without it at::parallel_for is a loop on one thread, and says nothing.
+// Without OpenMP, at::parallel_for is silently a loop on one thread.
 #if !defined(_OPENMP)
 #error "compile this with OpenMP (OpenMP::OpenMP_CXX)"
 #endif
 
 namespace mdgan {
 
-// Fewer grains are done before a work sharer has begun.
+// A product of fewer grains ends before a work sharer has begun.
 inline constexpr std::size_t kWorthSharing = 4;
 
 // Calls use(range) for parts of [0, size): on the calling thread and its work

@@ -5,11 +5,12 @@
 
 #include "common/base/result.h"
 #include "common/kernels/dense/dense_parts.h"
+#include "common/tensor/leaky_slope.h"
 
 namespace mdgan {
 namespace {
 
-constexpr float kSlope = 0.2F;
+constexpr auto kSlope = static_cast<float>(kLeakySlope);
 
 DenseAdamState shifted(const DenseAdamState& state, std::size_t by) {
   return {state.values + by, state.first_moment + by, state.second_moment + by};

@@ -12,18 +12,18 @@
 
 namespace mdgan {
 
-// What passes between the layers for some rows, one for each sample. Grows to
-// what it is asked for and stays; the contents belong to one pass.
+// The activations and their gradients for some rows, one for each sample.
+// Memory grows to what is asked for and stays; the contents belong to one pass.
 //
 // Threads: one at a time. One scratch serves any number of stacks.
 class DenseScratch {
  public:
-  // Row `row` of the input of the first layer; of the output of the last.
+  // Row `row` of the first layer's input, and of the last layer's output.
   float* input(std::size_t row) { return at(values_.front(), row, 0); }
   float* output(std::size_t row) {
     return at(values_.back(), row, widths_.size() - 1);
   }
-  // The gradients of the same.
+  // The gradients by these rows.
   float* input_gradient(std::size_t row) {
     return at(gradients_.front(), row, 0);
   }
@@ -38,7 +38,8 @@ class DenseScratch {
   }
 
   std::vector<std::size_t> widths_;
-  // By layer; 0 is the input. Gradients are of what a layer's activation sees.
+  // By layer; 0 is the input. Gradients are by a layer's output before its
+  // activation.
   std::vector<std::vector<float>> values_, gradients_;
 };
 
@@ -48,7 +49,7 @@ class DenseStack {
   // has no activation. REQUIRES: at least two widths, all positive.
   DenseStack(std::vector<std::size_t> widths, bool linear_end);
 
-  // How many floats of the flat buffer are this stack's.
+  // The number of floats in the flat buffer that are this stack's.
   std::size_t parameter_count() const { return parameter_count_; }
 
   // Makes room for `rows` rows. The contents are then undefined.
@@ -78,7 +79,7 @@ class DenseStack {
   void parameter_gradient(DenseScratch& scratch, std::size_t n,
                           std::size_t bias_rows, float* gradients) const;
 
-  // One step of Adam against that gradient, without writing it.
+  // Takes one step of Adam against that gradient, without writing it.
   void adam(DenseScratch& scratch, std::size_t n, std::size_t bias_rows,
             const DenseAdamState& state,
             const AdamCoefficients& coefficients) const;

@@ -1,6 +1,6 @@
-// Vectors of kLanes floats, and what the products of dense_kernel_impl.h do
-// with them. Like that file included once for each instruction set, with
-// MDGAN_DENSE_LANES set, and all in an anonymous namespace.
+// What the products of dense_kernel_impl.h do with vectors of kLanes floats.
+// Like that file it is included once for each instruction set, with MDGAN_LANES
+// set, and all of it is in an anonymous namespace.
 #pragma once
 
 #include <cmath>
@@ -10,32 +10,24 @@
 #include <immintrin.h>
 #endif
 
+#include "common/kernels/vector.h"
+
 namespace mdgan {
 namespace {
 
-constexpr std::size_t kLanes = MDGAN_DENSE_LANES;
-typedef float V __attribute__((vector_size(kLanes * sizeof(float))));
-typedef float Loose
-    __attribute__((vector_size(kLanes * sizeof(float)), aligned(4), may_alias));
+constexpr std::size_t kLanes = MDGAN_LANES;
 typedef float V4 __attribute__((vector_size(16)));
-typedef float Loose4 __attribute__((vector_size(16), aligned(4), may_alias));
+typedef float UnalignedV4
+    __attribute__((vector_size(16), aligned(4), may_alias));
 typedef float V8 __attribute__((vector_size(32)));
 
-#define MDGAN_INLINE [[gnu::always_inline]] inline
-#define MDGAN_INLINE_LAMBDA __attribute__((always_inline))
-
-MDGAN_INLINE V load(const float* p) {
-  return *reinterpret_cast<const Loose*>(p);
-}
-MDGAN_INLINE void store(float* p, V v) { *reinterpret_cast<Loose*>(p) = v; }
-
-// x in all lanes. Not x + V{}, which is an addition: it turns -0 into 0.
+// x in all lanes. x + V{} would be an addition, which turns -0 into 0.
 MDGAN_INLINE V splat(float x) { return x - V{}; }
 
-// The first `count` lanes, of fewer than kLanes; the others are zero. Not by
-// copying, which is a call for each vector: a layer of 100 inputs, as many as
-// the default latent has values, would take five times as long as one of 128.
-#if MDGAN_DENSE_LANES == 16
+// The first `count` lanes, fewer than kLanes; the others are zero. memcpy would
+// be a call for each vector: a layer of 100 inputs, the length of the default
+// latent, would take five times as long as one of 128.
+#if MDGAN_LANES == 16
 MDGAN_INLINE __mmask16 first_lanes(std::size_t count) {
   return static_cast<__mmask16>((1U << count) - 1);
 }
@@ -45,7 +37,7 @@ MDGAN_INLINE V load_part(const float* p, std::size_t count) {
 MDGAN_INLINE void store_part(float* p, V v, std::size_t count) {
   _mm512_mask_storeu_ps(p, first_lanes(count), __m512(v));
 }
-#elif MDGAN_DENSE_LANES == 8
+#elif MDGAN_LANES == 8
 MDGAN_INLINE __m256i first_lanes(std::size_t count) {
   return _mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<int>(count)),
                             _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
@@ -79,9 +71,9 @@ MDGAN_INLINE void store_some(float* p, V v, std::size_t count) {
 }
 
 MDGAN_INLINE V root(V v) {
-#if MDGAN_DENSE_LANES == 16
+#if MDGAN_LANES == 16
   return V(_mm512_sqrt_ps(__m512(v)));
-#elif MDGAN_DENSE_LANES == 8
+#elif MDGAN_LANES == 8
   return V(_mm256_sqrt_ps(__m256(v)));
 #elif defined(__SSE__)
   return V(_mm_sqrt_ps(__m128(v)));
@@ -92,12 +84,12 @@ MDGAN_INLINE V root(V v) {
 }
 
 MDGAN_INLINE V4 fold(V v) {
-#if MDGAN_DENSE_LANES == 16
+#if MDGAN_LANES == 16
   const V8 half = __builtin_shufflevector(v, v, 0, 1, 2, 3, 4, 5, 6, 7) +
                   __builtin_shufflevector(v, v, 8, 9, 10, 11, 12, 13, 14, 15);
   return __builtin_shufflevector(half, half, 0, 1, 2, 3) +
          __builtin_shufflevector(half, half, 4, 5, 6, 7);
-#elif MDGAN_DENSE_LANES == 8
+#elif MDGAN_LANES == 8
   return __builtin_shufflevector(v, v, 0, 1, 2, 3) +
          __builtin_shufflevector(v, v, 4, 5, 6, 7);
 #else

@@ -37,9 +37,9 @@ void join(std::span<const float> d_logits,
 
 }  // namespace
 
-// What lies between the layers: one for each thread that computes, however many
-// discriminators it serves. The last layer's outputs are split into logits and
-// class logits, as the losses want them.
+// The activations and their gradients. Each thread that computes has one,
+// however many discriminators it serves. The last layer's outputs are split
+// into logits and class logits, as the losses want them.
 struct DenseDiscriminator::Work {
   DenseScratch layers, last;
   std::vector<float> logits, d_logits;              // [samples]
@@ -66,7 +66,8 @@ std::size_t DenseDiscriminator::parameter_count() const {
          embedding_gradient_.size();
 }
 
-// Of the last layer: real/fake, and with ACGAN the classes.
+// The number of the last layer's outputs: real/fake, and with ACGAN the
+// classes.
 std::size_t DenseDiscriminator::outputs() const {
   return spec_.condition == Condition::kAcgan ? 1 + spec_.image.classes : 1;
 }
@@ -130,8 +131,8 @@ double DenseDiscriminator::differentiate(Labels labels, Work& w) const {
   return loss;
 }
 
-// From last.output_gradient of rows [row, row + n), whose labels these are, to
-// layers.output_gradient.
+// Goes back through the last layer: last.output_gradient ->
+// layers.output_gradient, for rows [row, row + n), whose labels these are.
 void DenseDiscriminator::through_last(const float* parameters, std::size_t row,
                                       std::size_t n, Labels labels,
                                       Work& w) const {

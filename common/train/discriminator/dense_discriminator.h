@@ -1,7 +1,8 @@
-// A discriminator of dense layers, forward, backward and step, written out: no
-// autograd, no LibTorch, no allocation once it has run. Its parameters are a
-// flat buffer [P] in the order of the model's: the layers', the last layer's
-// weight and bias, and, with projection, the embedding.
+// A discriminator of dense layers whose forward pass, backward pass and step
+// are written by hand: no autograd, no LibTorch, no allocation after the first
+// step. Its parameters are a flat buffer [P] in the order of the model's: the
+// layers', the last layer's weight and bias, and, with projection, the
+// embedding.
 #pragma once
 
 #include <cstddef>
@@ -20,17 +21,17 @@ class DenseDiscriminator {
   // dense_widths()). REQUIRES: the loss is not kWassersteinGp.
   DenseDiscriminator(const TrainingSpec& spec, std::vector<std::size_t> widths);
 
-  // P.
+  // The length P of the flat buffer.
   std::size_t parameter_count() const;
 
-  // One step on images [2b, values], real before generated ones, and labels
-  // [2b] (empty if unconditional). Returns the loss with its penalties.
+  // Takes one step on images [2b, values], real before generated ones, and
+  // labels [2b] (empty if unconditional). Returns the loss with its penalties.
   double step(std::span<const float> images,
               std::span<const std::int64_t> labels, const DenseAdamState& state,
               const AdamCoefficients& coefficients);
 
-  // Loss_G on generated images [b, values]; writes d Loss_G / d images and the
-  // logits [b].
+  // Returns Loss_G on generated images [b, values]; writes d Loss_G / d images
+  // and the logits [b].
   double feedback(const float* parameters, std::span<const float> images,
                   std::span<const std::int64_t> labels,
                   std::span<float> gradient, std::span<float> logits) const;

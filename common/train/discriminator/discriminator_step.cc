@@ -23,7 +23,7 @@ class AutogradStep final : public DiscriminatorStep {
     const torch::Tensor x = images.detach().requires_grad_(true);
     const DiscriminatorOutput output = d_.forward(x, y);
     const torch::Tensor loss = generator_loss(d_.spec, output, y);
-    // Not backward(): D's own gradients are not computed.
+    // Unlike backward(), grad() does not compute D's own gradients.
     const auto gradient = torch::autograd::grad({loss}, {x}).front();
     return {to_blob(gradient), to_blob(output.logits), loss.item<double>()};
   }

@@ -20,19 +20,19 @@ class DiscriminatorStep {
  public:
   virtual ~DiscriminatorStep() = default;
 
-  // One step of D on x [2b, c, h, w], real samples before generated ones, and
-  // their labels y [2b] int64 (undefined if unconditional). Returns the loss
-  // that was differentiated.
+  // Takes one step of D on x [2b, c, h, w], real samples before generated ones,
+  // and their labels y [2b] int64 (undefined if unconditional). Returns the
+  // loss that was differentiated.
   virtual double step(const torch::Tensor& x, const torch::Tensor& y,
                       Random& random) = 0;
 
-  // dLoss_G/dx for generated images x [b, c, h, w]. Leaves D as it is.
+  // Computes dLoss_G/dx for generated images x [b, c, h, w]. D stays as it is.
   virtual PeerFeedback feedback(const torch::Tensor& x,
                                 const torch::Tensor& y) = 0;
 };
 
-// What both ways share: the half of `both` that holds the real samples (0) or
-// the generated (1); the losses without penalties.
+// Both ways share these: the half of `both` that holds the real samples (0) or
+// the generated ones (1), and the losses without penalties.
 torch::Tensor half(const torch::Tensor& both, std::int64_t which);
 torch::Tensor discriminator_loss(const TrainingSpec& spec,
                                  const DiscriminatorOutput& real,
@@ -44,7 +44,7 @@ torch::Tensor generator_loss(const TrainingSpec& spec,
 
 // `d` outlives the step.
 std::unique_ptr<DiscriminatorStep> make_autograd_step(TrainedDiscriminator& d);
-// Null if it is not for this model, loss or device.
+// Null if the way by hand is not for this model, loss or device.
 std::unique_ptr<DiscriminatorStep> make_dense_step(TrainedDiscriminator& d);
 
 }  // namespace mdgan

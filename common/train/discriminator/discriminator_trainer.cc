@@ -33,10 +33,10 @@ struct DiscriminatorTrainer::Impl {
        std::vector<std::uint32_t> indices, PeerId id, torch::Device where,
        std::shared_ptr<Discriminator> model);
 
-  // Where the round's real samples come from.
+  // The random numbers that choose the round's real samples.
   Random real_samples(Round round) const;
-  // What a step is given: x [2b, c, h, w] and y [2b] or undefined, on the
-  // device. Overwrites what the last call returned.
+  // The inputs of a step: x [2b, c, h, w] and y [2b] or undefined, on the
+  // device. Each call overwrites what the last one returned.
   std::pair<torch::Tensor, torch::Tensor> inputs(
       Random& real, const GeneratedBatch& generated);
   void draw_real(Random& random);
@@ -51,7 +51,8 @@ struct DiscriminatorTrainer::Impl {
   const Sha256 schema;
   std::unique_ptr<DiscriminatorStep> step;
   ReplayHistory history;
-  // One round's input, real samples before generated ones, reused every round.
+  // The inputs of a step, real samples before generated ones; every step reuses
+  // this memory.
   torch::Tensor images;  // [2b, c, h, w] float32, on the CPU
   torch::Tensor labels;  // [2b] int64, on the CPU; undefined if unconditional
 };
@@ -111,7 +112,7 @@ std::pair<torch::Tensor, torch::Tensor> DiscriminatorTrainer::Impl::inputs(
     Random& real, const GeneratedBatch& generated) {
   draw_real(real);
   put_generated(generated);
-  // On the CPU these are the buffers themselves.
+  // On the CPU, to() returns the buffers themselves.
   return {images.to(device, /*non_blocking=*/true),
           labels.defined() ? labels.to(device, true) : labels};
 }

@@ -1,10 +1,10 @@
 // A discriminator in training: its optimiser, and the private shard it draws
-// real images from. A peer's in every algorithm. No sockets. LibTorch stays
-// behind the implementation.
+// real images from. In every algorithm a peer has one. No sockets. LibTorch
+// stays behind the implementation.
 //
 // Threads: one call at a time; the caller may change threads between calls.
-// Where there is no Result, a failure of LibTorch, such as no memory, throws a
-// standard exception.
+// A function without a Result throws a standard exception when LibTorch fails,
+// for lack of memory, say.
 #pragma once
 
 #include <array>
@@ -35,7 +35,7 @@ class DiscriminatorTrainer {
   DiscriminatorTrainer(const DiscriminatorTrainer&) = delete;
   DiscriminatorTrainer& operator=(const DiscriminatorTrainer&) = delete;
 
-  // Parameters from (seed, peer); Adam at zero.
+  // Draws the parameters from (seed, peer) and resets Adam.
   void initialise();
 
   // Step 3 of Algorithm 1: draws X_r once, takes L discriminator steps on
@@ -45,15 +45,15 @@ class DiscriminatorTrainer {
   // the mean loss of the L steps.
   double learn(Round round, const Blob& images, const Blob& labels);
 
-  // Then the error feedback on X^g. D and its gradients are left untouched.
+  // Computes the error feedback on X^g. D and its gradients stay as they are.
   PeerFeedback feedback(const Blob& images, const Blob& labels);
 
-  // The gradient [P] of the loss that learn() would step against first, into
-  // `out`; D is left as it is. Returns that loss.
+  // Writes the gradient [P] that learn() would step against first into `out`; D
+  // stays as it is. Returns the loss.
   double gradient(Round round, const Blob& images, const Blob& labels,
                   std::span<float> out);
 
-  // PeerTrainer (peer/train/peer_trainer.h) says what these promise.
+  // See PeerTrainer (peer/train/peer_trainer.h) for what these promise.
   PeerState snapshot(bool with_optimizer) const;
   Result<void> validate(const PeerState& state) const;
   Result<void> load(const PeerState& state);

@@ -1,5 +1,5 @@
-// What a peer keeps between rounds, and what it answers in one: plain values
-// without LibTorch.
+// The state that a peer keeps between rounds, and its answer to one: plain
+// values without LibTorch.
 #pragma once
 
 #include <cstdint>
@@ -9,13 +9,12 @@
 
 namespace mdgan {
 
-// Beyond any run's length.
+// More steps than any run takes.
 inline constexpr std::uint64_t kMostAdamSteps = std::uint64_t{1} << 62;
 
-// What a peer keeps, as it travels and as it is saved: a discriminator, or a
-// replica. Flat: all values in the order of the schema, each tensor row-major.
-// The moments are empty when the optimiser stays behind (swap_optimizer =
-// false).
+// A peer's discriminator or replica, as it travels and as it is saved. Flat:
+// all values in the order of the schema, each tensor row-major. The moments are
+// empty when the optimiser stays behind (swap_optimizer = false).
 struct PeerState {
   Blob parameters;     // [P] float32
   Blob first_moment;   // [P] float32 or empty

@@ -12,13 +12,14 @@ namespace {
 constexpr const char* kImages = "replay.images";
 constexpr const char* kLabels = "replay.labels";
 
-// n of them, in one tensor.
+// The meta of n such tensors stacked in one.
 protocol::TensorMeta stacked(protocol::TensorMeta one, std::uint64_t n) {
   one.dims.insert(one.dims.begin(), n);
   return one;
 }
 
-// A copy of the i-th of what is stacked, so that it does not keep the others.
+// A copy of the i-th of the stacked tensors, which does not keep the others in
+// memory.
 Blob part_of(const Blob& all, std::uint64_t i) {
   protocol::TensorMeta meta = all.meta;
   meta.dims.erase(meta.dims.begin());

@@ -32,12 +32,12 @@ class ReplayHistory {
   const GeneratedBatch& of_step(std::uint32_t step) const;
   void clear() { batches_.clear(); }
 
-  // For a checkpoint: "replay.images" [n, b, c, h, w] float32, oldest first,
-  // and of a conditional model "replay.labels" [n, b] int32; nothing when
-  // nothing is kept.
+  // The tensors for a checkpoint: "replay.images" [n, b, c, h, w] float32,
+  // oldest first, and of a conditional model "replay.labels" [n, b] int32;
+  // nothing when nothing is kept.
   std::vector<NamedBlob> saved() const;
-  // The reverse. What does not fit this run leaves the history empty; of more
-  // than L batches the newest are taken.
+  // Restores saved(). Tensors that do not fit this run leave the history empty;
+  // of more than L batches the newest are taken.
   void load(const std::vector<NamedBlob>& tensors);
 
  private:

@@ -14,7 +14,8 @@
 namespace mdgan {
 namespace {
 
-// A penalty differentiates by the images of one half, and that gradient again.
+// A penalty needs the gradient by the images of one half, and differentiates it
+// again.
 bool has_penalty(const TrainingSpec& spec) {
   return spec.r1_gamma > 0 || spec.r2_gamma > 0 ||
          spec.loss == Loss::kWassersteinGp;
@@ -44,7 +45,8 @@ torch::Tensor separate_loss(const TrainingSpec& spec, Discriminator& model,
     loss = loss +
            zero_centred_penalty(on_generated.logits, generated, spec.r2_gamma);
   if (spec.loss == Loss::kWassersteinGp) {
-    // With projection, the critic between two images is the real one's class's.
+    // With projection, the critic of an image between a real and a generated
+    // one is given the real one's class.
     const Critic critic = [&](const torch::Tensor& between) {
       return model.forward(between, half(y, 0)).logits;
     };
@@ -115,7 +117,7 @@ void TrainedDiscriminator::load(const PeerState& state) {
 
 double TrainedDiscriminator::step(const torch::Tensor& x,
                                   const torch::Tensor& y, Random& random) {
-  // Penalties go by LibTorch's layers, whose weights are row-major.
+  // Penalties are computed by LibTorch's layers, whose weights are row-major.
   if (has_penalty(spec))
     to_row_major();
   else

@@ -1,4 +1,5 @@
-// A discriminator and what training changes of it.
+// A discriminator with the state that training changes: its parameters and
+// Adam's moments.
 #pragma once
 
 #include <torch/types.h>
@@ -19,7 +20,9 @@ namespace mdgan {
 // and forward() ever see it: everything else converts back first, so that
 // callers find each tensor row-major, one after another in the order of the
 // schema. A reference to values, moments or model is good until the next step.
-// One thread at a time, for const members, too. On the model's device.
+// Tensors are on the model's device.
+//
+// Threads: one at a time, for const members, too.
 class TrainedDiscriminator {
  public:
   // The model's parameters become views of one buffer; Adam is at its start.
@@ -34,24 +37,24 @@ class TrainedDiscriminator {
   const torch::Tensor& values() const;  // [P] float32, the parameters
   FlatAdam& adam();
 
-  // Initial parameters from `random`; Adam back to its start.
+  // Draws the parameters from `random` and resets Adam.
   void initialise(Random& random);
 
   // A copy on the CPU; without the optimiser it has no moments.
   PeerState snapshot(bool with_optimizer) const;
-  // Adam stays as it is if the state has no moments. REQUIRES:
-  // validate_state(state, size()).
+  // Takes over the state; Adam stays as it is if the state has no moments.
+  // REQUIRES: validate_state(state, size()).
   void load(const PeerState& state);
 
-  // One step on x [2b, c, h, w], real samples before generated ones, and their
-  // labels y [2b] int64 (undefined if unconditional), by autograd. Returns the
-  // loss, penalties included.
+  // Takes one step on x [2b, c, h, w], real samples before generated ones, and
+  // their labels y [2b] int64 (undefined if unconditional), by autograd.
+  // Returns the loss, penalties included.
   double step(const torch::Tensor& x, const torch::Tensor& y, Random& random);
-  // One step of Adam against a gradient [P] from elsewhere.
+  // Takes one step of Adam against a gradient [P] from elsewhere.
   void step(const torch::Tensor& gradient);
 
-  // The gradient that step(x, y, random) would step against, into `out` [P] on
-  // the CPU. Returns the loss.
+  // Writes the gradient that step(x, y, random) would step against into `out`
+  // [P] on the CPU. Returns the loss.
   double gradient(const torch::Tensor& x, const torch::Tensor& y,
                   Random& random, const torch::Tensor& out) const;
 
@@ -60,7 +63,7 @@ class TrainedDiscriminator {
                               const torch::Tensor& y) const;
 
  private:
-  // What everything but step(x, y, random) and forward() begins with is
+  // Every public function but step(x, y, random) and forward() begins with
   // to_row_major().
   void to_fastest_layout(const torch::Tensor& x);
   void to_row_major() const;

@@ -1,5 +1,5 @@
-// What a discriminator's trainer is given, and whether it fits the run. No
-// LibTorch.
+// Checks of the data and the batches that a discriminator's trainer is given.
+// No LibTorch.
 #pragma once
 
 #include <cstddef>
@@ -12,7 +12,7 @@
 
 namespace mdgan {
 
-// What the images and labels of a batch are in this run.
+// The types and dims of a batch's images and labels in this run.
 protocol::TensorMeta image_meta(const TrainingSpec& spec);
 protocol::TensorMeta label_meta(const TrainingSpec& spec);
 

@@ -1,4 +1,4 @@
-// The generator's forward pass for a round, and the way back through it.
+// The generator's forward pass for a round, and the backward pass through it.
 
 #include <algorithm>
 #include <utility>
@@ -103,7 +103,8 @@ void GeneratorTrainer::Impl::close_one(
     std::map<Round, ForwardPass>::iterator at) {
   spare = std::move(at->second);
   open.erase(at);
-  // The graph and what it holds go at once; the rest is room for a later round.
+  // The graph and what it holds are freed at once; the other memory serves a
+  // later round.
   spare.images.reset();
   spare.input.reset();
   spare.buffers.clear();

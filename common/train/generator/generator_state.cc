@@ -1,4 +1,4 @@
-// What a checkpoint keeps of a generator in training.
+// The state of a generator in training that a checkpoint keeps.
 
 #include <spdlog/fmt/fmt.h>
 
@@ -21,7 +21,7 @@ torch::Tensor host_copy(const torch::Tensor& tensor) {
   return tensor.is_cpu() ? tensor.detach().clone() : to_tensor(to_blob(tensor));
 }
 
-// What a checkpoint stores of a model, in PyTorch's names.
+// Appends a model's parameters and buffers under PyTorch's names.
 void append_state(const std::string& prefix, const Generator& model,
                   NamedTensors& state) {
   for (const auto& item : model.named_parameters())

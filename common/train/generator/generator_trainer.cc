@@ -90,7 +90,7 @@ void GeneratorTrainer::Impl::merge(
   std::vector<std::span<float>> sums;
   for (std::uint32_t j = 0; j < spec.k; ++j)
     sums.push_back(floats_of(batch_of(sum, j)));
-  // No rule refuses a peer yet, so nobody asks for the verdicts.
+  // The verdicts are dropped, as no rule refuses a peer.
   (void)mdgan::merge(spec.aggregation.rule, spec.aggregation.temperature,
                      rows_to_merge, sums);
   if (!merged.is_cpu()) merged.copy_(sum);
@@ -105,8 +105,8 @@ Result<GeneratorTrainer::Impl::Gradient> GeneratorTrainer::Impl::gradient(
   MDGAN_CHECK(!contributions.empty());
   const auto start = Clock::now();
   merge(contributions);
-  // In float32 on purpose: a norm that overflows there would overflow Adam's
-  // second moment too, and stop its parameters for good.
+  // The norm is float32 on purpose: a feedback whose norm overflows would
+  // overflow Adam's second moment, too, and stop its parameters for good.
   report.feedback_norm = merged.norm().item<double>();
   if (!std::isfinite(report.feedback_norm)) {
     close(round);
@@ -178,7 +178,8 @@ std::vector<GeneratedBatch> GeneratorTrainer::generate(Round round) {
     // On the CPU the batches are views of the images themselves.
     const torch::Tensor images = to_tensor(to_blob(passed.images));
     torch::Tensor labels;
-    // A copy of its own: it may still be on its way when the next round draws.
+    // The labels are copied: they may still be on their way when the next round
+    // draws its own.
     if (g.conditional()) labels = passed.labels.to(torch::kInt32);
     std::vector<GeneratedBatch> batches(g.spec.k);
     for (std::uint32_t j = 0; j < g.spec.k; ++j) {

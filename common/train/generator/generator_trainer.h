@@ -1,10 +1,10 @@
-// A generator in training: its optimiser and its moving average. The server's,
-// and in FL-GAN and data parallelism each peer's too. No sockets. LibTorch
+// A generator in training: its optimiser and its moving average. The server has
+// one, and in FL-GAN and data parallelism each peer, too. No sockets. LibTorch
 // stays behind the implementation.
 //
 // Threads: one call at a time; the caller may change threads between calls.
-// Where there is no Result, a failure of LibTorch, such as no memory, throws a
-// standard exception.
+// A function without a Result throws a standard exception when LibTorch fails,
+// for lack of memory, say.
 #pragma once
 
 #include <cstdint>
@@ -44,13 +44,13 @@ struct Contribution {
   // (common/tensor/quantise.h).
   Blob feedback;
   Blob scales = {};
-  // What aggregations other than the mean weigh it by: D's logits of the batch
-  // [b] float32, finite, and the size of the peer's shard.
+  // Aggregations other than the mean weigh the feedback by these: D's logits of
+  // the batch [b] float32, finite, and the size of the peer's shard.
   Blob logits = {};
   double shard_size = 1;
 };
 
-// What one step did, and where its time went.
+// The outcome of one step, and the time that its parts took.
 struct StepReport {
   double feedback_norm = 0;  // Euclidean, of the merged feedback of all batches
   double merge_seconds = 0;  // adding the feedback up
@@ -91,16 +91,17 @@ class GeneratorTrainer {
   Result<StepReport> step(Round round,
                           std::span<const Contribution> contributions);
 
-  // Where weights travel, those of a generator are its parameters, then its
-  // buffers of floating point, flat: [W], on the CPU.
+  // Generators travel as flat weights [W] on the CPU: the parameters, then the
+  // buffers of floating point. This is W.
   std::size_t weight_count() const;
-  // REQUIRES: all spans have weight_count() values.
+  // Copies the weights. REQUIRES, here and below: spans have weight_count()
+  // values.
   void copy_weights(std::span<float> out) const;
-  // Replaces them after `steps` rounds of training elsewhere, by which the
-  // moving average follows; the optimiser stays.
+  // Replaces the weights after `steps` rounds of training elsewhere; the moving
+  // average follows by as many steps, the optimiser stays as it is.
   void set_weights(std::span<const float> weights, std::uint64_t steps);
-  // What step() would step against, and what it would make of the buffers.
-  // Fails and requires like step(); returns nothing else that step() reports.
+  // Writes the gradient that step() would step against, and the buffers as
+  // step() would leave them. Fails and requires like step().
   Result<void> gradient(Round round,
                         std::span<const Contribution> contributions,
                         std::span<float> out);
@@ -116,8 +117,9 @@ class GeneratorTrainer {
   Blob sample(std::uint32_t count, std::span<const std::int32_t> classes,
               std::uint64_t seed) const;
 
-  // Draws what sample() would draw now, whatever training does later. `reused`,
-  // an earlier one of this trainer's, saves making another.
+  // Returns a sampler that draws what sample() would draw now, whatever
+  // training does later. `reused`, an earlier one of this trainer's, saves
+  // making another.
   std::unique_ptr<Sampler> sampler(
       std::unique_ptr<Sampler> reused = nullptr) const;
 
@@ -130,7 +132,8 @@ class GeneratorTrainer {
   // the same reason generate() of the same round twice starts from those
   // buffers. The part after "generator." / "ema." is PyTorch's parameter name.
   std::vector<NamedBlob> snapshot() const;
-  // The reverse. Fails with kCheckpoint naming the tensor that does not fit.
+  // Restores a snapshot. Fails with kCheckpoint, naming the tensor that does
+  // not fit; nothing is then changed.
   Result<void> load(std::span<const NamedBlob> state);
 
   std::uint64_t parameter_count() const;

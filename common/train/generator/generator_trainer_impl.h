@@ -1,5 +1,5 @@
-// The inside of GeneratorTrainer, which its .cc files share, and nobody else
-// includes.
+// The implementation of GeneratorTrainer, which its .cc files share; no other
+// file includes this.
 #pragma once
 
 #include <torch/torch.h>
@@ -22,8 +22,9 @@ using NamedTensors = std::vector<std::pair<std::string, torch::Tensor>>;
 
 std::vector<torch::Tensor> copies_of(const std::vector<torch::Tensor>& from);
 
-// Past autograd's watch, which would take it for a change to a value that a
-// pending backward pass needs; batch normalisation uses its batch's own there.
+// Copies values without autograd's knowledge, which would take this for a
+// change of a value that a pending backward pass needs. It needs none of these:
+// batch normalisation goes back through its batch's own statistics.
 void assign(const std::vector<torch::Tensor>& to,
             const std::vector<torch::Tensor>& from);
 
@@ -55,16 +56,16 @@ struct GeneratorTrainer::Impl {
   void draw_inputs(Round round, ForwardPass& to) const;
   const ForwardPass& forward(Round round);
   torch::Tensor forward_dense(ForwardPass& passed);
-  // From `merged` to the gradients of the parameters, in parts.
+  // Goes back from `merged` to the gradients of the parameters, in parts.
   std::vector<torch::Tensor> backward(ForwardPass& passed);
   std::vector<torch::Tensor> backward_dense(ForwardPass& passed);
   // Closes the rounds up to this one.
   void close(Round newest);
   void close_one(std::map<Round, ForwardPass>::iterator at);
-  // Into `merged`: for each batch the sum by the spec's rule, divided by the
-  // number of contributions.
+  // Writes into `merged`, for each batch, the sum by the spec's rule, divided
+  // by the number of contributions.
   void merge(std::span<const Contribution> contributions);
-  // From the contributions to the parameters' gradient.
+  // What the contributions give: the parameters' gradient, in parts.
   struct Gradient {
     std::vector<torch::Tensor> parts;
     std::vector<torch::Tensor> buffers;  // the model's, once it has stepped
@@ -89,7 +90,7 @@ struct GeneratorTrainer::Impl {
   torch::Tensor values;                      // [P], what `model` views
   torch::Tensor average_values;              // [P], what `average` views
   FlatAdam adam;
-  // Of dense layers on the CPU: the pass without autograd.
+  // The pass without autograd, if the model is dense layers on the CPU.
   std::optional<DenseStack> stack;
   torch::Tensor stack_gradients;  // of the stack's parameters
   torch::Tensor merged;           // [k*b, c, h, w], the summed feedback; reused

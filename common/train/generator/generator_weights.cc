@@ -16,7 +16,7 @@ std::vector<torch::Tensor> floating(std::vector<torch::Tensor> tensors) {
   return tensors;
 }
 
-// One after the other, from any device.
+// Copies the parts, on any device, into `out`, one after the other.
 void write_all(const std::vector<torch::Tensor>& parts, std::span<float> out) {
   for (const torch::Tensor& part : parts) {
     const auto count = static_cast<std::size_t>(part.numel());
@@ -29,7 +29,8 @@ void write_all(const std::vector<torch::Tensor>& parts, std::span<float> out) {
 
 }  // namespace
 
-// The parameters [P], then each buffer of floating point in its shape.
+// Views of flat weights: the parameters [P], then each buffer of floating point
+// in its shape.
 std::vector<torch::Tensor> GeneratorTrainer::Impl::parts_of(
     std::span<const float> weights) const {
   // from_blob takes no pointer to const; nothing here writes through it.

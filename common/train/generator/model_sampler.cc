@@ -18,7 +18,7 @@ namespace {
 
 constexpr std::int64_t kBatch = 64;  // bounds the memory of a pass
 
-// Undefined for an unconditional model.
+// The labels of the images; undefined for an unconditional model.
 torch::Tensor labels_of(const GeneratorSpec& spec, std::uint32_t count,
                         std::span<const std::int32_t> classes) {
   if (spec.condition == Condition::kNone) return {};

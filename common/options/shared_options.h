@@ -1,4 +1,4 @@
-// The option --partition, which both programs have: its help and its notation.
+// What both programs say of an option that both have.
 #pragma once
 
 #include <string_view>
@@ -14,6 +14,10 @@ inline constexpr std::string_view kPartitionHelp =
     "by a Dirichlet distribution, the more unevenly the smaller ALPHA. "
     "classes:C: C classes a peer. sizes:zipf: the same mixture, in sizes "
     "proportional to 1, 1/2, 1/3.";
+
+inline constexpr std::string_view kPrecisionHelp =
+    "The number format of convolutions. bf16 is faster on processors with "
+    "AVX512-BF16 or AMX, and on GPUs; weights and messages stay float32.";
 
 inline CustomValue partition_value(Partition* value) {
   return {std::string(kPartitionNotation), [=] { return to_text(*value); },
