@@ -16,9 +16,9 @@ namespace mdgan::protocol {
 // A receiver refuses another major version; a higher minor version may append
 // fields to a message and add message types, which a receiver ignores.
 // 1.1: the abilities in hello, the codecs in welcome. 1.2: the algorithms. 1.3:
-// replay. 1.4: long frames.
+// replay. 1.4: long frames. 1.5: `again` in goodbye.
 inline constexpr std::uint32_t kMajor = 1;
-inline constexpr std::uint32_t kMinor = 4;
+inline constexpr std::uint32_t kMinor = 5;
 
 // Wire values. Never renumber, never reuse: retire with a comment instead.
 enum class DType : std::uint8_t {
@@ -202,6 +202,9 @@ enum class Reason : std::uint8_t {
 struct Goodbye {
   Reason reason = Reason::kDone;
   std::string text;
+  // With kStopped: the server's supervisor is to start it again, and the
+  // peer's likewise. Since 1.5.
+  bool again = false;
   friend bool operator==(const Goodbye&, const Goodbye&) = default;
 };
 

@@ -11,6 +11,11 @@ namespace {
 
 // What a further local round of FL-GAN adds to round-timeout.
 constexpr Duration kLocalRound = std::chrono::seconds(1);
+// What the open round, or a swap, still has once the server is to stop: a
+// supervisor kills after about ten seconds.
+constexpr Duration kStopGrace = std::chrono::seconds(4);
+// A full disk may have room again after so long.
+constexpr Duration kSaveAgainAfter = std::chrono::seconds(30);
 
 using enum RunStage;
 constexpr std::pair<RunStage, RunStage> kStageTransitions[]{
@@ -146,7 +151,7 @@ void Coordinator::on(const ModelRefused& e, TimePoint, Out& out) {
   // A shape that came from a peer may be that peer's mistake; one that is
   // fixed cannot be cured by waiting.
   if (config_.image)
-    finish(e.error.code, protocol::Reason::kFailed, e.error.message, out);
+    finish(e.error.code, {protocol::Reason::kFailed, e.error.message}, out);
   else
     out.emplace_back(Note{e.error.message, true});
 }
@@ -174,15 +179,26 @@ void Coordinator::on(const GeneratorStepped& e, TimePoint now, Out& out) {
 }
 
 void Coordinator::on(const GeneratorFailed& e, TimePoint, Out& out) {
-  finish(e.error.code, protocol::Reason::kFailed, e.error.message, out);
+  finish(e.error.code, {protocol::Reason::kFailed, e.error.message}, out);
 }
 
-void Coordinator::on(const StopRequested&, TimePoint now, Out& out) {
-  stopping_ = true;
-  if (stage_ == RunStage::kWaiting)
+void Coordinator::on(const StopRequested& e, TimePoint now, Out& out) {
+  if (!std::exchange(stopping_, true)) stop_code_ = e.code;
+  if (stage_ == RunStage::kWaiting) {
     end_round(now, out);
-  else
-    out.emplace_back(Note{"stopping: this round is finished first", true});
+    return;
+  }
+  const TimePoint limit = now + kStopGrace;
+  for (auto& [number, round] : rounds_)
+    round.deadline = std::min(round.deadline, limit);
+  for (auto& [id, exchange] : exchanges_)
+    exchange.deadline = std::min(exchange.deadline, limit);
+  out.emplace_back(
+      Note{"stopping: this round is finished first, if peers answer", true});
+}
+
+void Coordinator::on(const CheckpointFailed&, TimePoint now, Out&) {
+  save_again_ = now + kSaveAgainAfter;
 }
 
 void Coordinator::on(const TimePassed&, TimePoint now, Out& out) {
@@ -220,8 +236,10 @@ void Coordinator::on(const TimePassed&, TimePoint now, Out& out) {
 
 void Coordinator::give_up(const std::string& why, TimePoint now, Out& out) {
   save(now, out);
-  finish(ExitCode::kBelowQuorum, protocol::Reason::kStopped,
-         why + "; the run goes on with --resume", out);
+  finish(ExitCode::kBelowQuorum,
+         {protocol::Reason::kStopped,
+          why + "; start the server again to go on with the run", true},
+         out);
 }
 
 // --- the run -----------------------------------------------------------------
@@ -233,13 +251,17 @@ void Coordinator::end_round(TimePoint now, Out& out) {
   const bool periodic =
       config_.checkpoint_every > 0 &&
       passes(done.value, report_.steps, config_.checkpoint_every);
-  if (started_ && (last || stopping_ || periodic)) save(now, out);
+  const bool again = save_again_ && *save_again_ <= now;
+  if (started_ && (last || stopping_ || periodic || again)) save(now, out);
   if (last) {
-    finish(ExitCode::kOk, protocol::Reason::kDone, "the run is complete", out);
+    finish(ExitCode::kOk, {protocol::Reason::kDone, "the run is complete"},
+           out);
   } else if (stopping_) {
-    finish(ExitCode::kOk, protocol::Reason::kStopped,
-           started_ ? "stopped after round " + std::to_string(done.value)
-                    : "stopped before training began",
+    finish(stop_code_,
+           {protocol::Reason::kStopped,
+            started_ ? "stopped after round " + std::to_string(done.value)
+                     : "stopped before training began",
+            stop_code_ == ExitCode::kStopped},
            out);
   } else {
     begin_round(now, out);
@@ -247,22 +269,22 @@ void Coordinator::end_round(TimePoint now, Out& out) {
 }
 
 void Coordinator::save(TimePoint now, Out& out) {
+  save_again_.reset();
   for (auto& [id, member] : members_)
     if (member.presence == Presence::kLive)
       send(member, protocol::Checkpoint{}, now, out);
   out.emplace_back(SaveCheckpoint{position_.completed});
 }
 
-void Coordinator::finish(ExitCode code, protocol::Reason reason,
-                         const std::string& text, Out& out) {
+void Coordinator::finish(ExitCode code, protocol::Goodbye goodbye, Out& out) {
   for (auto& [id, member] : members_)
     if (member.presence != Presence::kAbsent)
       out.emplace_back(
           SendMessage{member.connection,
                       {config_.run, config_.incarnation, position_.completed,
-                       id, protocol::Goodbye{reason, text}}});
+                       id, goodbye}});
   enter(RunStage::kFinished, "the run ends");
-  out.emplace_back(Finish{code, text});
+  out.emplace_back(Finish{code, std::move(goodbye.text)});
 }
 
 void Coordinator::enter(RunStage next, const char* why) {

@@ -88,6 +88,7 @@ class Coordinator {
   void on(const GeneratorStepped& e, TimePoint now, Out& out);
   void on(const GeneratorFailed& e, TimePoint now, Out& out);
   void on(const StopRequested& e, TimePoint now, Out& out);
+  void on(const CheckpointFailed& e, TimePoint now, Out& out);
   void on(const TimePassed& e, TimePoint now, Out& out);
 
   // Membership (coordinator_members.cc).
@@ -141,8 +142,7 @@ class Coordinator {
   void enter(RunStage next, const char* why);
   void give_up(const std::string& why, TimePoint now, Out& out);
   void end_round(TimePoint now, Out& out);
-  void finish(ExitCode code, protocol::Reason reason, const std::string& text,
-              Out& out);
+  void finish(ExitCode code, protocol::Goodbye goodbye, Out& out);
 
   void save(TimePoint now, Out& out);
   void send(Member& member, protocol::Body body, TimePoint now, Out& out);
@@ -168,6 +168,8 @@ class Coordinator {
   // epochs of the shard that was the smallest when training started.
   std::uint64_t stride_ = 1;
   bool stopping_ = false;  // finish the round, save, leave
+  ExitCode stop_code_ = ExitCode::kOk;   // with stopping_
+  std::optional<TimePoint> save_again_;  // after a save that failed
   std::optional<ModelReady> model_;
   bool deciding_ = false;
   EarlyHellos early_hellos_;

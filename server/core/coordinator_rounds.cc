@@ -59,6 +59,9 @@ void Coordinator::begin_round(TimePoint now, Out& out) {
           std::max<std::uint64_t>(config_.rounds, 1));
     out.emplace_back(Note{"training starts with " + std::to_string(live) +
                           " peers, k = " + std::to_string(config_.k)});
+    // A server that is killed soon goes on with this run, not with another.
+    // The peers' discriminators are still as the seed makes them.
+    if (position_.completed.value == 0) out.emplace_back(SaveCheckpoint{});
   }
   OpenRound& round = round_at(current());
   if (round.phase == OpenRound::Phase::kReady) {
@@ -175,7 +178,7 @@ void Coordinator::close_round(OpenRound& round, TimePoint now, Out& out) {
   ClosedRound closed = close(round);
   for (const PeerId peer : closed.missing) ++members_.at(peer).missed;
   enter(RunStage::kStepping, "a round is closed");
-  if (closed.step.contributors.empty() || (!enough && !stopping_)) {
+  if (!enough) {
     // Too many of those asked have vanished or sent rubbish: ask anew.
     round.phase = OpenRound::Phase::kReady;
     invalid_attempts_ += closed.any_invalid ? 1 : 0;

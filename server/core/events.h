@@ -54,13 +54,19 @@ struct GeneratorStepped {
 struct GeneratorFailed {
   Error error;
 };
-struct StopRequested {};
+// `code`: kOk when a person ends the run; kStopped when it is to be started
+// again.
+struct StopRequested {
+  ExitCode code = ExitCode::kOk;
+};
+// What SaveCheckpoint asked for could not be written.
+struct CheckpointFailed {};
 struct TimePassed {};
 
 using ServerEvent =
     std::variant<Started, MessageArrived, ConnectionLost, ModelReady,
                  ModelRefused, BatchesReady, GeneratorStepped, GeneratorFailed,
-                 StopRequested, TimePassed>;
+                 StopRequested, CheckpointFailed, TimePassed>;
 
 // --- effects ----------------------------------------------------------------
 

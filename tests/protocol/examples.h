@@ -82,6 +82,7 @@ inline std::vector<Message> one_of_each() {
   add(Checkpoint{});
   add(Progress{Phase::kPaused, 50'000, 3, 4});
   add(Goodbye{Reason::kFailed, "out of memory"});
+  add(Goodbye{Reason::kStopped, "stopped after round 7", true});
   add(ErrorReply{ErrorCode::kUnknownPeer, "say hello again", 7});
   return messages;
 }
