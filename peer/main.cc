@@ -61,14 +61,17 @@ Result<PeerShellReport> take_part(PeerShell& peers) {
 }
 
 // Waits for the first stop signal; ends when the write end of `quit` closes.
-void watch_for_stop(int stop, int quit, PeerShell& host) {
+// What the program is then to end with, if nothing else happens.
+ExitCode watch_for_stop(int stop, int quit, PeerShell& host) {
   zmq::pollitem_t items[] = {{nullptr, stop, ZMQ_POLLIN, 0},
                              {nullptr, quit, ZMQ_POLLIN | ZMQ_POLLERR, 0}};
   while (items[0].revents == 0 && items[1].revents == 0)
     wait_readable(items, std::chrono::hours(1));
-  if (items[1].revents != 0) return;
-  spdlog::info("finishing the round; once more ends at once");
+  if (items[1].revents != 0) return ExitCode::kOk;
+  const ExitCode code = read_stop_signal(stop);
+  spdlog::info("finishing the round; once more, in two seconds, ends at once");
   host.request_leave();
+  return code;
 }
 
 // A peer can do without the file, which is for people.
@@ -145,14 +148,19 @@ ExitCode run(const PeerOptions& options) {
       torch_peer(options.device, static_cast<int>(options.threads)));
   int quit[2] = {-1, -1};
   if (pipe(quit) != 0) return report({"out of file descriptors"});
-  std::thread watcher([&] { watch_for_stop(stop, quit[0], peers); });
+  ExitCode stopped = ExitCode::kOk;
+  std::thread watcher(
+      [&] { stopped = watch_for_stop(stop, quit[0], peers); });
   const auto done = take_part(peers);
   close(quit[1]);
   watcher.join();
   close(quit[0]);
   if (!done) return report(done.error());
-  if (done->code != ExitCode::kOk) return report({done->text, done->code});
-  return ExitCode::kOk;
+  if (done->code == ExitCode::kOk) return stopped;
+  if (done->code != ExitCode::kStopped)
+    return report({done->text, done->code});
+  spdlog::info("{}; start this peer again to go on", done->text);
+  return done->code;
 }
 
 ExitCode run(const PeerVersionRequest&) {

@@ -61,7 +61,7 @@ void pack_fields(Packer& p, const Progress& m) {
   pack_record(p, m.phase, m.rounds, m.live, m.needed);
 }
 void pack_fields(Packer& p, const Goodbye& m) {
-  pack_record(p, m.reason, presentable(m.text));
+  pack_record(p, m.reason, presentable(m.text), m.again);
 }
 void pack_fields(Packer& p, const ErrorReply& m) {
   pack_record(p, m.code, presentable(m.text), m.session);
@@ -252,6 +252,7 @@ void read_fields(Reader& r, Progress& m) {
 void read_fields(Reader& r, Goodbye& m) {
   m.reason = read_enum(r, "reason", Reason::kDone, Reason::kFailed);
   m.text = r.text("text");
+  m.again = r.boolean("again");
 }
 void read_fields(Reader& r, ErrorReply& m) {
   m.code = read_enum(r, "code", ErrorCode::kMalformed, ErrorCode::kSetAside);

@@ -215,6 +215,9 @@ enum class Reason : std::uint8_t {
 struct Goodbye {
   Reason reason = Reason::kDone;
   std::string text;
+  // With kStopped: the server's supervisor is to start it again, and the
+  // peer's likewise.
+  bool again = false;
   friend bool operator==(const Goodbye&, const Goodbye&) = default;
 };
 

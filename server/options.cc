@@ -8,6 +8,7 @@
 #include "protocol/algorithm.h"
 #include "server/command_options.h"
 #include "server/core/swap_cycle.h"
+#include "server/run_options.h"
 #include "server/train_options.h"
 
 namespace mdgan {
@@ -51,10 +52,20 @@ Examples
   For three peers on other machines:
     mdgan-server train --config configs/mnist-mlp.ini \
         --bind tcp://0.0.0.0:5555 --min-peers 3
+  Begin a run, or go on with it after whatever ended it, by one command:
+    mdgan-server train --config configs/mnist-mlp.ini --data mnist \
+        --local-peers 4 --run-dir runs/mine
   Go on where a run stopped, and train longer:
     mdgan-server train --resume runs/00001-mnist-mlp --rounds 60000
 
-Ctrl-C finishes the round, saves, tells the peers and ends; twice ends at once.
+Ctrl-C finishes the round, saves, tells the peers and ends; once more, two
+seconds later or after that, ends at once. SIGTERM and SIGHUP do the same.
+
+Exit code: 0 the run is complete, or Ctrl-C stopped it; 10 it was stopped by
+SIGTERM or SIGHUP and is saved: start the command again to go on; 2 wrong
+usage; 3 what does not fit together; 5 the address cannot be had; 6 the data;
+7 a file cannot be written or read, the last checkpoint among them; 8 too few
+peers for too long; 9 diverged; 1 a fault of this program.
 )";
 
 Error usage(std::string message) {
@@ -92,7 +103,8 @@ Result<void> resolve_algorithm(ServerOptions& o) {
   return {};
 }
 
-// Fills in what depends on other options, and refuses what cannot go together.
+}  // namespace
+
 Result<ServerOptions> resolve(ServerOptions o) {
   if (!o.resume.empty() && !o.run_dir.empty())
     return usage(
@@ -138,22 +150,30 @@ Result<ServerOptions> resolve(ServerOptions o) {
   return o;
 }
 
+namespace {
+
+// The options of a run that goes on are its own; the command line and --config
+// add to them.
 Result<ParsedCommand> parse_train(std::span<const char* const> arguments) {
   ServerOptions options;
   OptionTable table = train_table(options);
   if (asks_for_help(arguments))
     return ParsedCommand(HelpRequest{std::string(kTrainIntro) + table.help() +
                                      std::string(kTrainExamples)});
+  std::optional<std::filesystem::path> run;
   const auto done = table.parse(arguments, [&] {
+    run = run_to_go_on_with(options);
     std::vector<std::filesystem::path> files;
-    if (!options.resume.empty())
-      files.push_back(std::filesystem::path(options.resume) / "config.ini");
+    if (run) files.push_back(*run / "config.ini");
     if (!options.config.empty()) files.emplace_back(options.config);
     return files;
   });
   if (!done) return done.error();
   auto resolved = resolve(std::move(options));
   if (!resolved) return resolved.error();
+  if (run)
+    if (auto fits = check_against_run(*resolved, *run); !fits)
+      return fits.error();
   return ParsedCommand(std::move(*resolved));
 }
 

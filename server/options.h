@@ -143,8 +143,13 @@ using ParsedCommand =
     std::variant<ServerOptions, SampleOptions, EvaluateOptions, ExportOptions,
                  VersionRequest, HelpRequest>;
 
-// Reads the command line and the files it names. Errors have ExitCode::kUsage.
+// Reads the command line and the files it names. Errors have ExitCode::kUsage,
+// but kConfiguration where options contradict the run that they go on with.
 Result<ParsedCommand> parse_server_options(int argc, const char* const* argv);
+
+// Fills in what depends on other options, and refuses what cannot go together,
+// with kUsage.
+Result<ServerOptions> resolve(ServerOptions options);
 
 // What --dry-run prints and a run keeps as config.ini: parsing it gives the
 // same options again, but for those that belong to the command line alone

@@ -306,11 +306,13 @@ OptionGroup run_group(ServerOptions& o) {
         "The run's folder is runs/NUMBER-NAME. Empty: the name of the "
         "configuration file, or of the model."},
        {"run-dir", &o.run_dir, "DIR",
-        "Use exactly this folder in place of the next number under runs/.",
+        "Use exactly this folder in place of the next number under runs/. If "
+        "there is a run in it, go on with that from its newest checkpoint; "
+        "options that would make it another run are refused.",
         OptionRange{}, Where::kFlagOnly},
        {"resume", &o.resume, "DIR",
         "Go on with the run in DIR from its newest checkpoint, with its "
-        "configuration; other flags overrule that.",
+        "configuration; other flags overrule that. Fails if there is none.",
         OptionRange{}, Where::kFlagOnly},
        {"stats-every",
         &o.stats_every,
@@ -323,7 +325,8 @@ OptionGroup run_group(ServerOptions& o) {
         kRounds},
        {"checkpoint-every", &o.checkpoint_every, "ROUNDS",
         "Save a checkpoint of the server and its peers every so many rounds "
-        "and at the end. 0: only at the end.",
+        "and at the end, and of the server before the first round. 0: only "
+        "then.",
         kRounds},
        {"keep-last",
         &o.keep_last,

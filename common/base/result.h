@@ -23,6 +23,7 @@ enum class ExitCode : int {
   kCheckpoint = 7,
   kBelowQuorum = 8,
   kDiverged = 9,
+  kStopped = 10,  // stopped by SIGTERM or SIGHUP, and saved: start it again
 };
 
 // What happened, to which file, peer or key, and what to do next, in one

@@ -5,17 +5,31 @@
 
 #include <atomic>
 #include <csignal>
-#include <cstddef>
+#include <cstdint>
+#include <ctime>
 
 namespace mdgan {
 namespace {
 
+constexpr std::int64_t kSameSignalMs = 2000;
+
 int g_pipe[2] = {-1, -1};
-std::atomic<int> g_signals = 0;
+std::atomic<std::int64_t> g_first_ms = 0;  // 0: no signal has come
+
+std::int64_t now_ms() {
+  timespec now{};
+  clock_gettime(CLOCK_MONOTONIC, &now);  // a handler may call it
+  return now.tv_sec * std::int64_t{1000} + now.tv_nsec / 1'000'000 + 1;
+}
 
 extern "C" void on_stop_signal(int signal) {
-  if (g_signals.fetch_add(1) > 0) _exit(128 + signal);
-  const char byte = 1;
+  const std::int64_t now = now_ms();
+  std::int64_t first = 0;
+  if (!g_first_ms.compare_exchange_strong(first, now)) {
+    if (now - first >= kSameSignalMs) _exit(128 + signal);
+    return;
+  }
+  const auto byte = static_cast<unsigned char>(signal);
   [[maybe_unused]] const auto written = write(g_pipe[1], &byte, 1);
 }
 
@@ -28,8 +42,17 @@ int install_stop_signals() {
   action.sa_flags = SA_RESTART;
   sigaction(SIGINT, &action, nullptr);
   sigaction(SIGTERM, &action, nullptr);
+  struct sigaction before = {};
+  sigaction(SIGHUP, nullptr, &before);
+  if (before.sa_handler != SIG_IGN) sigaction(SIGHUP, &action, nullptr);
   std::signal(SIGPIPE, SIG_IGN);
   return g_pipe[0];
+}
+
+ExitCode read_stop_signal(int descriptor) {
+  unsigned char signal = 0;
+  const bool known = read(descriptor, &signal, 1) == 1;
+  return known && signal == SIGINT ? ExitCode::kOk : ExitCode::kStopped;
 }
 
 }  // namespace mdgan

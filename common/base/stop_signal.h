@@ -1,12 +1,21 @@
-// Ctrl-C and SIGTERM: the first asks for an orderly end, the second ends the
-// process at once with 130 or 143.
+// What ends a program in an orderly way: Ctrl-C (SIGINT), SIGTERM, and SIGHUP,
+// which is sent when a terminal closes.
 #pragma once
+
+#include "common/base/result.h"
 
 namespace mdgan {
 
 // Installs the handlers for the process and returns a descriptor that becomes
-// readable when the first signal has come. Call once, in main. Also ignores
-// SIGPIPE.
+// readable when the first signal has come; -1 if the system gives none. Another
+// signal within two seconds counts as the same one, since a terminal and a
+// supervisor may both pass one on; a later one ends the process at once with
+// 128 and its number. SIGHUP stays ignored where it was (nohup). Also ignores
+// SIGPIPE. Call once, in main.
 int install_stop_signals();
+
+// Reads the descriptor, which is readable. kOk for Ctrl-C: a person ended the
+// program; else kStopped: whoever supervises it is to start it again.
+ExitCode read_stop_signal(int descriptor);
 
 }  // namespace mdgan

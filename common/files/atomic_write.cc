@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <cstdio>
 
+#include "common/files/failpoint.h"
 #include "common/files/file_descriptor.h"
 #include "common/files/hash.h"
 
@@ -35,15 +36,23 @@ bool write_all(int fd, std::span<const std::byte> bytes) {
   return true;
 }
 
+bool sync_descriptor(const FileDescriptor& file, const fs::path& path) {
+  return !failpoint("before-sync", path) && ::fsync(file.get()) == 0 &&
+         !failpoint("after-sync", path);
+}
+
 Result<void> write_file(const fs::path& path,
                         std::span<const std::span<const std::byte>> parts,
                         bool sync) {
+  if (failpoint("before-create", path)) return cannot("create", path);
   FileDescriptor file(
       ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
-  if (!file) return cannot("create", path);
+  if (!file || failpoint("after-create", path)) return cannot("create", path);
   for (const auto part : parts)
-    if (!write_all(file.get(), part)) return cannot("write", path);
-  if (sync && ::fsync(file.get()) != 0) return cannot("sync", path);
+    if (failpoint("before-write", path) || !write_all(file.get(), part) ||
+        failpoint("after-write", path))
+      return cannot("write", path);
+  if (sync && !sync_descriptor(file, path)) return cannot("sync", path);
   if (!file.close()) return cannot("close", path);
   return {};
 }
@@ -58,7 +67,9 @@ Result<void> replace_file(const fs::path& path,
   const fs::path temporary =
       directory_of(path) / temporary_name(path.filename().string());
   Result<void> written = write_file(temporary, parts, sync);
-  if (written && ::rename(temporary.c_str(), path.c_str()) != 0)
+  if (written && (failpoint("before-rename", path) ||
+                  ::rename(temporary.c_str(), path.c_str()) != 0 ||
+                  failpoint("after-rename", path)))
     written = cannot("replace", path);
   if (!written) ::unlink(temporary.c_str());
   return written;
@@ -91,7 +102,7 @@ Result<void> write_new(const fs::path& path,
 
 Result<void> sync_file(const fs::path& path) {
   const FileDescriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!file || ::fsync(file.get()) != 0) return cannot("sync", path);
+  if (!file || !sync_descriptor(file, path)) return cannot("sync", path);
   return {};
 }
 
@@ -99,9 +110,24 @@ Result<void> sync_directory(const fs::path& directory) {
   const FileDescriptor handle(
       ::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   // Some file systems cannot sync a directory and say EINVAL.
-  if (!handle || (::fsync(handle.get()) != 0 && errno != EINVAL))
+  if (!handle || (!sync_descriptor(handle, directory) && errno != EINVAL))
     return cannot("sync", directory);
   return {};
+}
+
+Result<void> make_directories(const fs::path& path) {
+  std::error_code ignored;  // what cannot be seen is not there
+  if (path.empty() || fs::is_directory(path, ignored)) return {};
+  if (auto parent = make_directories(path.parent_path()); !parent)
+    return parent;
+  std::error_code error;
+  if (failpoint("before-create", path)) return cannot("make", path);
+  fs::create_directory(path, error);
+  if (error)
+    return Error{
+        fmt::format("cannot make {}: {}", path.string(), error.message()),
+        ExitCode::kCheckpoint};
+  return sync_directory(directory_of(path));
 }
 
 std::string temporary_name(std::string_view name) {

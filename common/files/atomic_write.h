@@ -40,6 +40,10 @@ Result<void> sync_file(const std::filesystem::path& path);
 // Makes a rename or removal inside the directory survive a power cut.
 Result<void> sync_directory(const std::filesystem::path& directory);
 
+// Makes the directory and its parents, those that are missing, so that they
+// survive a power cut.
+Result<void> make_directories(const std::filesystem::path& path);
+
 // kTemporaryPrefix, `name` and random digits.
 std::string temporary_name(std::string_view name);
 

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "common/files/atomic_write.h"
+#include "common/files/failpoint.h"
 #include "common/files/file_descriptor.h"
 #include "common/files/hash.h"
 #include "common/files/read_file.h"
@@ -119,11 +120,13 @@ Result<void> write_contents(const fs::path& directory, Round round,
 // Puts the directory `made` in the place of `target` and removes what was
 // there.
 Result<void> replace_directory(const fs::path& made, const fs::path& target) {
+  const bool fails = failpoint("before-rename", target);
   fs::path old = made;  // where an exchange puts the old state
-  bool done = ::rename(made.c_str(), target.c_str()) == 0 ||
-              ::renameat2(AT_FDCWD, made.c_str(), AT_FDCWD, target.c_str(),
-                          RENAME_EXCHANGE) == 0;
-  if (!done) {
+  bool done = !fails &&
+              (::rename(made.c_str(), target.c_str()) == 0 ||
+               ::renameat2(AT_FDCWD, made.c_str(), AT_FDCWD, target.c_str(),
+                           RENAME_EXCHANGE) == 0);
+  if (!fails && !done) {
     // Where the file system cannot exchange two names at once, a crash between
     // these two loses the old state of this round, but of no other.
     old = made.parent_path() / temporary_name("old");
@@ -132,7 +135,7 @@ Result<void> replace_directory(const fs::path& made, const fs::path& target) {
       if (!done) ::rename(old.c_str(), target.c_str());
     }
   }
-  if (!done)
+  if (!done || failpoint("after-rename", target))
     return failed(fmt::format("cannot rename {} to {}: {}", made.string(),
                               target.string(), errno_text()));
   Result<void> synced = sync_directory(made.parent_path());
@@ -168,9 +171,9 @@ CheckpointStore::CheckpointStore(fs::path directory, std::size_t keep_last,
 
 Result<void> CheckpointStore::open_for_writing() {
   std::error_code code;
-  fs::create_directories(directory_, code);
+  if (auto made = make_directories(directory_); !made) return made;
   const fs::path probe = directory_ / temporary_name("probe");
-  if (!code) fs::create_directory(probe, code);
+  fs::create_directory(probe, code);
   if (code)
     return failed(fmt::format("cannot write checkpoints to {}: {}",
                               directory_.string(), code.message()));
@@ -188,19 +191,21 @@ Result<void> CheckpointStore::save(Round round,
                                    std::string_view meta) {
   const fs::path target = path_of(round);
   const fs::path made = directory_ / temporary_name(target.filename().string());
-  std::error_code code;
-  fs::create_directory(made, code);
-  if (code)
-    return failed(
-        fmt::format("cannot create {}: {}", made.string(), code.message()));
+  if (auto there = make_directories(made); !there) return there;
   Result<void> done = write_contents(made, round, tensors, meta);
   if (done) done = replace_directory(made, target);
   if (!done) {
-    fs::remove_all(made, code);
+    std::error_code ignored;
+    fs::remove_all(made, ignored);
     return done;
   }
   prune(round);
   return {};
+}
+
+bool CheckpointStore::empty() const {
+  const Result<std::vector<Round>> all = saved_rounds(directory_);
+  return all && all->empty();
 }
 
 std::vector<Round> CheckpointStore::rounds() const {
@@ -272,8 +277,10 @@ void CheckpointStore::prune(Round newest) const {
     // Renamed first, so that a half removed one is never taken for a whole one.
     const fs::path doomed = directory_ / temporary_name("old");
     std::error_code code;
+    (void)failpoint("before-remove", path_of(all[i]));
     fs::rename(path_of(all[i]), doomed, code);
     if (!code) fs::remove_all(doomed, code);
+    (void)failpoint("after-remove", path_of(all[i]));
     if (code)
       spdlog::warn("cannot remove the old checkpoint of round {}: {}",
                    all[i].value, code.message());

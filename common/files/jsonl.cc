@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include "common/files/atomic_write.h"
+#include "common/files/failpoint.h"
 #include "common/files/read_file.h"
 
 namespace mdgan {
@@ -67,7 +68,9 @@ Result<void> JsonlWriter::append(std::string_view line) {
   const std::string text = fmt::format("{}\n", line);
   struct stat before {};
   if (::fstat(file_.get(), &before) != 0) return cannot("write", path_);
+  if (failpoint("before-append", path_)) return cannot("write", path_);
   const ssize_t n = ::write(file_.get(), text.data(), text.size());
+  if (failpoint("after-append", path_)) return cannot("write", path_);
   if (n == static_cast<ssize_t>(text.size())) return {};
   if (n >= 0) errno = ENOSPC;  // what a short write to a file means
   Error error = cannot("write", path_);

@@ -80,7 +80,8 @@ void Session::on(const ServerSaid& e, TimePoint now, Out& out) {
     switch (bye->reason) {
       case protocol::Reason::kDone:
       case protocol::Reason::kStopped:
-        leave(ExitCode::kOk, "the server says goodbye: " + bye->text, out);
+        leave(bye->again ? ExitCode::kStopped : ExitCode::kOk,
+              "the server says goodbye: " + bye->text, out);
         break;
       case protocol::Reason::kLeaving:
       case protocol::Reason::kFailed:

@@ -81,7 +81,9 @@ std::vector<Round> rounds_of(const EvaluateOptions& options) {
   if (!options.all) return {{options.round}};
   const CheckpointStore store(
       std::filesystem::path(options.run) / "checkpoints", 1, 0);
-  return store.rounds();
+  std::vector<Round> rounds = store.rounds();
+  std::erase(rounds, Round{});  // nothing has been learnt before round 1
+  return rounds;
 }
 
 // Of one checkpoint; prints the result and, if `directory` is given, keeps it.

@@ -6,9 +6,9 @@
 #include <vector>
 
 #include "common/data/class_table.h"
-#include "common/files/atomic_write.h"
 #include "common/files/checkpoint_store.h"
 #include "common/files/hash.h"
+#include "protocol/algorithm.h"
 
 namespace mdgan {
 
@@ -16,27 +16,24 @@ std::string local_name(std::uint32_t index) {
   return "local-" + std::to_string(index);
 }
 
-Result<Shards> cut_local_data(const ServerOptions& options,
-                              const RunDirectory& directory,
-                              const Dataset& data) {
+Result<LocalData> cut_local_data(const ServerOptions& options,
+                                 const Dataset& data) {
   auto shards = cut_data(options.partition, data.size(), data.labels,
                          options.local_peers);
-  if (!shards) return shards;
+  if (!shards) return shards.error();
   std::vector<PeerClasses> peers;
   for (std::uint32_t i = 0; i < options.local_peers; ++i)
     peers.push_back(count_classes(local_name(i), i, (*shards)[i], data.labels,
                                   data.shape.classes));
-  const auto written = atomic_write(
-      directory.partition(), table_json(options.partition, options.local_peers,
-                                        peers, data.class_names));
-  if (!written) return written.error();
   spdlog::info("{} images cut by {} among {} peers", data.size(),
                to_text(options.partition), peers.size());
   // An i.i.d. cut's table says nothing that the line above does not.
   if (options.partition != Partition{})
     for (const std::string& line : table_lines(peers, data.class_names, true))
       spdlog::info("  {}", line);
-  return shards;
+  return LocalData{std::move(*shards),
+                   table_json(options.partition, options.local_peers, peers,
+                              data.class_names)};
 }
 
 Result<RunState> load_local_run(const ServerOptions& options,
@@ -47,13 +44,16 @@ Result<RunState> load_local_run(const ServerOptions& options,
   std::vector<Round> common =
       CheckpointStore(directory.checkpoints(), 1, 0).rounds();
   std::erase_if(common, [&](Round round) { return round > last; });
+  const bool keeps_state = traits_of(newest->algorithm).peer_keeps_state;
   std::string lacking;  // who has not the newest
   for (std::uint32_t i = 0; i < options.local_peers; ++i) {
-    const std::vector<Round> own =
+    std::vector<Round> own =
         CheckpointStore(directory.peers() / local_name(i) / to_hex(newest->run),
                         1, 0)
             .rounds();
-    if (own.empty()) continue;  // new, or the algorithm needs none
+    const bool is_new = !newest->position.names.contains(local_name(i));
+    if (own.empty() && (is_new || !keeps_state)) continue;
+    own.insert(own.begin(), Round{});  // that is made anew from the seed
     if (!std::ranges::binary_search(own, last)) lacking = local_name(i);
     std::erase_if(common, [&](Round round) {
       return !std::ranges::binary_search(own, round);

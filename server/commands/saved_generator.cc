@@ -16,7 +16,8 @@ Result<SavedGenerator> load_generator(const std::filesystem::path& run,
   if (!parsed) return parsed.error();
   SavedGenerator saved;
   saved.options = std::get<ServerOptions>(*parsed);
-  auto state = load_run(run / "checkpoints", round);
+  auto state = round.value > 0 ? load_run(run / "checkpoints", round)
+                               : load_run(run / "checkpoints");
   if (!state) return state.error();
   saved.state = std::move(*state);
   std::erase_if(saved.state.generator, [](const NamedBlob& item) {

@@ -3,12 +3,17 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <filesystem>
+#include <functional>
 #include <memory>
+#include <optional>
+#include <system_error>
 #include <thread>
 
 #include "common/base/stop_signal.h"
 #include "common/base/worker_pool.h"
 #include "common/data/dataset.h"
+#include "common/files/atomic_write.h"
 #include "common/files/hash.h"
 #include "common/files/jsonl.h"
 #include "common/net/endpoint.h"
@@ -29,29 +34,52 @@ namespace {
 
 Result<RunDirectory> open_directory(const ServerOptions& options) {
   if (!options.resume.empty()) return RunDirectory::reopen(options.resume);
-  if (!options.run_dir.empty()) return RunDirectory::create(options.run_dir);
+  if (!options.run_dir.empty()) return RunDirectory::open(options.run_dir);
   return RunDirectory::create_numbered("runs", options.name);
+}
+
+Error does_not_fit(std::string message) {
+  return {std::move(message), ExitCode::kConfiguration};
+}
+
+bool same_size(const ImageShape& a, const ImageShape& b) {
+  return a.channels == b.channels && a.height == b.height && a.width == b.width;
 }
 
 // The image shape as far as it is known before any peer has spoken.
 Result<std::optional<ImageShape>> known_image(const ServerOptions& options,
                                               const Dataset* data,
                                               const RunState& state) {
+  const bool has_size = options.image.values() > 0;
+  const bool has_classes = options.classes >= 0;
   std::optional<ImageShape> image = state.image;
-  if (data != nullptr) image = data->shape;
-  if (!image && options.image.values() > 0 && options.classes >= 0)
+  std::string whose = "the run's checkpoint";
+  if (!image && data != nullptr) {
+    image = data->shape;
+    whose = "the data in " + options.data;
+  }
+  if (!image) {
+    if (has_size != has_classes)
+      return does_not_fit(
+          "image and classes go together: give both, or neither, and the first "
+          "peer's data decide");
+    if (!has_size) return image;
     image = options.image;
-  if (!image) return image;
-  if (options.image.values() > 0 &&
-      (options.image.channels != image->channels ||
-       options.image.height != image->height ||
-       options.image.width != image->width))
-    return Error{
-        "the configuration's image size is not that of the data set in " +
-            options.data + ": leave out image, or give other data",
-        ExitCode::kConfiguration};
-  if (options.classes >= 0)
     image->classes = static_cast<std::uint32_t>(options.classes);
+    return image;
+  }
+  if (has_size && !same_size(options.image, *image))
+    return does_not_fit("the image size of the configuration is not that of " +
+                        whose + ": leave out image, or give other data");
+  if (has_classes &&
+      static_cast<std::uint32_t>(options.classes) != image->classes)
+    return does_not_fit(fmt::format(
+        "classes is {}, and {} has {}: leave out classes, or give other data",
+        options.classes, whose, image->classes));
+  if (data != nullptr && data->shape != *image)
+    return does_not_fit("the images in " + options.data +
+                        " have not the size or the classes of the run's: give "
+                        "the run's own data with --data");
   return image;
 }
 
@@ -85,9 +113,10 @@ Result<PeerShellReport> run_host(PeerShell& host) {
   }
 }
 
-Finish run_shell(ServerShell& shell, RunObserver& observer) {
+Finish run_shell(ServerShell& shell, RunObserver& observer,
+                 std::function<Result<void>()> begin) {
   try {
-    return shell.run(observer);
+    return shell.run(observer, std::move(begin));
   } catch (const std::exception& e) {
     return {ExitCode::kBug, std::string("a fault of the server: ") + e.what()};
   }
@@ -95,53 +124,58 @@ Finish run_shell(ServerShell& shell, RunObserver& observer) {
 
 Finish finish_of(const Error& error) { return {error.code, error.message}; }
 
-// The run as it is to go on, or a new one's beginning. What its files have of
-// later rounds is removed.
-Result<RunState> prepare_run(const ServerOptions& options,
-                             const RunDirectory& directory) {
+// The run as it is to go on, or a new one's beginning.
+Result<RunState> find_run(const ServerOptions& options,
+                          const RunDirectory& directory,
+                          std::uint32_t last_incarnation) {
   RunState state;
-  if (options.resume.empty()) {
-    fill_random(state.run);
-    state.k = batches_per_round(options, options.min_peers);
-  } else {
+  if (directory.holds_run() || !options.resume.empty()) {
     auto loaded = load_local_run(options, directory);
     if (!loaded) return loaded.error();
     state = std::move(*loaded);
     if (state.algorithm != options.training.algorithm)
-      return Error{
-          "the run in " + options.resume + " trains with " +
-              std::string(name_of(kAlgorithmNames, state.algorithm)) +
-              ": resume it without another algorithm, or start a new run",
-          ExitCode::kConfiguration};
-    const Round completed = state.position.completed;
-    spdlog::info("goes on after round {}", completed.value);
-    if (const auto cut = truncate_after_round(directory.stats(), completed);
-        !cut)
-      return cut.error();
-    if (const auto cut = truncate_evaluations(directory.path(), completed);
-        !cut)
-      return cut.error();
+      return does_not_fit(
+          "the run in " + directory.path().string() + " trains with " +
+          std::string(name_of(kAlgorithmNames, state.algorithm)) +
+          ": go on with it without another algorithm, or begin a new run");
+    spdlog::info("goes on after round {}", state.position.completed.value);
+  } else {
+    if (std::filesystem::exists(directory.path() / "config.ini"))
+      spdlog::warn(
+          "an earlier start in {} ended before its first checkpoint: the run "
+          "begins here",
+          directory.path().string());
+    fill_random(state.run);
+    state.k = batches_per_round(options, options.min_peers);
   }
-  const auto incarnation = directory.next_incarnation();
-  if (!incarnation) return incarnation.error();
-  state.incarnation = *incarnation;
-  if (const auto written =
-          directory.write_configuration(effective_configuration(options));
-      !written)
-    return written.error();
+  state.incarnation = directory.next_incarnation(
+      std::max(last_incarnation, state.incarnation));
   return state;
 }
 
-// `observer` is told all but the end.
+// Changes the run's files for this start, once nothing can refuse it any more:
+// drops what they have of rounds after `completed`, and keeps the configuration.
+Result<void> begin_run(const ServerOptions& options,
+                       const RunDirectory& directory, Round completed,
+                       std::uint32_t incarnation, const std::string& table) {
+  auto done = directory.write_incarnation(incarnation);
+  if (done) done = truncate_after_round(directory.stats(), completed);
+  if (done) done = truncate_evaluations(directory.path(), completed);
+  if (done && !table.empty()) done = atomic_write(directory.partition(), table);
+  if (done)
+    done = directory.write_configuration(effective_configuration(options));
+  return done;
+}
+
+// `observers` are told all but the end.
 Finish train_in(const ServerOptions& options, const RunDirectory& directory,
                 const std::shared_ptr<const Dataset>& data, RunState state,
-                RunObserver& observer, int stop) {
+                RunObservers& observers, int stop) {
   const auto image = known_image(options, data.get(), state);
   if (!image) return finish_of(image.error());
-  Result<Shards> shards = Shards{};
-  if (options.local_peers > 0)
-    shards = cut_local_data(options, directory, *data);
-  if (!shards) return finish_of(shards.error());
+  Result<LocalData> local = LocalData{};
+  if (options.local_peers > 0) local = cut_local_data(options, *data);
+  if (!local) return finish_of(local.error());
   ServerArithmetic arithmetic = torch_server(options.codecs, options.device,
                                              static_cast<int>(options.threads));
   if (options.evaluate_every > 0) {
@@ -153,6 +187,18 @@ Finish train_in(const ServerOptions& options, const RunDirectory& directory,
       return evaluator->evaluate(sampler, round, seed);
     };
   }
+  std::optional<StatsWriter> stats;
+  const auto begin = [&, completed = state.position.completed,
+                      incarnation = state.incarnation]() -> Result<void> {
+    if (auto begun = begin_run(options, directory, completed, incarnation,
+                               local->table);
+        !begun)
+      return begun;
+    auto writer = StatsWriter::open(directory.stats(), options.rounds);
+    if (!writer) return writer.error();
+    observers.add(stats.emplace(std::move(*writer)));
+    return {};
+  };
   zmq::context_t context;
   ServerShell shell(context, options, directory, std::move(state), *image, stop,
                     std::move(arithmetic));
@@ -166,17 +212,24 @@ Finish train_in(const ServerOptions& options, const RunDirectory& directory,
   if (options.local_peers > 0) {
     host = std::make_unique<PeerShell>(
         context,
-        local_host(options, shell.endpoint(), directory, std::move(*shards)),
+        local_host(options, shell.endpoint(), directory,
+                   std::move(local->shards)),
         data, torch_peer(options.device, static_cast<int>(options.threads)));
     host_thread = std::thread([&] {
       const auto done = run_host(*host);
       if (!done)
         shell.request_stop(done.error().code, done.error().message);
-      else if (done->code != ExitCode::kOk)
+      else if (done->code != ExitCode::kOk && done->code != ExitCode::kStopped)
         shell.request_stop(done->code, "a local peer failed: " + done->text);
     });
   }
-  const Finish finish = run_shell(shell, observer);
+  // What is to begin has nothing to lose; a run that goes on is left as it is
+  // until its model is made.
+  const bool goes_on = directory.holds_run();
+  if (!goes_on)
+    if (const auto begun = begin(); !begun) return finish_of(begun.error());
+  const Finish finish = goes_on ? run_shell(shell, observers, begin)
+                                : run_shell(shell, observers, nullptr);
   if (host_thread.joinable()) {
     host->request_leave();  // whoever has not heard the goodbye
     host_thread.join();
@@ -214,6 +267,7 @@ ExitCode run_train(const ServerOptions& options) {
   const auto log = RunLog::open(terminal);
   if (!log) return report(log.error());
   ProgressLine progress(**log, options.rounds, options.evaluate_every > 0);
+  const std::uint32_t last_incarnation = directory->last_incarnation();
   WorkerPool status_writer(1, [] {});
   StatusFile status(directory->status(), options.rounds,
                     [strand = Strand(status_writer)](auto task) mutable {
@@ -224,23 +278,23 @@ ExitCode run_train(const ServerOptions& options) {
   observers.add(status);
   const auto end_with = [&observers](const Finish& finish) {
     observers.on_finished(finish);
-    if (finish.code != ExitCode::kOk) return report({finish.text, finish.code});
+    if (finish.code != ExitCode::kOk && finish.code != ExitCode::kStopped)
+      return report({finish.text, finish.code});
     spdlog::info("{}", finish.text);
-    return ExitCode::kOk;
+    return finish.code;
   };
 
   const int stop = install_stop_signals();
-  auto state = prepare_run(options, *directory);
+  auto state = find_run(options, *directory, last_incarnation);
   if (!state) return end_with(finish_of(state.error()));
   status.set_run(*state);
-  auto stats = StatsWriter::open(directory->stats(), options.rounds);
-  if (!stats) return end_with(finish_of(stats.error()));
-  observers.add(*stats);
 
   spdlog::info("run directory {}", directory->path().string());
   const ExitCode code = end_with(
       train_in(options, *directory, data, std::move(*state), observers, stop));
-  if (!std::filesystem::is_empty(directory->samples()))
+  std::error_code ignored;  // the folder may be gone
+  const bool has_none = std::filesystem::is_empty(directory->samples(), ignored);
+  if (!ignored && !has_none)
     spdlog::info("pictures are in {}", directory->samples().string());
   return code;
 }

@@ -13,7 +13,8 @@ using namespace std::chrono_literals;
 
 // What a further local round of FL-GAN adds to round-timeout.
 constexpr Duration kLocalRound = 1s;
-// What a stop gives to the peers that still owe an answer.
+// What the open round, or a swap, still has once the server is to stop: a
+// supervisor kills after about ten seconds.
 constexpr Duration kStopGrace = 3s;
 // How long a swap may take before it is known what one takes.
 constexpr Duration kFirstSwap = 5s;
@@ -178,7 +179,7 @@ void Coordinator::on(const ModelRefused& e, TimePoint, Out& out) {
   // A shape that came from a peer may be that peer's mistake; one that is
   // fixed cannot be cured by waiting.
   if (config_.image)
-    finish(e.error.code, protocol::Reason::kFailed, e.error.message, out);
+    finish(e.error.code, {protocol::Reason::kFailed, e.error.message}, out);
   else
     out.emplace_back(Note{e.error.message, true});
 }
@@ -204,7 +205,7 @@ void Coordinator::on(const GeneratorStepped& e, TimePoint now, Out& out) {
 }
 
 void Coordinator::on(const GeneratorFailed& e, TimePoint, Out& out) {
-  finish(e.error.code, protocol::Reason::kFailed, e.error.message, out);
+  finish(e.error.code, {protocol::Reason::kFailed, e.error.message}, out);
 }
 
 void Coordinator::on(const CheckpointSaved& e, TimePoint now, Out&) {
@@ -215,8 +216,8 @@ void Coordinator::on(const CheckpointSaved& e, TimePoint now, Out&) {
     save_again_ = now + kSaveAgain;
 }
 
-void Coordinator::on(const StopRequested&, TimePoint now, Out& out) {
-  stopping_ = true;
+void Coordinator::on(const StopRequested& e, TimePoint now, Out& out) {
+  if (!std::exchange(stopping_, true)) stop_code_ = e.code;
   if (stage_ == RunStage::kWaiting) {
     end_round(now, out);
     return;
@@ -310,14 +311,17 @@ void Coordinator::give_up(const std::string& why, TimePoint now, Out& out) {
   }
   const bool only_answers = invalid_attempts_ >= kInvalidAttempts;
   if (only_answers || (count > 0 && live_peers() + count >= needed_peers()))
-    finish(ExitCode::kDiverged, protocol::Reason::kFailed,
-           why + "; these failed or sent answers that cannot be used: " +
-               diverged +
-               ". A lower learning rate, or a checkpoint of before, may help",
+    finish(ExitCode::kDiverged,
+           {protocol::Reason::kFailed,
+            why + "; these failed or sent answers that cannot be used: " +
+                diverged +
+                ". A lower learning rate, or a checkpoint of before, may help"},
            out);
   else
-    finish(ExitCode::kBelowQuorum, protocol::Reason::kStopped,
-           why + "; the same command goes on with the run", out);
+    finish(ExitCode::kBelowQuorum,
+           {protocol::Reason::kStopped,
+            why + "; the same command goes on with the run", true},
+           out);
 }
 
 // --- the run -----------------------------------------------------------------
@@ -334,11 +338,14 @@ void Coordinator::end_round(TimePoint now, Out& out) {
   if (started_ && (last || stopping_ || ((periodic || again) && !saving_)))
     save(now, out);
   if (last) {
-    finish(ExitCode::kOk, protocol::Reason::kDone, "the run is complete", out);
+    finish(ExitCode::kOk, {protocol::Reason::kDone, "the run is complete"},
+           out);
   } else if (stopping_) {
-    finish(ExitCode::kOk, protocol::Reason::kStopped,
-           started_ ? "stopped after round " + std::to_string(done.value)
-                    : "stopped before training began",
+    finish(stop_code_,
+           {protocol::Reason::kStopped,
+            started_ ? "stopped after round " + std::to_string(done.value)
+                     : "stopped before training began",
+            stop_code_ == ExitCode::kStopped},
            out);
   } else {
     begin_round(now, out);
@@ -354,16 +361,15 @@ void Coordinator::save(TimePoint now, Out& out) {
   out.emplace_back(SaveCheckpoint{position_.completed});
 }
 
-void Coordinator::finish(ExitCode code, protocol::Reason reason,
-                         const std::string& text, Out& out) {
+void Coordinator::finish(ExitCode code, protocol::Goodbye goodbye, Out& out) {
   for (auto& [id, member] : members_)
     if (member.presence != Presence::kAbsent)
       out.emplace_back(
           SendMessage{member.connection,
                       {config_.run, config_.incarnation, position_.completed,
-                       id, protocol::Goodbye{reason, text}}});
+                       id, goodbye}});
   enter(RunStage::kFinished, "the run ends");
-  out.emplace_back(Finish{code, text});
+  out.emplace_back(Finish{code, std::move(goodbye.text)});
 }
 
 void Coordinator::enter(RunStage next, const char* why) {

@@ -134,8 +134,7 @@ class Coordinator {
   void give_up(const std::string& why, TimePoint now, Out& out);
   bool all_failed() const;  // of those that have taken part
   void end_round(TimePoint now, Out& out);
-  void finish(ExitCode code, protocol::Reason reason, const std::string& text,
-              Out& out);
+  void finish(ExitCode code, protocol::Goodbye goodbye, Out& out);
 
   void save(TimePoint now, Out& out);
   void send(Member& member, protocol::Body body, TimePoint now, Out& out);
@@ -161,6 +160,7 @@ class Coordinator {
   // epochs of the shard that was the smallest when training started.
   std::uint64_t stride_ = 1;
   bool stopping_ = false;  // finish the round, save, leave
+  ExitCode stop_code_ = ExitCode::kOk;   // with stopping_
   std::optional<ModelReady> model_;
   bool deciding_ = false;
   // The round of the newest checkpoint on the disk, and whether one is being

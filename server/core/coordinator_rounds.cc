@@ -50,8 +50,6 @@ void Coordinator::begin_round(TimePoint now, Out& out) {
   if (!started_) {
     started_ = true;
     rejoin_deadline_.reset();
-    // From here on there is always a state to go on from.
-    if (position_.completed.value == 0) save(now, out);
     if (traits_of(config_.algorithm).averages_by_epochs)
       // Shard sizes are what peers claim: no stride is longer than the run.
       stride_ = std::clamp<std::uint64_t>(
@@ -59,6 +57,12 @@ void Coordinator::begin_round(TimePoint now, Out& out) {
           std::max<std::uint64_t>(config_.rounds, 1));
     out.emplace_back(Note{"training starts with " + std::to_string(live) +
                           " peers, k = " + std::to_string(config_.k)});
+    // A server that is killed soon goes on with this run, not with another.
+    // The peers' discriminators are still as the seed makes them.
+    if (position_.completed.value == 0) {
+      saving_ = true;
+      out.emplace_back(SaveCheckpoint{});
+    }
   }
   OpenRound& round = round_at(current());
   if (round.phase == OpenRound::Phase::kReady) {

@@ -59,7 +59,11 @@ struct CheckpointSaved {
   Round round;
   bool ok = false;  // it is on the disk
 };
-struct StopRequested {};
+// `code`: kOk when a person ends the run; kStopped when it is to be started
+// again.
+struct StopRequested {
+  ExitCode code = ExitCode::kOk;
+};
 struct TimePassed {};
 
 using ServerEvent =

@@ -3,6 +3,8 @@
 #include <spdlog/spdlog.h>
 
 #include <cstdio>
+#include <filesystem>
+#include <system_error>
 #include <utility>
 
 #include "common/base/time.h"
@@ -36,7 +38,11 @@ void ServerShell::Impl::apply(const DecideModel& e) {
     }
     trainer = std::move(made->trainer);
     return [this, discriminator, summary = made->summary,
-            of_generator = trainer->generator_parameters()] {
+            of_generator = trainer->generator_parameters(), refuse] {
+      if (const auto begun = begin ? begin() : Result<void>(); !begun) {
+        refuse(begun.error())();
+        return;
+      }
       spec = discriminator;
       parameters = summary.parameters;
       answer = answer_metas(discriminator, options.codecs, parameters);
@@ -124,6 +130,7 @@ void ServerShell::Impl::end_tick() {
   if (tick.empty()) return;
   StatsRecord record = tick.finish(coordinator.live_peers());
   record.bytes_swapped = bytes_swapped() - swapped_before;
+  record.checkpoints_failed = failed_saves;
   swapped_before = bytes_swapped();
   // Nothing leaves the machine.
   if (options.training.standalone)
@@ -149,6 +156,9 @@ void ServerShell::Impl::draw_samples(Round round) {
           char name[32];
           std::snprintf(name, sizeof name, "%06llu.png",
                         static_cast<unsigned long long>(round.value));
+          // Somebody may have removed the folder meanwhile.
+          std::error_code ignored;  // then the picture cannot be written
+          std::filesystem::create_directories(directory.samples(), ignored);
           const auto written = write_image_grid(directory.samples() / name,
                                                 images, kGridColumns);
           if (written) return {};
@@ -160,17 +170,57 @@ void ServerShell::Impl::draw_samples(Round round) {
 void ServerShell::Impl::apply(const SaveCheckpoint& e) {
   state.position = coordinator.position();
   const std::string meta = describe_run(state, *spec);
-  write_copy(files, checkpoint_copy, "cannot save a checkpoint",
-             [this, round = e.round, meta]() -> Lane::Work {
-               return [this, round, meta,
-                       copy = trainer->snapshot()]() -> std::function<void()> {
-                 const auto saved = store.save(round, copy, meta);
-                 return [this, round, saved] {
-                   observer->on_checkpoint(round, saved);
-                   events.emplace_back(CheckpointSaved{round, saved.ok()});
-                 };
-               };
-             });
+  ++saves;
+  if (e.round.value == 0) {
+    save_before_training(meta);
+    return;
+  }
+  training.copy_then_write(
+      checkpoint_copy, files,
+      [this, round = e.round, meta]() -> Lane::Work {
+        return [this, round, meta,
+                copy = trainer->snapshot()]() -> Lane::Continuation {
+          const auto written = store.save(round, copy, meta);
+          return [this, round, written] { saved(round, written); };
+        };
+      },
+      [this, round = e.round](const std::string& what) {
+        saved(round, Error{"cannot save a checkpoint: " + what,
+                           ExitCode::kCheckpoint});
+      });
+}
+
+void ServerShell::Impl::saved(Round round, const Result<void>& result) {
+  --saves;
+  save_error.reset();
+  if (!result) {
+    save_error = result.error();
+    ++failed_saves;
+  }
+  events.emplace_back(CheckpointSaved{round, result.ok()});
+  observer->on_checkpoint(round, result);
+}
+
+// Training waits for it: a run of which rounds are known has a checkpoint. A
+// disk that takes nothing now is no place to begin.
+void ServerShell::Impl::save_before_training(const std::string& meta) {
+  const auto done = [this](const Result<void>& written) {
+    --saves;
+    events.emplace_back(CheckpointSaved{{}, written.ok()});
+    if (written)
+      observer->on_checkpoint({}, written);
+    else
+      events.emplace_back(GeneratorFailed{written.error()});
+  };
+  training.run(
+      [this, meta, done]() -> Lane::Continuation {
+        return [done, written = store.save({}, trainer->snapshot(), meta)] {
+          done(written);
+        };
+      },
+      [done](const std::string& what) {
+        done(Error{"cannot save a checkpoint: " + what, ExitCode::kCheckpoint});
+      });
 }
 
 void ServerShell::Impl::apply(const Note& e) {

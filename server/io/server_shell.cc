@@ -7,6 +7,7 @@
 #include <system_error>
 #include <utility>
 
+#include "common/base/stop_signal.h"
 #include "common/base/time.h"
 #include "common/files/hash.h"
 #include "common/net/endpoint.h"
@@ -134,10 +135,36 @@ Finish ServerShell::Impl::run(RunObserver& told) {
   handle_events();
   while (!finished) poll();
   end_tick();  // what evaluations still take is not the rounds' time
+  while (saves > 0) poll();
+  say_goodbye();
   while (returns.awaited() > 0) poll();
   observer->on_view(coordinator.view(), Clock::now());
   router->set(zmq::sockopt::linger, 2000);  // the goodbyes get their moment
-  return outcome.value_or(*finished);
+  return ending();
+}
+
+// Whoever reads "complete" or "stopped" takes the state to be on the disk.
+Finish ServerShell::Impl::ending() const {
+  if (outcome) return *outcome;
+  using enum ExitCode;
+  const bool tells_success =
+      finished->code == kOk || finished->code == kStopped;
+  if (!save_error || (!tells_success && finished->code != kBelowQuorum))
+    return *finished;
+  return {kCheckpoint, finished->text + ", but its last checkpoint is missing (" +
+                           save_error->message +
+                           "): make room, and start the same command again"};
+}
+
+void ServerShell::Impl::say_goodbye() {
+  for (SendMessage& e : goodbyes) {
+    if (save_error)
+      e.message.body = protocol::Goodbye{
+          protocol::Reason::kStopped,
+          "the server could not save its last checkpoint", /*again=*/true};
+    deliver(e.connection, e.message, nullptr);
+  }
+  handle_events();
 }
 
 void ServerShell::Impl::poll() {
@@ -153,8 +180,8 @@ void ServerShell::Impl::poll() {
   wait_readable(std::span(items).first(stop_descriptor < 0 ? 2 : 3),
                 std::chrono::ceil<std::chrono::milliseconds>(wait));
   if (stop_descriptor >= 0 && items[2].revents != 0) {
-    stop_descriptor = -1;  // once; a second signal ends the process
-    stop();
+    // Once; a second signal ends the process.
+    stop(read_stop_signal(std::exchange(stop_descriptor, -1)));
   }
   mailbox.drain();
   handle_events();
@@ -184,10 +211,10 @@ void ServerShell::Impl::show_state() {
   if (std::exchange(shown, current) != current) observer->on_state(current);
 }
 
-void ServerShell::Impl::stop() {
+void ServerShell::Impl::stop(ExitCode code) {
   // The last checkpoint does not wait behind evaluations that take minutes.
   evaluation_copies.close();
-  events.emplace_back(StopRequested{});
+  events.emplace_back(StopRequested{code});
 }
 
 void ServerShell::Impl::handle_events() {
@@ -325,7 +352,10 @@ void ServerShell::Impl::deliver(ConnectionId id,
 }
 
 void ServerShell::Impl::apply(const SendMessage& e) {
-  deliver(e.connection, e.message, nullptr);
+  if (saves > 0 && std::holds_alternative<protocol::Goodbye>(e.message.body))
+    goodbyes.push_back(e);
+  else
+    deliver(e.connection, e.message, nullptr);
 }
 
 void ServerShell::Impl::apply(const SendBatch& e) {
@@ -357,12 +387,16 @@ Result<void> ServerShell::open() { return impl_->open(); }
 
 const std::string& ServerShell::endpoint() const { return impl_->endpoint; }
 
-Finish ServerShell::run(RunObserver& observer) { return impl_->run(observer); }
+Finish ServerShell::run(RunObserver& observer,
+                        std::function<Result<void>()> begin) {
+  impl_->begin = std::move(begin);
+  return impl_->run(observer);
+}
 
 void ServerShell::request_stop(ExitCode code, const std::string& why) {
   impl_->mailbox.post([this, code, why] {
     if (!impl_->outcome) impl_->outcome = Finish{code, why};
-    impl_->stop();
+    impl_->stop(ExitCode::kOk);
   });
 }
 

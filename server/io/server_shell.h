@@ -25,8 +25,8 @@ inline constexpr const char* kLocalEndpoint = "inproc://mdgan-server";
 class ServerShell {
  public:
   // `image` as known before any peer speaks: from the configuration or the
-  // server's own data. `stop_descriptor` becomes readable when a person wants
-  // the run to stop; -1: nobody ever does. What `arithmetic` can measure is
+  // server's own data. `stop_descriptor` is install_stop_signals()'s; -1:
+  // nobody stops the run. What `arithmetic` can measure is
   // measured every options.evaluate_every rounds.
   ServerShell(zmq::context_t& context, const ServerOptions& options,
               const RunDirectory& directory, RunState state,
@@ -44,8 +44,11 @@ class ServerShell {
   const std::string& endpoint() const;
 
   // Trains until the run ends; returns why, and leaves it to the caller to tell
-  // that to `observer`. REQUIRES: open() succeeded.
-  Finish run(RunObserver& observer);
+  // that to `observer`. `begin` is called once the model is made, before a peer
+  // is welcomed: only then is it certain that this start is not refused. If it
+  // fails the run ends. REQUIRES: open() succeeded.
+  Finish run(RunObserver& observer,
+             std::function<Result<void>()> begin = nullptr);
 
   // From any thread: the same as the stop descriptor, with the exit code and
   // reason that run() is to return in the end (a local peer failed).

@@ -73,6 +73,12 @@ struct ServerShell::Impl {
   std::optional<TrainingSpec> spec;          // once the model is decided
   std::uint64_t parameters = 0;              // that peers keep, likewise
   std::vector<protocol::TensorMeta> answer;  // of the spec, likewise
+  std::function<Result<void>()> begin;  // see ServerShell::run()
+  std::size_t saves = 0;                 // checkpoints under way
+  std::optional<Error> save_error;       // why the newest one is not there
+  std::uint64_t failed_saves = 0;
+  // What peers are told at the end once the last checkpoint is on the disk.
+  std::vector<SendMessage> goodbyes;
   std::optional<Finish> finished;
   std::optional<Finish> outcome;  // what request_stop() asks for
 
@@ -112,8 +118,10 @@ struct ServerShell::Impl {
   void start_training_thread();
   Result<void> open();
   Finish run(RunObserver& told);
+  Finish ending() const;
+  void say_goodbye();
   void poll();
-  void stop();
+  void stop(ExitCode code);
   // Tells the observer of a new state at once, of the rest once a second.
   void show_state();
   void handle_events();
@@ -148,6 +156,8 @@ struct ServerShell::Impl {
   void end_tick();
   // That peers have sent each other so far: the server does not see them.
   std::uint64_t bytes_swapped() const;
+  void saved(Round round, const Result<void>& result);
+  void save_before_training(const std::string& meta);
   void draw_samples(Round round);
   void evaluate(Round round);
 };

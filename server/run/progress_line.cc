@@ -50,7 +50,8 @@ void ProgressLine::show(StatsRecord record) {
   const std::uint64_t to_come =
       rounds_ > record.round ? rounds_ - record.round : 0;
   log_.show_progress(progress_text(record, rounds_, remaining_.of(to_come),
-                                   total_sent_, total_received_));
+                                   total_sent_, total_received_) +
+                     (unsaved_ ? "  NOT SAVED" : ""));
 }
 
 void ProgressLine::on_tick(const StatsRecord& record) {
@@ -75,10 +76,16 @@ void ProgressLine::on_evaluation(const EvaluationRecord& record) {
   if (record.round == rounds_) show_held();
 }
 
-void ProgressLine::on_checkpoint(Round /*round*/, const Result<void>& saved) {
+void ProgressLine::on_checkpoint(Round round, const Result<void>& saved) {
   if (!saved)
-    spdlog::error("{}; training goes on, older checkpoints are intact",
-                  saved.error().message);
+    spdlog::error(
+        "{}; older checkpoints are intact, and training goes on: the next "
+        "attempt is within a minute",
+        saved.error().message);
+  else if (unsaved_)
+    spdlog::info("checkpoints can be written again: round {} is saved",
+                 round.value);
+  unsaved_ = !saved;
 }
 
 void ProgressLine::on_finished(const Finish& /*finish*/) { show_held(); }

@@ -45,6 +45,7 @@ class ProgressLine final : public RunObserver {
   std::uint64_t total_received_ = 0;
   std::optional<EvaluationRecord> evaluation_;  // the newest
   std::optional<StatsRecord> held_;             // of the last round
+  bool unsaved_ = false;  // the newest checkpoint could not be written
 };
 
 }  // namespace mdgan

@@ -10,25 +10,26 @@
 #include <array>
 #include <charconv>
 #include <fstream>
+#include <limits>
+#include <nlohmann/json.hpp>
+#include <string_view>
 
 #include "common/files/atomic_write.h"
+#include "common/files/checkpoint_store.h"
+#include "common/files/hash.h"
 
 namespace mdgan {
 namespace {
 
 namespace fs = std::filesystem;
 
+constexpr std::uint32_t kMaxIncarnation =
+    std::numeric_limits<std::uint32_t>::max();
+
 Error cannot(const std::string& what, const fs::path& path,
              const std::string& reason) {
   return {fmt::format("{}: cannot {}: {}", path.string(), what, reason),
           ExitCode::kCheckpoint};
-}
-
-Result<void> make_directories(const fs::path& path) {
-  std::error_code error;
-  fs::create_directories(path, error);
-  if (error) return cannot("make this folder", path, error.message());
-  return {};
 }
 
 // The number of "00012-name", or 0.
@@ -51,14 +52,39 @@ Result<std::uint32_t> highest_number(const fs::path& parent) {
   return highest;
 }
 
-// A start that failed before it trained leaves a folder that may be used again.
-bool holds_run(const fs::path& path) {
-  const auto filled = [](const fs::path& p) {
-    std::error_code error;  // what cannot be seen is not there
-    const bool empty = fs::is_empty(p, error);
-    return !error && !empty;
-  };
-  return filled(path / "stats.jsonl") || filled(path / "checkpoints");
+Result<void> check_configuration(const fs::path& path) {
+  const fs::path file = path / "config.ini";
+  std::error_code ignored;  // what cannot be seen is not there
+  const bool exists = fs::exists(file, ignored);
+  if (exists && !fs::is_empty(file, ignored)) return {};
+  return Error{
+      fmt::format("{} is {}: it should say how the run trains. Put it back, or "
+                  "start a new run in another folder",
+                  file.string(), exists ? "empty" : "missing"),
+      ExitCode::kCheckpoint};
+}
+
+// The number in a file that holds nothing else; 0 when there is none.
+std::uint32_t number_in(const fs::path& file) {
+  std::string text;
+  std::getline(std::ifstream(file), text, '\0');
+  std::uint32_t number = 0;
+  const char* const end = text.data() + text.size();
+  const auto read = std::from_chars(text.data(), end, number);
+  const bool whole =
+      read.ec == std::errc{} && std::string_view(read.ptr, end) == "\n";
+  return whole ? number : 0;
+}
+
+// What the last server wrote into status.json; 0 when that cannot be read.
+std::uint32_t incarnation_in(const fs::path& status) {
+  std::ifstream stream(status);
+  const auto json = nlohmann::json::parse(stream, nullptr, false);
+  if (!json.is_object()) return 0;
+  const auto found = json.find("incarnation");
+  const bool valid = found != json.end() && found->is_number_unsigned() &&
+                     found->get<std::uint64_t>() <= kMaxIncarnation;
+  return valid ? found->get<std::uint32_t>() : 0;
 }
 
 }  // namespace
@@ -77,40 +103,32 @@ Result<RunDirectory> RunDirectory::create_numbered(const fs::path& parent,
   const fs::path path = parent / fmt::format("{:05}-{}", *highest + 1, name);
   if (::mkdir(path.c_str(), 0777) != 0)
     return cannot("make this folder", path, errno_text());
-  return create(path);
+  return open(path);
 }
 
-Result<RunDirectory> RunDirectory::create(const fs::path& path) {
+Result<RunDirectory> RunDirectory::open(const fs::path& path) {
   if (auto made = make_directories(path); !made) return made.error();
   auto directory = lock(path);
   if (!directory) return directory;
-  if (holds_run(path))
-    return Error{
-        fmt::format("{0} holds a run already: go on with it by --resume {0}, "
-                    "or choose another --run-dir",
-                    path.string()),
-        ExitCode::kConfiguration};
+  if (directory->holds_run())
+    if (auto known = check_configuration(path); !known) return known.error();
   if (auto made = directory->make_folders(); !made) return made.error();
   return directory;
 }
 
 Result<RunDirectory> RunDirectory::reopen(const fs::path& path) {
   std::error_code ignored;  // what cannot be seen is not there
-  if (!fs::exists(path / "config.ini", ignored))
+  if (!fs::exists(path / "config.ini", ignored) && !has_run(path))
     return Error{
         fmt::format("{} is no run's folder: there is no config.ini in it",
                     path.string()),
         ExitCode::kCheckpoint};
-  if (fs::is_empty(path / "config.ini", ignored))
-    return Error{
-        fmt::format("{} is empty: it should say how the run trains. Write its "
-                    "options there again, or start a new run",
-                    (path / "config.ini").string()),
-        ExitCode::kCheckpoint};
-  auto directory = lock(path);
-  if (!directory) return directory;
-  if (auto made = directory->make_folders(); !made) return made.error();
-  return directory;
+  if (auto known = check_configuration(path); !known) return known.error();
+  return open(path);
+}
+
+bool RunDirectory::has_run(const fs::path& path) {
+  return !CheckpointStore(path / "checkpoints", 1, 0).empty();
 }
 
 Result<RunDirectory> RunDirectory::lock(const fs::path& path) {
@@ -142,16 +160,22 @@ Result<void> RunDirectory::make_folders() const {
   return {};
 }
 
-Result<std::uint32_t> RunDirectory::next_incarnation() const {
-  const fs::path file = path_ / "incarnation";
-  std::uint32_t incarnation = 0;
-  std::ifstream(file) >> incarnation;  // none at the first start
-  ++incarnation;
-  if (auto written = atomic_write(
-          file, std::string_view(std::to_string(incarnation) + "\n"));
-      !written)
-    return written.error();
-  return incarnation;
+std::uint32_t RunDirectory::last_incarnation() const {
+  return std::max(number_in(path_ / "incarnation"), incarnation_in(status()));
+}
+
+std::uint32_t RunDirectory::next_incarnation(std::uint32_t last) const {
+  if (last > 0 && last < kMaxIncarnation) return last + 1;
+  if (!holds_run()) return 1;
+  // Any number that no server of this run had will do; it is above those that
+  // are counted.
+  return static_cast<std::uint32_t>(random_number() % (kMaxIncarnation / 2) +
+                                    kMaxIncarnation / 4);
+}
+
+Result<void> RunDirectory::write_incarnation(std::uint32_t incarnation) const {
+  return atomic_write(path_ / "incarnation",
+                      std::string_view(std::to_string(incarnation) + "\n"));
 }
 
 Result<void> RunDirectory::write_configuration(const std::string& text) const {

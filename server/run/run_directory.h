@@ -25,14 +25,18 @@ class RunDirectory {
   static Result<RunDirectory> create_numbered(
       const std::filesystem::path& parent, const std::string& name);
 
-  // Exactly this folder, made if there is none. Fails with kConfiguration when
-  // it holds a run already.
-  static Result<RunDirectory> create(const std::filesystem::path& path);
+  // Exactly this folder, made if there is none, to go on with the run in it or
+  // to begin one. Fails with kCheckpoint when it holds a run whose config.ini is
+  // missing or empty: that would mean the defaults.
+  static Result<RunDirectory> open(const std::filesystem::path& path);
 
-  // The folder of an existing run, to go on with it. Fails with kCheckpoint
-  // when there is none, and when its config.ini has been emptied: an empty
-  // configuration would mean the defaults.
+  // The same, for the folder of an existing run: fails with kCheckpoint and makes
+  // nothing when there is none.
   static Result<RunDirectory> reopen(const std::filesystem::path& path);
+
+  // Whether there is a run to go on with: some checkpoint, damaged or not. A
+  // server that was killed before it saved one has not begun.
+  static bool has_run(const std::filesystem::path& path);
 
   // All fail with kConfiguration when another process uses the folder, naming
   // that process, and with kCheckpoint when it cannot be written.
@@ -48,10 +52,19 @@ class RunDirectory {
 
   Result<void> write_configuration(const std::string& text) const;
 
-  // 1 at the run's first start and one more at each later one, so that what was
-  // meant for an earlier server of this run is recognised. Fails with
-  // kCheckpoint.
-  Result<std::uint32_t> next_incarnation() const;
+  bool holds_run() const { return has_run(path_); }
+
+  // The starts of the run are numbered, so that what was meant for an earlier
+  // server of it is recognised.
+  // The largest number that is found in the folder's files, but for
+  // checkpoints; 0: none. To be asked before this start's status.json is
+  // written.
+  std::uint32_t last_incarnation() const;
+  // The number after `last`. Where none is known: 1 for a run that begins,
+  // random bits for one that goes on.
+  std::uint32_t next_incarnation(std::uint32_t last) const;
+  // Fails with kCheckpoint.
+  Result<void> write_incarnation(std::uint32_t incarnation) const;
 
  private:
   RunDirectory(std::filesystem::path path, FileDescriptor lock)

@@ -6,8 +6,9 @@
 #include <spdlog/spdlog.h>
 #include <sys/ioctl.h>
 
-#include <algorithm>
 #include <mutex>
+
+#include "common/base/unblocking_output.h"
 
 namespace mdgan {
 namespace {
@@ -18,49 +19,45 @@ constexpr const char* kTerminalPattern = "%H:%M:%S %^%-7l%$ %v";
 // Log lines above, the progress line last; one mutex (base_sink's) guards both.
 class TerminalSink : public spdlog::sinks::base_sink<std::mutex> {
  public:
-  TerminalSink(std::FILE* terminal, bool rewrite)
-      : terminal_(terminal), rewrite_(rewrite) {}
+  TerminalSink(int terminal, bool rewrite)
+      : terminal_(terminal), output_(terminal), rewrite_(rewrite) {}
 
   void show(std::string line) {
     const std::lock_guard lock(mutex_);
+    const std::string erased = eraser();
     line_ = std::move(line);
-    erase();
-    draw();
-    std::fflush(terminal_);
+    output_.write(erased + drawn());
   }
 
   // Leaves the line where it is; what follows comes below it.
   void end_line() {
     const std::lock_guard lock(mutex_);
-    if (!line_.empty()) std::fputc('\n', terminal_);
+    if (!line_.empty()) output_.write("\n");
     line_.clear();
-    std::fflush(terminal_);
   }
 
  protected:
   void sink_it_(const spdlog::details::log_msg& message) override {
     spdlog::memory_buf_t text;
     formatter_->format(message, text);
-    erase();
-    std::fwrite(text.data(), 1, text.size(), terminal_);
-    draw();
-    std::fflush(terminal_);
+    output_.write(eraser() + std::string(text.data(), text.size()) + drawn());
   }
-  void flush_() override { std::fflush(terminal_); }
+  void flush_() override { output_.flush(); }
 
  private:
-  void erase() {
-    if (rewrite_ && !line_.empty()) std::fputs("\r\033[K", terminal_);
+  std::string eraser() const {
+    return rewrite_ && !line_.empty() ? "\r\033[K" : "";
   }
-  void draw() {
+  std::string drawn() const {
     // A line that wraps could not be erased.
     winsize size{};
-    const bool known = ioctl(fileno(terminal_), TIOCGWINSZ, &size) == 0;
+    const bool known = ioctl(terminal_, TIOCGWINSZ, &size) == 0;
     const std::size_t columns = known && size.ws_col > 1 ? size.ws_col - 1 : 79;
-    std::fwrite(line_.data(), 1, std::min(line_.size(), columns), terminal_);
+    return line_.substr(0, columns);
   }
 
-  std::FILE* terminal_;
+  const int terminal_;
+  UnblockingOutput output_;
   const bool rewrite_;
   std::string line_;
 };
@@ -83,7 +80,7 @@ Result<std::unique_ptr<RunLog>> RunLog::open(const Options& options) {
                  ExitCode::kCheckpoint};
   }
   sinks->terminal =
-      std::make_shared<TerminalSink>(options.terminal, options.rewrite);
+      std::make_shared<TerminalSink>(fileno(options.terminal), options.rewrite);
   sinks->file->set_pattern(kFilePattern);
   sinks->terminal->set_pattern(kTerminalPattern);
   if (options.quiet) sinks->terminal->set_level(spdlog::level::warn);

@@ -12,7 +12,8 @@
 namespace mdgan {
 
 // Makes the process's log (spdlog's default logger) write to a file and to the
-// terminal, with time and level. Threads: any may log; show_progress() and the
+// terminal, with time and level. A terminal or pipe that nobody reads costs the
+// lines, never time. Threads: any may log; show_progress() and the
 // destructor belong to one. The destructor ends the progress line and gives the
 // log back to stderr alone.
 class RunLog {

@@ -93,6 +93,9 @@ RunState state_of(const Json& meta, Round round) {
   if (!meta.is_object()) throw std::invalid_argument("it holds no JSON object");
   RunState state;
   state.run = run_of(meta.at("run"));
+  if (meta.contains("incarnation"))
+    state.incarnation =
+        number_of<std::uint32_t>("incarnation", meta["incarnation"]);
   RunPosition& position = state.position;
   position.completed = {
       number_of<std::uint64_t>("completed", meta.at("completed"))};
@@ -121,6 +124,7 @@ std::string describe_run(const RunState& state, const TrainingSpec& spec) {
     discriminators.push_back({peer.value, discriminator.value});
   const nlohmann::json meta{
       {"run", to_hex(state.run)},
+      {"incarnation", state.incarnation},
       {"completed", state.position.completed.value},
       {"last_swap", state.position.last_swap.value},
       {"names", names},
@@ -137,11 +141,11 @@ std::string describe_run(const RunState& state, const TrainingSpec& spec) {
 }
 
 Result<RunState> load_run(const std::filesystem::path& checkpoints,
-                          Round round) {
+                          std::optional<Round> round) {
   const CheckpointStore store(checkpoints, 1, 0);
   std::optional<SavedState> saved;
-  if (round.value > 0) {
-    auto loaded = store.load(round);
+  if (round) {
+    auto loaded = store.load(*round);
     if (!loaded) return loaded.error();
     saved = std::move(*loaded);
   } else {
@@ -151,7 +155,8 @@ Result<RunState> load_run(const std::filesystem::path& checkpoints,
   }
   if (!saved)
     return Error{"no checkpoint in " + checkpoints.string() +
-                     ": the run was stopped before it saved one; start it anew",
+                     ": the run was ended before it saved one. With --run-dir "
+                     "in place of --resume it begins",
                  ExitCode::kCheckpoint};
   const std::string folder = fmt::format("{:08}", saved->round.value);
   try {

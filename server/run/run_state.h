@@ -17,7 +17,9 @@ namespace mdgan {
 // A run as a checkpoint brings it back; for a new run, its beginning.
 struct RunState {
   RunId run{};
-  std::uint32_t incarnation = 1;  // RunDirectory::next_incarnation()
+  // Which of the run's servers this is; as loaded, the one that saved (0: it did
+  // not say). See RunDirectory::next_incarnation().
+  std::uint32_t incarnation = 0;
   RunPosition position;
   std::vector<NamedBlob> generator;  // empty: to be initialised
   std::optional<ImageShape> image;
@@ -28,11 +30,10 @@ struct RunState {
 // The JSON text of a checkpoint's meta.json: all of the state but the tensors.
 std::string describe_run(const RunState& state, const TrainingSpec& spec);
 
-// Reads the checkpoint of `round`, or the newest valid one when that is 0.
+// Reads the checkpoint of `round`, by default the newest valid one.
 // Fails with kCheckpoint when there is none, and when its meta.json is not what
-// describe_run() makes, naming the file and the value. The incarnation is the
-// caller's to set.
+// describe_run() makes, naming the file and the value.
 Result<RunState> load_run(const std::filesystem::path& checkpoints,
-                          Round round = {});
+                          std::optional<Round> round = std::nullopt);
 
 }  // namespace mdgan

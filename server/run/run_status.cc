@@ -52,6 +52,7 @@ std::string to_json(const RunStatus& status) {
       {"seconds_left", or_null(status.seconds_left)},
       {"checkpoint",
        status.checkpoint ? Json(status.checkpoint->value) : Json()},
+      {"checkpoints_failed", status.checkpoints_failed},
       {"live", view.live},
       {"needed", view.needed},
       {"peers", Json::array()},

@@ -17,6 +17,7 @@
 //   seconds_left       a guess from the last ticks; null before the first
 //   checkpoint         the round of the last one that this server saved or
 //                      went on from; null: none
+//   checkpoints_failed that this server could not write
 //   live               peers that take part
 //   needed             peers without which no round begins
 //   peers              an object for each, by id; absent ones too:
@@ -57,6 +58,7 @@ struct RunStatus {
   std::optional<double> rounds_per_second;
   std::optional<double> seconds_left;
   std::optional<Round> checkpoint;
+  std::uint64_t checkpoints_failed = 0;
   std::optional<Finish> finish;
   std::chrono::system_clock::time_point updated{};
 };

@@ -24,6 +24,7 @@ std::string to_json(const StatsRecord& record) {
       {"bytes_received", record.bytes_received},
       {"bytes_swapped", record.bytes_swapped},
       {"peers", record.peers},
+      {"checkpoints_failed", record.checkpoints_failed},
   };
   if (record.evaluation)
     json["metrics"] =

@@ -32,6 +32,8 @@ struct StatsRecord {
   std::uint64_t bytes_received = 0;
   std::uint64_t bytes_swapped = 0;  // tensors that peers sent each other
   std::uint32_t peers = 0;          // live ones, at the end of the tick
+  // That could not be written, since this server started.
+  std::uint64_t checkpoints_failed = 0;
   std::optional<EvaluationRecord> evaluation;  // the newest since the last line
 };
 

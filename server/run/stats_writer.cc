@@ -33,8 +33,9 @@ void StatsWriter::on_evaluation(const EvaluationRecord& record) {
 
 void StatsWriter::append(StatsRecord record) {
   record.evaluation = std::exchange(evaluation_, std::nullopt);
-  if (const auto appended = writer_.append(to_json(record)); !appended)
-    spdlog::warn("{}", appended.error().message);
+  const auto appended = writer_.append(to_json(record));
+  if (!appended && !failed_) spdlog::warn("{}", appended.error().message);
+  failed_ = !appended;  // a disk that stays full is one warning
 }
 
 }  // namespace mdgan

@@ -34,6 +34,7 @@ class StatsWriter final : public RunObserver {
   JsonlWriter writer_;
   std::optional<EvaluationRecord> evaluation_;  // for the next line
   std::optional<StatsRecord> last_;  // the last round's, once written
+  bool failed_ = false;
 };
 
 }  // namespace mdgan

@@ -59,8 +59,7 @@ void StatusFile::set_run(const RunState& run) {
   status_.incarnation = run.incarnation;
   status_.run = run.run;
   status_.view.completed = run.position.completed;
-  if (run.position.completed.value > 0)
-    status_.checkpoint = run.position.completed;
+  if (!run.generator.empty()) status_.checkpoint = run.position.completed;
   write();
 }
 
@@ -87,7 +86,10 @@ void StatusFile::on_tick(const StatsRecord& record) {
 }
 
 void StatusFile::on_checkpoint(Round round, const Result<void>& saved) {
-  if (saved) status_.checkpoint = round;
+  if (saved)
+    status_.checkpoint = round;
+  else
+    ++status_.checkpoints_failed;
 }
 
 void StatusFile::on_finished(const Finish& finish) {

@@ -78,15 +78,15 @@ TEST_CASE("status.json follows a run: waiting, training, paused, stopped") {
 
   // A server that goes on writes its own, and one that cannot says why.
   auto refused = t.server(
-      "run", {"--resume", (t / "run").string(), "--algorithm", "fl-gan"});
-  REQUIRE(refused.wait() == 3);
-  CHECK(status_in(t / "run")["exit"]["code"] == 3);
+      "run", {"--resume", (t / "run").string(), "--bind", "tcp://192.0.2.1:9"});
+  REQUIRE(refused.wait() == 5);
+  CHECK(status_in(t / "run")["exit"]["code"] == 5);
   CHECK(status_in(t / "run")["pid"] == refused.pid());
   auto again = t.server(
       "run", {"--resume", (t / "run").string(), "--bind", "tcp://127.0.0.1:0"});
   (void)t.endpoint("run");
   CHECK(t.status("run")["run"] == finished["run"]);
-  CHECK(t.status("run")["incarnation"] == 2);
+  CHECK(t.status("run")["incarnation"] > 1);
   CHECK(t.status("run")["round"] == finished["round"]);
   again.signal(SIGKILL);
   CHECK(again.wait() == 128 + SIGKILL);

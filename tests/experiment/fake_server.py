@@ -109,12 +109,6 @@ def main(words):
         evaluate(run, options, newest, int(options["rounds"]))
         return 0
     assert words[0] == "train", words
-    if words[1] == "--resume":
-        run = pathlib.Path(words[2])
-        options = json.loads((run / "config.ini").read_text())
-        train(run, options, max(int(p.name)
-                                for p in (run / "checkpoints").iterdir()))
-        return 0
     options = options_of(words[1:])
     if "--dry-run" in words:
         return 0
@@ -124,6 +118,10 @@ def main(words):
     if options.get("fake-wait"):
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     run = pathlib.Path(options["run-dir"])
+    if (run / "config.ini").exists():
+        train(run, options, max(int(p.name)
+                                for p in (run / "checkpoints").iterdir()))
+        return 0
     run.mkdir(parents=True)
     (run / "config.ini").write_text(json.dumps(options))
     train(run, options, 0)

@@ -34,7 +34,7 @@ TYPES = ["hello", "welcome", "round", "batch", "feedback", "swap", "transfer",
          "staged", "commit", "abort", "checkpoint", "progress", "goodbye", "error"]
 # Fields of the messages that a peer receives; a newer server may append more.
 FIELDS = {"welcome": 10, "round": 3, "batch": 2, "swap": 9, "transfer": 6,
-          "commit": 1, "abort": 2, "checkpoint": 1, "progress": 4, "goodbye": 2,
+          "commit": 1, "abort": 2, "checkpoint": 1, "progress": 4, "goodbye": 3,
           "error": 3}
 # As numpy has no bfloat16, its bits are held in 16-bit numbers.
 DTYPES = {number: numpy.dtype(code) for number, code in
@@ -568,9 +568,9 @@ def main():
     except Leave as leave:
         reason, ok = leave.args
         if reason not in REASONS.values():
-            goodbye = [4, reason[:500]]
+            goodbye = [4, reason[:500], False]
     except KeyboardInterrupt:
-        reason, goodbye = "leaving", [3, ""]
+        reason, goodbye = "leaving", [3, "", False]
     peer.close(goodbye)
     print(json.dumps({**peer.counts, "reason": reason}))
     return 0 if ok else 1

@@ -59,7 +59,7 @@ InProcessServer::InProcessServer(const fs::path& directory,
     : options_(options),
       directory_(required(fs::exists(directory)
                               ? RunDirectory::reopen(directory)
-                              : RunDirectory::create(directory))),
+                              : RunDirectory::open(directory))),
       terminal_(std::tmpfile(), &std::fclose) {
   RunLog::Options log;
   log.file = directory_->log();
@@ -77,7 +77,11 @@ InProcessServer::InProcessServer(const fs::path& directory,
     fill_random(state.run);
     state.k = batches_per_round(options_, options_.min_peers);
   }
-  state.incarnation = required(directory_->next_incarnation());
+  state.incarnation = directory_->next_incarnation(
+      std::max(directory_->last_incarnation(), state.incarnation));
+  if (const auto written = directory_->write_incarnation(state.incarnation);
+      !written)
+    throw std::runtime_error(written.error().message);
   if (const auto written =
           directory_->write_configuration(effective_configuration(options_));
       !written)

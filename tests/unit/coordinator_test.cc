@@ -53,17 +53,83 @@ TEST_CASE("a run that stops while batches are made and everybody leaves ends") {
   CHECK(s.finish()->code == ExitCode::kOk);
 }
 
-TEST_CASE("a stop waits no longer than the round's deadline for a hung peer") {
-  Server s(config(2));
+TEST_CASE("fault 34: a stop waits seconds for hung peers, then steps or not") {
+  const bool has_quorum = GENERATE(true, false);
+  CoordinatorConfig c = config(2);
+  c.quorum = has_quorum ? 0.5 : 1;
+  Server s(c);
   s.hello(1, "a");
   s.hello(2, "b");
-  s.feed(StopRequested{});
   s.answer(1, {0}, 0);
+  const auto saved = s.count<SaveCheckpoint>();
+  s.feed(StopRequested{ExitCode::kStopped});
+  s.feed(StopRequested{});  // the first decides
   CHECK(s.finish() == nullptr);
-  s.wait(61s);
+  s.wait(5s);
   REQUIRE(s.finish() != nullptr);
-  CHECK(s.finish()->code == ExitCode::kOk);
-  CHECK(s.coordinator.position().completed.value == 1);
+  CHECK(s.finish()->code == ExitCode::kStopped);
+  CHECK(s.count<SaveCheckpoint>() == saved + 1);
+  CHECK(s.coordinator.position().completed.value == (has_quorum ? 1 : 0));
+}
+
+TEST_CASE("fault 34: peers hear whether the run is to go on by itself") {
+  const ExitCode code = GENERATE(ExitCode::kOk, ExitCode::kStopped);
+  Server s(config(1));
+  s.hello(1, "a");
+  s.feed(StopRequested{code});
+  s.answer(1, {0}, 0);
+  REQUIRE(s.finish() != nullptr);
+  CHECK(s.finish()->code == code);
+  const auto& sent = std::get<SendMessage>(s.effects[s.effects.size() - 2]);
+  const auto& bye = std::get<protocol::Goodbye>(sent.message.body);
+  CHECK(bye.reason == protocol::Reason::kStopped);
+  CHECK(bye.again == (code == ExitCode::kStopped));
+}
+
+TEST_CASE("fault 34: a swap does not delay a stop for longer than seconds") {
+  CoordinatorConfig c = config(2);
+  c.swap_epochs = 0.01;  // a swap every round
+  Server s(c);
+  s.hello(1, "a");
+  s.hello(2, "b");
+  s.answer(1, {0}, 0);
+  s.answer(2, {1}, 1);
+  REQUIRE(s.coordinator.stage() == RunStage::kSwapping);
+  s.feed(StopRequested{});
+  s.wait(5s);
+  CHECK(s.finish() != nullptr);
+}
+
+TEST_CASE("fault 32: a checkpoint is saved before the first round") {
+  Server s(config(1));
+  CHECK(s.count<SaveCheckpoint>() == 0);
+  s.hello(1, "a");
+  REQUIRE(s.count<SaveCheckpoint>() == 1);
+  const auto at = [&](auto holds) {
+    return std::ranges::find_if(s.effects, holds) - s.effects.begin();
+  };
+  CHECK(at([](const ServerEffect& e) {
+          return std::holds_alternative<SaveCheckpoint>(e);
+        }) < at([](const ServerEffect& e) {
+          return std::holds_alternative<GenerateBatches>(e);
+        }));
+  CHECK(s.sent<protocol::Checkpoint>() == 0);  // peers have learnt nothing
+}
+
+TEST_CASE("fault 36: a checkpoint that failed is tried again within a minute") {
+  Server s(config(1));
+  s.hello(1, "a");
+  s.feed(CheckpointSaved{{0}, false});
+  const auto saved = s.count<SaveCheckpoint>();
+  s.answer(1, {0}, 0);
+  CHECK(s.count<SaveCheckpoint>() == saved);  // not at once: it is still full
+  s.wait(59s);
+  s.answer(1, {0}, 0);
+  CHECK(s.count<SaveCheckpoint>() == saved + 1);
+  CHECK(s.sent<protocol::Checkpoint>() == 1);
+  s.wait(59s);
+  s.answer(1, {0}, 0);
+  CHECK(s.count<SaveCheckpoint>() == saved + 1);
 }
 
 TEST_CASE("the generator does not step on fewer answers than the quorum") {

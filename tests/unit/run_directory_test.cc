@@ -58,10 +58,10 @@ TEST_CASE("a folder in use is refused, naming the process that uses it") {
   const TemporaryDirectory folder;
   const fs::path path = folder.path() / "run";
   {
-    const auto first = RunDirectory::create(path);
+    const auto first = RunDirectory::open(path);
     REQUIRE(first.ok());
     for (const auto& second :
-         {RunDirectory::create(path), [&] {
+         {RunDirectory::open(path), [&] {
             REQUIRE(first->write_configuration("k = 1\n").ok());
             return RunDirectory::reopen(path);
           }()}) {
@@ -76,7 +76,7 @@ TEST_CASE("a folder in use is refused, naming the process that uses it") {
   CHECK(RunDirectory::reopen(path).ok());
 }
 
-TEST_CASE("a folder that holds a run is taken only to resume it") {
+TEST_CASE("a folder is opened to begin a run in it or to go on with one") {
   const TemporaryDirectory folder;
   const fs::path path = folder.path() / "run";
   const auto missing = RunDirectory::reopen(path);
@@ -84,28 +84,66 @@ TEST_CASE("a folder that holds a run is taken only to resume it") {
   CHECK(missing.error().code == ExitCode::kCheckpoint);
   CHECK_FALSE(fs::exists(path));
 
-  REQUIRE(RunDirectory::create(path)->write_configuration("k = 1\n").ok());
-  CHECK(read_text(path / "config.ini") == "k = 1\n");
-  REQUIRE(RunDirectory::create(path).ok());  // it never trained
-  std::ofstream(path / "stats.jsonl") << "{}\n";
-  const auto again = RunDirectory::create(path);
-  REQUIRE_FALSE(again.ok());
-  CHECK(again.error().code == ExitCode::kConfiguration);
-  CHECK(again.error().message.find("--resume") != std::string::npos);
-  CHECK(RunDirectory::reopen(path).ok());
+  {
+    const auto begun = RunDirectory::open(path);
+    REQUIRE(begun.ok());
+    CHECK_FALSE(begun->holds_run());
+    REQUIRE(begun->write_configuration("k = 1\n").ok());
+    CHECK(read_text(path / "config.ini") == "k = 1\n");
+  }
+  // It was killed before its first checkpoint, perhaps while it wrote that.
+  fs::create_directory(path / "checkpoints" / ".tmp-00000000-a1b2");
+  CHECK_FALSE(RunDirectory::open(path)->holds_run());
+  fs::create_directory(path / "checkpoints" / "00000000");
+  CHECK(RunDirectory::open(path)->holds_run());
+  CHECK(RunDirectory::reopen(path)->holds_run());
+}
 
-  std::ofstream(path / "config.ini", std::ios::trunc).flush();
-  const auto emptied = RunDirectory::reopen(path);
-  REQUIRE_FALSE(emptied.ok());
-  CHECK(emptied.error().code == ExitCode::kCheckpoint);
-  CHECK(emptied.error().message.find("config.ini is empty") !=
-        std::string::npos);
+TEST_CASE("a run without its configuration is refused, saying what is missing") {
+  const TemporaryDirectory folder;
+  const fs::path path = folder.path() / "run";
+  fs::create_directories(path / "checkpoints" / "00000008");
+  const auto refused = [&](const char* why) {
+    for (const auto& run : {RunDirectory::open(path), RunDirectory::reopen(path)}) {
+      REQUIRE_FALSE(run.ok());
+      CHECK(run.error().code == ExitCode::kCheckpoint);
+      CHECK(run.error().message.find(std::string("config.ini is ") + why) !=
+            std::string::npos);
+    }
+  };
+  refused("missing");
+  std::ofstream(path / "config.ini").flush();
+  refused("empty");
+}
+
+TEST_CASE("a damaged incarnation never goes back to one") {
+  const TemporaryDirectory folder;
+  const fs::path path = folder.path() / "run";
+  const auto run = RunDirectory::open(path);
+  REQUIRE(run.ok());
+  CHECK(run->next_incarnation(run->last_incarnation()) == 1);
+  REQUIRE(run->write_incarnation(7).ok());
+  CHECK(run->last_incarnation() == 7);
+  std::ofstream(path / "status.json") << R"({"incarnation": 9})";
+  CHECK(run->last_incarnation() == 9);
+  CHECK(run->next_incarnation(9) == 10);
+
+  const std::string damage = GENERATE("", "7", "x\n", "-3\n", "7 8\n",
+                                      "99999999999\n", "\xff\xff");
+  std::ofstream(path / "incarnation", std::ios::trunc) << damage;
+  CHECK(run->last_incarnation() == 9);
+  std::ofstream(path / "status.json", std::ios::trunc) << "{";
+  CHECK(run->last_incarnation() == 0);
+  fs::create_directory(path / "checkpoints" / "00000008");
+  const std::uint32_t drawn = run->next_incarnation(0);
+  CHECK(drawn > 1'000'000);
+  CHECK(drawn != run->next_incarnation(0));
 }
 
 TEST_CASE("a folder that cannot be made is an error with its name") {
   const TemporaryDirectory folder;
   std::ofstream(folder.path() / "file") << "x";
-  const auto run = RunDirectory::create(folder.path() / "file" / "run");
+  const auto run = RunDirectory::open(folder.path() / "file" / "run");
   REQUIRE_FALSE(run.ok());
   CHECK(run.error().code == ExitCode::kCheckpoint);
   CHECK(run.error().message.find("file/run") != std::string::npos);

@@ -130,6 +130,62 @@ TEST_CASE("a run is resumed with its own configuration, flags beating it") {
             .find("leave out --run-dir") != std::string::npos);
 }
 
+namespace {
+
+// The folder of a run that has been begun with `options`.
+void begin(const std::filesystem::path& run, const ServerOptions& options) {
+  std::filesystem::create_directories(run / "checkpoints" / "00000000");
+  std::ofstream(run / "config.ini") << effective_configuration(options);
+}
+
+}  // namespace
+
+TEST_CASE("one command begins a run and goes on with it") {
+  const TemporaryDirectory folder;
+  const std::string run = folder.path() / "run";
+  const std::vector<const char*> command{"--run-dir",    run.c_str(), "--batch",
+                                         "7",            "--model",   "dcgan",
+                                         "--min-peers",  "3",         "--name",
+                                         "mine"};
+  const ServerOptions first = train(command);
+  begin(run, first);
+  CHECK(effective_configuration(train(command)) ==
+        effective_configuration(first));
+  // What is left out is the run's own; a start may choose where and how long.
+  const ServerOptions more = train({"--run-dir", run.c_str(), "--rounds", "60",
+                                    "--bind", "tcp://*:7", "--quorum", "1"});
+  CHECK(more.batch == 7);
+  CHECK(more.rounds == 60);
+  CHECK(more.bind == "tcp://*:7");
+  CHECK(more.min_peers == 3);
+}
+
+TEST_CASE("options that contradict the run's are refused by name") {
+  const TemporaryDirectory folder;
+  const std::string run = folder.path() / "run";
+  begin(run, train({"--batch", "7", "--model", "dcgan"}));
+  const auto refused = [&](const char* form, const char* key,
+                           const char* value) {
+    const char* const arguments[] = {"mdgan-server", "train", form,
+                                     run.c_str(),    key,     value};
+    const auto parsed = parse_server_options(6, arguments);
+    if (parsed) return std::string();
+    CHECK(parsed.error().code == ExitCode::kConfiguration);
+    return parsed.error().message;
+  };
+  CHECK(refused("--run-dir", "--batch", "7").empty());
+  CHECK(refused("--run-dir", "--batch", "8").find("batch = 7, not 8") !=
+        std::string::npos);
+  CHECK(refused("--run-dir", "--batch", "8").find("--resume") !=
+        std::string::npos);
+  CHECK(refused("--resume", "--batch", "8").empty());
+  for (const char* form : {"--run-dir", "--resume"})
+    CHECK(refused(form, "--model", "mlp").find("model = dcgan, not mlp") !=
+          std::string::npos);
+  // Where the run's data decided, its checkpoint is compared.
+  CHECK(refused("--run-dir", "--image", "1x28x28").empty());
+}
+
 TEST_CASE("k is automatic, and never more than the peers") {
   ServerOptions options;
   const std::pair<std::uint32_t, std::uint32_t> automatic[] = {

@@ -93,7 +93,7 @@ class Job:
     # --- commands ---
 
     def flags(self):
-        """The flags of mdgan-server train for a start from round 0."""
+        """The flags of mdgan-server train."""
         options = {**self.arm.options, **self.peer_flags(),
                    "rounds": self.rounds, "seed": self.seed}
         if self.experiment.evaluate_every:
@@ -110,13 +110,10 @@ class Job:
 
     def command(self):
         server = str(self.programs / "mdgan-server")
-        # The folder of the data may have moved since the run began.
-        data = ["--data", str(self.data)]
         if self.trained():
-            return [server, "evaluate", "--run", str(self.folder), *data]
-        if self.resumable():
-            return [server, "train", "--resume", str(self.folder), *data]
-        return [server, "train", *self.flags()]
+            return [server, "evaluate", "--run", str(self.folder),
+                    "--data", str(self.data)]
+        return [server, "train", *self.flags()]  # begins or goes on
 
     # --- processes ---
 
@@ -124,7 +121,7 @@ class Job:
         self.folder.parent.mkdir(parents=True, exist_ok=True)
         if self.trained() or self.resumable():
             self.first_round = newest_checkpoint(self.folder)
-        else:  # a run without a checkpoint cannot be resumed
+        else:  # nothing is lost: it has trained no round that it could keep
             self.remove_folder()
         self.server = self.launch(self.command())
 

@@ -1,0 +1,123 @@
+#include "server/run_options.h"
+
+#include <spdlog/fmt/fmt.h>
+
+#include <algorithm>
+#include <array>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <vector>
+
+#include "common/files/checkpoint_store.h"
+#include "server/train_options.h"
+
+namespace mdgan {
+namespace {
+
+namespace fs = std::filesystem;
+
+// What a start may choose anew: it changes where, how long and how watched a
+// run trains, but not what it is.
+constexpr std::array<std::string_view, 23> kOfTheStart{
+    "name",           "rounds",           "bind",
+    "min-peers",      "data",             "round-timeout",
+    "quorum",         "quorum-timeout",   "swap-timeout",
+    "evaluate-every", "evaluate-data",    "evaluate-samples",
+    "evaluate-cache", "evaluate-features", "device",
+    "threads",        "stats-every",      "samples-every",
+    "checkpoint-every", "keep-last",      "keep-every",
+    "quiet",          "precision"};
+
+// What the saved state cannot take otherwise.
+constexpr std::array<std::string_view, 7> kOfTheState{
+    "algorithm", "model", "condition", "latent", "k", "image", "classes"};
+
+struct Setting {
+  std::string key;
+  std::string value;
+};
+
+std::vector<Setting> settings_of(const ServerOptions& options) {
+  ServerOptions copy = options;
+  const std::string text = train_table(copy).effective();
+  std::vector<Setting> settings;
+  for (std::size_t begin = 0; begin < text.size();) {
+    const std::size_t end = std::min(text.find('\n', begin), text.size());
+    const std::string line = text.substr(begin, end - begin);
+    begin = end + 1;
+    const std::size_t equals = line.find(" =");
+    if (line.starts_with('#') || equals == line.npos) continue;
+    settings.push_back({line.substr(0, equals),
+                        line.substr(std::min(equals + 3, line.size()))});
+  }
+  return settings;
+}
+
+bool contains(std::span<const std::string_view> keys, std::string_view key) {
+  return std::ranges::find(keys, key) != keys.end();
+}
+
+// The run's data decided these: they are compared with its checkpoint.
+bool is_open(const Setting& setting) {
+  return (setting.key == "image" && setting.value.empty()) ||
+         (setting.key == "classes" && setting.value == "-1") ||
+         (setting.key == "k" && setting.value == "0");
+}
+
+std::string shown(const std::string& value) {
+  return value.empty() ? "empty" : value;
+}
+
+Result<ServerOptions> options_of_run(const fs::path& run) {
+  ServerOptions options;
+  OptionTable table = train_table(options);
+  if (auto read = table.parse(
+          {}, [&] { return std::vector<fs::path>{run / "config.ini"}; });
+      !read)
+    return read.error();
+  return resolve(std::move(options));
+}
+
+}  // namespace
+
+std::optional<fs::path> run_to_go_on_with(const ServerOptions& options) {
+  if (!options.resume.empty()) return options.resume;
+  const fs::path run = options.run_dir;
+  std::error_code ignored;  // RunDirectory says what is wrong with the folder
+  if (run.empty() || CheckpointStore(run / "checkpoints", 1, 0).empty() ||
+      !fs::exists(run / "config.ini", ignored))
+    return std::nullopt;
+  return run;
+}
+
+Result<void> check_against_run(const ServerOptions& options,
+                               const fs::path& run) {
+  const auto own = options_of_run(run);
+  if (!own) return own.error();
+  const std::vector<Setting> theirs = settings_of(*own);
+  const std::vector<Setting> ours = settings_of(options);
+  const bool resumes = !options.resume.empty();
+  std::string contradictions;
+  bool state = false;
+  for (std::size_t i = 0; i < theirs.size(); ++i) {
+    const Setting& setting = theirs[i];
+    const bool fixed = contains(kOfTheState, setting.key);
+    if (setting.value == ours[i].value || is_open(setting) ||
+        contains(kOfTheStart, setting.key) || (resumes && !fixed))
+      continue;
+    state = state || fixed;
+    contradictions += fmt::format(
+        "{}{} = {}, not {}", contradictions.empty() ? "" : "; ", setting.key,
+        shown(setting.value), shown(ours[i].value));
+  }
+  if (contradictions.empty()) return {};
+  return Error{
+      fmt::format("the run in {} has {}: leave that out to go on with it{}, or "
+                  "begin another run with another --run-dir",
+                  run.string(), contradictions,
+                  state ? "" : ", change it by --resume in place of --run-dir"),
+      ExitCode::kConfiguration};
+}
+
+}  // namespace mdgan

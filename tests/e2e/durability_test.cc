@@ -1,0 +1,311 @@
+// What a run survives, with the real programs: kills at every step of its
+// files' writing, a full disk, signals, and starts that are refused.
+#include <signal.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "tests/support/catch.h"
+#include "tests/support/process_run.h"
+#include "tests/support/text_file.h"
+
+using namespace mdgan::test;
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr std::uint64_t kRounds = 6;
+
+// A run of two local peers, whole in one command.
+std::vector<std::string> local(const ProcessRun& t) {
+  return {"--local-peers",   "2",
+          "--data",          (t / "data").string(),
+          "--rounds",        std::to_string(kRounds),
+          "--samples-every", "3",
+          "--checkpoint-every", "2"};
+}
+
+std::vector<std::string> joined(std::vector<std::string> list,
+                                const std::vector<std::string>& more) {
+  list.insert(list.end(), more.begin(), more.end());
+  return list;
+}
+
+// While it lives, processes that are started have this failpoint.
+class Failpoint {
+ public:
+  explicit Failpoint(const std::string& value) {
+    ::setenv("MDGAN_FAILPOINT", value.c_str(), 1);
+  }
+  ~Failpoint() { ::unsetenv("MDGAN_FAILPOINT"); }
+  Failpoint(const Failpoint&) = delete;
+  Failpoint& operator=(const Failpoint&) = delete;
+};
+
+std::vector<std::uint64_t> rounds_in(const fs::path& stats) {
+  std::vector<std::uint64_t> rounds;
+  std::istringstream lines(read_text(stats));
+  for (std::string line; std::getline(lines, line);)
+    rounds.push_back(nlohmann::json::parse(line).at("round"));
+  return rounds;
+}
+
+bool has_checkpoint(const fs::path& run) {
+  std::error_code none;
+  for (const auto& entry : fs::directory_iterator(run / "checkpoints", none))
+    if (!entry.path().filename().string().starts_with(".")) return true;
+  return false;
+}
+
+// Kills the server at the first and some later passings of `point`, and goes on
+// by the same command.
+void survives(const std::string& point) {
+  const ProcessRun t;
+  REQUIRE(t.server("whole", local(t)).wait() == 0);
+  const std::string expected = t.weights("whole");
+  std::vector<std::uint64_t> all(kRounds);
+  for (std::uint64_t i = 0; i < kRounds; ++i) all[i] = i + 1;
+  int kills = 0;
+  for (const int count : {1, 2, 3, 4, 6, 9, 14, 21, 30}) {
+    const std::string run = "run" + std::to_string(count);
+    INFO(point << ":" << count);
+    {
+      const Failpoint failpoint(point + ":" + std::to_string(count));
+      const auto code = t.server(run, local(t)).wait();
+      if (code == 0) break;  // it does not pass there so many times
+      REQUIRE(code == 128 + SIGKILL);
+    }
+    ++kills;
+    const bool goes_on = has_checkpoint(t / run);
+    auto again = t.server(run, local(t));
+    const auto code = again.wait();
+    INFO(again.output());
+    REQUIRE(code == 0);
+    CHECK((again.output().find("goes on after round") != std::string::npos) ==
+          goes_on);
+    CHECK(rounds_in(t / run / "stats.jsonl") == all);
+    CHECK(t.weights(run) == expected);
+  }
+  CHECK(kills > 0);
+}
+
+// The text of each file of a run but what every start writes.
+std::map<std::string, std::string> files_of(const fs::path& run) {
+  std::map<std::string, std::string> files;
+  for (const auto& entry : fs::recursive_directory_iterator(run)) {
+    const std::string name = fs::relative(entry.path(), run).string();
+    if (entry.is_regular_file() && name != "log.txt" && name != "lock" &&
+        name != "status.json")
+      files[name] = read_text(entry.path());
+  }
+  return files;
+}
+
+const std::vector<std::string> kEndless{
+    "--bind", "tcp://127.0.0.1:*", "--rounds", "10000000", "--checkpoint-every",
+    "50",     "--min-peers",       "2",        "--round-timeout", "600"};
+
+}  // namespace
+
+TEST_CASE("fault 33: a server killed where it makes a file goes on") {
+  survives(GENERATE(as<std::string>(), "before-create", "after-create"));
+}
+TEST_CASE("fault 33: a server killed where it writes goes on") {
+  survives(GENERATE(as<std::string>(), "before-write", "after-write"));
+}
+TEST_CASE("fault 33: a server killed where it syncs goes on") {
+  survives(GENERATE(as<std::string>(), "before-sync", "after-sync"));
+}
+TEST_CASE("fault 33: a server killed where it renames goes on") {
+  survives(GENERATE(as<std::string>(), "before-rename", "after-rename"));
+}
+TEST_CASE("fault 33: a server killed where it appends goes on") {
+  survives(GENERATE(as<std::string>(), "before-append", "after-append"));
+}
+TEST_CASE("fault 33: a server killed where it removes goes on") {
+  survives(GENERATE(as<std::string>(), "before-remove", "after-remove"));
+}
+
+TEST_CASE("fault 32: peers of a killed server go on by one command") {
+  const ProcessRun t;
+  const auto command = [](const std::string& endpoint) {
+    return joined(kEndless, {"--bind", endpoint});
+  };
+  auto first = t.server("run", kEndless);
+  const std::string endpoint = t.endpoint("run");
+  auto a = t.peer("run", 0, 2);
+  auto b = t.peer("run", 1, 2);
+  REQUIRE(eventually([&] { return t.round("run") > 2; }));
+  first.signal(SIGKILL);  // before a checkpoint of a round that it trained
+  REQUIRE(first.wait() == 128 + SIGKILL);
+  for (int i = 0; i < 2; ++i) {
+    auto next = t.server("run", command(endpoint));
+    REQUIRE(eventually([&] { return t.round("run") > 60; }));
+    next.signal(i == 0 ? SIGKILL : SIGTERM);
+    CHECK(next.wait() == (i == 0 ? 128 + SIGKILL : 10));
+    CHECK(next.output().find("goes on after round") != std::string::npos);
+  }
+  CHECK(a.wait() == 10);
+  CHECK(b.wait() == 10);
+}
+
+TEST_CASE("fault 34: SIGTERM and SIGHUP save and end all with 10, Ctrl-C 0") {
+  const int signal = GENERATE(SIGTERM, SIGHUP, SIGINT);
+  const int code = signal == SIGINT ? 0 : 10;
+  const ProcessRun t;
+  auto server = t.server("run", kEndless);
+  auto a = t.peer("run", 0, 2);
+  auto b = t.peer("run", 1, 2);
+  REQUIRE(eventually([&] { return t.round("run") > 3; }));
+  server.signal(signal);
+  server.signal(SIGTERM);  // at the same moment: the same one
+  CHECK(server.wait() == code);
+  CHECK(a.wait() == code);
+  CHECK(b.wait() == code);
+  CHECK(t.status("run")["exit"]["code"] == code);
+  CHECK(t.status("run")["checkpoint"] == t.status("run")["round"]);
+}
+
+TEST_CASE("fault 34: a peer that is stopped by SIGTERM ends with 10") {
+  const ProcessRun t;
+  auto server = t.server("run", kEndless);
+  auto a = t.peer("run", 0, 2);
+  auto b = t.peer("run", 1, 2);
+  REQUIRE(eventually([&] { return t.round("run") > 3; }));
+  a.signal(SIGTERM);
+  CHECK(a.wait() == 10);
+  b.signal(SIGINT);
+  CHECK(b.wait() == 0);
+}
+
+TEST_CASE("fault 34: a stop does not wait for a peer that hangs") {
+  const ProcessRun t;
+  auto server = t.server("run", kEndless);  // its rounds may take ten minutes
+  auto a = t.peer("run", 0, 2);
+  auto b = t.peer("run", 1, 2);
+  REQUIRE(eventually([&] { return t.round("run") > 3; }));
+  b.signal(SIGSTOP);
+  const auto round = t.round("run");
+  server.signal(SIGTERM);
+  CHECK(server.wait() == 10);
+  CHECK(t.status("run")["checkpoint"] >= round);
+  CHECK(a.wait() == 10);
+}
+
+TEST_CASE("fault 36: a last checkpoint that is not there ends with 7") {
+  const ProcessRun t;
+  const Failpoint full("before-write@run/checkpoints/:4+=ENOSPC");
+  auto server = t.server("run", local(t));
+  CHECK(server.wait() == 7);
+  INFO(server.output());
+  CHECK(server.output().find("the next attempt is within a minute") !=
+        std::string::npos);
+  CHECK(server.output().find("its last checkpoint is missing") !=
+        std::string::npos);
+  CHECK(server.output().find("NOT SAVED") != std::string::npos);
+  CHECK(t.round("run") == kRounds);  // and it ended nothing before
+  CHECK(t.status("run")["checkpoints_failed"] == 3);
+  ::unsetenv("MDGAN_FAILPOINT");
+  auto again = t.server("run", local(t));
+  CHECK(again.wait() == 0);
+}
+
+TEST_CASE("fault 37: a disk that takes no first checkpoint is no start") {
+  const ProcessRun t;
+  const std::string error = GENERATE("ENOSPC", "EIO");
+  {
+    const Failpoint full("before-sync@checkpoints=" + error);
+    auto server = t.server("run", local(t));
+    CHECK(server.wait() == 7);
+    CHECK(t.round("run") == 0);
+  }
+  CHECK(t.server("run", local(t)).wait() == 0);
+}
+
+TEST_CASE("fault 36: a file system that is full for a while ends nothing") {
+  const ProcessRun t;
+  auto script = t.tool({"bash", MDGAN_SOURCE_DIR "/tests/e2e/full_disk.sh",
+                        MDGAN_SERVER, (t / "data").string(),
+                        (t / "disk").string()},
+                       "script.out");
+  const auto code = script.wait(std::chrono::seconds(240));
+  INFO(script.output());
+  if (code == 77)
+    WARN("skipped: " << script.output());
+  else
+    CHECK(code == 0);
+}
+
+TEST_CASE("a start that is refused changes nothing") {
+  const ProcessRun t;
+  REQUIRE(t.server("run", local(t)).wait() == 0);
+  write_bars(t / "larger", 100, 12);
+  const auto before = files_of(t / "run");
+  const std::string run = (t / "run").string();
+  const std::vector<std::string> more{"--rounds", "9"};
+  const auto refused = [&](const std::vector<std::string>& arguments,
+                           const std::string& says_this) {
+    auto server = t.server("run", joined(more, arguments));
+    const auto code = server.wait();
+    INFO(server.output());
+    CHECK(server.output().find(says_this) != std::string::npos);
+    CHECK(files_of(t / "run") == before);
+    return code;
+  };
+  CHECK(refused(joined(local(t), {"--batch", "9"}), "batch = 10, not 9") == 3);
+  CHECK(refused({"--resume", run, "--model", "dcgan"}, "model") == 3);
+  CHECK(refused({"--resume", run, "--data", (t / "larger").string()},
+                "not the size") == 3);
+  CHECK(refused({"--resume", run, "--image", "1x9x9"}, "image size") == 3);
+  CHECK(refused({"--resume", run, "--classes", "3"}, "classes is 3") == 3);
+  CHECK(refused({"--resume", run, "--bind", "tcp://192.0.2.1:9"}, "192.0.2.1") ==
+        5);
+  CHECK(refused({"--resume", run, "--device", "cuda:7"}, "cuda") == 3);
+  CHECK(refused({"--resume", (t / "none").string()}, "none") != 0);
+  CHECK_FALSE(fs::exists(t / "none"));
+  auto right = t.server("run", joined(local(t), more));
+  CHECK(right.wait() == 0);
+  CHECK(t.round("run") == 9);
+}
+
+TEST_CASE("an image size without classes is refused where nobody knows them") {
+  const ProcessRun t;
+  auto server = t.server("run", joined(kEndless, {"--image", "1x8x8"}));
+  CHECK(server.wait() == 3);
+  CHECK(server.output().find("give both") != std::string::npos);
+}
+
+TEST_CASE("a run whose samples were removed draws the next, and completes") {
+  const ProcessRun t;
+  REQUIRE(t.server("run", local(t)).wait() == 0);
+  fs::remove_all(t / "run" / "samples");
+  CHECK(t.server("run", local(t)).wait() == 0);  // it is complete
+  auto more = local(t);
+  CHECK(t.server("run", joined(more, {"--rounds", "9"})).wait() == 0);
+  CHECK(fs::exists(t / "run" / "samples" / "000009.png"));
+}
+
+TEST_CASE("output that nobody reads stops neither training nor a stop") {
+  const ProcessRun t;
+  std::string command = std::string("{ ") + MDGAN_SERVER +
+                        " train --stats-every 1 --samples-every 0 --run-dir " +
+                        (t / "run").string() + " --data " +
+                        (t / "data").string() +
+                        " --local-peers 1 --rounds 1000000; echo $? > " +
+                        (t / "code").string() + "; } 2>&1 | sleep 600";
+  auto shell = t.tool({"sh", "-c", command}, "sh.out");
+  const auto round = [&] { return t.round("run"); };
+  // A pipe takes 64 KiB, and this program keeps as much.
+  REQUIRE(eventually([&] { return round() > 3000; }));
+  const auto status =
+      nlohmann::json::parse(read_text(t / "run" / "status.json"));
+  ::kill(status.at("pid").get<int>(), SIGTERM);
+  REQUIRE(eventually([&] { return fs::exists(t / "code"); }));
+  CHECK(eventually([&] { return read_text(t / "code") == "10\n"; }));
+}
