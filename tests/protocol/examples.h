@@ -84,7 +84,6 @@ inline std::vector<Message> one_of_each() {
   add(Abort{SwapId{6}, "peer b left"});
   add(Checkpoint{Round{69'000}});
   add(Progress{Phase::kPaused, 50'000, 3, 4});
-  add(Goodbye{Reason::kFailed, "out of memory", true});
   add(Goodbye{Reason::kStopped, "stopped after round 7", true});
   add(ErrorReply{ErrorCode::kUnknownPeer, "say hello again", 7});
   return messages;
