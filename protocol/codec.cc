@@ -5,6 +5,7 @@
 #include <optional>
 #include <utility>
 
+#include "protocol/frames.h"
 #include "protocol/limits.h"
 #include "protocol/reader.h"
 #include "protocol/writer.h"

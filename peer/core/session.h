@@ -38,6 +38,10 @@ class Session {
   // What hello says of the discriminator in memory: its run and last round.
   Round held_round() const { return held_round_; }
   const SessionCounters& counters() const { return counters_; }
+  // Whether a transfer is the one that the server has announced; or may be one
+  // that it is yet to announce.
+  bool awaits(const protocol::Transfer& transfer) const;
+  bool may_await(const protocol::Transfer& transfer) const;
   // The progress that the server told last.
   const protocol::Progress& progress() const { return progress_; }
 
