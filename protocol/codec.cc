@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "protocol/algorithm.h"
+#include "protocol/frames.h"
 #include "protocol/limits.h"
 #include "protocol/reader.h"
 #include "protocol/writer.h"

@@ -31,16 +31,4 @@ std::span<const TensorMeta> tensors_of(const Body& body);
 // "hello", "welcome", ...: the name in PROTOCOL.md.
 std::string_view type_name(const Body& body);
 
-// The bytes of one tensor, or an error if rank, dims or size exceed limits.h or
-// a dimension is 0; checks the product for overflow.
-Result<std::uint64_t> byte_size(const TensorMeta& meta);
-
-// Checks that the frames which follow an envelope are exactly those its tensors
-// announce: count, and each frame's size. With `may_be_long` a tensor may also
-// be cut into frames of kLongFrameBytes. `sizes` excludes the envelope. Returns
-// how many frames each tensor has.
-Result<std::vector<std::size_t>> check_frames(
-    std::span<const TensorMeta> tensors, std::span<const std::size_t> sizes,
-    bool may_be_long);
-
 }  // namespace mdgan::protocol

@@ -1,8 +1,9 @@
-// Tensors and the frames they travel in.
+#include "protocol/frames.h"
+
 #include <algorithm>
+#include <numeric>
 #include <string>
 
-#include "protocol/codec.h"
 #include "protocol/limits.h"
 
 namespace mdgan::protocol {
@@ -22,42 +23,52 @@ Result<std::uint64_t> byte_size(const TensorMeta& meta) {
   return bytes;
 }
 
-Result<std::vector<std::size_t>> check_frames(
-    std::span<const TensorMeta> tensors, std::span<const std::size_t> sizes,
-    bool may_be_long) {
-  // The envelope is a frame too.
-  if (sizes.size() >= kMaxFrames)
-    return Error{"a message has " + std::to_string(sizes.size() + 1) +
-                 " frames, at most " + std::to_string(kMaxFrames) +
-                 " are allowed"};
-  std::vector<std::size_t> counts;
-  std::size_t frame = 0;
+Result<FrameSequence> FrameSequence::of(std::span<const TensorMeta> tensors,
+                                        bool may_be_long) {
+  FrameSequence frames;
+  frames.may_be_long_ = may_be_long;
+  const std::size_t longest = may_be_long ? kLongFrameBytes : kFrameBytes;
+  std::uint64_t count = 0;
   for (const TensorMeta& meta : tensors) {
     const Result<std::uint64_t> bytes = byte_size(meta);
     if (!bytes) return bytes.error();
-    const std::size_t first = frame;
-    std::size_t cut = kFrameBytes;
-    for (std::uint64_t left = *bytes; left > 0; ++frame) {
-      if (frame == sizes.size())
-        return Error{"a message has only " + std::to_string(sizes.size()) +
-                     " tensor frames, its envelope announces more"};
-      // A tensor's first frame tells how it is cut.
-      if (may_be_long && frame == first && sizes[frame] > kFrameBytes)
-        cut = kLongFrameBytes;
-      const std::uint64_t expected = std::min<std::uint64_t>(left, cut);
-      if (sizes[frame] != expected)
-        return Error{"tensor frame " + std::to_string(frame) + " has " +
-                     std::to_string(sizes[frame]) + " bytes, expected " +
-                     std::to_string(expected)};
-      left -= expected;
-    }
-    counts.push_back(frame - first);
+    frames.sizes_.push_back(*bytes);
+    count += (*bytes + longest - 1) / longest;
   }
-  if (frame != sizes.size())
-    return Error{"a message has " + std::to_string(sizes.size()) +
-                 " tensor frames, its envelope announces " +
-                 std::to_string(frame)};
-  return counts;
+  // The envelope is a frame too.
+  if (count >= kMaxFrames)
+    return Error{"a message has " + std::to_string(count + 1) +
+                 " frames, at most " + std::to_string(kMaxFrames) +
+                 " are allowed"};
+  if (!frames.sizes_.empty()) frames.left_ = frames.sizes_.front();
+  return frames;
+}
+
+Result<void> FrameSequence::take(std::size_t bytes) {
+  if (complete())
+    return Error{"a tensor frame of " + std::to_string(bytes) +
+                 " bytes that no envelope announces"};
+  // A tensor's first frame tells how it is cut.
+  if (cut_ == 0)
+    cut_ = may_be_long_ && bytes > kFrameBytes ? kLongFrameBytes : kFrameBytes;
+  const std::uint64_t expected = std::min<std::uint64_t>(left_, cut_);
+  if (bytes != expected)
+    return Error{"tensor frame " + std::to_string(frames_) + " has " +
+                 std::to_string(bytes) + " bytes, expected " +
+                 std::to_string(expected)};
+  if (++frames_ >= kMaxFrames)
+    return Error{"a message has more than " + std::to_string(kMaxFrames) +
+                 " frames"};
+  left_ -= expected;
+  if (left_ == 0) {
+    cut_ = 0;
+    if (++tensor_ < sizes_.size()) left_ = sizes_[tensor_];
+  }
+  return {};
+}
+
+std::uint64_t FrameSequence::bytes() const {
+  return std::accumulate(sizes_.begin(), sizes_.end(), std::uint64_t{0});
 }
 
 }  // namespace mdgan::protocol

@@ -21,6 +21,8 @@ inline constexpr std::size_t kLongFrameBytes = std::size_t{4} << 20;
 inline constexpr std::size_t kFrameAllowance = 4096;
 // Frames of one message, the envelope included: 4 GiB of tensors, or 16.
 inline constexpr std::size_t kMaxFrames = 4097;
+// Of all messages of which frames are still to come, at a receiver.
+inline constexpr std::uint64_t kMaxUnfinishedBytes = std::uint64_t{4} << 30;
 inline constexpr std::size_t kMaxTensors = 8;
 inline constexpr std::size_t kMaxRank = 8;
 // Largest tensor: 2 GiB.

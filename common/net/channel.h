@@ -1,5 +1,5 @@
-// Protocol messages over ZeroMQ sockets: options, frames, tensors without
-// copies.
+// ZeroMQ sockets and what is sent on them: options, frames, tensors without
+// copies. receiver.h takes messages off them.
 //
 // Threads: a socket belongs to the one thread that made it; what is received
 // may go to any thread (a Blob keeps its frame alive).
@@ -21,24 +21,33 @@
 
 namespace mdgan {
 
-// A ROUTER that peers connect to: the server's, or a peer's for transfers.
-// Binds to `endpoint` (port '*': any free one) and returns the endpoint it got
-// in `endpoint`. Fails with kUnreachable when the port is taken or the address
-// is not this machine's.
-Result<zmq::socket_t> bind_router(zmq::context_t& context,
-                                  std::string& endpoint);
+// Messages that wait at a ROUTER to be taken off it, for each connection; what
+// comes after them waits in the kernel and at the sender.
+inline constexpr int kReceiveQueue = 16;
 
-// A DEALER to the server at `endpoint`, which refuses messages until there is a
-// connection. Connecting goes on in the background and never fails here; only a
-// malformed endpoint does (kUsage).
-Result<zmq::socket_t> connect_dealer(zmq::context_t& context,
-                                     const std::string& endpoint);
+// A ROUTER that peers connect to: the server's, or a peer's for transfers. It
+// is not bound yet.
+zmq::socket_t make_router(zmq::context_t& context);
 
-// A DEALER to another peer's listener at `endpoint`, on which up to `transfers`
-// discriminators wait for the connection. Fails like connect_dealer().
+// Binds a ROUTER to `endpoint` (port '*': any free one; host: an address, '*',
+// or what resolve_to_bind() takes) and returns the endpoint it got in
+// `endpoint`. Fails with kUnreachable when the port is taken or the host is not
+// this machine's.
+Result<void> bind_router(zmq::socket_t& router, std::string& endpoint);
+
+// A DEALER to the server, which takes frames of kLongFrameBytes if `long_frames`.
+// It is not connected yet, and when it loses its connection, or gets none, it
+// stays so: make another one. ServerLink does.
+zmq::socket_t make_dealer(zmq::context_t& context, bool long_frames);
+
+// Begins to connect; fails for what is no endpoint only (kUsage).
+Result<void> connect(zmq::socket_t& dealer, const std::string& endpoint);
+
+// A DEALER to another peer's listener at `endpoint`, on which up to `messages`
+// frames wait for the connection, again and again. Fails like connect().
 Result<zmq::socket_t> connect_transfer_link(zmq::context_t& context,
                                             const std::string& endpoint,
-                                            std::size_t transfers);
+                                            std::size_t messages);
 
 // Whether what such a DEALER receives may come in frames of kLongFrameBytes:
 // `endpoint` is on this machine, where no frame takes longer than a heartbeat
@@ -54,6 +63,7 @@ class TensorFrames {
   explicit TensorFrames(std::span<const Blob> tensors,
                         std::size_t frame_bytes = protocol::kFrameBytes);
   std::vector<zmq::message_t> share();
+  std::size_t count() const { return frames_.size(); }
   std::uint64_t bytes() const { return bytes_; }
 
  private:
@@ -67,28 +77,18 @@ enum class Sent {
   kFull,  // the connection takes no more: it is slow or stuck
 };
 
-// Sends without ever blocking. `routing_id` is empty for a DEALER. The body's
-// tensor list must describe `frames`. Adds what was sent to `bytes`, if given.
+// Sends without ever blocking, the envelope and each frame as a ZeroMQ message
+// of its own. `routing_id` is empty for a DEALER. The body's tensor list must
+// describe `frames`. Where it fails after the first frame, the receiver waits
+// for the rest: the connection is of no more use. Adds what was sent to
+// `bytes`, if given.
 Sent send(zmq::socket_t& socket, const std::string& routing_id,
           const protocol::Message& message, TensorFrames* frames = nullptr,
           std::uint64_t* bytes = nullptr);
-
-struct Received {
-  std::string routing_id;  // of a ROUTER's connection; else empty
-  std::string address;  // the sender's IP address where the transport has one
-  std::uint64_t bytes = 0;
-  // Or why it could not be read: from a malformed envelope to tensor frames
-  // that are not what the envelope announces.
-  Result<protocol::Message> message = Error{};
-  std::vector<Blob> tensors;
-};
 
 // Waits until an item is readable or the time is over; a signal ends the wait
 // early, as if the time were over.
 void wait_readable(std::span<zmq::pollitem_t> items,
                    std::chrono::milliseconds timeout);
-
-// The next message, if one is there; never blocks, never throws on content.
-std::optional<Received> receive(zmq::socket_t& socket);
 
 }  // namespace mdgan

@@ -60,6 +60,15 @@ void Session::on(const TransferArrived& e, TimePoint, Out& out) {
   }
 }
 
+bool Session::awaits(const protocol::Transfer& transfer) const {
+  return swap_ && !staged_ && transfer.swap == swap_->swap &&
+         transfer.token == swap_->receive_token && transfer.source == swap_->source;
+}
+
+bool Session::may_await(const protocol::Transfer& transfer) const {
+  return awaits(transfer) || !swap_ || swap_->swap < transfer.swap;
+}
+
 void Session::stage(const TransferArrived& e, Out& out) {
   if (staged_ || e.transfer.token != swap_->receive_token ||
       e.transfer.source != swap_->source) {

@@ -39,12 +39,11 @@ void PeerShell::Impl::say_hello(PeerRuntime& s) {
   if (takes_long_frames(options.server))
     hello.abilities.emplace_back(protocol::kLongFrames);
   message.body = std::move(hello);
-  (void)send(*server, "", message);  // repeated until there is a welcome
+  (void)server->send(message);  // repeated until there is a welcome
 }
 
 void PeerShell::Impl::apply(PeerRuntime&, const SayToServer& e) {
-  (void)send(*server, "",
-             e.message);  // lost with the connection: it says hello
+  (void)server->send(e.message);  // lost with the connection: it says hello
 }
 
 void PeerShell::Impl::apply(PeerRuntime& s, const SendFeedback& e) {
@@ -57,7 +56,7 @@ void PeerShell::Impl::apply(PeerRuntime& s, const SendFeedback& e) {
   for (const Blob& tensor : computed.tensors)
     body.tensors.push_back(tensor.meta);
   TensorFrames frames(computed.tensors);
-  (void)send(*server, "", message, &frames);
+  (void)server->send(message, &frames);
 }
 
 void PeerShell::Impl::apply(PeerRuntime& s, const SendTransfer& e) {

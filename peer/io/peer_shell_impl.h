@@ -18,9 +18,13 @@
 #include "common/base/permits.h"
 #include "common/base/worker_pool.h"
 #include "common/net/channel.h"
+#include "common/net/complaints.h"
+#include "common/net/connection_guard.h"
+#include "common/net/receiver.h"
 #include "peer/core/session.h"
 #include "peer/io/peer_runtime.h"
 #include "peer/io/peer_shell.h"
+#include "peer/io/server_link.h"
 #include "peer/io/transfer_links.h"
 
 namespace mdgan {
@@ -47,8 +51,14 @@ struct PeerShell::Impl {
   std::optional<WorkerPool> file_pool;  // tasks of `pool` may wait for its
   std::optional<WorkerPool> pool;  // waits for its tasks, which use the above
 
-  std::optional<zmq::socket_t> server;
+  std::optional<ServerLink> server;
   std::optional<zmq::socket_t> listener;
+  std::optional<ConnectionGuard> guard;  // of the listener
+  Receiver receiver;                     // likewise
+  Complaints complaints;
+  // Descriptors of connections to the listener that are closed, while frames of
+  // theirs may still be there to be taken.
+  std::vector<int> closed;
   TransferLinks links;
   std::string announced;  // our listener, for hello
 
@@ -74,7 +84,8 @@ struct PeerShell::Impl {
   TimePoint last_heard;
   TimePoint connected;
   TimePoint last_report;
-  bool warned = false;
+  TimePoint next_warning;  // of the server's silence
+  bool was_connected = false;
   std::uint64_t next_arrival = 1;
   PeerShellReport report;
 
@@ -88,16 +99,22 @@ struct PeerShell::Impl {
 
   Result<PeerShellReport> run();
   Result<void> open();
-  Result<void> connect();
+  Result<void> open_listener();
   void poll();
+  void drain_server();
+  void drain_listener();
+  void watch_link(TimePoint now);
   TimePoint next_deadline() const;
   void watch_server(TimePoint now);
   void report_progress(TimePoint now);
   bool over() const { return returns.awaited() == 0 && taking_part == 0; }
 
   void on_server_message(Received received);
+  bool wants_batch(const Received& received) const;
   void on_batch(const protocol::Message& message, std::vector<Blob> tensors);
   std::string defect_of_batch(const std::vector<Blob>& tensors) const;
+  // Whether the bytes of a transfer that comes are kept.
+  bool wants_transfer(const Received& received);
   void on_transfer(const protocol::Message& message,
                    const std::vector<Blob>& tensors);
   void take_transfer(PeerRuntime& s, const protocol::Transfer& transfer,

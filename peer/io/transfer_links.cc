@@ -11,8 +11,9 @@ constexpr int kLinger = 10'000;
 
 }  // namespace
 
-Result<void> TransferLinks::open(const std::string& endpoint) {
-  auto socket = connect_transfer_link(context_, endpoint, queued_);
+Result<void> TransferLinks::open(const std::string& endpoint,
+                                 std::size_t frames) {
+  auto socket = connect_transfer_link(context_, endpoint, queued_ * frames);
   if (!socket) return socket.error();
   links_.push_front({endpoint, {}, std::move(*socket)});
   if (links_.size() > most_) {
@@ -27,7 +28,7 @@ Result<void> TransferLinks::send(const std::string& endpoint, SwapId swap,
                                  TensorFrames& frames) {
   const auto known = std::ranges::find(links_, endpoint, &Link::endpoint);
   if (known == links_.end()) {
-    if (auto opened = open(endpoint); !opened) return opened;
+    if (auto opened = open(endpoint, 1 + frames.count()); !opened) return opened;
   } else {
     links_.splice(links_.begin(), links_, known);
   }

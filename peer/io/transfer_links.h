@@ -47,7 +47,8 @@ class TransferLinks {
     SwapId swap;  // of the last transfer
     zmq::socket_t socket;
   };
-  Result<void> open(const std::string& endpoint);
+  // For transfers of `frames` each, the envelope included.
+  Result<void> open(const std::string& endpoint, std::size_t frames);
 
   zmq::context_t& context_;
   std::size_t queued_;

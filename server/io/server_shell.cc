@@ -10,9 +10,6 @@
 #include "common/base/stop_signal.h"
 #include "common/base/time.h"
 #include "common/files/hash.h"
-#include "common/net/endpoint.h"
-#include "common/tensor/floats.h"
-#include "protocol/limits.h"
 #include "server/io/server_shell_impl.h"
 
 namespace mdgan {
@@ -21,11 +18,6 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr int kBurst = 1024;
-// A gradient is around 1e-5; one beyond this is a fault, and a few such would
-// take the generator's weights with them.
-constexpr float kMaxFeedback = 1e6F;
-// Connections nobody said hello on are forgotten beyond so many.
-constexpr std::size_t kMaxConnections = std::size_t{4} * protocol::kMaxPeers;
 
 Duration to_duration(Seconds s) {
   return std::chrono::duration_cast<Duration>(s);
@@ -53,16 +45,6 @@ CoordinatorConfig coordinator_config(const ServerOptions& options,
   config.codecs = options.codecs;
   config.image = image;
   return config;
-}
-
-// Whether the values lie in [-kMaxFeedback, kMaxFeedback]; of int8, whether the
-// scales do so for the largest value there is.
-bool is_sound(const std::vector<Blob>& tensors) {
-  if (tensors.size() > 1 && !is_within(tensors[1], kMaxFeedback)) return false;
-  if (tensors.size() == 3)
-    return is_within(tensors[2], kMaxFeedback / 128) &&
-           !has_negative(tensors[2]);
-  return is_within(tensors[0], kMaxFeedback);
 }
 
 // Training goes first.
@@ -113,9 +95,11 @@ void ServerShell::Impl::start_training_thread() {
 Result<void> ServerShell::Impl::open() {
   if (auto opened = store.open_for_writing(); !opened) return opened;
   std::string bound = options.bind.value_or(kLocalEndpoint);
-  auto made = bind_router(context, bound);
-  if (!made) return made.error();
-  router = std::move(*made);
+  router = make_router(context);
+  if (options.bind) watch_connections();
+  receiver = Receiver([this](const Received& r) { return wants_tensors(r); },
+                      guard ? &*guard : nullptr);
+  if (auto done = bind_router(*router, bound); !done) return done;
   if (options.bind) {
     endpoint = bound;
     router->bind(kLocalEndpoint);
@@ -187,18 +171,29 @@ void ServerShell::Impl::poll() {
   handle_events();
   // What has arrived is taken before anything is sent: a dead connection with
   // a full pipe shows itself only to a socket that is received from.
-  for (int i = 0; i < kBurst; ++i) {
-    auto received = receive(*router);
-    if (!received) break;
-    on_received(std::move(*received));
-    handle_events();
-  }
+  if (drain()) give_up_closed();
+  complaints.flush(Clock::now());
   if (const auto due = coordinator.next_deadline();
       due && *due <= Clock::now()) {
     events.emplace_back(TimePassed{});
     handle_events();
   }
   show_state();
+}
+
+bool ServerShell::Impl::drain() {
+  if (guard) guard->begin_drain();
+  std::optional<Received> received;
+  for (int i = 0; i < kBurst; ++i) {
+    if (!receiver.take(*router, received)) {
+      if (guard) guard->end_drain();
+      return true;
+    }
+    if (!received) continue;
+    on_received(std::move(*received));
+    handle_events();
+  }
+  return false;
 }
 
 void ServerShell::Impl::show_state() {
@@ -245,130 +240,6 @@ void ServerShell::Impl::write_copy(Lane& writer, Permits& permits,
         spdlog::error("{}: {}", action, what);
       },
       [action] { spdlog::info("{}: the run ends", action); });
-}
-
-// --- what arrives -----------------------------------------------------------
-
-ConnectionId ServerShell::Impl::connection_of(const Received& received) {
-  const auto [it, is_new] = by_routing_id.try_emplace(
-      received.routing_id, ConnectionId{next_connection});
-  if (is_new) {
-    connections[{next_connection}] = {received.routing_id, received.address};
-    ++next_connection;
-    if (connections.size() > kMaxConnections) forget_a_stranger();
-  }
-  return it->second;
-}
-
-void ServerShell::Impl::forget_a_stranger() {
-  const auto stranger = std::ranges::find_if(
-      connections, [&](const auto& c) { return !coordinator.knows(c.first); });
-  if (stranger == connections.end()) return;
-  by_routing_id.erase(stranger->second.routing_id);
-  connections.erase(stranger);
-}
-
-void ServerShell::Impl::on_received(Received received) {
-  tick.add_received(received.bytes);
-  const ConnectionId id = connection_of(received);
-  if (!received.message) {
-    const Error& error = received.message.error();
-    Connection& connection = connections[id];
-    if (std::exchange(connection.complained, true)) return;
-    spdlog::warn("unreadable message from {}: {} (said once)",
-                 connection.address, error.message);
-    protocol::Message reply;
-    reply.run = state.run;
-    reply.incarnation = state.incarnation;
-    reply.body = protocol::ErrorReply{error.code == ExitCode::kConfiguration
-                                          ? protocol::ErrorCode::kVersion
-                                          : protocol::ErrorCode::kMalformed,
-                                      error.message};
-    deliver(id, reply, nullptr);
-    return;
-  }
-  protocol::Message& message = *received.message;
-  if (auto* hello = std::get_if<protocol::Hello>(&message.body)) {
-    // '*': the peer is where it is seen; without an address it is in this
-    // process and others find it where they find this server.
-    auto listener = parse_endpoint(hello->endpoint, "endpoint");
-    if (listener && listener->host == "*" && !received.address.empty()) {
-      listener->host = received.address.find(':') == std::string::npos
-                           ? received.address
-                           : "[" + received.address + "]";
-      hello->endpoint = listener->text();
-    }
-    const bool wants_long =
-        std::ranges::find(hello->abilities, protocol::kLongFrames) !=
-        hello->abilities.end();
-    connections[id].frame_bytes =
-        wants_long ? protocol::kLongFrameBytes : protocol::kFrameBytes;
-  }
-  std::string defect = defect_of(message, received.tensors);
-  arrived = std::move(received.tensors);
-  events.emplace_back(
-      MessageArrived{id, std::move(message), std::move(defect)});
-}
-
-std::string ServerShell::Impl::defect_of(
-    const protocol::Message& message, const std::vector<Blob>& tensors) const {
-  if (const auto* hello = std::get_if<protocol::Hello>(&message.body)) {
-    const auto listener = parse_endpoint(hello->endpoint, "endpoint");
-    return listener ? "" : listener.error().message;
-  }
-  if (!std::holds_alternative<protocol::Feedback>(message.body) || !spec)
-    return "";
-  if (!std::ranges::equal(answer, tensors, {}, {}, &Blob::meta))
-    return "its tensors have other shapes or types than this round's";
-  if (!is_sound(tensors))
-    return "it holds values that are not finite, or beyond 1e6";
-  return "";
-}
-
-// --- effects: talk ----------------------------------------------------------
-
-void ServerShell::Impl::deliver(ConnectionId id,
-                                const protocol::Message& message,
-                                ReadyBatch* batch, std::uint32_t peers) {
-  const auto connection = connections.find(id);
-  if (connection == connections.end()) {
-    events.emplace_back(ConnectionLost{id});
-    return;
-  }
-  TensorFrames* frames =
-      batch == nullptr ? nullptr
-                       : &batch->frames_of(connection->second.frame_bytes);
-  std::uint64_t bytes = 0;
-  const Sent sent =
-      send(*router, connection->second.routing_id, message, frames, &bytes);
-  tick.add_sent(bytes, peers);
-  if (sent == Sent::kYes) return;
-  if (sent == Sent::kFull)
-    spdlog::warn("{} takes no more messages; dropping the connection",
-                 connection->second.address);
-  by_routing_id.erase(connection->second.routing_id);
-  connections.erase(connection);
-  events.emplace_back(ConnectionLost{id});
-}
-
-void ServerShell::Impl::apply(const SendMessage& e) {
-  if (saves > 0 && std::holds_alternative<protocol::Goodbye>(e.message.body))
-    goodbyes.push_back(e);
-  else
-    deliver(e.connection, e.message, nullptr);
-}
-
-void ServerShell::Impl::apply(const SendBatch& e) {
-  const auto start = Clock::now();
-  ReadyBatch& batch = batches.at(e.round).at(e.index);
-  protocol::Message message;
-  message.run = state.run;
-  message.incarnation = state.incarnation;
-  message.round = e.round;
-  message.body = protocol::Batch{e.index, batch.metas};
-  deliver(e.connection, message, &batch, e.peers);
-  sent_at = Clock::now();
-  tick.phases().send += seconds(sent_at - start);
 }
 
 // --- the face ---------------------------------------------------------------

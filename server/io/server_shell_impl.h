@@ -18,6 +18,9 @@
 #include "common/base/worker_pool.h"
 #include "common/files/checkpoint_store.h"
 #include "common/net/channel.h"
+#include "common/net/complaints.h"
+#include "common/net/connection_guard.h"
+#include "common/net/receiver.h"
 #include "common/train/generator/sampler.h"
 #include "server/io/server_shell.h"
 #include "server/run/tick_statistics.h"
@@ -29,6 +32,8 @@ struct ServerShell::Impl {
   struct Connection {
     std::string routing_id;
     std::string address;
+    int descriptor = -1;  // -1: it is of this process
+    std::uint64_t cookie = 0;  // of its socket
     bool complained = false;  // about its messages, once
     std::size_t frame_bytes = protocol::kFrameBytes;  // that it wants
   };
@@ -60,6 +65,11 @@ struct ServerShell::Impl {
   std::unique_ptr<RoundTrainer> trainer;
 
   std::optional<zmq::socket_t> router;
+  std::optional<ConnectionGuard> guard;  // of the router
+  Receiver receiver;                     // likewise
+  Complaints complaints;
+  // Closed, while frames of theirs may still be there to be taken.
+  std::vector<std::pair<int, std::uint64_t>> closed;
   std::map<std::string, ConnectionId> by_routing_id;
   std::map<ConnectionId, Connection> connections;
   std::uint64_t next_connection = 1;
@@ -117,15 +127,23 @@ struct ServerShell::Impl {
 
   void start_training_thread();
   Result<void> open();
+  void watch_connections();
   Finish run(RunObserver& told);
   Finish ending() const;
   void say_goodbye();
   void poll();
+  // Takes what has arrived; false if more may be there.
+  bool drain();
   void stop(ExitCode code);
   // Tells the observer of a new state at once, of the rest once a second.
   void show_state();
   void handle_events();
   void on_received(Received received);
+  void complain(const Received& received, ConnectionId id);
+  // Whether a message's tensors are what a peer is to send in a round.
+  bool wants_tensors(const Received& received) const;
+  void give_up_closed();
+  void forget(ConnectionId id);
   std::string defect_of(const protocol::Message& message,
                         const std::vector<Blob>& tensors) const;
   ConnectionId connection_of(const Received& received);

@@ -13,8 +13,10 @@
 #include <zmq.hpp>
 
 #include "common/net/channel.h"
+#include "common/net/receiver.h"
 #include "common/tensor/blob.h"
 #include "protocol/codec.h"
+#include "protocol/frames.h"
 #include "tests/bench/startup.h"
 
 namespace mdgan::bench {
@@ -87,24 +89,28 @@ void frames(benchmark::State& state, const Parcel& parcel) {
 // A router and a dealer that it knows.
 struct Link {
   explicit Link(std::string endpoint)
-      : router(or_exit(bind_router(context, endpoint))),
-        dealer(or_exit(connect_transfer_link(context, endpoint, 16))) {
+      : router(make_router(context)) {
+    or_exit(bind_router(router, endpoint));
+    dealer = or_exit(connect_transfer_link(context, endpoint, 1000));
     Message hello;
     hello.body = protocol::Checkpoint{};
     (void)send(dealer, "", hello);
-    routing_id = next(router).routing_id;
+    routing_id = next(router, at_router).routing_id;
   }
 
-  static Received next(zmq::socket_t& socket) {
+  static Received next(zmq::socket_t& socket, Receiver& receiver) {
     std::array<zmq::pollitem_t, 1> items{{{socket, 0, ZMQ_POLLIN, 0}}};
     while (true) {
-      if (std::optional<Received> received = receive(socket)) return *received;
+      std::optional<Received> received;
+      while (receiver.take(socket, received))
+        if (received) return std::move(*received);
       wait_readable(items, std::chrono::seconds(10));
     }
   }
 
   zmq::context_t context;
   zmq::socket_t router, dealer;
+  Receiver at_router, at_dealer;
   std::string routing_id;
 };
 
@@ -116,7 +122,7 @@ void deliver(benchmark::State& state, const Parcel& parcel,
   for (auto _ : state) {
     TensorFrames made(parcel.tensors);
     (void)send(link.router, link.routing_id, parcel.message, &made);
-    bytes += Link::next(link.dealer).bytes;
+    bytes += Link::next(link.dealer, link.at_dealer).bytes;
   }
   state.SetBytesProcessed(static_cast<std::int64_t>(bytes));
 }

@@ -22,7 +22,7 @@ bool same_bytes(const Blob& a, const Blob& b) {
 }
 
 // The next message's number: that of greeting().
-std::uint64_t next_number(zmq::socket_t& socket) {
+std::uint64_t next_number(Socket& socket) {
   const Received received = next_message(socket);
   REQUIRE(received.message.ok());
   return received.message->round.value;
@@ -51,15 +51,16 @@ TEST_CASE("Tensors are cut into frames of 1 MiB and joined again",
   for (std::size_t i = 0; i < tensors.size(); ++i)
     CHECK(same_bytes(received.tensors[i], tensors[i]));
 
-  // The same once more, frame by frame.
+  // The same once more, frame by frame: each is a ZeroMQ message.
   REQUIRE(send(hub.router, peer.routing_id, announcing(tensors), &frames) ==
           Sent::kYes);
   std::vector<std::size_t> sizes;
   zmq::message_t frame;
-  do {
+  while (sizes.size() < 6) {
     REQUIRE(peer.socket.recv(frame, zmq::recv_flags::none));
+    CHECK_FALSE(frame.more());
     sizes.push_back(frame.size());
-  } while (frame.more());
+  }
   sizes.erase(sizes.begin());
   CHECK(sizes == std::vector<std::size_t>{kFrameBytes, kFrameBytes,
                                           kFrameBytes / 2, 12, kFrameBytes});
@@ -203,22 +204,18 @@ TEST_CASE("A peer that reads nothing fills up without stopping the others",
   CHECK(next_number(healthy.socket) == 7);
 }
 
-TEST_CASE("Without a server a peer's messages are refused or wait, as asked",
-          "[integration]") {
+TEST_CASE("A link's messages wait for its connection", "[integration]") {
   std::string endpoint = kAnyPort;
   {
     // Closing goes on in the background; the end of the context waits for it.
     zmq::context_t gone;
-    make_router(gone, endpoint).close();
+    make_bound_router(gone, endpoint).close();
   }
   zmq::context_t context;
-  auto impatient = connect_dealer(context, endpoint);
-  REQUIRE(impatient.ok());
-  CHECK(send(*impatient, "", greeting()) == Sent::kGone);
-  auto patient = make_dealer(context, endpoint);
-  CHECK(send(patient, "", greeting()) == Sent::kYes);
+  auto link = make_link(context, endpoint);
+  CHECK(send(link, "", greeting()) == Sent::kYes);
   // What was never sent does not hold up the end of the process.
-  CHECK(patient.get(zmq::sockopt::linger) == 0);
+  CHECK(link.get(zmq::sockopt::linger) == 0);
 }
 
 TEST_CASE(
@@ -242,19 +239,98 @@ TEST_CASE(
   CHECK(next_number(other.socket) == 3);
 }
 
-TEST_CASE("A message of too many frames is one error", "[integration]") {
+TEST_CASE("fault 24: a ZeroMQ message of many parts is one error",
+          "[integration]") {
   Hub hub;
   auto bad = hub.stranger();
-  std::vector<Frame> frames(protocol::kMaxFrames + 1, Frame(1));
-  frames[0] = protocol::encode(greeting());
-  send_frames(bad, frames);
+  const std::vector<Blob> tensors{counting_floats(2)};
+  send_parts(bad, {protocol::encode(announcing(tensors)), Frame(8)});
+  send_parts(bad, std::vector<Frame>(10'000, Frame(1)));
   send_frames(bad, {protocol::encode(greeting(2))});
+  for (int i = 0; i < 2; ++i) {
+    const Received received = next_message(hub.router);
+    REQUIRE_FALSE(received.message.ok());
+    CHECK(received.message.error().message.find("parts") != std::string::npos);
+    CHECK(received.tensors.empty());
+  }
+  CHECK(next_number(hub.router) == 2);
+}
 
+TEST_CASE("fault 24: a message of too many frames is an error",
+          "[integration]") {
+  Hub hub;
+  auto bad = hub.stranger();
+  protocol::Transfer transfer;
+  transfer.tensors.resize(3, {protocol::DType::kUint8, {2'147'483'648}});
+  protocol::Message message = greeting();
+  message.body = transfer;
+  send_frames(bad, {protocol::encode(message)});
+  send_frames(bad, {protocol::encode(greeting(2))});
   const Received received = next_message(hub.router);
   REQUIRE_FALSE(received.message.ok());
-  CHECK(received.message.error().message.find("frames") != std::string::npos);
-  CHECK(received.tensors.empty());
+  CHECK(received.message.error().message.find("6145 frames") !=
+        std::string::npos);
   CHECK(next_number(hub.router) == 2);
+}
+
+TEST_CASE("What nobody wants is thrown away as it comes", "[integration]") {
+  Hub hub;
+  std::size_t asked = 0;
+  hub.router.receiver = Receiver([&](const Received& received) {
+    ++asked;
+    return received.message->round.value != 1;
+  });
+  auto peer = hub.join();
+  const std::vector<Blob> tensors{counting_floats(kFrameBytes),
+                                  counting_floats(2)};
+  protocol::Message message = announcing(tensors);
+  TensorFrames frames(tensors);
+  for (const unsigned round : {1U, 2U}) {
+    message.round = Round{round};
+    REQUIRE(send(peer.socket, "", message, &frames) == Sent::kYes);
+    const Received received = next_message(hub.router);
+    CHECK(received.message.ok());
+    CHECK(received.bytes > frames.bytes());
+    CHECK(received.tensors.size() == (round == 1 ? 0 : 2));
+    CHECK(asked == round);
+    CHECK(hub.router.receiver.unfinished_bytes() == 0);
+  }
+}
+
+TEST_CASE("fault 2: what has come of a message goes with its connection",
+          "[integration]") {
+  Hub hub;
+  auto peer = hub.join();
+  const std::vector<Blob> tensors{counting_floats(kFrameBytes)};
+  send_frames(peer.socket, {protocol::encode(announcing(tensors)),
+                            Frame(kFrameBytes), Frame(kFrameBytes)});
+  CHECK(eventually([&] {
+    CHECK_FALSE(receive(hub.router));
+    return hub.router.receiver.unfinished_bytes() > 0;
+  }));
+  hub.router.receiver.forget(peer.routing_id);
+  CHECK(hub.router.receiver.unfinished_bytes() == 0);
+}
+
+TEST_CASE("Messages of several senders are put together side by side",
+          "[integration]") {
+  Hub hub;
+  auto first = hub.join();
+  auto second = hub.join();
+  const std::vector<Blob> tensors{counting_floats(2)};
+  const Frame envelope = protocol::encode(announcing(tensors));
+  const Frame tail(8);
+  send_frames(first.socket, {envelope});
+  CHECK(eventually([&] {
+    CHECK_FALSE(receive(hub.router));
+    return hub.router.receiver.unfinished_bytes() > 0;
+  }));
+  send_frames(second.socket, {envelope, tail});
+  CHECK(next_message(hub.router).routing_id == second.routing_id);
+  send_frames(first.socket, {tail});
+  const Received received = next_message(hub.router);
+  CHECK(received.routing_id == first.routing_id);
+  CHECK(received.tensors.size() == 1);
 }
 
 TEST_CASE("What is not a message is an error, and the next one is read",
@@ -270,34 +346,49 @@ TEST_CASE("What is not a message is an error, and the next one is read",
   Frame shorter = envelope;
   shorter.pop_back();
 
-  const std::vector<std::pair<std::string, std::vector<Frame>>> cases{
-      {"nothing", {{}}},
-      {"no msgpack", {Frame(100, std::byte{0xc1})}},
-      {"an envelope too long", {Frame(protocol::kMaxEnvelopeBytes + 1)}},
-      {"a trailing byte", {longer, mega, half, tail}},
-      {"an envelope cut short", {shorter, mega, half, tail}},
-      {"no tensors", {envelope}},
-      {"a tensor less", {envelope, mega, half}},
-      {"a frame less", {envelope, mega, tail}},
-      {"a frame more", {envelope, mega, half, tail, tail}},
-      {"an empty frame more", {envelope, mega, half, tail, {}}},
-      {"other frame sizes", {envelope, half, mega, tail}},
-      {"smaller frames", {envelope, half, half, half, tail}},
-      {"a tensor cut short", {envelope, mega, half, Frame(7)}},
-      {"tensors exchanged", {envelope, tail, mega, half}},
-      {"tensors not announced", {protocol::encode(greeting()), tail}},
+  struct Case {
+    std::string name;
+    std::vector<Frame> frames;
+    int errors;
+    int messages;  // that are read nevertheless
+  };
+  const Frame other = protocol::encode(greeting());
+  const std::vector<Case> cases{
+      {"nothing", {{}}, 1, 0},
+      {"no msgpack", {Frame(100, std::byte{0xc1})}, 1, 0},
+      {"an envelope too long", {Frame(protocol::kMaxEnvelopeBytes + 1)}, 1, 0},
+      {"a trailing byte", {longer, mega, half, tail}, 4, 0},
+      {"an envelope cut short", {shorter, mega, half, tail}, 4, 0},
+      {"no tensors", {envelope}, 0, 0},
+      {"a tensor less", {envelope, mega, half}, 0, 0},
+      {"a frame less", {envelope, mega, tail}, 1, 0},
+      {"a frame more", {envelope, mega, half, tail, tail}, 1, 1},
+      {"an empty frame more", {envelope, mega, half, tail, {}}, 1, 1},
+      {"other frame sizes", {envelope, half, mega, tail}, 3, 0},
+      {"smaller frames", {envelope, half, half, half, tail}, 4, 0},
+      {"a tensor cut short", {envelope, mega, half, Frame(7)}, 1, 0},
+      {"tensors exchanged", {envelope, tail, mega, half}, 3, 0},
+      {"tensors not announced", {other, tail}, 1, 1},
+      {"begun twice", {envelope, mega, envelope, mega, half, tail}, 0, 1},
   };
   Hub hub;
   auto bad = hub.stranger();
   std::uint64_t number = 10;
-  for (const auto& [name, frames] : cases) {
-    INFO(name);
-    send_frames(bad, frames);
-    const Received received = next_message(hub.router);
-    CHECK_FALSE(received.message.ok());
-    CHECK(received.tensors.empty());
+  for (const Case& c : cases) {
+    INFO(c.name);
+    send_frames(bad, c.frames);
     send_frames(bad, {protocol::encode(greeting(++number))});
-    CHECK(next_number(hub.router) == number);
+    int errors = 0;
+    int messages = 0;
+    while (true) {
+      const Received received = next_message(hub.router);
+      if (received.message && received.message->round.value == number) break;
+      ++(received.message ? messages : errors);
+      if (!received.message) CHECK(received.tensors.empty());
+    }
+    CHECK(errors == c.errors);
+    CHECK(messages == c.messages);
+    CHECK(hub.router.receiver.unfinished_bytes() == 0);
   }
   // The same frames in order are what they claim to be.
   send_frames(bad, {envelope, mega, half, tail});
@@ -307,12 +398,13 @@ TEST_CASE("What is not a message is an error, and the next one is read",
 TEST_CASE("A port that is taken is named in the error", "[integration]") {
   zmq::context_t context;
   std::string endpoint = kAnyPort;
-  const auto first = make_router(context, endpoint);
+  const auto first = make_bound_router(context, endpoint);
   CHECK(endpoint.starts_with("tcp://127.0.0.1:"));
   CHECK(endpoint.find('*') == std::string::npos);
 
   std::string again = endpoint;
-  const auto second = bind_router(context, again);
+  zmq::socket_t router = make_router(context);
+  const auto second = bind_router(router, again);
   REQUIRE_FALSE(second.ok());
   INFO(second.error().message);
   CHECK(second.error().code == ExitCode::kUnreachable);
@@ -324,7 +416,8 @@ TEST_CASE("An address that is not this machine's is named in the error",
           "[integration]") {
   zmq::context_t context;
   std::string endpoint = "tcp://192.0.2.1:*";  // RFC 5737: nobody's
-  const auto made = bind_router(context, endpoint);
+  zmq::socket_t router = make_router(context);
+  const auto made = bind_router(router, endpoint);
   REQUIRE_FALSE(made.ok());
   INFO(made.error().message);
   CHECK(made.error().code == ExitCode::kUnreachable);

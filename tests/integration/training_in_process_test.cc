@@ -211,7 +211,7 @@ class Tap {
  public:
   Tap(zmq::context_t& context, const std::string& server)
       : front_(context, zmq::socket_type::dealer),
-        back_(make_dealer(context, server)) {
+        back_(make_link(context, server)) {
     front_.set(zmq::sockopt::linger, 0);
     front_.bind(kAnyPort);
     endpoint_ = front_.get(zmq::sockopt::last_endpoint);
@@ -225,18 +225,15 @@ class Tap {
   template <typename Pass>
   void forward(zmq::socket_t& from, zmq::socket_t& to, const Pass& pass) {
     while (true) {
-      std::vector<zmq::message_t> frames(1);
-      if (!from.recv(frames.back(), zmq::recv_flags::dontwait)) return;
-      while (frames.back().more())
-        (void)from.recv(frames.emplace_back(), zmq::recv_flags::none);
+      zmq::message_t frame;
+      if (!from.recv(frame, zmq::recv_flags::dontwait)) return;
+      const auto forward = [&] { to.send(frame, zmq::send_flags::none); };
       const auto message =
-          protocol::decode({frames[0].data<std::byte>(), frames[0].size()});
-      REQUIRE(message.ok());
-      pass(*message, [&] {
-        for (std::size_t i = 0; i < frames.size(); ++i)
-          to.send(frames[i], i + 1 < frames.size() ? zmq::send_flags::sndmore
-                                                   : zmq::send_flags::none);
-      });
+          protocol::decode({frame.data<std::byte>(), frame.size()});
+      if (message)
+        pass(*message, forward);
+      else
+        forward();  // of a tensor
     }
   }
 
@@ -264,7 +261,7 @@ void send_transfer(Victim& victim, Message message,
 // Discriminators from a stranger for an exchange whose token it does not know.
 void send_forged_transfers(zmq::context_t& context, Victim& victim,
                            const protocol::Swap& swap) {
-  if (!victim.link) victim.link = make_dealer(context, victim.endpoint);
+  victim.link = make_link(context, victim.endpoint);
   const auto& welcome = std::get<protocol::Welcome>(victim.welcome.body);
   protocol::Transfer transfer;
   transfer.swap = swap.swap;
@@ -298,8 +295,11 @@ void send_forged_transfers(zmq::context_t& context, Victim& victim,
   send_transfer(victim, other, {ones});
   other.body = protocol::Goodbye{protocol::Reason::kFailed, "from a stranger"};
   REQUIRE(send(*victim.link, "", other) == Sent::kYes);
-  // The last one leaves a line in the log: all before have been handled then.
-  send_frames(*victim.link, {Frame(10, std::byte{0xc1})});
+  // The last one costs its sender the connection: all before have been handled
+  // then.
+  const ConnectionEnd end(context, *victim.link);
+  send_parts(*victim.link, {Frame(10), Frame(10)});
+  REQUIRE(end.comes());
 }
 
 }  // namespace
@@ -323,9 +323,6 @@ TEST_CASE("Discriminators from strangers change nothing", "[integration]") {
   const auto attack = [&](Victim& victim, const protocol::Swap& swap) {
     send_forged_transfers(context, victim, swap);
     ++attacks;
-    REQUIRE(eventually([&] {
-      return count_of(server.log(), "unreadable transfer") == attacks;
-    }));
   };
   while (goodbyes < 2) {
     std::vector<zmq::pollitem_t> items;

@@ -103,8 +103,7 @@ TEST_CASE("A link that is closed for others sends what it has",
     REQUIRE(send_to(links, endpoint, {1}, d.values).ok());
   CHECK(links.size() == 2);
   for (std::string endpoint : endpoints) {
-    auto listener = bind_router(context, endpoint);
-    REQUIRE(listener.ok());
-    CHECK(next_message(*listener).message.ok());
+    Socket listener = make_bound_router(context, endpoint);
+    CHECK(next_message(listener).message.ok());
   }
 }

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "protocol/frames.h"
 #include "protocol/limits.h"
 #include "tests/protocol/examples.h"
 #include "tests/support/catch.h"

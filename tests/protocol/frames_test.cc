@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "protocol/codec.h"
+#include "protocol/frames.h"
 #include "protocol/limits.h"
 #include "tests/support/catch.h"
 
@@ -27,7 +28,11 @@ TEST_CASE("frames must be exactly those that the envelope announces") {
   const std::vector<TensorMeta> both{big, small};
   const auto ok = [&](std::vector<std::size_t> sizes,
                       bool may_be_long = false) {
-    return check_frames(both, sizes, may_be_long).ok();
+    auto frames = FrameSequence::of(both, may_be_long);
+    REQUIRE(frames.ok());
+    for (const std::size_t size : sizes)
+      if (!frames->take(size)) return false;
+    return frames->complete();
   };
   CHECK(ok({kFrameBytes, 100, 40}));
   CHECK(ok({kFrameBytes, 100, 40}, /*may_be_long=*/true));
@@ -44,20 +49,39 @@ TEST_CASE("frames must be exactly those that the envelope announces") {
   CHECK_FALSE(ok({kFrameBytes, 99, 40}));
   CHECK_FALSE(ok({kFrameBytes, 100, 41}));
   CHECK_FALSE(ok({40, kFrameBytes, 100}));
-  CHECK(check_frames({}, {}, true).ok());
-  CHECK_FALSE(check_frames({}, std::vector<std::size_t>{0}, true).ok());
-  CHECK_FALSE(
-      check_frames({}, std::vector<std::size_t>(kMaxFrames, 0), true).ok());
+  CHECK(FrameSequence().complete());
+  CHECK_FALSE(FrameSequence().take(0).ok());
+  CHECK(FrameSequence::of(both, false)->bytes() == kFrameBytes + 140);
+}
+
+TEST_CASE("a message announces no more frames than there may be") {
+  const TensorMeta largest{DType::kUint8, {kMaxTensorBytes}};
+  const std::vector<TensorMeta> two(2, largest);
+  const std::vector<TensorMeta> eight(8, largest);
+  CHECK(FrameSequence::of(two, false).ok());
+  CHECK(FrameSequence::of(eight, true).ok());
+  std::vector<TensorMeta> more = two;
+  more.push_back({DType::kUint8, {1}});
+  CHECK_FALSE(FrameSequence::of(more, false).ok());
+  more = eight;
+  more.push_back({DType::kUint8, {1}});
+  CHECK_FALSE(FrameSequence::of(more, true).ok());
+  // Of short frames there are too many in the end.
+  auto frames = FrameSequence::of(eight, true);
+  std::size_t taken = 0;
+  while (frames->take(kFrameBytes)) ++taken;
+  CHECK(taken == kMaxFrames - 1);
 }
 
 TEST_CASE("a tensor is cut into frames of one size, and a rest") {
   // The frames of a tensor of `bytes`, or 0 if these are not they.
   const auto frames = [](std::uint64_t bytes, std::vector<std::size_t> sizes) {
     const TensorMeta tensor{DType::kUint8, {bytes}};
-    const auto counts = check_frames({&tensor, 1}, sizes, true);
-    if (!counts) return std::size_t{0};
-    REQUIRE(counts->size() == 1);
-    return counts->front();
+    auto sequence = FrameSequence::of({&tensor, 1}, true);
+    REQUIRE(sequence.ok());
+    for (const std::size_t size : sizes)
+      if (!sequence->take(size)) return std::size_t{0};
+    return sequence->complete() ? sizes.size() : 0;
   };
   constexpr std::size_t kShort = kFrameBytes;
   constexpr std::size_t kLong = kLongFrameBytes;

@@ -12,6 +12,7 @@
 #include <zmq.hpp>
 
 #include "common/net/channel.h"
+#include "common/net/receiver.h"
 #include "protocol/codec.h"
 #include "tests/support/catch.h"
 
@@ -19,8 +20,24 @@ namespace mdgan::test {
 
 inline constexpr const char* kAnyPort = "tcp://127.0.0.1:*";
 
+// A socket and what has arrived on it of messages that are not complete.
+struct Socket : zmq::socket_t {
+  Receiver receiver;
+
+  Socket(zmq::socket_t socket)  // NOLINT: implicit by design
+      : zmq::socket_t(std::move(socket)) {}
+};
+
+// The next message, if it is there by now; frames of others may be taken.
+inline std::optional<Received> receive(Socket& socket) {
+  std::optional<Received> received;
+  while (!received && socket.receiver.take(socket, received)) {
+  }
+  return received;
+}
+
 // The next message; fails the test when none comes.
-inline Received next_message(zmq::socket_t& socket) {
+inline Received next_message(Socket& socket) {
   const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(60);
   while (std::chrono::steady_clock::now() < end) {
     if (auto received = receive(socket)) return std::move(*received);
@@ -31,19 +48,44 @@ inline Received next_message(zmq::socket_t& socket) {
   throw 0;  // FAIL has thrown already
 }
 
-inline zmq::socket_t make_router(zmq::context_t& context,
-                                 std::string& endpoint) {
-  auto made = bind_router(context, endpoint);
-  REQUIRE(made.ok());
-  return std::move(*made);
+inline Socket make_bound_router(zmq::context_t& context,
+                                std::string& endpoint) {
+  zmq::socket_t router = make_router(context);
+  REQUIRE(bind_router(router, endpoint).ok());
+  return router;
 }
 
-inline zmq::socket_t make_dealer(zmq::context_t& context,
-                                 const std::string& endpoint) {
-  auto made = connect_transfer_link(context, endpoint, 16);
-  REQUIRE(made.ok());
-  return std::move(*made);
+inline Socket make_link(zmq::context_t& context, const std::string& endpoint) {
+  zmq::socket_t socket = make_dealer(context, takes_long_frames(endpoint));
+  REQUIRE(connect(socket, endpoint).ok());
+  return socket;
 }
+
+// Finds out that the other side ends a connection.
+class ConnectionEnd {
+ public:
+  ConnectionEnd(zmq::context_t& context, zmq::socket_t& socket)
+      : socket_(socket), events_(context, zmq::socket_type::pair) {
+    static int number = 0;
+    const std::string name =
+        "inproc://end-of-connection-" + std::to_string(++number);
+    REQUIRE(zmq_socket_monitor(socket.handle(), name.c_str(),
+                               ZMQ_EVENT_DISCONNECTED) == 0);
+    events_.connect(name);
+  }
+  ~ConnectionEnd() { (void)zmq_socket_monitor(socket_.handle(), nullptr, 0); }
+  ConnectionEnd(const ConnectionEnd&) = delete;
+  ConnectionEnd& operator=(const ConnectionEnd&) = delete;
+
+  bool comes() const {
+    zmq::pollitem_t items[] = {{events_.handle(), 0, ZMQ_POLLIN, 0}};
+    return zmq::poll(items, 1, std::chrono::seconds(60)) == 1;
+  }
+
+ private:
+  zmq::socket_t& socket_;
+  mutable zmq::socket_t events_;
+};
 
 inline protocol::Message greeting(std::uint64_t number = 1) {
   protocol::Message message;
@@ -57,15 +99,15 @@ class Hub {
  public:
   explicit Hub(std::string endpoint = kAnyPort)
       : endpoint_(std::move(endpoint)),
-        router(make_router(context, endpoint_)) {}
+        router(make_bound_router(context, endpoint_)) {}
 
   struct Peer {
-    zmq::socket_t socket;
+    Socket socket;
     std::string routing_id;  // as the router knows it
   };
   // A DEALER whose first message has arrived.
   Peer join() {
-    Peer peer{make_dealer(context, endpoint_), ""};
+    Peer peer{make_link(context, endpoint_), ""};
     REQUIRE(send(peer.socket, "", greeting()) == Sent::kYes);
     const Received received = next_message(router);
     REQUIRE(received.message.ok());
@@ -87,7 +129,7 @@ class Hub {
   std::string endpoint_;
 
  public:
-  zmq::socket_t router;
+  Socket router;
 };
 
 // A tensor [count] float32 whose values count up from `first`.
@@ -110,9 +152,17 @@ inline protocol::Message announcing(std::span<const Blob> tensors) {
 
 using Frame = std::vector<std::byte>;
 
-// Frames as they are, checked by nobody.
+// Frames as they are, checked by nobody, each as a ZeroMQ message.
 inline void send_frames(zmq::socket_t& socket,
                         const std::vector<Frame>& frames) {
+  for (const Frame& frame : frames)
+    socket.send(zmq::buffer(frame.data(), frame.size()),
+                zmq::send_flags::none);
+}
+
+// The same as one ZeroMQ message of many parts, which nobody may send.
+inline void send_parts(zmq::socket_t& socket,
+                       const std::vector<Frame>& frames) {
   for (std::size_t i = 0; i < frames.size(); ++i) {
     const bool last = i + 1 == frames.size();
     socket.send(zmq::buffer(frames[i].data(), frames[i].size()),

@@ -24,7 +24,7 @@ inline Blob constant_floats(std::vector<std::uint64_t> dims, float value) {
 class RawPeer {
  public:
   RawPeer(zmq::context_t& context, const std::string& server)
-      : socket_(make_dealer(context, server)) {}
+      : socket_(make_link(context, server)) {}
 
   void hello(const std::string& name, ImageShape image,
              std::vector<std::string> codecs = {}) {
@@ -57,16 +57,13 @@ class RawPeer {
     REQUIRE(received.message.ok());
     return *received.message;
   }
-  // The sizes of the next message's frames, the envelope's first.
-  std::vector<std::size_t> next_sizes() {
-    std::vector<std::size_t> sizes;
+  // The next ZeroMQ message's size, whatever it is.
+  std::size_t next_size() {
     zmq::message_t frame;
     socket_.set(zmq::sockopt::rcvtimeo, 30'000);
-    do {
-      REQUIRE(socket_.recv(frame, zmq::recv_flags::none));
-      sizes.push_back(frame.size());
-    } while (frame.more());
-    return sizes;
+    REQUIRE(socket_.recv(frame, zmq::recv_flags::none));
+    CHECK_FALSE(frame.more());
+    return frame.size();
   }
   // The next error's code and text; other messages are skipped.
   protocol::ErrorReply next_error() {
@@ -78,7 +75,7 @@ class RawPeer {
   }
 
  private:
-  zmq::socket_t socket_;
+  Socket socket_;
 };
 
 }  // namespace mdgan::test

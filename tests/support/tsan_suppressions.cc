@@ -8,6 +8,6 @@
 extern "C" const char* __tsan_default_suppressions();   // NOLINT: its name
 extern "C" const char* __tsan_default_suppressions() {  // NOLINT: its name
   return "called_from_lib:libzmq.so\n"
-         "race:^mdgan::receive(zmq::socket_t&)$\n"
+         "race:^mdgan::Receiver::take(\n"
          "race:^release_owner$\n";
 }

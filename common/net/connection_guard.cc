@@ -1,0 +1,253 @@
+#include "common/net/connection_guard.h"
+
+#include <arpa/inet.h>
+#include <linux/sockios.h>
+#include <linux/tcp.h>
+#include <netinet/in.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cstring>
+#include <utility>
+#include <vector>
+
+#include "common/net/address.h"
+
+namespace mdgan {
+namespace {
+
+using namespace std::chrono_literals;
+using Clock = std::chrono::steady_clock;
+
+// How often connections are looked at; less often where there are many, so that
+// it costs a few percent of a core at most.
+constexpr std::chrono::microseconds kTick = 5ms;
+constexpr std::chrono::microseconds kTickOfConnection = 20us;
+constexpr std::chrono::microseconds kLongestTick = 100ms;
+constexpr std::chrono::microseconds kTickOfSuspects = 1ms;
+
+// Bytes of a connection that libzmq has read so far.
+std::optional<std::uint64_t> bytes_read(int descriptor) {
+  tcp_info info{};
+  socklen_t size = sizeof info;
+  if (::getsockopt(descriptor, IPPROTO_TCP, TCP_INFO, &info, &size) != 0 ||
+      size < offsetof(tcp_info, tcpi_bytes_received) + 8)
+    return std::nullopt;
+  int unread = 0;
+  if (::ioctl(descriptor, SIOCINQ, &unread) != 0) return std::nullopt;
+  return std::uint64_t{info.tcpi_bytes_received} -
+         static_cast<std::uint64_t>(unread);
+}
+
+std::string peer_address(int descriptor) {
+  sockaddr_storage address{};
+  socklen_t size = sizeof address;
+  if (::getpeername(descriptor, reinterpret_cast<sockaddr*>(&address),
+                    &size) != 0)
+    return "";
+  return host_of(reinterpret_cast<const sockaddr*>(&address)).value_or("");
+}
+
+std::string monitor_name() {
+  static std::atomic<unsigned> number = 0;
+  return "inproc://mdgan-connections-" + std::to_string(++number);
+}
+
+}  // namespace
+
+std::uint64_t socket_cookie(int descriptor) {
+  std::uint64_t cookie = 0;
+  socklen_t size = sizeof cookie;
+  if (::getsockopt(descriptor, SOL_SOCKET, SO_COOKIE, &cookie, &size) != 0)
+    return 0;
+  return cookie;
+}
+
+ConnectionGuard::ConnectionGuard(zmq::context_t& context, zmq::socket_t& socket,
+                                 Limits limits, Calls calls)
+    : socket_(socket),
+      limits_(limits),
+      calls_(std::move(calls)),
+      monitor_(context, zmq::socket_type::pair) {
+  const std::string name = monitor_name();
+  if (zmq_socket_monitor(socket.handle(), name.c_str(),
+                         ZMQ_EVENT_ACCEPTED | ZMQ_EVENT_DISCONNECTED |
+                             ZMQ_EVENT_MONITOR_STOPPED) != 0)
+    throw zmq::error_t();
+  monitor_.connect(name);
+  thread_ = std::thread([this] { watch(); });
+}
+
+ConnectionGuard::~ConnectionGuard() {
+  // Ends the thread by the event that this causes.
+  (void)zmq_socket_monitor(socket_.handle(), nullptr, 0);
+  thread_.join();
+}
+
+// --- for the socket's owner --------------------------------------------------
+
+void ConnectionGuard::on_frame(int descriptor) {
+  const std::lock_guard lock(mutex_);
+  ++told_[descriptor].frames;
+}
+
+void ConnectionGuard::trust(int descriptor) {
+  const std::lock_guard lock(mutex_);
+  told_[descriptor].trusted = true;
+}
+
+void ConnectionGuard::cut(int descriptor) {
+  cut(descriptor, socket_cookie(descriptor));
+}
+
+void ConnectionGuard::cut(int descriptor, std::uint64_t cookie) {
+  if (cookie == 0 || socket_cookie(descriptor) != cookie) return;
+  (void)::shutdown(descriptor, SHUT_RDWR);
+  const std::lock_guard lock(mutex_);
+  ++cuts_;
+}
+
+void ConnectionGuard::begin_drain() {
+  const std::lock_guard lock(mutex_);
+  drain_begun_ = drain_wanted_;
+}
+
+void ConnectionGuard::end_drain() {
+  const std::lock_guard lock(mutex_);
+  drain_done_ = drain_begun_;
+}
+
+std::uint64_t ConnectionGuard::cuts() const {
+  const std::lock_guard lock(mutex_);
+  return cuts_;
+}
+
+// --- the thread --------------------------------------------------------------
+
+void ConnectionGuard::watch() {
+  try {
+    while (true) {
+      auto wait = std::chrono::milliseconds(-1);
+      if (!watched_.empty()) {
+        const bool suspects = std::ranges::any_of(
+            watched_, [](const auto& w) { return w.second.suspect.has_value(); });
+        wait = std::chrono::ceil<std::chrono::milliseconds>(
+            suspects ? kTickOfSuspects
+                     : std::clamp(kTickOfConnection *
+                                      static_cast<long>(watched_.size()),
+                                  kTick, kLongestTick));
+      }
+      zmq::pollitem_t items[] = {{monitor_.handle(), 0, ZMQ_POLLIN, 0}};
+      zmq::poll(items, 1, wait);
+      if (!read_events()) return;
+      inspect();
+    }
+  } catch (const zmq::error_t&) {
+    // The context has been terminated: there are no connections any more.
+  }
+}
+
+bool ConnectionGuard::read_events() {
+  while (true) {
+    zmq::message_t event;
+    zmq::message_t address;
+    if (!monitor_.recv(event, zmq::recv_flags::dontwait)) return true;
+    if (event.more()) (void)monitor_.recv(address, zmq::recv_flags::none);
+    if (event.size() < 6) continue;
+    std::uint16_t kind = 0;
+    std::int32_t descriptor = -1;
+    std::memcpy(&kind, event.data<char>(), sizeof kind);
+    std::memcpy(&descriptor, event.data<char>() + sizeof kind,
+                sizeof descriptor);
+    if (kind == ZMQ_EVENT_MONITOR_STOPPED) return false;
+    if (const auto gone = watched_.find(descriptor); gone != watched_.end()) {
+      const std::uint64_t cookie = gone->second.cookie;
+      watched_.erase(gone);
+      {
+        const std::lock_guard lock(mutex_);
+        told_.erase(descriptor);
+      }
+      if (calls_.closed) calls_.closed(descriptor, cookie);
+    }
+    if (kind != ZMQ_EVENT_ACCEPTED) continue;
+    Watched watched;
+    watched.cookie = socket_cookie(descriptor);
+    watched.since = Clock::now();
+    watched_.emplace(descriptor, watched);
+  }
+}
+
+void ConnectionGuard::inspect() {
+  std::unordered_map<int, Told> told;
+  {
+    const std::lock_guard lock(mutex_);
+    told = told_;
+  }
+  for (auto& [descriptor, watched] : watched_)
+    inspect(descriptor, watched, told[descriptor]);
+  limit_strangers(told);
+}
+
+void ConnectionGuard::inspect(int descriptor, Watched& watched,
+                              const Told& told) {
+  const auto received = bytes_read(descriptor);
+  if (!received) return;
+  const std::size_t most =
+      told.trusted ? limits_.message : limits_.message_of_stranger;
+  if (watched.frames != told.frames) {
+    watched.frames = told.frames;
+    watched.received = *received;
+    watched.suspect.reset();
+  } else if (*received <= watched.received + most) {
+    watched.suspect.reset();
+  } else if (!watched.suspect) {
+    // Whole messages may wait for the owner to take them: he is asked to.
+    {
+      const std::lock_guard lock(mutex_);
+      watched.suspect = ++drain_wanted_;
+    }
+    calls_.drain();
+  } else {
+    // More than fits into the queue of whole messages is no such queue.
+    const bool is_too_much =
+        *received > watched.received + most * (limits_.queued + 2);
+    {
+      const std::lock_guard lock(mutex_);
+      if (!is_too_much && drain_done_ < *watched.suspect) return;
+    }
+    complain_and_cut(descriptor, watched,
+                     "it sends a message without an end");
+  }
+}
+
+void ConnectionGuard::limit_strangers(
+    const std::unordered_map<int, Told>& told) {
+  std::vector<std::pair<Clock::time_point, int>> strangers;
+  for (const auto& [descriptor, watched] : watched_) {
+    const auto known = told.find(descriptor);
+    if (known == told.end() || !known->second.trusted)
+      strangers.emplace_back(watched.since, descriptor);
+  }
+  const auto now = Clock::now();
+  std::ranges::sort(strangers);
+  for (std::size_t i = 0; i < strangers.size(); ++i) {
+    const auto [since, descriptor] = strangers[i];
+    const bool too_long = limits_.patience && now - since > *limits_.patience;
+    if (!too_long && strangers.size() - i <= limits_.strangers) return;
+    Watched& watched = watched_.at(descriptor);
+    complain_and_cut(descriptor, watched,
+                     too_long ? "it says nothing"
+                              : "there are too many who say nothing");
+    watched.since = now;  // until libzmq has noticed
+  }
+}
+
+void ConnectionGuard::complain_and_cut(int descriptor, const Watched& watched,
+                                       const std::string& why) {
+  if (calls_.complain) calls_.complain(peer_address(descriptor), why);
+  cut(descriptor, watched.cookie);
+}
+
+}  // namespace mdgan

@@ -1,0 +1,129 @@
+// Bounds what libzmq keeps of messages that never end.
+//
+// libzmq reads the parts of a multipart message without limit, and this program
+// sees none of them before the last has come. A thread of this class compares
+// what the kernel has handed over of each connection of a ROUTER (TCP_INFO)
+// with the frames that were taken off the socket. As every frame of ours is a
+// ZeroMQ message of its own, a connection that has sent much more than a frame
+// of which nothing can be taken is not one of ours: it is shut down, and libzmq
+// frees what it kept.
+//
+// Connections on which nobody has said anything useful are strangers: they may
+// send an envelope, but no tensors; there may be kMaxStrangers of them, and each
+// only for a while.
+//
+// Threads: one of its own. All members but that thread's belong to the owner of
+// the socket.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+#include <unordered_map>
+#include <zmq.hpp>
+
+#include "common/net/channel.h"
+
+namespace mdgan {
+
+// Which connection a descriptor stands for: descriptors are used again.
+// 0 if it is no socket.
+std::uint64_t socket_cookie(int descriptor);
+
+class ConnectionGuard {
+ public:
+  struct Limits {
+    // Bytes of one message: a frame, and what the transport adds.
+    std::size_t message = (std::size_t{1} << 20) + (std::size_t{64} << 10);
+    std::size_t message_of_stranger = std::size_t{64} << 10;
+    std::size_t strangers = 1024;
+    // A stranger is told to go after this long; none: never.
+    std::optional<std::chrono::seconds> patience;
+    // Messages that libzmq may hold until they are taken off the socket.
+    std::size_t queued = kReceiveQueue;
+  };
+  struct Calls {
+    // The owner is to take all that is there off the socket, between
+    // begin_drain() and end_drain(). From the guard's thread.
+    std::function<void()> drain;
+    // A connection is closed, of which frames may still be there to be taken.
+    // From the guard's thread.
+    std::function<void(int descriptor, std::uint64_t cookie)> closed;
+    // A connection from `address` is cut, and why. From the guard's thread.
+    std::function<void(const std::string& address, const std::string& why)>
+        complain;
+  };
+
+  // Watches the connections that `socket` accepts from now on: make it before
+  // the socket is bound, destroy it before the socket is closed. Throws
+  // zmq::error_t or std::system_error when there are no descriptors or threads
+  // for it.
+  ConnectionGuard(zmq::context_t& context, zmq::socket_t& socket, Limits limits,
+                  Calls calls);
+  ~ConnectionGuard();
+  ConnectionGuard(const ConnectionGuard&) = delete;
+  ConnectionGuard& operator=(const ConnectionGuard&) = delete;
+
+  void on_frame(int descriptor);  // one was taken off the socket
+  // The connection is no stranger's.
+  void trust(int descriptor);
+  // Ends the connection; libzmq finds it closed by the other side. With its
+  // socket_cookie() no other one that has the descriptor by now.
+  void cut(int descriptor);
+  void cut(int descriptor, std::uint64_t cookie);
+
+  // Around taking everything off the socket; end_drain() only if nothing is
+  // left there.
+  void begin_drain();
+  void end_drain();
+
+  // Connections that were cut so far.
+  std::uint64_t cuts() const;
+
+ private:
+  // What the owner tells of a connection.
+  struct Told {
+    std::uint64_t frames = 0;
+    bool trusted = false;
+  };
+  struct Watched {
+    std::uint64_t cookie = 0;
+    std::chrono::steady_clock::time_point since;
+    std::uint64_t frames = 0;    // taken, as far as is known
+    std::uint64_t received = 0;  // bytes, when that was learned
+    // Set while it looks as if a message were too long: the drain after which
+    // that is certain.
+    std::optional<std::uint64_t> suspect;
+  };
+
+  void watch();
+  bool read_events();  // false once the monitor has stopped
+  void inspect();
+  void inspect(int descriptor, Watched& watched, const Told& told);
+  void limit_strangers(const std::unordered_map<int, Told>& told);
+  void complain_and_cut(int descriptor, const Watched& watched,
+                        const std::string& why);
+
+  zmq::socket_t& socket_;
+  const Limits limits_;
+  const Calls calls_;
+  zmq::socket_t monitor_;  // the thread's, once it runs
+  std::map<int, Watched> watched_;  // likewise
+
+  mutable std::mutex mutex_;  // of what follows
+  std::unordered_map<int, Told> told_;
+  std::uint64_t drain_wanted_ = 0;
+  std::uint64_t drain_begun_ = 0;
+  std::uint64_t drain_done_ = 0;
+  std::uint64_t cuts_ = 0;
+
+  std::thread thread_;
+};
+
+}  // namespace mdgan

@@ -1,0 +1,245 @@
+#include "peer/io/server_link.h"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cstring>
+#include <mutex>
+#include <system_error>
+#include <thread>
+#include <utility>
+
+#include "common/files/hash.h"
+#include "common/net/address.h"
+
+namespace mdgan {
+namespace {
+
+using namespace std::chrono_literals;
+
+// After all addresses were tried: this long, then twice as long each time, up
+// to the longest. The server's return is to be noticed within 3 s.
+constexpr Duration kFirstWait = 100ms;
+constexpr Duration kLongestWait = 2s;
+// A connection is made by then, or libzmq has given it up.
+constexpr Duration kConnectTimeout = 12s;
+constexpr Duration kLookAgain = 50ms;
+
+// Half of it at least, so that peers that lost their server together do not
+// come back together.
+Duration with_jitter(Duration wait) {
+  return wait / 2 +
+         Duration(static_cast<Duration::rep>(
+             random_number() % static_cast<std::uint64_t>(wait.count() / 2)));
+}
+
+std::string monitor_name() {
+  static std::atomic<unsigned> number = 0;
+  return "inproc://mdgan-server-link-" + std::to_string(++number);
+}
+
+}  // namespace
+
+struct ServerLink::Resolution {
+  std::mutex mutex;
+  std::optional<Result<std::vector<Endpoint>>> addresses;
+};
+
+ServerLink::ServerLink(zmq::context_t& context, std::string endpoint,
+                       Receiver::Wanted wanted)
+    : context_(context),
+      endpoint_(std::move(endpoint)),
+      wanted_(std::move(wanted)) {}
+
+ServerLink::~ServerLink() {
+  if (socket_) (void)zmq_socket_monitor(socket_->handle(), nullptr, 0);
+}
+
+void ServerLink::make_socket() {
+  if (socket_) (void)zmq_socket_monitor(socket_->handle(), nullptr, 0);
+  socket_ = make_dealer(context_, takes_long_frames(endpoint_));
+  receiver_ = Receiver(wanted_);
+  monitor_.emplace(context_, zmq::socket_type::pair);
+  const std::string name = monitor_name();
+  if (zmq_socket_monitor(socket_->handle(), name.c_str(),
+                         ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_CLOSED |
+                             ZMQ_EVENT_DISCONNECTED) != 0)
+    throw zmq::error_t();
+  monitor_->connect(name);
+}
+
+Result<void> ServerLink::open(TimePoint now) {
+  make_socket();
+  if (endpoint_.starts_with("tcp:")) {
+    auto parsed = parse_endpoint(endpoint_, "server");
+    if (!parsed) return parsed.error();
+    parsed_ = *parsed;
+    resolve(now);
+    return {};
+  }
+  state_ = State::kConnecting;
+  due_ = now;
+  return connect(*socket_, endpoint_);
+}
+
+void ServerLink::restart(TimePoint now) {
+  tries_ = rounds_ = 0;
+  if (parsed_) {
+    resolve(now);
+    return;
+  }
+  make_socket();
+  state_ = State::kConnecting;
+  due_ = now;
+  (void)connect(*socket_, endpoint_);
+}
+
+// --- the course of a connection ----------------------------------------------
+
+void ServerLink::resolve(TimePoint now) {
+  state_ = State::kResolving;
+  due_ = now;
+  addresses_.clear();
+  resolution_ = std::make_shared<Resolution>();
+  if (is_address(parsed_->host)) {
+    resolution_->addresses = std::vector{*parsed_};
+    return;
+  }
+  // The name service may keep it for a minute, and the process may end before.
+  try {
+    std::thread([shared = resolution_, endpoint = *parsed_] {
+      auto addresses = mdgan::resolve(endpoint);
+      const std::lock_guard lock(shared->mutex);
+      shared->addresses = std::move(addresses);
+    }).detach();
+  } catch (const std::system_error& e) {
+    resolution_->addresses =
+        Error{std::string("no thread to look up the server with: ") + e.what(),
+              ExitCode::kUnreachable};
+  }
+}
+
+void ServerLink::on_resolved(TimePoint now) {
+  std::optional<Result<std::vector<Endpoint>>> done;
+  {
+    const std::lock_guard lock(resolution_->mutex);
+    done.swap(resolution_->addresses);
+  }
+  if (!done) {
+    due_ = now + kLookAgain;
+    return;
+  }
+  resolution_.reset();
+  if (*done) {
+    addresses_ = std::move(**done);
+    next_address_ = 0;
+    told_.clear();
+    try_next(now);
+    return;
+  }
+  ++tries_;
+  const std::string& why = done->error().message;
+  if (why != told_)
+    spdlog::warn("{}; is the name in {} right? Trying again", why, endpoint_);
+  told_ = why;
+  wait(now);
+}
+
+void ServerLink::try_next(TimePoint now) {
+  if (next_address_ == addresses_.size()) {
+    wait(now);
+    return;
+  }
+  const Endpoint& address = addresses_[next_address_++];
+  ++tries_;
+  make_socket();
+  state_ = State::kConnecting;
+  due_ = now + kConnectTimeout;
+  if (const auto begun = connect(*socket_, address.text()); !begun) {
+    spdlog::warn("{}", begun.error().message);
+    due_ = now;
+  }
+}
+
+void ServerLink::wait(TimePoint now) {
+  Duration longest = kFirstWait;
+  for (std::uint64_t i = 0; i < rounds_ && longest < kLongestWait; ++i)
+    longest *= 2;
+  ++rounds_;
+  state_ = State::kWaiting;
+  due_ = now + with_jitter(std::min(longest, kLongestWait));
+}
+
+void ServerLink::read_events(bool& made, bool& lost) {
+  zmq::message_t event;
+  zmq::message_t address;
+  while (monitor_->recv(event, zmq::recv_flags::dontwait)) {
+    const bool more = event.more();
+    std::uint16_t kind = 0;
+    if (event.size() >= sizeof kind)
+      std::memcpy(&kind, event.data<char>(), sizeof kind);
+    if (more) (void)monitor_->recv(address, zmq::recv_flags::none);
+    if (kind == ZMQ_EVENT_HANDSHAKE_SUCCEEDED) made = true;
+    if (kind == ZMQ_EVENT_CLOSED || kind == ZMQ_EVENT_DISCONNECTED) lost = true;
+  }
+}
+
+bool ServerLink::advance(TimePoint now) {
+  bool made = false;
+  bool lost = false;
+  read_events(made, lost);
+  if (!parsed_) {  // within the process there is nothing to wait for
+    due_ = now + 1h;
+    return std::exchange(state_, State::kConnected) != State::kConnected;
+  }
+  if (lost && state_ == State::kConnected) {
+    tries_ = rounds_ = 0;
+    wait(now);  // meanwhile what has arrived is read
+  } else if (lost && state_ == State::kConnecting) {
+    try_next(now);
+  } else if (made && state_ == State::kConnecting) {
+    state_ = State::kConnected;
+    due_ = now + 1h;
+    return true;
+  } else if (now >= due_) {
+    switch (state_) {
+      case State::kResolving:
+        on_resolved(now);
+        break;
+      case State::kWaiting:
+        resolve(now);
+        break;
+      case State::kConnecting:
+        try_next(now);
+        break;
+      case State::kConnected:
+        due_ = now + 1h;
+        break;
+    }
+  }
+  return false;
+}
+
+// --- messages ----------------------------------------------------------------
+
+std::string ServerLink::text() const {
+  if (next_address_ == 0 || next_address_ > addresses_.size()) return endpoint_;
+  const std::string tried = addresses_[next_address_ - 1].text();
+  return tried == endpoint_ ? endpoint_ : endpoint_ + " (" + tried + ")";
+}
+
+Sent ServerLink::send(const protocol::Message& message, TensorFrames* frames) {
+  if (!connected()) return Sent::kGone;
+  return mdgan::send(*socket_, "", message, frames);
+}
+
+bool ServerLink::take(std::optional<Received>& received) {
+  return receiver_.take(*socket_, received);
+}
+
+void ServerLink::set_linger(int milliseconds) {
+  socket_->set(zmq::sockopt::linger, milliseconds);
+}
+
+}  // namespace mdgan

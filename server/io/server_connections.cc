@@ -1,0 +1,222 @@
+// The server's connections: what arrives on them, what is sent, and which are
+// given up.
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "common/base/time.h"
+#include "common/net/endpoint.h"
+#include "common/tensor/floats.h"
+#include "protocol/limits.h"
+#include "server/io/server_shell_impl.h"
+
+namespace mdgan {
+namespace {
+
+using namespace std::chrono_literals;
+
+// A gradient is around 1e-5; one beyond this is a fault, and a few such would
+// take the generator's weights with them.
+constexpr float kMaxFeedback = 1e6F;
+// Connections nobody said hello on are forgotten beyond so many.
+constexpr std::size_t kMaxConnections = std::size_t{4} * protocol::kMaxPeers;
+// Who has a session says so at once: longer than a hello takes to be answered.
+constexpr auto kPatience = 30s;
+
+// Whether the values lie in [-kMaxFeedback, kMaxFeedback]; of int8, whether the
+// scales do so for the largest value there is.
+bool is_sound(const std::vector<Blob>& tensors) {
+  if (tensors.size() > 1 && !is_within(tensors[1], kMaxFeedback)) return false;
+  if (tensors.size() == 3)
+    return is_within(tensors[2], kMaxFeedback / 128) &&
+           !has_negative(tensors[2]);
+  return is_within(tensors[0], kMaxFeedback);
+}
+
+}  // namespace
+
+void ServerShell::Impl::watch_connections() {
+  ConnectionGuard::Limits limits;
+  limits.patience = kPatience;
+  ConnectionGuard::Calls calls;
+  calls.drain = [this] { mailbox.post([] {}); };
+  calls.closed = [this](int descriptor, std::uint64_t cookie) {
+    mailbox.post([this, descriptor, cookie] {
+      closed.emplace_back(descriptor, cookie);
+    });
+  };
+  calls.complain = [this](const std::string& address, const std::string& why) {
+    mailbox.post([this, address, why] {
+      complaints.warn(address, "its connection is closed: " + why,
+                      Clock::now());
+    });
+  };
+  guard.emplace(context, *router, limits, std::move(calls));
+}
+
+// --- what arrives -----------------------------------------------------------
+
+ConnectionId ServerShell::Impl::connection_of(const Received& received) {
+  const auto [it, is_new] = by_routing_id.try_emplace(
+      received.routing_id, ConnectionId{next_connection});
+  if (is_new) {
+    connections[{next_connection}] = {received.routing_id, received.address,
+                                      received.descriptor,
+                                      socket_cookie(received.descriptor)};
+    ++next_connection;
+    if (connections.size() > kMaxConnections) forget_a_stranger();
+  }
+  return it->second;
+}
+
+void ServerShell::Impl::forget_a_stranger() {
+  const auto stranger = std::ranges::find_if(
+      connections, [&](const auto& c) { return !coordinator.knows(c.first); });
+  if (stranger == connections.end()) return;
+  forget(stranger->first);
+}
+
+void ServerShell::Impl::forget(ConnectionId id) {
+  const auto connection = connections.find(id);
+  if (connection == connections.end()) return;
+  receiver.forget(connection->second.routing_id);
+  by_routing_id.erase(connection->second.routing_id);
+  connections.erase(connection);
+}
+
+void ServerShell::Impl::give_up_closed() {
+  for (const auto& [descriptor, cookie] : std::exchange(closed, {})) {
+    const auto gone = std::ranges::find_if(connections, [&](const auto& c) {
+      return c.second.descriptor == descriptor && c.second.cookie == cookie;
+    });
+    if (gone == connections.end()) continue;
+    const ConnectionId id = gone->first;
+    forget(id);
+    events.emplace_back(ConnectionLost{id});
+  }
+  handle_events();
+}
+
+// The bytes of all others are thrown away as they come.
+bool ServerShell::Impl::wants_tensors(const Received& received) const {
+  const auto* sent = std::get_if<protocol::Feedback>(&received.message->body);
+  const auto sender = by_routing_id.find(received.routing_id);
+  return sent != nullptr && sent->tensors == answer &&
+         sender != by_routing_id.end() && coordinator.knows(sender->second);
+}
+
+void ServerShell::Impl::complain(const Received& received, ConnectionId id) {
+  const Error& error = received.message.error();
+  complaints.warn(received.address, "unreadable message: " + error.message,
+                  Clock::now());
+  if (std::exchange(connections[id].complained, true)) return;
+  protocol::Message reply;
+  reply.run = state.run;
+  reply.incarnation = state.incarnation;
+  reply.body = protocol::ErrorReply{error.code == ExitCode::kConfiguration
+                                        ? protocol::ErrorCode::kVersion
+                                        : protocol::ErrorCode::kMalformed,
+                                    error.message};
+  deliver(id, reply, nullptr);
+}
+
+void ServerShell::Impl::on_received(Received received) {
+  tick.add_received(received.bytes);
+  const ConnectionId id = connection_of(received);
+  if (!received.message) {
+    complain(received, id);
+    return;
+  }
+  protocol::Message& message = *received.message;
+  if (auto* hello = std::get_if<protocol::Hello>(&message.body)) {
+    // '*': the peer is where it is seen; without an address it is in this
+    // process and others find it where they find this server.
+    auto listener = parse_endpoint(hello->endpoint, "endpoint");
+    if (listener && listener->host == "*" && !received.address.empty()) {
+      listener->host = received.address.find(':') == std::string::npos
+                           ? received.address
+                           : "[" + received.address + "]";
+      hello->endpoint = listener->text();
+    }
+    const bool wants_long =
+        std::ranges::find(hello->abilities, protocol::kLongFrames) !=
+        hello->abilities.end();
+    connections[id].frame_bytes =
+        wants_long ? protocol::kLongFrameBytes : protocol::kFrameBytes;
+  }
+  std::string defect = defect_of(message, received.tensors);
+  arrived = std::move(received.tensors);
+  events.emplace_back(
+      MessageArrived{id, std::move(message), std::move(defect)});
+}
+
+std::string ServerShell::Impl::defect_of(
+    const protocol::Message& message, const std::vector<Blob>& tensors) const {
+  if (const auto* hello = std::get_if<protocol::Hello>(&message.body)) {
+    const auto listener = parse_endpoint(hello->endpoint, "endpoint");
+    return listener ? "" : listener.error().message;
+  }
+  if (!std::holds_alternative<protocol::Feedback>(message.body) || !spec)
+    return "";
+  if (!std::ranges::equal(answer, tensors, {}, {}, &Blob::meta))
+    return "its tensors have other shapes or types than this round's";
+  if (!is_sound(tensors))
+    return "it holds values that are not finite, or beyond 1e6";
+  return "";
+}
+
+// --- effects: talk ----------------------------------------------------------
+
+void ServerShell::Impl::deliver(ConnectionId id,
+                                const protocol::Message& message,
+                                ReadyBatch* batch, std::uint32_t peers) {
+  const auto connection = connections.find(id);
+  if (connection == connections.end()) {
+    events.emplace_back(ConnectionLost{id});
+    return;
+  }
+  TensorFrames* frames =
+      batch == nullptr ? nullptr
+                       : &batch->frames_of(connection->second.frame_bytes);
+  std::uint64_t bytes = 0;
+  const Sent sent =
+      send(*router, connection->second.routing_id, message, frames, &bytes);
+  tick.add_sent(bytes, peers);
+  if (sent == Sent::kYes) {
+    if (guard && std::holds_alternative<protocol::Welcome>(message.body))
+      guard->trust(connection->second.descriptor);
+    return;
+  }
+  if (sent == Sent::kFull) {
+    complaints.warn(connection->second.address,
+                    "takes no more messages; dropping the connection",
+                    Clock::now());
+    if (guard)
+      guard->cut(connection->second.descriptor, connection->second.cookie);
+  }
+  forget(id);
+  events.emplace_back(ConnectionLost{id});
+}
+
+void ServerShell::Impl::apply(const SendMessage& e) {
+  if (saves > 0 && std::holds_alternative<protocol::Goodbye>(e.message.body))
+    goodbyes.push_back(e);
+  else
+    deliver(e.connection, e.message, nullptr);
+}
+
+void ServerShell::Impl::apply(const SendBatch& e) {
+  const auto start = Clock::now();
+  ReadyBatch& batch = batches.at(e.round).at(e.index);
+  protocol::Message message;
+  message.run = state.run;
+  message.incarnation = state.incarnation;
+  message.round = e.round;
+  message.body = protocol::Batch{e.index, batch.metas};
+  deliver(e.connection, message, &batch, e.peers);
+  sent_at = Clock::now();
+  tick.phases().send += seconds(sent_at - start);
+}
+
+}  // namespace mdgan
