@@ -15,7 +15,7 @@ constexpr Duration kLocalRound = std::chrono::seconds(1);
 // supervisor kills after about ten seconds.
 constexpr Duration kStopGrace = std::chrono::seconds(4);
 // A full disk may have room again after so long.
-constexpr Duration kSaveAgainAfter = std::chrono::seconds(30);
+constexpr Duration kSaveAgain = std::chrono::seconds(30);
 
 using enum RunStage;
 constexpr std::pair<RunStage, RunStage> kStageTransitions[]{
@@ -197,8 +197,8 @@ void Coordinator::on(const StopRequested& e, TimePoint now, Out& out) {
       Note{"stopping: this round is finished first, if peers answer", true});
 }
 
-void Coordinator::on(const CheckpointFailed&, TimePoint now, Out&) {
-  save_again_ = now + kSaveAgainAfter;
+void Coordinator::on(const CheckpointSaved& e, TimePoint now, Out&) {
+  if (!e.ok) save_again_ = now + kSaveAgain;
 }
 
 void Coordinator::on(const TimePassed&, TimePoint now, Out& out) {

@@ -88,7 +88,7 @@ class Coordinator {
   void on(const GeneratorStepped& e, TimePoint now, Out& out);
   void on(const GeneratorFailed& e, TimePoint now, Out& out);
   void on(const StopRequested& e, TimePoint now, Out& out);
-  void on(const CheckpointFailed& e, TimePoint now, Out& out);
+  void on(const CheckpointSaved& e, TimePoint now, Out& out);
   void on(const TimePassed& e, TimePoint now, Out& out);
 
   // Membership (coordinator_members.cc).

@@ -59,14 +59,17 @@ struct GeneratorFailed {
 struct StopRequested {
   ExitCode code = ExitCode::kOk;
 };
-// What SaveCheckpoint asked for could not be written.
-struct CheckpointFailed {};
+// The answer to SaveCheckpoint.
+struct CheckpointSaved {
+  Round round;
+  bool ok = false;  // it is on the disk
+};
 struct TimePassed {};
 
 using ServerEvent =
     std::variant<Started, MessageArrived, ConnectionLost, ModelReady,
                  ModelRefused, BatchesReady, GeneratorStepped, GeneratorFailed,
-                 StopRequested, CheckpointFailed, TimePassed>;
+                 CheckpointSaved, StopRequested, TimePassed>;
 
 // --- effects ----------------------------------------------------------------
 
@@ -125,7 +128,7 @@ struct ReportRound {
   double discriminator_loss = 0;
   double generator_loss = 0;
 };
-// Save the server's own state as of this round.
+// Save the server's own state as of this round; answer CheckpointSaved.
 struct SaveCheckpoint {
   Round round;
 };

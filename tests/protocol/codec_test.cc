@@ -226,9 +226,10 @@ TEST_CASE("messages of older minor versions are read without what is newer") {
     std::size_t type;  // its place in Body
     std::array<std::uint32_t, kMinor + 1> fields;
   };
-  for (const auto& [type, fields] : {Case{0, {10, 11, 11, 11, 11}},
-                                     {1, {7, 8, 11, 12, 12}},
-                                     {2, {2, 2, 3, 3, 3}}}) {
+  for (const auto& [type, fields] : {Case{0, {10, 11, 11, 11, 11, 11}},
+                                     {1, {7, 8, 11, 12, 12, 12}},
+                                     {2, {2, 2, 3, 3, 3, 3}},
+                                     {12, {2, 2, 2, 2, 2, 3}}}) {
     const Message message = one_of_each().at(type);
     for (std::uint32_t minor = 0; minor <= kMinor; ++minor) {
       INFO("type " << type << ", minor " << minor);

@@ -81,7 +81,6 @@ inline std::vector<Message> one_of_each() {
   add(Abort{SwapId{6}});
   add(Checkpoint{});
   add(Progress{Phase::kPaused, 50'000, 3, 4});
-  add(Goodbye{Reason::kFailed, "out of memory"});
   add(Goodbye{Reason::kStopped, "stopped after round 7", true});
   add(ErrorReply{ErrorCode::kUnknownPeer, "say hello again", 7});
   return messages;

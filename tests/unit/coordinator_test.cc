@@ -119,7 +119,7 @@ TEST_CASE("fault 32: a checkpoint is saved before the first round") {
 TEST_CASE("fault 36: a checkpoint that failed is tried again within a minute") {
   Server s(config(1));
   s.hello(1, "a");
-  s.feed(CheckpointFailed{});
+  s.feed(CheckpointSaved{{}, false});
   const auto saved = s.count<SaveCheckpoint>();
   s.answer(1, {0}, 0);
   CHECK(s.count<SaveCheckpoint>() == saved);  // not at once: it is still full
