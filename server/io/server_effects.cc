@@ -206,11 +206,12 @@ void ServerShell::Impl::saved(Round round, const Result<void>& result) {
 void ServerShell::Impl::save_before_training(const std::string& meta) {
   const auto done = [this](const Result<void>& written) {
     --saves;
-    events.emplace_back(CheckpointSaved{{}, written.ok()});
-    if (written)
-      observer->on_checkpoint({}, written);
-    else
+    if (!written) {
       events.emplace_back(GeneratorFailed{written.error()});
+      return;
+    }
+    events.emplace_back(CheckpointSaved{{}, true});
+    observer->on_checkpoint({}, written);
   };
   training.run(
       [this, meta, done]() -> Lane::Continuation {

@@ -77,12 +77,12 @@ void ProgressLine::on_evaluation(const EvaluationRecord& record) {
 }
 
 void ProgressLine::on_checkpoint(Round round, const Result<void>& saved) {
-  if (!saved)
+  if (!saved && !unsaved_)  // then each tick's line says it
     spdlog::error(
         "{}; older checkpoints are intact, and training goes on: the next "
         "attempt is within a minute",
         saved.error().message);
-  else if (unsaved_)
+  else if (saved && unsaved_)
     spdlog::info("checkpoints can be written again: round {} is saved",
                  round.value);
   unsaved_ = !saved;

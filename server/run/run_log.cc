@@ -7,6 +7,7 @@
 #include <sys/ioctl.h>
 
 #include <mutex>
+#include <utility>
 
 #include "common/base/unblocking_output.h"
 
@@ -27,6 +28,13 @@ class TerminalSink : public spdlog::sinks::base_sink<std::mutex> {
     const std::string erased = eraser();
     line_ = std::move(line);
     output_.write(erased + drawn());
+  }
+
+  // That the log's file cannot be written, once.
+  void complain(const std::string& why) {
+    const std::lock_guard lock(mutex_);
+    if (!std::exchange(complained_, true))
+      output_.write(eraser() + why + "\n" + drawn());
   }
 
   // Leaves the line where it is; what follows comes below it.
@@ -60,6 +68,7 @@ class TerminalSink : public spdlog::sinks::base_sink<std::mutex> {
   UnblockingOutput output_;
   const bool rewrite_;
   std::string line_;
+  bool complained_ = false;
 };
 
 }  // namespace
@@ -87,6 +96,10 @@ Result<std::unique_ptr<RunLog>> RunLog::open(const Options& options) {
   auto logger = std::make_shared<spdlog::logger>(
       "mdgan", spdlog::sinks_init_list{sinks->file, sinks->terminal});
   logger->flush_on(spdlog::level::info);
+  // spdlog's own handler would wait for whoever reads stderr.
+  logger->set_error_handler([terminal = sinks->terminal](const std::string& why) {
+    terminal->complain("the log has gaps: " + why);
+  });
   spdlog::set_default_logger(std::move(logger));
   return std::unique_ptr<RunLog>(new RunLog(options, std::move(sinks)));
 }

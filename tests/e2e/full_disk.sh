@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# A server whose run is on a file system of 1 MiB that fills up and has room
+# A server whose run is on a file system of 96 MiB that fills up and has room
 # again: full_disk.sh SERVER DATA MOUNTPOINT. Exit code 77: no file system can be
 # mounted here.
 set -euo pipefail
@@ -14,13 +14,13 @@ if [[ ${4:-} != inside ]]; then
 fi
 
 disk=$3
-if ! mount -t tmpfs -o size=8m tmpfs "$disk"; then
+if ! mount -t tmpfs -o size=96m tmpfs "$disk"; then
   echo "no tmpfs can be mounted here"
   exit 77
 fi
 run=$disk/run
 "$1" train --data "$2" --local-peers 2 --rounds 1000000 --stats-every 1 \
-  --samples-every 100 --checkpoint-every 20 --keep-last 1 --keep-every 0 \
+  --samples-every 200 --checkpoint-every 200 --keep-last 1 --keep-every 0 \
   --run-dir "$run" >"$disk.out" 2>&1 &
 server=$!
 trap 'kill -9 $server 2>/dev/null || true' EXIT
@@ -43,14 +43,22 @@ wait_for() { # what, then a condition
 }
 
 wait_for "checkpoint of a trained round" \
-  'ls "$run/checkpoints" 2>/dev/null | grep -q "0[1-9]\|[1-9]0"'
-dd if=/dev/zero of="$disk/fill" bs=64k 2>/dev/null || true
-wait_for "word of the full disk" 'grep -q "No space left" "$disk.out"'
+  'compgen -G "$run/checkpoints/*[1-9]*" >/dev/null'
+# Again and again: removing an old checkpoint makes room for the next.
+while sleep 0.02; do
+  dd if=/dev/zero of="$disk/fill" bs=16k oflag=append conv=notrunc \
+    2>/dev/null || true
+done &
+filler=$!
+trap 'kill -9 $server $filler 2>/dev/null || true' EXIT
+wait_for "word of the full disk" 'grep -q "NOT SAVED" "$disk.out"'
 # status.json may be as old as the disk is full: the log on the other file
 # system says how far training is.
 logged() { sed -n 's/.*round \([0-9]*\)\/1000000.*/\1/p' "$disk.out" | tail -n 1; }
 from=$(logged)
 wait_for "round while the disk is full" '(( $(logged) > from + 50 ))'
+kill $filler
+wait $filler || true
 rm "$disk/fill"
 wait_for "checkpoint after there is room" 'grep -q "can be written again" "$disk.out"'
 kill -TERM $server
