@@ -11,6 +11,7 @@
 
 #include "common/base/heap.h"
 #include "common/base/stop_signal.h"
+#include "common/base/terminal.h"
 #include "common/data/class_table.h"
 #include "common/data/dataset.h"
 #include "common/files/atomic_write.h"
@@ -110,7 +111,6 @@ Result<std::vector<PeerSetup>> hosted_peers(const PeerOptions& options,
 }
 
 ExitCode run(const PeerOptions& options) {
-  spdlog::set_pattern("%Y-%m-%d %H:%M:%S %^%l%$ %v");
   if (options.quiet) spdlog::set_level(spdlog::level::warn);
   const int stop = install_stop_signals();
   const auto server = parse_endpoint(options.server, "server");
@@ -156,14 +156,10 @@ ExitCode run(const PeerOptions& options) {
 }
 
 ExitCode run(const PeerVersionRequest&) {
-  std::fputs(version_text("mdgan-peer").c_str(), stdout);
-  return ExitCode::kOk;
+  return show(version_text("mdgan-peer"));
 }
 
-ExitCode run(const PeerHelpRequest& request) {
-  std::fputs(request.text.c_str(), stdout);
-  return ExitCode::kOk;
-}
+ExitCode run(const PeerHelpRequest& request) { return show(request.text); }
 
 }  // namespace
 
@@ -171,6 +167,7 @@ int main(int argc, char** argv) {
   keep_freed_memory();
   take_long_turns();
   choose_blas_core(argv);
+  log_to_stderr("%Y-%m-%d %H:%M:%S %^%l%$ %v");
   try {
     seed_routing_ids();
     const auto command = parse_peer_options(argc, argv);

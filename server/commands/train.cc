@@ -2,11 +2,11 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstdio>
 #include <memory>
 #include <thread>
 
 #include "common/base/stop_signal.h"
+#include "common/base/terminal.h"
 #include "common/base/worker_pool.h"
 #include "common/data/dataset.h"
 #include "common/files/hash.h"
@@ -191,10 +191,7 @@ ExitCode report(const Error& error) {
 }
 
 ExitCode run_train(const ServerOptions& options) {
-  if (options.dry_run) {
-    std::fputs(effective_configuration(options).c_str(), stdout);
-    return ExitCode::kOk;
-  }
+  if (options.dry_run) return show(effective_configuration(options));
   if (const auto set = set_precision(options.precision, options.device); !set)
     return report(set.error());
   std::shared_ptr<const Dataset> data;

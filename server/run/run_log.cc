@@ -2,12 +2,13 @@
 
 #include <spdlog/sinks/base_sink.h>
 #include <spdlog/sinks/basic_file_sink.h>
-#include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 #include <sys/ioctl.h>
 
 #include <algorithm>
 #include <mutex>
+
+#include "common/base/terminal.h"
 
 namespace mdgan {
 namespace {
@@ -99,10 +100,7 @@ RunLog::RunLog(const Options& options, std::unique_ptr<Sinks> sinks)
 
 RunLog::~RunLog() {
   sinks_->terminal->end_line();
-  auto logger = std::make_shared<spdlog::logger>(
-      "mdgan", std::make_shared<spdlog::sinks::stderr_sink_mt>());
-  logger->set_pattern(kTerminalPattern);
-  spdlog::set_default_logger(std::move(logger));
+  log_to_stderr(kTerminalPattern);
 }
 
 void RunLog::show_progress(const std::string& text) {
