@@ -23,6 +23,7 @@
 #include "peer/io/peer_shell.h"
 #include "peer/options.h"
 #include "peer/train/make_peer_trainer.h"
+#include "protocol/clean_text.h"
 
 namespace {
 
@@ -48,7 +49,9 @@ ExitCode report(const Error& error) {
 
 std::string host_name() {
   char name[256] = {};
-  if (gethostname(name, sizeof name - 1) != 0) return "peer";
+  if (gethostname(name, sizeof name - 1) != 0 ||
+      !protocol::is_clean_text(name) || *name == '\0')
+    return "peer";
   return name;
 }
 
@@ -96,6 +99,12 @@ Result<std::vector<PeerSetup>> hosted_peers(const PeerOptions& options,
   std::vector<PeerClasses> classes;
   for (const PeerSessionOptions& session : sessions) {
     const std::vector<std::uint32_t>& shard = (*shards)[session.shard];
+    if (shard.empty())
+      return Error{
+          fmt::format("{}: shard {} of {} is empty, for there are {} "
+                      "images: give more data or fewer shards",
+                      options.data, session.shard, session.shards, data.size()),
+          ExitCode::kData};
     classes.push_back(count_classes(session.name, session.shard, shard,
                                     data.labels, data.shape.classes));
     if (session.shards > 1)
@@ -151,6 +160,9 @@ ExitCode run(const PeerOptions& options) {
   watcher.join();
   close(quit[0]);
   if (!done) return report(done.error());
+  if (done->code == ExitCode::kData)
+    return report(
+        {done->text + " (its data is in " + options.data + ")", done->code});
   if (done->code != ExitCode::kOk) return report({done->text, done->code});
   return ExitCode::kOk;
 }

@@ -214,6 +214,7 @@ enum class ErrorCode : std::uint8_t {
   kUnknownPeer = 5,  // no such session here: say hello again
   kState = 6,        // not allowed now
   kFull = 7,         // the run takes no more peers
+  kData = 8,         // the peer has fewer images than a batch
 };
 struct ErrorReply {
   ErrorCode code = ErrorCode::kMalformed;

@@ -122,9 +122,9 @@ auto guarded(std::string_view model, Make make) -> Result<decltype(make())> {
   try {
     return make();
   } catch (const std::exception& error) {
-    return configuration_error(
+    return Error{
         fmt::format("cannot make model '{}': {}; is there memory for it?",
-                    model, error.what()));
+                    model, error.what())};
   }
 }
 

@@ -40,6 +40,8 @@ class Session {
   const SessionCounters& counters() const { return counters_; }
   // The progress that the server told last.
   const protocol::Progress& progress() const { return progress_; }
+  // The run's last round; 0 before the first welcome.
+  std::uint64_t rounds() const { return welcome_.rounds; }
 
  private:
   enum class State {

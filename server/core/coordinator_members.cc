@@ -91,6 +91,16 @@ void Coordinator::on_hello(ConnectionId connection,
                  out);
     return;
   }
+  if (hello.shard_size < model_->spec.batch) {
+    refuse_hello(connection, hello, protocol::ErrorCode::kData,
+                 "peer " + hello.name + " has " +
+                     std::to_string(hello.shard_size) +
+                     " images, fewer than a batch of " +
+                     std::to_string(model_->spec.batch) +
+                     ": give it more data, or the server a smaller --batch",
+                 out);
+    return;
+  }
   const auto known = position_.names.find(hello.name);
   if (known == position_.names.end()) {
     if (members_.size() >= protocol::kMaxPeers) {
@@ -299,6 +309,7 @@ void Coordinator::refuse_hello(ConnectionId connection,
                                const protocol::Hello& hello,
                                protocol::ErrorCode code, std::string text,
                                Out& out) const {
+  out.emplace_back(ReportRefusal{connection, hello.name, text});
   send_error(connection, {}, {code, std::move(text), hello.session}, out);
 }
 
