@@ -11,6 +11,7 @@
 
 #include "common/base/heap.h"
 #include "common/base/stop_signal.h"
+#include "common/base/terminal.h"
 #include "common/data/class_table.h"
 #include "common/data/dataset.h"
 #include "common/files/atomic_write.h"
@@ -22,6 +23,7 @@
 #include "peer/io/peer_shell.h"
 #include "peer/options.h"
 #include "peer/train/make_peer_trainer.h"
+#include "protocol/clean_text.h"
 
 namespace {
 
@@ -47,7 +49,9 @@ ExitCode report(const Error& error) {
 
 std::string host_name() {
   char name[256] = {};
-  if (gethostname(name, sizeof name - 1) != 0) return "peer";
+  if (gethostname(name, sizeof name - 1) != 0 ||
+      !protocol::is_clean_text(name) || *name == '\0')
+    return "peer";
   return name;
 }
 
@@ -98,6 +102,12 @@ Result<std::vector<PeerSetup>> hosted_peers(const PeerOptions& options,
   std::vector<PeerClasses> classes;
   for (const PeerSessionOptions& session : sessions) {
     const std::vector<std::uint32_t>& shard = (*shards)[session.shard];
+    if (shard.empty())
+      return Error{
+          fmt::format("{}: shard {} of {} is empty, for there are {} "
+                      "images: give more data or fewer shards",
+                      options.data, session.shard, session.shards, data.size()),
+          ExitCode::kData};
     classes.push_back(count_classes(session.name, session.shard, shard,
                                     data.labels, data.shape.classes));
     if (session.shards > 1)
@@ -113,7 +123,6 @@ Result<std::vector<PeerSetup>> hosted_peers(const PeerOptions& options,
 }
 
 ExitCode run(const PeerOptions& options) {
-  spdlog::set_pattern("%Y-%m-%d %H:%M:%S %^%l%$ %v");
   if (options.quiet) spdlog::set_level(spdlog::level::warn);
   const int stop = install_stop_signals();
   const auto server = parse_endpoint(options.server, "server");
@@ -157,6 +166,9 @@ ExitCode run(const PeerOptions& options) {
   close(quit[0]);
   if (!done) return report(done.error());
   if (done->code == ExitCode::kOk) return stopped;
+  if (done->code == ExitCode::kData)
+    return report(
+        {done->text + " (its data is in " + options.data + ")", done->code});
   if (done->code != ExitCode::kStopped)
     return report({done->text, done->code});
   spdlog::info("{}; start this peer again to go on", done->text);
@@ -164,14 +176,10 @@ ExitCode run(const PeerOptions& options) {
 }
 
 ExitCode run(const PeerVersionRequest&) {
-  std::fputs(version_text("mdgan-peer").c_str(), stdout);
-  return ExitCode::kOk;
+  return show(version_text("mdgan-peer"));
 }
 
-ExitCode run(const PeerHelpRequest& request) {
-  std::fputs(request.text.c_str(), stdout);
-  return ExitCode::kOk;
-}
+ExitCode run(const PeerHelpRequest& request) { return show(request.text); }
 
 }  // namespace
 
@@ -179,6 +187,7 @@ int main(int argc, char** argv) {
   keep_freed_memory();
   take_long_turns();
   choose_blas_core(argv);
+  log_to_stderr("%Y-%m-%d %H:%M:%S %^%l%$ %v");
   try {
     seed_routing_ids();
     const auto command = parse_peer_options(argc, argv);

@@ -7,6 +7,7 @@
 
 #include "common/options/shared_options.h"
 #include "common/options/text.h"
+#include "protocol/clean_text.h"
 #include "protocol/limits.h"
 
 namespace mdgan {
@@ -137,6 +138,10 @@ Result<void> check(const PeerOptions& o) {
       return usage(
           fmt::format("{} must be like tcp://HOST:PORT, is '{}'", key, *value));
   if (o.listen.empty()) return usage("listen must be like tcp://*:0, is empty");
+  if (!protocol::is_clean_text(o.name))
+    return usage(fmt::format(
+        "name must be UTF-8 without control and format characters; it is '{}'",
+        protocol::presentable(o.name)));
   if (o.name.find('/') != o.name.npos || o.name.starts_with('.') ||
       o.name.size() > 200)
     return usage(fmt::format(

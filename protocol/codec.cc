@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "protocol/algorithm.h"
+#include "protocol/clean_text.h"
 #include "protocol/frames.h"
 #include "protocol/limits.h"
 #include "protocol/reader.h"
@@ -16,10 +17,8 @@ namespace {
 
 // A text for people, often another library's: what a receiver would refuse is
 // replaced, what is too long is cut.
-std::string presentable(std::string text) {
-  if (!is_clean_text(text))
-    for (char& c : text)
-      if (c < ' ' || c > '~') c = '?';
+std::string sendable(std::string text) {
+  text = sendable(std::move(text));
   if (text.size() > kMaxString) text.resize(kMaxString);
   while (!is_clean_text(text)) text.pop_back();  // a character cut in two
   return text;
@@ -31,7 +30,7 @@ void pack_fields(Packer& p, const Hello& m) {
 }
 void pack_fields(Packer& p, const Welcome& m) {
   pack_record(p, m.session, m.spec, m.schema, m.parameters, m.rounds, m.start,
-              m.restore, m.discriminator, m.codecs, presentable(m.warning));
+              m.restore, m.discriminator, m.codecs, sendable(m.warning));
 }
 void pack_fields(Packer& p, const RoundBegin& m) {
   pack_record(p, m.generated, m.discriminated, m.steps);
@@ -51,21 +50,21 @@ void pack_fields(Packer& p, const Transfer& m) {
   pack_record(p, m.swap, m.token, m.source, m.adam_steps, m.schema, m.tensors);
 }
 void pack_fields(Packer& p, const Staged& m) {
-  pack_record(p, m.swap, m.ok, presentable(m.reason));
+  pack_record(p, m.swap, m.ok, sendable(m.reason));
 }
 void pack_fields(Packer& p, const Commit& m) { pack_record(p, m.swap); }
 void pack_fields(Packer& p, const Abort& m) {
-  pack_record(p, m.swap, presentable(m.reason));
+  pack_record(p, m.swap, sendable(m.reason));
 }
 void pack_fields(Packer& p, const Checkpoint& m) { pack_record(p, m.keep); }
 void pack_fields(Packer& p, const Progress& m) {
   pack_record(p, m.phase, m.rounds, m.live, m.needed);
 }
 void pack_fields(Packer& p, const Goodbye& m) {
-  pack_record(p, m.reason, presentable(m.text), m.again);
+  pack_record(p, m.reason, sendable(m.text), m.again);
 }
 void pack_fields(Packer& p, const ErrorReply& m) {
-  pack_record(p, m.code, presentable(m.text), m.session);
+  pack_record(p, m.code, sendable(m.text), m.session);
 }
 
 // The enumerators' wire values are contiguous.
@@ -209,9 +208,11 @@ void read_fields(Reader& r, Batch& m) {
 }
 void read_fields(Reader& r, Feedback& m) {
   m.generated = r.integer32("generated", 0, kMaxPeers - 1);
-  m.discriminator_loss = r.number("discriminator_loss");
-  m.generator_loss = r.number("generator_loss");
-  m.seconds = r.number("seconds", 0);
+  // What is no sound number makes an invalid answer, which is the round's to
+  // judge: an envelope that cannot be read would leave the round waiting.
+  m.discriminator_loss = r.any_number("discriminator_loss");
+  m.generator_loss = r.any_number("generator_loss");
+  m.seconds = r.any_number("seconds");
   m.tensors = read_tensors(r);
 }
 void read_fields(Reader& r, Swap& m) {
@@ -256,7 +257,7 @@ void read_fields(Reader& r, Goodbye& m) {
   m.again = r.boolean("again");
 }
 void read_fields(Reader& r, ErrorReply& m) {
-  m.code = read_enum(r, "code", ErrorCode::kMalformed, ErrorCode::kSetAside);
+  m.code = read_enum(r, "code", ErrorCode::kMalformed, ErrorCode::kData);
   m.text = r.text("text");
   m.session = r.integer32("session");
 }

@@ -231,6 +231,7 @@ enum class ErrorCode : std::uint8_t {
   kState = 6,        // not allowed now
   kFull = 7,         // the run takes no more peers
   kSetAside = 8,     // its answers were refused again and again
+  kData = 9,         // the peer has fewer images than a batch
 };
 struct ErrorReply {
   ErrorCode code = ErrorCode::kMalformed;

@@ -6,6 +6,7 @@
 #include <cstring>
 #include <utility>
 
+#include "protocol/clean_text.h"
 #include "protocol/messages.h"
 
 namespace mdgan::protocol {
@@ -40,34 +41,6 @@ std::string range(const std::string& least, const std::string& most) {
 }
 
 }  // namespace
-
-bool is_clean_text(std::string_view text) {
-  std::size_t i = 0;
-  const auto byte = [&](std::size_t at) -> std::uint32_t {
-    return at < text.size() ? static_cast<unsigned char>(text[at]) : 0U;
-  };
-  while (i < text.size()) {
-    const std::uint32_t lead = byte(i);
-    const std::size_t length = lead < 0x80                    ? 1
-                               : lead >= 0xc2 && lead <= 0xdf ? 2
-                               : (lead & 0xf0U) == 0xe0       ? 3
-                               : lead >= 0xf0 && lead <= 0xf4 ? 4
-                                                              : 0;
-    if (length == 0) return false;
-    std::uint32_t point = length == 1 ? lead : lead & (0x7fU >> length);
-    for (std::size_t j = 1; j < length; ++j) {
-      if ((byte(i + j) & 0xc0U) != 0x80) return false;
-      point = (point << 6U) | (byte(i + j) & 0x3fU);
-    }
-    const bool overlong =
-        (length == 3 && point < 0x800) || (length == 4 && point < 0x10000);
-    const bool surrogate = point >= 0xd800 && point <= 0xdfff;
-    const bool control = point < 0x20 || (point >= 0x7f && point < 0xa0);
-    if (overlong || surrogate || control || point > 0x10ffff) return false;
-    i += length;
-  }
-  return true;
-}
 
 Reader::Reader(const msgpack::object& object, std::string path,
                std::uint32_t minor, std::string& error)
@@ -116,29 +89,30 @@ std::int64_t Reader::signed_integer(std::string_view field, std::int64_t least,
 }
 
 double Reader::number(std::string_view field, double least) {
-  const msgpack::object* object = next(field);
-  if (object == nullptr) return 0;
-  double value = std::numeric_limits<double>::quiet_NaN();
-  switch (object->type) {
-    case msgpack::type::FLOAT32:
-    case msgpack::type::FLOAT64:
-      value = object->via.f64;
-      break;
-    case msgpack::type::POSITIVE_INTEGER:
-      value = static_cast<double>(object->via.u64);
-      break;
-    case msgpack::type::NEGATIVE_INTEGER:
-      value = static_cast<double>(object->via.i64);
-      break;
-    default:
-      break;
-  }
-  if (std::isfinite(value) && value >= least) return value;
+  const double value = any_number(field);
+  if (!ok() || (std::isfinite(value) && value >= least)) return value;
   const bool bounded = least > std::numeric_limits<double>::lowest();
   fail(field, "a finite number" +
                   (bounded ? " of at least " + std::to_string(least) : "") +
-                  ", got " + describe(*object));
+                  ", got " + std::to_string(value));
   return 0;
+}
+
+double Reader::any_number(std::string_view field) {
+  const msgpack::object* object = next(field);
+  if (object == nullptr) return 0;
+  switch (object->type) {
+    case msgpack::type::FLOAT32:
+    case msgpack::type::FLOAT64:
+      return object->via.f64;
+    case msgpack::type::POSITIVE_INTEGER:
+      return static_cast<double>(object->via.u64);
+    case msgpack::type::NEGATIVE_INTEGER:
+      return static_cast<double>(object->via.i64);
+    default:
+      fail(field, "a number, got " + describe(*object));
+      return 0;
+  }
 }
 
 bool Reader::boolean(std::string_view field) {
@@ -158,10 +132,11 @@ std::string Reader::text(std::string_view field, std::size_t least) {
         is_clean_text(text))
       return std::string(text);
   }
-  fail(field, "a string of " + std::to_string(least) + " to " +
-                  std::to_string(kMaxString) +
-                  " bytes of UTF-8 without control characters, got " +
-                  describe(*object));
+  fail(field,
+       "a string of " + std::to_string(least) + " to " +
+           std::to_string(kMaxString) +
+           " bytes of UTF-8 without control and format characters, got " +
+           describe(*object));
   return {};
 }
 

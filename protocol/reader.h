@@ -14,10 +14,6 @@
 
 namespace mdgan::protocol {
 
-// Whether `text` is UTF-8 (RFC 3629) without control characters, so that it can
-// be shown on a terminal and written to a log.
-bool is_clean_text(std::string_view text);
-
 // The first failure is kept and every later read returns a default, so that the
 // code that reads a message needs to ask once, at its end.
 class Reader {
@@ -39,8 +35,10 @@ class Reader {
   // Finite; float32, float64 and integers are taken.
   double number(std::string_view field,
                 double least = std::numeric_limits<double>::lowest());
+  // Also one that is not finite.
+  double any_number(std::string_view field);
   bool boolean(std::string_view field);
-  // At most kMaxString bytes of clean text.
+  // At most kMaxString bytes of clean text (protocol/clean_text.h).
   std::string text(std::string_view field, std::size_t least = 0);
   // Exactly out.size() bytes.
   void binary(std::string_view field, std::span<std::byte> out);

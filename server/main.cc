@@ -1,10 +1,9 @@
-#include <spdlog/spdlog.h>
-
 #include <cstdio>
 #include <exception>
 #include <variant>
 
 #include "common/base/heap.h"
+#include "common/base/terminal.h"
 #include "common/net/routing_ids.h"
 #include "common/tensor/blas_core.h"
 #include "common/version/version.h"
@@ -19,20 +18,16 @@ ExitCode run(const SampleOptions& options) { return run_sample(options); }
 ExitCode run(const EvaluateOptions& options) { return run_evaluate(options); }
 ExitCode run(const ExportOptions& options) { return run_export(options); }
 ExitCode run(const VersionRequest&) {
-  std::fputs(version_text("mdgan-server").c_str(), stdout);
-  return ExitCode::kOk;
+  return show(version_text("mdgan-server"));
 }
-ExitCode run(const HelpRequest& request) {
-  std::fputs(request.text.c_str(), stdout);
-  return ExitCode::kOk;
-}
+ExitCode run(const HelpRequest& request) { return show(request.text); }
 
 }  // namespace
 
 int main(int argc, char** argv) {
   keep_freed_memory();
   choose_blas_core(argv);
-  spdlog::set_pattern("%^%l%$: %v");  // training sets one of its own
+  log_to_stderr("%^%l%$: %v");  // training sets a pattern of its own
   try {
     seed_routing_ids();
     const auto command = parse_server_options(argc, argv);

@@ -6,6 +6,7 @@
 
 #include "common/options/text.h"
 #include "protocol/algorithm.h"
+#include "protocol/clean_text.h"
 #include "server/command_options.h"
 #include "server/core/swap_cycle.h"
 #include "server/run_options.h"
@@ -132,6 +133,10 @@ Result<ServerOptions> resolve(ServerOptions o) {
   if (o.name.empty())
     o.name = o.config.empty() ? o.model
                               : std::filesystem::path(o.config).stem().string();
+  if (!protocol::is_clean_text(o.name))
+    return usage(fmt::format(
+        "name must be UTF-8 without control and format characters; it is '{}'",
+        protocol::presentable(o.name)));
   if (o.name.find('/') != o.name.npos || o.name.front() == '.')
     return usage(
         fmt::format("name must be usable as a folder's: without '/' and a "

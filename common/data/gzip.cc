@@ -11,6 +11,12 @@ namespace {
 constexpr int kGzipWindow = 15 + 16;  // zlib: largest window, gzip header
 constexpr std::size_t kMostAtOnce = std::size_t{1} << 20;
 
+// RFC 1952: a file may hold several members, one after the other.
+bool begins_member(std::span<const std::byte> bytes) {
+  return bytes.size() >= 2 && bytes[0] == std::byte{0x1f} &&
+         bytes[1] == std::byte{0x8b};
+}
+
 class Inflater {
  public:
   Inflater() : ready_(inflateInit2(&stream, kGzipWindow) == Z_OK) {}
@@ -57,9 +63,16 @@ Result<std::vector<std::uint8_t>> inflate_gzip(
     consumed += in - stream.avail_in;
     out.resize(produced + room - stream.avail_out);
     if (code == Z_STREAM_END) {
-      if (consumed != compressed.size())
+      const auto rest = compressed.subspan(consumed);
+      // Padding, as on a tape; gzip leaves it out, too.
+      if (std::ranges::all_of(rest,
+                              [](std::byte b) { return b == std::byte{}; }))
+        break;
+      if (!begins_member(rest))
         return damaged("gzip data ends, but more bytes follow");
-      break;
+      if (inflateReset(&stream) != Z_OK)
+        return Error{"zlib cannot be initialised", ExitCode::kData};
+      continue;
     }
     if (code != Z_OK && code != Z_BUF_ERROR)
       return damaged(fmt::format("damaged gzip data ({})", stream.msg != nullptr

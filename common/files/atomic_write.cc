@@ -4,7 +4,6 @@
 #include <spdlog/fmt/fmt.h>
 #include <sys/stat.h>
 
-#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstdio>
@@ -18,22 +17,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Linux writes at most 2 GiB a call.
-constexpr std::size_t kMost = std::size_t{1} << 30;
-
 Error cannot(std::string_view what, const fs::path& path) {
   return {fmt::format("cannot {} {}: {}", what, path.string(), errno_text()),
           ExitCode::kCheckpoint};
-}
-
-bool write_all(int fd, std::span<const std::byte> bytes) {
-  while (!bytes.empty()) {
-    const ssize_t n = ::write(fd, bytes.data(), std::min(bytes.size(), kMost));
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return false;
-    bytes = bytes.subspan(static_cast<std::size_t>(n));
-  }
-  return true;
 }
 
 bool sync_descriptor(const FileDescriptor& file, const fs::path& path) {

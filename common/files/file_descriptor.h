@@ -3,7 +3,10 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <cstddef>
+#include <span>
 #include <string>
 #include <system_error>
 #include <utility>
@@ -33,6 +36,19 @@ class FileDescriptor {
  private:
   int fd_;
 };
+
+// Writes all of `bytes`. On failure, which errno explains, a part may have been
+// written.
+inline bool write_all(int fd, std::span<const std::byte> bytes) {
+  constexpr std::size_t kMost = std::size_t{1} << 30;  // Linux: 2 GiB a call
+  while (!bytes.empty()) {
+    const ssize_t n = ::write(fd, bytes.data(), std::min(bytes.size(), kMost));
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return false;
+    bytes = bytes.subspan(static_cast<std::size_t>(n));
+  }
+  return true;
+}
 
 // The text of the calling thread's errno.
 inline std::string errno_text() {

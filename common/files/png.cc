@@ -10,7 +10,7 @@
 #include <cstring>
 #include <vector>
 
-#include "common/files/atomic_write.h"
+#include "common/files/output_file.h"
 
 namespace mdgan {
 namespace {
@@ -46,7 +46,7 @@ Result<void> write_png(const std::filesystem::path& path, std::uint32_t width,
                              static_cast<const char*>(image.message)),
                  ExitCode::kCheckpoint};
   const std::array parts{std::span<const std::byte>(bytes).first(size)};
-  return atomic_write(path, parts);
+  return write_output(path, parts);
 }
 
 Result<void> write_image_grid(const std::filesystem::path& path,

@@ -1,4 +1,4 @@
-// PNG files, written atomically; errors as in atomic_write.h.
+// PNG files, written and failing like write_output() in output_file.h.
 #pragma once
 
 #include <cstdint>

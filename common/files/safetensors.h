@@ -22,7 +22,7 @@ struct SafetensorsFile {
   std::map<std::string, std::string> metadata;
 };
 
-// atomic_write() or write_new().
+// atomic_write(), write_new() or write_output().
 using WriteFile = Result<void>(const std::filesystem::path&,
                                std::span<const std::span<const std::byte>>);
 

@@ -292,6 +292,9 @@ void Session::on_error(const protocol::ErrorReply& error, TimePoint now,
       leave(ExitCode::kConfiguration, "refused by the server: " + error.text,
             out);
       break;
+    case protocol::ErrorCode::kData:
+      leave(ExitCode::kData, "refused by the server: " + error.text, out);
+      break;
     case protocol::ErrorCode::kMalformed:
     case protocol::ErrorCode::kState:
       out.emplace_back(Report{"the server reports: " + error.text, true});

@@ -48,6 +48,8 @@ class Session {
   bool may_await(const protocol::Transfer& transfer) const;
   // The progress that the server told last.
   const protocol::Progress& progress() const { return progress_; }
+  // The run's last round; 0 before the first welcome.
+  std::uint64_t rounds() const { return welcome_.rounds; }
 
  private:
   enum class State {

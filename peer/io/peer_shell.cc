@@ -83,9 +83,9 @@ void PeerShell::Impl::report_progress(TimePoint now) {
   last_report = now;
   const Session& first = sessions.front()->session;
   if (first.held_round().value > 0)
-    spdlog::info("round {} of {}, {} peers live, {} discriminators received",
-                 first.held_round().value, first.progress().rounds,
-                 first.progress().live, first.counters().swaps_installed);
+    spdlog::info("round {} of {}, {} discriminators received",
+                 first.held_round().value, first.rounds(),
+                 first.counters().swaps_installed);
   else if (first.peer())
     spdlog::info("waiting for training to start: {} of {} peers",
                  first.progress().live, first.progress().needed);

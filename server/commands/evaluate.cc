@@ -1,10 +1,10 @@
 #include <spdlog/spdlog.h>
 
-#include <cstdio>
 #include <optional>
 #include <utility>
 #include <vector>
 
+#include "common/base/terminal.h"
 #include "common/files/checkpoint_store.h"
 #include "common/tensor/precision.h"
 #include "common/train/generator/sampler.h"
@@ -46,35 +46,33 @@ Result<std::unique_ptr<Sampler>> make_sampler(SavedGenerator saved,
   return (*trainer)->sampler();
 }
 
-void print(const EvaluationRecord& r) {
-  std::printf(
-      "round %llu\n"
-      "  frechet_inception_distance     %.4f\n"
-      "  kernel_inception_distance      %.6f +- %.6f\n",
-      static_cast<unsigned long long>(r.round), r.frechet_distance,
-      r.kernel_distance_mean, r.kernel_distance_std);
+std::string text_of(const EvaluationRecord& r) {
+  std::string text = fmt::format(
+      "round {}\n"
+      "  frechet_inception_distance     {:.4f}\n"
+      "  kernel_inception_distance      {:.6f} +- {:.6f}\n",
+      r.round, r.frechet_distance, r.kernel_distance_mean,
+      r.kernel_distance_std);
   if (r.classes)
-    std::printf("  inception_score                %.4f +- %.4f\n",
-                r.classes->inception_score_mean,
-                r.classes->inception_score_std);
-  std::printf("  precision, recall, f_score     %.4f  %.4f  %.4f\n",
-              r.precision, r.recall, r.f_score);
-  if (r.classes) {
-    std::printf(
-        "  class_distance                 %.4f\n"
-        "  class_histogram                ",
-        r.classes->distance);
-    for (const double share : r.classes->histogram) std::printf("%.3f ", share);
-    std::printf("\n");
-  }
+    text += fmt::format("  inception_score                {:.4f} +- {:.4f}\n",
+                        r.classes->inception_score_mean,
+                        r.classes->inception_score_std);
+  text +=
+      fmt::format("  precision, recall, f_score     {:.4f}  {:.4f}  {:.4f}\n",
+                  r.precision, r.recall, r.f_score);
+  if (r.classes)
+    text += fmt::format(
+        "  class_distance                 {:.4f}\n"
+        "  class_histogram                {:.3f}\n",
+        r.classes->distance, fmt::join(r.classes->histogram, " "));
   const EvaluationRecord::Seconds& s = r.seconds;
-  std::printf(
-      "  %u generated and %u real images; features of %s\n"
-      "  %.1f s: images %.1f, features %.1f, FID %.1f, KID %.1f, precision and "
-      "recall %.1f\n",
-      r.samples, r.real_images, r.features.c_str(), s.total(), s.generate,
-      s.extract, s.frechet, s.kernel, s.neighbours);
-  std::fflush(stdout);
+  text += fmt::format(
+      "  {} generated and {} real images; features of {}\n"
+      "  {:.1f} s: images {:.1f}, features {:.1f}, FID {:.1f}, KID {:.1f}, "
+      "precision and recall {:.1f}\n",
+      r.samples, r.real_images, r.features, s.total(), s.generate, s.extract,
+      s.frechet, s.kernel, s.neighbours);
+  return text;
 }
 
 std::vector<Round> rounds_of(const EvaluateOptions& options) {
@@ -97,9 +95,11 @@ Result<void> evaluate_round(const EvaluateOptions& options, Round round,
   if (!sampler) return sampler.error();
   const auto measured = evaluator.evaluate(**sampler, at, seed);
   if (!measured) return measured.error();
-  print(*measured);
-  if (directory == nullptr) return {};
-  return keep_evaluation(directory->path(), *measured);
+  // The files come first: a full disk behind stdout does not cost them.
+  if (directory != nullptr)
+    if (auto kept = keep_evaluation(directory->path(), *measured); !kept)
+      return kept;
+  return write_stdout(text_of(*measured));
 }
 
 }  // namespace

@@ -1,7 +1,9 @@
-#include <cstdio>
+#include <spdlog/spdlog.h>
+
 #include <map>
 #include <string>
 
+#include "common/files/output_file.h"
 #include "common/files/safetensors.h"
 #include "server/commands/commands.h"
 #include "server/commands/saved_generator.h"
@@ -30,12 +32,12 @@ ExitCode run_export(const ExportOptions& options) {
       {"weights", weights},
       {"round", std::to_string(saved->state.position.completed.value)},
   };
-  if (const auto written = write_safetensors(options.out, tensors, metadata);
+  if (const auto written =
+          write_safetensors(options.out, tensors, metadata, write_output);
       !written)
     return report(written.error());
-  std::printf("%s: %zu tensors of %s (%s), round %s\n", options.out.c_str(),
-              tensors.size(), spec.model.c_str(), weights.c_str(),
-              metadata.at("round").c_str());
+  spdlog::info("{}: {} tensors of {} ({}), round {}", options.out,
+               tensors.size(), spec.model, weights, metadata.at("round"));
   return ExitCode::kOk;
 }
 

@@ -18,9 +18,24 @@ std::string local_name(std::uint32_t index) {
 
 Result<LocalData> cut_local_data(const ServerOptions& options,
                                  const Dataset& data) {
+  // Cutting may take long where there are far too many peers.
+  const auto too_few = [&](std::size_t images) {
+    return Error{
+        fmt::format("{}: {} images cut by {} among {} local peers leave "
+                    "{} to one, fewer than a batch of {}: give fewer "
+                    "--local-peers, a smaller --batch or more data",
+                    options.data, data.size(), to_text(options.partition),
+                    options.local_peers, images, options.batch),
+        ExitCode::kData};
+  };
+  if (const std::size_t most = data.size() / options.local_peers;
+      most < options.batch)
+    return too_few(most);
   auto shards = cut_data(options.partition, data.size(), data.labels,
                          options.local_peers);
   if (!shards) return shards.error();
+  for (const auto& shard : *shards)
+    if (shard.size() < options.batch) return too_few(shard.size());
   std::vector<PeerClasses> peers;
   for (std::uint32_t i = 0; i < options.local_peers; ++i)
     peers.push_back(count_classes(local_name(i), i, (*shards)[i], data.labels,

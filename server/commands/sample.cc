@@ -1,5 +1,6 @@
+#include <spdlog/spdlog.h>
+
 #include <cmath>
-#include <cstdio>
 
 #include "common/files/png.h"
 #include "common/tensor/device.h"
@@ -38,9 +39,8 @@ ExitCode run_sample(const SampleOptions& options) {
   if (const auto written = write_image_grid(options.out, images, columns);
       !written)
     return report(written.error());
-  std::printf(
-      "%s: %u images of round %llu\n", options.out.c_str(), options.count,
-      static_cast<unsigned long long>(saved->state.position.completed.value));
+  spdlog::info("{}: {} images of round {}", options.out, options.count,
+               saved->state.position.completed.value);
   return ExitCode::kOk;
 }
 

@@ -11,6 +11,7 @@
 #include <thread>
 
 #include "common/base/stop_signal.h"
+#include "common/base/terminal.h"
 #include "common/base/worker_pool.h"
 #include "common/data/dataset.h"
 #include "common/files/atomic_write.h"
@@ -245,10 +246,7 @@ ExitCode report(const Error& error) {
 }
 
 ExitCode run_train(const ServerOptions& options) {
-  if (options.dry_run) {
-    std::fputs(effective_configuration(options).c_str(), stdout);
-    return ExitCode::kOk;
-  }
+  if (options.dry_run) return show(effective_configuration(options));
   if (const auto set = set_precision(options.precision, options.device); !set)
     return report(set.error());
   std::shared_ptr<const Dataset> data;

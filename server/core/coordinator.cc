@@ -177,8 +177,8 @@ void Coordinator::on(const ModelRefused& e, TimePoint, Out& out) {
     refuse_hello(connection, hello, protocol::ErrorCode::kMismatch,
                  e.error.message, out);
   // A shape that came from a peer may be that peer's mistake; one that is
-  // fixed cannot be cured by waiting.
-  if (config_.image)
+  // fixed, or a lack of memory here, cannot be cured by waiting.
+  if (config_.image || e.error.code != ExitCode::kConfiguration)
     finish(e.error.code, {protocol::Reason::kFailed, e.error.message}, out);
   else
     out.emplace_back(Note{e.error.message, true});

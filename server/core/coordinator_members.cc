@@ -91,11 +91,13 @@ void Coordinator::on_hello(ConnectionId connection,
     return;
   }
   if (hello.shard_size < config_.batch) {
-    refuse_hello(
-        connection, hello, protocol::ErrorCode::kMismatch,
-        "peer " + hello.name + " has " + std::to_string(hello.shard_size) +
-            " images, fewer than a batch of " + std::to_string(config_.batch),
-        out);
+    refuse_hello(connection, hello, protocol::ErrorCode::kData,
+                 "peer " + hello.name + " has " +
+                     std::to_string(hello.shard_size) +
+                     " images, fewer than a batch of " +
+                     std::to_string(config_.batch) +
+                     ": give it more data, or the server a smaller --batch",
+                 out);
     return;
   }
   const auto known = position_.names.find(hello.name);
@@ -316,6 +318,7 @@ void Coordinator::refuse_hello(ConnectionId connection,
                                const protocol::Hello& hello,
                                protocol::ErrorCode code, std::string text,
                                Out& out) const {
+  out.emplace_back(ReportRefusal{connection, hello.name, text});
   send_error(connection, {}, {code, std::move(text), hello.session}, out);
 }
 

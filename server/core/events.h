@@ -137,6 +137,12 @@ struct Note {
   std::string text;
   bool warning = false;
 };
+// A hello was refused, and the peer is told so. It may ask again and again.
+struct ReportRefusal {
+  ConnectionId connection;
+  std::string name;  // as the hello said
+  std::string reason;
+};
 // The run ends, after everything above has been carried out.
 struct Finish {
   ExitCode code = ExitCode::kOk;
@@ -150,8 +156,9 @@ inline bool passes(std::uint64_t round, std::uint64_t steps,
   return round >= steps && round / every > (round - steps) / every;
 }
 
-using ServerEffect = std::variant<SendMessage, SendBatch, DecideModel,
-                                  GenerateBatches, KeepFeedback, StepGenerator,
-                                  ReportRound, SaveCheckpoint, Note, Finish>;
+using ServerEffect =
+    std::variant<SendMessage, SendBatch, DecideModel, GenerateBatches,
+                 KeepFeedback, StepGenerator, ReportRound, SaveCheckpoint, Note,
+                 ReportRefusal, Finish>;
 
 }  // namespace mdgan

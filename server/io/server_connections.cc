@@ -2,6 +2,7 @@
 // given up.
 
 #include <algorithm>
+#include <cmath>
 #include <string>
 #include <utility>
 
@@ -157,8 +158,13 @@ std::string ServerShell::Impl::defect_of(
     const auto listener = parse_endpoint(hello->endpoint, "endpoint");
     return listener ? "" : listener.error().message;
   }
-  if (!std::holds_alternative<protocol::Feedback>(message.body) || !spec)
-    return "";
+  const auto* answered = std::get_if<protocol::Feedback>(&message.body);
+  if (answered == nullptr || !spec) return "";
+  if (!std::isfinite(answered->discriminator_loss) ||
+      !std::isfinite(answered->generator_loss))
+    return "its losses are not finite";
+  if (!(answered->seconds >= 0) || !std::isfinite(answered->seconds))
+    return "the seconds that it took are no number of at least 0";
   if (!std::ranges::equal(answer, tensors, {}, {}, &Blob::meta))
     return "its tensors have other shapes or types than this round's";
   if (!is_sound(tensors))

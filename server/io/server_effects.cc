@@ -228,6 +228,14 @@ void ServerShell::Impl::apply(const Note& e) {
   observer->on_note(e.text, e.warning);
 }
 
+void ServerShell::Impl::apply(const ReportRefusal& e) {
+  const auto connection = connections.find(e.connection);
+  observer->on_refused(
+      {e.name,
+       connection == connections.end() ? "" : connection->second.address,
+       e.reason});
+}
+
 void ServerShell::Impl::apply(const Finish& e) { finished = e; }
 
 }  // namespace mdgan

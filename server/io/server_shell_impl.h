@@ -162,6 +162,7 @@ struct ServerShell::Impl {
   void apply(const ReportRound& e);
   void apply(const SaveCheckpoint& e);
   void apply(const Note& e);
+  void apply(const ReportRefusal& e);
   void apply(const Finish& e);
 
   // Runs `work` on the training lane, then what it returns on the loop; an

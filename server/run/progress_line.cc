@@ -2,10 +2,18 @@
 
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <cmath>
+#include <utility>
+
+#include "server/run/waiting.h"
 
 namespace mdgan {
 namespace {
+
+constexpr Duration kFirstWait = std::chrono::seconds(5);
+constexpr Duration kLongestWait = std::chrono::minutes(5);
+constexpr std::uint32_t kRefusalsAMinute = 20;
 
 std::string duration_text(double seconds) {
   if (!std::isfinite(seconds) || seconds > 1e8) return "?";
@@ -27,18 +35,24 @@ std::string bytes_text(std::uint64_t bytes) {
   return fmt::format("{:.{}f} {}", value, bytes < 1024 ? 0 : 1, unit);
 }
 
+// Three decimals, but a few digits where the number is huge.
+std::string loss_text(double loss) {
+  return std::abs(loss) < 1e6 ? fmt::format("{:.3f}", loss)
+                              : fmt::format("{:.3g}", loss);
+}
+
 }  // namespace
 
 std::string progress_text(const StatsRecord& record, std::uint64_t rounds,
                           double seconds_left, std::uint64_t total_sent,
                           std::uint64_t total_received) {
   std::string text = fmt::format(
-      "round {}/{}  {:.1f} rounds/s  {} left  D {:.3f}  G {:.3f}  {} peer{}  "
+      "round {}/{}  {:.1f} rounds/s  {} left  D {}  G {}  {} peer{}  "
       "sent {}  received {}",
       record.round, rounds, record.rounds_per_second,
-      duration_text(seconds_left), record.d_loss, record.g_loss, record.peers,
-      record.peers == 1 ? "" : "s", bytes_text(total_sent),
-      bytes_text(total_received));
+      duration_text(seconds_left), loss_text(record.d_loss),
+      loss_text(record.g_loss), record.peers, record.peers == 1 ? "" : "s",
+      bytes_text(total_sent), bytes_text(total_received));
   if (record.evaluation)
     text += fmt::format("  {} at {}", summary(*record.evaluation),
                         record.evaluation->round);
@@ -63,6 +77,40 @@ void ProgressLine::on_tick(const StatsRecord& record) {
     held_ = record;
   else
     show(record);
+}
+
+void ProgressLine::on_view(const CoordinatorView& view, TimePoint now) {
+  if (now >= next_minute_) {
+    if (refusals_unsaid_ > 0)
+      spdlog::warn("{} more peers were refused within a minute",
+                   refusals_unsaid_);
+    refusals_said_ = 0;
+    refusals_unsaid_ = 0;
+    next_minute_ = now + std::chrono::minutes(1);
+  }
+  const Progress progress{view.stage, view.completed, view.live};
+  if (std::exchange(progress_, progress) != progress) {
+    waits_since_ = now;
+    wait_ = kFirstWait;
+    return;
+  }
+  if (now - waits_since_ < wait_) return;
+  const std::string text = waiting_text(view, refusals_);
+  if (text.empty()) return;
+  wait_ = now - waits_since_ + std::min(now - waits_since_, kLongestWait);
+  log_.show_progress(text);
+}
+
+void ProgressLine::on_refused(const Refusal& refusal) {
+  if (!refusals_.add(refusal, std::chrono::system_clock::now())) return;
+  if (refusals_said_ == kRefusalsAMinute) {
+    ++refusals_unsaid_;
+    return;
+  }
+  ++refusals_said_;
+  spdlog::warn("refused peer {}{}: {}", refusal.name,
+               refusal.address.empty() ? "" : " at " + refusal.address,
+               refusal.reason);
 }
 
 void ProgressLine::on_note(const std::string& text, bool warning) {

@@ -6,6 +6,8 @@
 #include <optional>
 #include <string>
 
+#include "common/base/time.h"
+#include "server/run/refusals.h"
 #include "server/run/remaining_time.h"
 #include "server/run/run_log.h"
 #include "server/run/run_observer.h"
@@ -28,12 +30,25 @@ class ProgressLine final : public RunObserver {
 
   // Shows the newest evaluation until there is another.
   void on_tick(const StatsRecord& record) override;
+  // Says what the run waits for after 5 s without progress, then after twice
+  // that, and so on, up to every 5 minutes.
+  void on_view(const CoordinatorView& view, TimePoint now) override;
+  // Says each refusal once, and at most 20 in a minute.
+  void on_refused(const Refusal& refusal) override;
   void on_note(const std::string& text, bool warning) override;
   void on_evaluation(const EvaluationRecord& record) override;
   void on_checkpoint(Round round, const Result<void>& saved) override;
   void on_finished(const Finish& finish) override;
 
  private:
+  // What changes with every step of the run.
+  struct Progress {
+    RunStage stage = RunStage::kFinished;
+    Round completed;
+    std::uint32_t live = 0;
+    friend bool operator==(const Progress&, const Progress&) = default;
+  };
+
   void show(StatsRecord record);
   void show_held();
 
@@ -46,6 +61,14 @@ class ProgressLine final : public RunObserver {
   std::optional<EvaluationRecord> evaluation_;  // the newest
   std::optional<StatsRecord> held_;             // of the last round
   bool unsaved_ = false;  // the newest checkpoint could not be written
+
+  Progress progress_;        // as the last view had it
+  TimePoint waits_since_{};  // when that began
+  Duration wait_{};          // after which the next line is due
+  Refusals refusals_;
+  std::uint32_t refusals_said_ = 0;    // within the minute
+  std::uint64_t refusals_unsaid_ = 0;  // likewise
+  TimePoint next_minute_{};
 };
 
 }  // namespace mdgan

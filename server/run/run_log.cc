@@ -2,7 +2,6 @@
 
 #include <spdlog/sinks/base_sink.h>
 #include <spdlog/sinks/basic_file_sink.h>
-#include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 #include <sys/ioctl.h>
 
@@ -10,6 +9,8 @@
 #include <utility>
 
 #include "common/base/unblocking_output.h"
+
+#include "common/base/terminal.h"
 
 namespace mdgan {
 namespace {
@@ -109,10 +110,7 @@ RunLog::RunLog(const Options& options, std::unique_ptr<Sinks> sinks)
 
 RunLog::~RunLog() {
   sinks_->terminal->end_line();
-  auto logger = std::make_shared<spdlog::logger>(
-      "mdgan", std::make_shared<spdlog::sinks::stderr_sink_mt>());
-  logger->set_pattern(kTerminalPattern);
-  spdlog::set_default_logger(std::move(logger));
+  log_to_stderr(kTerminalPattern);
 }
 
 void RunLog::show_progress(const std::string& text) {

@@ -11,6 +11,7 @@
 #include "server/core/coordinator_view.h"
 #include "server/core/events.h"
 #include "server/evaluate/evaluation_record.h"
+#include "server/run/refusals.h"
 #include "server/run/server_state.h"
 #include "server/run/stats_record.h"
 
@@ -33,6 +34,8 @@ class RunObserver {
   virtual void on_tick(const StatsRecord& /*record*/) {}
   // What a person may want to know; `warning`: should see.
   virtual void on_note(const std::string& /*text*/, bool /*warning*/) {}
+  // A hello was refused; the same one may be refused again and again.
+  virtual void on_refused(const Refusal& /*refusal*/) {}
   // A generator has been measured, maybe after later rounds and the last tick.
   virtual void on_evaluation(const EvaluationRecord& /*record*/) {}
   // The state of `round` is on the disk, or why it is not.
@@ -61,6 +64,9 @@ class RunObservers final : public RunObserver {
   }
   void on_note(const std::string& text, bool warning) override {
     for (RunObserver* o : observers_) o->on_note(text, warning);
+  }
+  void on_refused(const Refusal& refusal) override {
+    for (RunObserver* o : observers_) o->on_refused(refusal);
   }
   void on_evaluation(const EvaluationRecord& record) override {
     for (RunObserver* o : observers_) o->on_evaluation(record);

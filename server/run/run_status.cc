@@ -4,6 +4,7 @@
 
 #include "common/files/hash.h"
 #include "protocol/training_spec.h"
+#include "server/run/waiting.h"
 
 namespace mdgan {
 namespace {
@@ -17,6 +18,10 @@ Json or_null(const std::optional<T>& value) {
 
 Json text_or_null(const std::string& text) {
   return text.empty() ? Json() : Json(text);
+}
+
+double seconds_since_1970(std::chrono::system_clock::time_point time) {
+  return std::chrono::duration<double>(time.time_since_epoch()).count();
 }
 
 Json member_json(const MemberView& member, TimePoint seen) {
@@ -56,16 +61,22 @@ std::string to_json(const RunStatus& status) {
       {"live", view.live},
       {"needed", view.needed},
       {"peers", Json::array()},
+      {"refused", Json::array()},
+      {"waiting", text_or_null(waiting_text(view, status.refusals))},
       {"exit", status.finish
                    ? Json{{"code", static_cast<int>(status.finish->code)},
                           {"reason", status.finish->text}}
                    : Json()},
-      {"updated",
-       std::chrono::duration<double>(status.updated.time_since_epoch())
-           .count()},
+      {"updated", seconds_since_1970(status.updated)},
   };
   for (const MemberView& member : view.members)
     json["peers"].push_back(member_json(member, status.seen));
+  for (const Refusals::Entry& entry : status.refusals.entries())
+    json["refused"].push_back({{"name", entry.refusal.name},
+                               {"address", entry.refusal.address},
+                               {"reason", entry.refusal.reason},
+                               {"times", entry.times},
+                               {"last", seconds_since_1970(entry.last)}});
   return json.dump(1, ' ', /*ensure_ascii=*/false,
                    Json::error_handler_t::replace) +
          '\n';

@@ -30,6 +30,11 @@
 //                      null: it owes nothing
 //     exchanging       whether it sends or receives a discriminator
 //     missed           rounds that went on without its answer
+//   refused            the last 16 peers that differ and were refused:
+//     name, address    what the peer says, and where it is seen
+//     reason           why
+//     times, last      how often, and the last time, seconds since 1970 (UTC)
+//   waiting            what the run waits for, in words; null: for no peer
 //   exit               null, or of a finished server {"code", "reason"}
 //   updated            when this was written, seconds since 1970 (UTC)
 #pragma once
@@ -43,6 +48,7 @@
 #include "common/base/time.h"
 #include "server/core/coordinator_view.h"
 #include "server/core/events.h"
+#include "server/run/refusals.h"
 #include "server/run/server_state.h"
 
 namespace mdgan {
@@ -59,6 +65,7 @@ struct RunStatus {
   std::optional<double> seconds_left;
   std::optional<Round> checkpoint;
   std::uint64_t checkpoints_failed = 0;
+  Refusals refusals;
   std::optional<Finish> finish;
   std::chrono::system_clock::time_point updated{};
 };

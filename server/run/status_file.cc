@@ -85,6 +85,10 @@ void StatusFile::on_tick(const StatsRecord& record) {
   status_.rounds_per_second = record.rounds_per_second;
 }
 
+void StatusFile::on_refused(const Refusal& refusal) {
+  status_.refusals.add(refusal, std::chrono::system_clock::now());
+}
+
 void StatusFile::on_checkpoint(Round round, const Result<void>& saved) {
   if (saved)
     status_.checkpoint = round;

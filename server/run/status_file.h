@@ -37,6 +37,7 @@ class StatusFile final : public RunObserver {
   void on_state(ServerState state) override;
   void on_view(const CoordinatorView& view, TimePoint now) override;
   void on_tick(const StatsRecord& record) override;
+  void on_refused(const Refusal& refusal) override;
   void on_checkpoint(Round round, const Result<void>& saved) override;
   // Writes in the calling thread, so that the file says so when this returns.
   void on_finished(const Finish& finish) override;

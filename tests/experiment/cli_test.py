@@ -1,4 +1,4 @@
-"""Tests the answers to faulty arguments and to a closed pipe."""
+"""Tests the answers to faulty arguments, a closed pipe and a full disk."""
 import os
 import signal
 import subprocess
@@ -41,6 +41,23 @@ class ClosedPipe(support.InFolder):
                               stdout=self.pipe, stderr=self.pipe,
                               env=self.environment, timeout=60)
         self.assertEqual(done.returncode, BROKEN_PIPE)
+
+
+class FullDisk(support.InFolder):
+    def test_output_that_cannot_be_written_is_said_and_no_success(self):
+        self.define()
+        for command in ([sys.executable, str(support.PROGRAM), "--help"],
+                        self.command("--dry-run")):
+            with self.subTest(command=command), open("/dev/full", "w") as full:
+                environment = {**os.environ}
+                environment.pop("PYTHONUNBUFFERED", None)  # as above
+                done = subprocess.run(command, stdout=full,
+                                      stderr=subprocess.PIPE, text=True,
+                                      env=environment, timeout=60)
+                self.assertEqual(done.returncode, 1, done.stderr)
+                self.assertIn("cannot write to stdout: No space left on device",
+                              done.stderr)
+                self.assertNotIn("Traceback", done.stderr)
 
 
 class Arguments(support.InFolder):

@@ -140,7 +140,16 @@ void answer_with_rubbish(RawPeer& peer, const Message& asked) {
       {},
       {valid[1], valid[0]},
   };
-  peer.say_feedback(asked, generated, answers[asked.round.value % 8]);
+  switch (const std::size_t at = asked.round.value % 10; at) {
+    case 8:
+      peer.say_feedback(asked, generated, valid, std::nan(""));
+      break;
+    case 9:
+      peer.say_feedback(asked, generated, valid, 0, -1);
+      break;
+    default:
+      peer.say_feedback(asked, generated, answers[at]);
+  }
   // Too late to be better.
   peer.say_feedback(asked, generated, valid);
   peer.say_feedback(asked, generated, valid);
@@ -150,6 +159,7 @@ void answer_with_rubbish(RawPeer& peer, const Message& asked) {
 
 TEST_CASE("Feedback that is not an answer changes nothing", "[integration]") {
   ServerOptions options = small_options();
+  options.rounds = 10;
   options.swap_epochs = 0;
   const std::string expected = undisturbed_weights(options);
 

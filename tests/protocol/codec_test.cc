@@ -232,17 +232,17 @@ TEST_CASE("a peer beyond the limit is refused") {
   CHECK(contains(refusal(bytes_of(buffer)), "envelope.peer"));
 }
 
-TEST_CASE("losses may be any finite msgpack number") {
+// That a loss is no sound number is the round's to judge, like a tensor's.
+TEST_CASE("losses may be any msgpack number") {
   CHECK(feedback_refusal(zero, no_tensors).empty());
   CHECK(feedback_refusal([](Packer& p) { p.pack(-3); }, no_tensors).empty());
   CHECK(feedback_refusal([](Packer& p) { p.pack(0.5F); }, no_tensors).empty());
   for (const double bad : {std::numeric_limits<double>::quiet_NaN(),
                            std::numeric_limits<double>::infinity()})
     CHECK(
-        contains(feedback_refusal([=](Packer& p) { p.pack(bad); }, no_tensors),
-                 "feedback.discriminator_loss: expected a finite number"));
+        feedback_refusal([=](Packer& p) { p.pack(bad); }, no_tensors).empty());
   CHECK(contains(feedback_refusal([](Packer& p) { p.pack("1"); }, no_tensors),
-                 "feedback.discriminator_loss: expected a finite number"));
+                 "feedback.discriminator_loss: expected a number"));
 }
 
 TEST_CASE("tensors beyond the limits are refused") {
@@ -292,6 +292,8 @@ TEST_CASE("fields outside their range are refused by name") {
   CHECK(contains(hello([](Hello& m) { m.name = ""; }), "hello.name"));
   CHECK(contains(hello([](Hello& m) { m.name = "a\x1b[2J"; }), "hello.name"));
   CHECK(contains(hello([](Hello& m) { m.name = "\xc3"; }), "hello.name"));
+  CHECK(contains(hello([](Hello& m) { m.name = "a\xe2\x80\xae"; }),
+                 "hello.name"));
   CHECK(
       contains(hello([](Hello& m) { m.name = "\xed\xa0\x80"; }), "hello.name"));
   CHECK(contains(hello([](Hello& m) { m.name = "\xc0\xaf"; }), "hello.name"));

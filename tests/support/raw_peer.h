@@ -44,9 +44,12 @@ class RawPeer {
     REQUIRE(send(socket_, "", message) == Sent::kYes);
   }
   void say_feedback(protocol::Message message, std::uint32_t generated,
-                    const std::vector<Blob>& tensors) {
+                    const std::vector<Blob>& tensors, double loss = 0,
+                    double seconds = 0) {
     protocol::Feedback feedback;
     feedback.generated = generated;
+    feedback.generator_loss = loss;
+    feedback.seconds = seconds;
     for (const Blob& tensor : tensors) feedback.tensors.push_back(tensor.meta);
     message.body = feedback;
     TensorFrames frames(tensors);

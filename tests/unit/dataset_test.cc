@@ -168,6 +168,26 @@ TEST_CASE("every truncation of an MNIST file is refused", "[dataset][idx]") {
   check_small_mnist(dir.path());
 }
 
+TEST_CASE("a gzip file may have several members", "[dataset][idx]") {
+  const TemporaryDirectory dir;
+  const fs::path path = dir / (std::string(kImagesName) + ".gz");
+  write_text(dir / kLabelsName, kLabels);
+  const std::string two =
+      gzip(kImages.substr(0, 20)) + gzip(kImages.substr(20));
+  write_text(path, two);
+  check_small_mnist(dir.path());
+  write_text(path, gzip("") + two + gzip(""));
+  check_small_mnist(dir.path());
+  write_text(path, two + std::string(512, '\0'));  // padding
+  check_small_mnist(dir.path());
+  write_text(path, two.substr(0, two.size() - 3));
+  check_fails(dir.path(),
+              "truncated gzip data at byte " + std::to_string(two.size() - 3));
+  write_text(path, two + "x");
+  check_fails(dir.path(),
+              "more bytes follow at byte " + std::to_string(two.size()));
+}
+
 TEST_CASE("gzip damage is noticed", "[dataset][idx]") {
   const TemporaryDirectory dir;
   const fs::path path = dir / (std::string(kImagesName) + ".gz");

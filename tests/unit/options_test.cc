@@ -329,6 +329,20 @@ TEST_CASE("a peer needs a server and data") {
         "unknown option --listn: did you mean 'listen'?");
 }
 
+TEST_CASE("a name that a server would refuse is a usage error") {
+  for (const char* name : {"a\tb", "\033[31mred", "\xff\xfe", "a\xe2\x80\xae",
+                           "a\xe2\x80\xa8", "a/b", ".a"}) {
+    const char* const arguments[] = {
+        "mdgan-peer", "--server", "tcp://h:1", "--data", "d", "--name", name};
+    const auto parsed = parse_peer_options(7, arguments);
+    REQUIRE_FALSE(parsed.ok());
+    CHECK(parsed.error().code == ExitCode::kUsage);
+    CHECK(parsed.error().message.starts_with("name must be"));
+    CHECK(parsed.error().message.find_first_of("\t\033\xff\xe2") ==
+          std::string::npos);
+  }
+}
+
 TEST_CASE("a shard is one of N counted from 0") {
   CHECK(peer_options({"--shard", "2/3"}).shard.index == 2);
   CHECK(peer_options({"--shard", "2/3"}).shard.count == 3);

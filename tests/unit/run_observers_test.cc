@@ -80,6 +80,69 @@ TEST_CASE("a statistics line has the fields that scripts read") {
   CHECK(json["peers"] == 4);
 }
 
+TEST_CASE("a huge loss is a short text") {
+  StatsRecord stats = some_stats();
+  stats.d_loss = 1e300;
+  stats.g_loss = -123456789;
+  const std::string text = progress_text(stats, 100, 1, 0, 0);
+  CHECK(text.find("D 1e+300  G -1.23e+08") != std::string::npos);
+}
+
+TEST_CASE("who is refused is logged once, and a flood of such is a number") {
+  const TemporaryDirectory folder;
+  const fs::path log = folder.path() / "log.txt";
+  const Terminal terminal;
+  {
+    const auto run_log = RunLog::open({.file = log, .terminal = terminal.file});
+    REQUIRE(run_log.ok());
+    ProgressLine progress(**run_log, 100, false);
+    const TimePoint now{std::chrono::hours(1)};
+    progress.on_view({}, now);
+    for (int i = 0; i < 3; ++i)
+      progress.on_refused({"small", "10.0.0.7", "has 3 images"});
+    for (int i = 0; i < 100; ++i)
+      progress.on_refused({"flood-" + std::to_string(i), "", "why"});
+    progress.on_view({}, now + std::chrono::minutes(1));
+  }
+  const std::string text = read_text(log);
+  INFO(text);
+  CHECK(text.find("warning refused peer small at 10.0.0.7: has 3 images\n") !=
+        std::string::npos);
+  CHECK(text.find("warning 81 more peers were refused within a minute\n") !=
+        std::string::npos);
+  CHECK(std::count(text.begin(), text.end(), '\n') == 21);
+}
+
+TEST_CASE(
+    "a run that does not get on says for whom it waits, ever more rarely") {
+  const TemporaryDirectory folder;
+  const fs::path log = folder.path() / "log.txt";
+  const Terminal terminal;
+  CoordinatorView view;
+  view.needed = 2;
+  view.members.emplace_back().name = "hospital-e";
+  {
+    const auto run_log = RunLog::open({.file = log, .terminal = terminal.file});
+    REQUIRE(run_log.ok());
+    ProgressLine progress(**run_log, 100, false);
+    TimePoint now{std::chrono::hours(1)};
+    for (int second = 0; second < 100; ++second)
+      progress.on_view(view, now += std::chrono::seconds(1));
+    view.stage = RunStage::kCollecting;
+    for (int second = 0; second < 100; ++second) {
+      ++view.completed.value;  // it gets on
+      view.members[0].owes_since = now;
+      progress.on_view(view, now += std::chrono::seconds(1));
+    }
+  }
+  const std::string text = read_text(log);
+  INFO(text);
+  // after 5, 10, 20, 40 and 80 s
+  CHECK(std::count(text.begin(), text.end(), '\n') == 5);
+  CHECK(text.find("waiting for 2 of 2 peers: hospital-e\n") !=
+        std::string::npos);
+}
+
 TEST_CASE("the progress text says how far, how fast and how well") {
   CHECK(progress_text(some_stats(), 1000, 3725.4, 3 * 1024 * 1024, 1536) ==
         "round 50/1000  2.0 rounds/s  1:02:05 left  D 1.250  G 0.750  4 peers  "

@@ -88,8 +88,9 @@ TEST_CASE("status.json says how a run stands, from its start to its end") {
   CHECK(json["pid"] == ::getpid());
   CHECK(json["state"] == "starting");
   CHECK(json["rounds"] == 100);
-  for (const char* unknown : {"incarnation", "run", "endpoint", "seconds_left",
-                              "rounds_per_second", "checkpoint", "exit"})
+  for (const char* unknown :
+       {"incarnation", "run", "endpoint", "seconds_left", "rounds_per_second",
+        "checkpoint", "waiting", "exit"})
     CHECK(json[unknown].is_null());
 
   const TimePoint now{1h};
@@ -147,6 +148,28 @@ TEST_CASE("status.json says how a run stands, from its start to its end") {
   CHECK(json["round"] == 40);
   tasks.run();
   CHECK(parsed(file)["state"] == "finished");
+}
+
+TEST_CASE("status.json names who was refused, and for whom a run waits") {
+  const TemporaryDirectory folder;
+  const fs::path file = folder / "status.json";
+  Tasks tasks;
+  StatusFile status(file, 100, tasks.post());
+  CoordinatorView view;
+  view.needed = 1;
+  for (int i = 0; i < 2; ++i)
+    status.on_refused({"small", "10.0.0.7", "has 3 images"});
+  status.on_view(view, TimePoint{1h});
+  tasks.run();
+  const auto json = parsed(file);
+  CHECK(json["waiting"] == "waiting for 1 of 1 peers: small (refused)");
+  REQUIRE(json["refused"].size() == 1);
+  const auto& refused = json["refused"][0];
+  CHECK(refused["name"] == "small");
+  CHECK(refused["address"] == "10.0.0.7");
+  CHECK(refused["reason"] == "has 3 images");
+  CHECK(refused["times"] == 2);
+  CHECK(refused["last"].get<double>() > 1.7e9);
 }
 
 TEST_CASE("names in status.json are what strangers say: any bytes") {

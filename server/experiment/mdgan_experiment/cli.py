@@ -7,7 +7,8 @@ report that compares them.
 `run` continues an interrupted experiment: it skips complete runs and resumes
 the others from their newest checkpoint.
 
-Exit codes: 0 every run is complete; 1 a run failed; 2 the arguments or the
+Exit codes: 0 every run is complete; 1 a run failed, or stdout cannot be
+written; 2 the arguments or the
 definition are not valid; 130 a signal stopped the runs, and the same command
 continues them; 141 the reader of the output closed the pipe.
 """
@@ -196,8 +197,20 @@ def main():
         finally:  # argparse ends the program by an exception
             print(end="", flush=True)
     except BrokenPipeError:
-        # The reader of the output, such as `head`, has closed the pipe. Python
-        # flushes both streams as it ends, which would raise the error again.
-        for descriptor in (1, 2):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), descriptor)
+        # The reader of the output, such as `head`, has closed the pipe.
+        discard(sys.stdout, sys.stderr)
         return 128 + signal.SIGPIPE
+    except OSError as error:
+        if error.filename is not None:  # a file that the program opened
+            raise
+        discard(sys.stdout)
+        print(f"mdgan-experiment: cannot write to stdout: {error.strerror}; "
+              "free some space or send the output elsewhere, and repeat the "
+              "command", file=sys.stderr)
+        return 1
+
+
+def discard(*streams):
+    """Lets Python end: it flushes them, which would raise the error again."""
+    for stream in streams:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
