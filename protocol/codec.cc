@@ -18,7 +18,7 @@ namespace {
 // A text for people, often another library's: what a receiver would refuse is
 // replaced, what is too long is cut.
 std::string sendable(std::string text) {
-  text = sendable(std::move(text));
+  text = presentable(std::move(text));
   if (text.size() > kMaxString) text.resize(kMaxString);
   while (!is_clean_text(text)) text.pop_back();  // a character cut in two
   return text;
