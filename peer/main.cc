@@ -6,12 +6,14 @@
 #include <cstdio>
 #include <exception>
 #include <memory>
+#include <span>
 #include <thread>
 #include <variant>
 
 #include "common/base/heap.h"
 #include "common/base/stop_signal.h"
 #include "common/base/terminal.h"
+#include "common/base/time.h"
 #include "common/data/class_table.h"
 #include "common/data/dataset.h"
 #include "common/files/atomic_write.h"
@@ -75,6 +77,11 @@ ExitCode watch_for_stop(int stop, int quit, PeerShell& host) {
   const ExitCode code = read_stop_signal(stop);
   spdlog::info("finishing the round; once more, in two seconds, ends at once");
   host.request_leave();
+  // The server may hang, and the round's other batch never come.
+  const TimePoint end = Clock::now() + std::chrono::seconds(5);
+  while (items[1].revents == 0 && Clock::now() < end)
+    wait_readable(std::span(items).subspan(1), std::chrono::seconds(1));
+  if (items[1].revents == 0) host.request_leave();
   return code;
 }
 

@@ -221,10 +221,9 @@ void Session::save_if_clean(Out& out) {
 }
 
 void Session::on(const LeaveRequested&, TimePoint, Out& out) {
-  if (open_ && open_->learning) {
-    leave_when_done_ = true;  // finishes the round first
+  // The round is finished first, unless that takes too long for who asks.
+  if (open_ && open_->learning && !std::exchange(leave_when_done_, true))
     return;
-  }
   save_if_clean(out);
   if (state_ != State::kGreeting)
     out.emplace_back(SayToServer{

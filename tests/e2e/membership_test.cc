@@ -65,8 +65,8 @@ TEST_CASE("a late joiner gets a copy of a live peer's discriminator") {
   const auto round = t.round("run");
   REQUIRE(eventually([&] { return t.round("run") > round + 10; }));
   server.signal(SIGTERM);
-  CHECK(server.wait() == 0);
-  CHECK(late.wait() == 0);
+  CHECK(server.wait() == 10);
+  CHECK(late.wait() == 10);
   CHECK(late.output().find("leaves after 0 rounds") == std::string::npos);
 }
 
@@ -118,7 +118,11 @@ TEST_CASE("a second Ctrl-C ends at once, and the run can still be resumed") {
   peer.signal(SIGSTOP);  // the round cannot be finished
   server.signal(SIGINT);
   REQUIRE(eventually([&] { return says(t, "run", "stopping"); }));
-  server.signal(SIGINT);
+  // One that comes within two seconds is the same.
+  REQUIRE(eventually([&] {
+    server.signal(SIGINT);
+    return !server.running();
+  }));
   CHECK(server.wait() == 128 + SIGINT);
   auto resumed = t.server(
       "run", {"--resume", (t / "run").string(), "--bind", "tcp://127.0.0.1:*"});

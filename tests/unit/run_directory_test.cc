@@ -146,5 +146,5 @@ TEST_CASE("a folder that cannot be made is an error with its name") {
   const auto run = RunDirectory::open(folder.path() / "file" / "run");
   REQUIRE_FALSE(run.ok());
   CHECK(run.error().code == ExitCode::kCheckpoint);
-  CHECK(run.error().message.find("file/run") != std::string::npos);
+  CHECK(run.error().message.find("/file") != std::string::npos);
 }

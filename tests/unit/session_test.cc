@@ -299,6 +299,20 @@ TEST_CASE(
     p.feed(Connected{});
     CHECK(p.session.over());
   }
+  SECTION("the round takes too long for who asks") {
+    p.feed(LeaveRequested{});
+    CHECK(p.session.over());
+    CHECK_FALSE(p.find<SaveDiscriminator>());  // it is of no round
+  }
+}
+
+TEST_CASE("fault 34: who is told that the run is to go on ends with 10") {
+  const bool again = GENERATE(true, false);
+  Peer p;
+  p.be_ready();
+  p.says(protocol::Goodbye{protocol::Reason::kStopped, "stopped", again});
+  REQUIRE(p.find<Leave>());
+  CHECK(p.find<Leave>()->code == (again ? ExitCode::kStopped : ExitCode::kOk));
 }
 
 TEST_CASE("arithmetic that fails ends the session at once, with its code") {
