@@ -321,7 +321,12 @@ void Cluster::check_step(const StepGenerator& step) {
     if (!traits_of(config_.algorithm).peer_keeps_state) continue;
     for (const auto& peer : peers_) {
       const auto d = peer->trained.find(step.round);
-      if (peer->session.peer() != id || d == peer->trained.end()) continue;
+      // Another process may still hold an id for its own that was given away.
+      const auto name =
+          coordinator_->position().names.find(std::to_string(peer->number));
+      if (name == coordinator_->position().names.end() || name->second != id ||
+          d == peer->trained.end())
+        continue;
       if (const auto [other, is_new] = trained.emplace(d->second, id); !is_new)
         fail("peers " + std::to_string(other->second.value) + " and " +
              std::to_string(id.value) + " train the same discriminator");

@@ -137,7 +137,7 @@ TEST_CASE("generated batches stay with the run they were made in") {
       session.initialise();
       session.learn(Round{1}, 1, {batch.images, batch.labels});
     }
-    REQUIRE(session.copy_to_save(RunId{}, Round{1})().ok());
+    REQUIRE(session.copy_to_save({RunId{}, Round{1}, {7}}, Round{})().ok());
     const auto saved = CheckpointStore(directory.path() / to_hex(RunId{}), 1, 0)
                            .load(Round{1});
     REQUIRE(saved.ok());
