@@ -57,7 +57,11 @@ void Lane::copy_then_write(Permits& permits, Lane& writer,
                 closed = std::move(closed)]() mutable {
     auto permit = permits.take();
     if (!permit) {
-      returns.post_to_loop(closed);
+      if (permits.closed())
+        returns.post_to_loop(closed);
+      else
+        returns.post_to_loop(
+            [failed] { failed("the one before is still being written"); });
       return;
     }
     Work write;

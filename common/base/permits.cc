@@ -4,8 +4,12 @@ namespace mdgan {
 
 std::shared_ptr<void> Permits::take() {
   std::unique_lock lock(mutex_);
-  given_back_.wait(lock, [this] { return closed_ || left_ > 0; });
-  if (closed_) return nullptr;
+  const auto ready = [this] { return closed_ || left_ > 0; };
+  if (patience_)
+    given_back_.wait_for(lock, *patience_, ready);
+  else
+    given_back_.wait(lock, ready);
+  if (closed_ || left_ == 0) return nullptr;
   --left_;
   lock.unlock();  // what returns it takes the lock
   return {this, [this](void*) {
@@ -15,6 +19,11 @@ std::shared_ptr<void> Permits::take() {
             }
             given_back_.notify_one();
           }};
+}
+
+bool Permits::closed() const {
+  const std::lock_guard guard(mutex_);
+  return closed_;
 }
 
 void Permits::close() {

@@ -5,28 +5,39 @@
 #include <condition_variable>
 #include <memory>
 #include <mutex>
+#include <optional>
+
+#include "common/base/time.h"
 
 namespace mdgan {
+
+// How long work waits for a disk that hangs before it goes on without.
+inline constexpr Duration kDiskPatience = std::chrono::seconds(10);
 
 // Threads: any.
 class Permits {
  public:
-  explicit Permits(unsigned count) : left_(count) {}
+  // take() waits for up to `patience`: by default as long as it takes.
+  explicit Permits(unsigned count,
+                   std::optional<Duration> patience = std::nullopt)
+      : left_(count), patience_(patience) {}
   Permits(const Permits&) = delete;
   Permits& operator=(const Permits&) = delete;
 
   // Waits until there is one. It is given back when the last owner of what is
   // returned lets go, which must be before this object goes. Nothing once
-  // close() was called.
+  // close() was called, or when there was none for too long.
   std::shared_ptr<void> take();
+  bool closed() const;
 
   // Nobody gets one any more; who waits for one waits no longer.
   void close();
 
  private:
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::condition_variable given_back_;
   unsigned left_;
+  std::optional<Duration> patience_;
   bool closed_ = false;
 };
 

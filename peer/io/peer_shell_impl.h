@@ -46,7 +46,7 @@ struct PeerShell::Impl {
   LaneReturns returns{mailbox};
   // Of discriminators that are being written. Outlives the sessions, whose
   // tasks give them back.
-  Permits copies{kWriters};
+  Permits copies{kWriters, kDiskPatience};
   std::vector<std::unique_ptr<PeerRuntime>> sessions;
   std::optional<WorkerPool> file_pool;  // tasks of `pool` may wait for its
   std::optional<WorkerPool> pool;  // waits for its tasks, which use the above

@@ -21,6 +21,10 @@ constexpr Duration kFirstSwap = 5s;
 // How long a resumed run waits for all of its peers, before it goes on with the
 // quorum.
 constexpr Duration kRejoinTime = 60s;
+// So many checkpoints may be on their way to the disk, of which peers keep as
+// many; and a further one is not begun where the last takes longer than this.
+constexpr int kSavesAtOnce = 3;
+constexpr Duration kSlowSave = 1s;
 // When a checkpoint that could not be written is tried again.
 constexpr Duration kSaveAgain = 30s;
 // Of the peers that failed so many are remembered by name, whoever they are.
@@ -209,7 +213,7 @@ void Coordinator::on(const GeneratorFailed& e, TimePoint, Out& out) {
 }
 
 void Coordinator::on(const CheckpointSaved& e, TimePoint now, Out&) {
-  saving_ = false;
+  saving_ = std::max(saving_ - 1, 0);
   if (e.ok)
     durable_ = std::max(durable_, e.round);
   else
@@ -333,9 +337,12 @@ void Coordinator::end_round(TimePoint now, Out& out) {
   const bool periodic =
       config_.checkpoint_every > 0 &&
       passes(done.value, report_.steps, config_.checkpoint_every);
-  const bool again = save_again_ && *save_again_ <= now && !saving_;
-  if (periodic && saving_) save_again_ = now;  // as soon as the disk is free
-  if (started_ && (last || stopping_ || ((periodic || again) && !saving_)))
+  const bool again = save_again_ && *save_again_ <= now && saving_ == 0;
+  // A disk that hangs does not stop training.
+  const bool disk_keeps_up = saving_ == 0 || (saving_ < kSavesAtOnce &&
+                                              now - saving_since_ < kSlowSave);
+  if (periodic && !disk_keeps_up) save_again_ = now;  // once it is free
+  if (started_ && (last || stopping_ || (periodic && disk_keeps_up) || again))
     save(now, out);
   if (last) {
     finish(ExitCode::kOk, {protocol::Reason::kDone, "the run is complete"},
@@ -353,7 +360,8 @@ void Coordinator::end_round(TimePoint now, Out& out) {
 }
 
 void Coordinator::save(TimePoint now, Out& out) {
-  saving_ = true;
+  ++saving_;
+  saving_since_ = now;
   save_again_.reset();
   for (auto& [id, member] : members_)
     if (member.presence == Presence::kLive)
@@ -364,10 +372,9 @@ void Coordinator::save(TimePoint now, Out& out) {
 void Coordinator::finish(ExitCode code, protocol::Goodbye goodbye, Out& out) {
   for (auto& [id, member] : members_)
     if (member.presence != Presence::kAbsent)
-      out.emplace_back(
-          SendMessage{member.connection,
-                      {config_.run, config_.incarnation, position_.completed,
-                       id, goodbye}});
+      out.emplace_back(SendMessage{member.connection,
+                                   {config_.run, config_.incarnation,
+                                    position_.completed, id, goodbye}});
   enter(RunStage::kFinished, "the run ends");
   out.emplace_back(Finish{code, std::move(goodbye.text)});
 }

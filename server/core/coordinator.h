@@ -159,14 +159,15 @@ class Coordinator {
   // Rounds between two messages of a round: 1, but for FL-GAN, where it is E
   // epochs of the shard that was the smallest when training started.
   std::uint64_t stride_ = 1;
-  bool stopping_ = false;  // finish the round, save, leave
-  ExitCode stop_code_ = ExitCode::kOk;   // with stopping_
+  bool stopping_ = false;               // finish the round, save, leave
+  ExitCode stop_code_ = ExitCode::kOk;  // with stopping_
   std::optional<ModelReady> model_;
   bool deciding_ = false;
   // The round of the newest checkpoint on the disk, and whether one is being
   // written: peers keep theirs of that round, and no further one is begun.
   Round durable_;
-  bool saving_ = false;
+  int saving_ = 0;
+  TimePoint saving_since_{};             // when the last of them was begun
   std::optional<TimePoint> save_again_;  // one has failed, or was left out
   EarlyHellos early_hellos_;
   std::map<PeerId, Member> members_;

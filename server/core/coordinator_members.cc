@@ -91,13 +91,12 @@ void Coordinator::on_hello(ConnectionId connection,
     return;
   }
   if (hello.shard_size < config_.batch) {
-    refuse_hello(connection, hello, protocol::ErrorCode::kData,
-                 "peer " + hello.name + " has " +
-                     std::to_string(hello.shard_size) +
-                     " images, fewer than a batch of " +
-                     std::to_string(config_.batch) +
-                     ": give it more data, or the server a smaller --batch",
-                 out);
+    refuse_hello(
+        connection, hello, protocol::ErrorCode::kData,
+        "peer " + hello.name + " has " + std::to_string(hello.shard_size) +
+            " images, fewer than a batch of " + std::to_string(config_.batch) +
+            ": give it more data, or the server a smaller --batch",
+        out);
     return;
   }
   const auto known = position_.names.find(hello.name);

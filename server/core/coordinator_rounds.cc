@@ -60,7 +60,8 @@ void Coordinator::begin_round(TimePoint now, Out& out) {
     // A server that is killed soon goes on with this run, not with another.
     // The peers' discriminators are still as the seed makes them.
     if (position_.completed.value == 0) {
-      saving_ = true;
+      ++saving_;
+      saving_since_ = now;
       out.emplace_back(SaveCheckpoint{});
     }
   }

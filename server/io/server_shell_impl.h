@@ -103,8 +103,8 @@ struct ServerShell::Impl {
   // Checkpoints and pictures are made from copies, while training goes on.
   // There is at most one copy for each: taking the next one waits until what
   // was made of the last one is on the disk.
-  Permits checkpoint_copy{1};
-  Permits picture_copy{1};
+  Permits checkpoint_copy{1, kDiskPatience};
+  Permits picture_copy{1, kDiskPatience};
   std::unique_ptr<Sampler> sampler;  // reused by whoever has picture_copy
 
   // Evaluations too, but they may take longer than what is between them: some

@@ -179,9 +179,13 @@ std::vector<std::vector<Blob>> rubbish() {
 }  // namespace
 
 TEST_CASE("feedback in int8 that is none changes nothing", "[integration]") {
+  // A peer is set aside for its fifth.
+  const auto first = GENERATE(as<std::size_t>(), 0, 4, 8);
+  const std::size_t end = std::min(first + 4, rubbish().size());
+  if (first >= end) return;
   ServerOptions options = options_with(kSmall);
   options.swap_epochs = 0;
-  options.rounds = rubbish().size();
+  options.rounds = end - first;
   std::string expected;
   {
     const TemporaryDirectory directory;
@@ -208,11 +212,12 @@ TEST_CASE("feedback in int8 that is none changes nothing", "[integration]") {
       CHECK(batch->tensors[0].dtype == protocol::DType::kUint8);
     }
     if (const auto* round = std::get_if<protocol::RoundBegin>(&message.body))
-      hostile.say_feedback(message, round->generated, rubbish().at(answered++));
+      hostile.say_feedback(message, round->generated,
+                           rubbish().at(first + answered++));
     over = std::holds_alternative<protocol::Goodbye>(message.body);
   }
   CHECK(server.wait().code == ExitCode::kOk);
-  CHECK(answered == rubbish().size());
+  CHECK(answered == end - first);
   INFO(server.log());
   CHECK((server.weights() == expected));
 }

@@ -110,8 +110,11 @@ TEST_CASE("Over tcp the same run gives the same generator", "[integration]") {
 
 namespace {
 
+constexpr std::size_t kRubbish = 10;  // kinds
+
 // Answers one round with everything that must not count; the header is right.
-void answer_with_rubbish(RawPeer& peer, const Message& asked) {
+void answer_with_rubbish(RawPeer& peer, const Message& asked,
+                         std::size_t kind) {
   const std::uint32_t generated =
       std::get<protocol::RoundBegin>(asked.body).generated;
   const std::vector<Blob> valid{constant_floats({4, 1, 4, 4}, 0.25F),
@@ -140,7 +143,7 @@ void answer_with_rubbish(RawPeer& peer, const Message& asked) {
       {},
       {valid[1], valid[0]},
   };
-  switch (const std::size_t at = asked.round.value % 10; at) {
+  switch (kind) {
     case 8:
       peer.say_feedback(asked, generated, valid, std::nan(""));
       break;
@@ -148,7 +151,7 @@ void answer_with_rubbish(RawPeer& peer, const Message& asked) {
       peer.say_feedback(asked, generated, valid, 0, -1);
       break;
     default:
-      peer.say_feedback(asked, generated, answers[at]);
+      peer.say_feedback(asked, generated, answers.at(kind));
   }
   // Too late to be better.
   peer.say_feedback(asked, generated, valid);
@@ -158,8 +161,11 @@ void answer_with_rubbish(RawPeer& peer, const Message& asked) {
 }  // namespace
 
 TEST_CASE("Feedback that is not an answer changes nothing", "[integration]") {
+  // A peer is set aside for its fifth.
+  const auto first = GENERATE(as<std::size_t>(), 0, 4, 8);
+  const std::size_t end = std::min(first + 4, kRubbish);
   ServerOptions options = small_options();
-  options.rounds = 10;
+  options.rounds = end - first;
   options.swap_epochs = 0;
   const std::string expected = undisturbed_weights(options);
 
@@ -190,7 +196,7 @@ TEST_CASE("Feedback that is not an answer changes nothing", "[integration]") {
         thief.hello("peer-0", image);
         CHECK(thief.next_error().code == ErrorCode::kNameInUse);
       }
-      answer_with_rubbish(hostile, message);
+      answer_with_rubbish(hostile, message, first + rounds - 1);
     }
     if (const auto* error = std::get_if<protocol::ErrorReply>(&message.body)) {
       CHECK(error->code == ErrorCode::kUnknownPeer);
@@ -205,12 +211,17 @@ TEST_CASE("Feedback that is not an answer changes nothing", "[integration]") {
   CHECK(rounds == options.rounds);
   CHECK(unknown == 3 * rounds);  // other peer, run, incarnation
   const std::string log = server.log();
+  const auto of_kinds = [&](std::size_t low, std::size_t high) {
+    low = std::max(low, first);
+    high = std::min(high, end);
+    return high > low ? high - low : 0;
+  };
   CHECK(count_of(log,
                  "peer hostile is not used: it holds values that are not "
-                 "finite") == 3);
+                 "finite") == of_kinds(0, 3));
   CHECK(count_of(log,
                  "peer hostile is not used: its tensors have other "
-                 "shapes") == 5);
+                 "shapes") == of_kinds(3, 8));
   CHECK((server.weights() == expected));
 }
 
@@ -275,7 +286,7 @@ void send_forged_transfers(zmq::context_t& context, Victim& victim,
   const auto& welcome = std::get<protocol::Welcome>(victim.welcome.body);
   protocol::Transfer transfer;
   transfer.swap = swap.swap;
-  transfer.token = swap.token + 1;
+  transfer.token = swap.receive_token + 1;
   transfer.source = swap.source;
   transfer.schema = welcome.schema;
   Message message = victim.welcome;

@@ -34,6 +34,8 @@ class Server {
       if (!stalled)
         if (const auto* g = std::get_if<GenerateBatches>(&effect))
           later_.push_back(BatchesReady{g->round});
+      if (const auto* save = std::get_if<SaveCheckpoint>(&effect))
+        if (!hung_disk) later_.push_back(CheckpointSaved{save->round, true});
       if (const auto* s = std::get_if<StepGenerator>(&effect))
         later_.push_back(GeneratorStepped{s->round});
     }
@@ -95,7 +97,8 @@ class Server {
 
   Coordinator coordinator;
   TimePoint now{std::chrono::hours(1)};
-  bool stalled = false;  // GenerateBatches is not answered
+  bool stalled = false;    // GenerateBatches is not answered
+  bool hung_disk = false;  // SaveCheckpoint is not answered
   std::vector<ServerEffect> effects;
 
  private:

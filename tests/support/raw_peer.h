@@ -31,7 +31,7 @@ class RawPeer {
     protocol::Hello hello;
     hello.name = name;
     hello.index = 2;
-    hello.shard_size = 20;
+    hello.shard_size = 20'000;
     hello.image = image;
     hello.endpoint = "tcp://127.0.0.1:1";
     hello.nonce = 77;

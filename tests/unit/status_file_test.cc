@@ -72,6 +72,7 @@ RunState some_run() {
   run.run.fill(std::byte{0xab});
   run.incarnation = 2;
   run.position.completed = Round{30};
+  run.generator.push_back({"weights", {}});  // as in a checkpoint
   return run;
 }
 
