@@ -15,7 +15,7 @@ constexpr ImageShape kShape{3, 32, 32, 10};
 constexpr std::size_t kImageBytes = std::size_t{3} * 32 * 32;
 constexpr std::size_t kRecordBytes = 1 + kImageBytes;
 
-// Those of the part that exist.
+// The part's files that exist.
 std::vector<fs::path> files_of(const fs::path& directory, DataPart part) {
   std::vector<fs::path> files;
   if (part == DataPart::kTest)

@@ -62,7 +62,7 @@ Result<RunState> load_local_run(const ServerOptions& options,
   std::vector<Round> common =
       CheckpointStore(directory.checkpoints(), 1, 0).rounds();
   std::erase_if(common, [&](Round round) { return round > last; });
-  std::string lacking;  // who has not the newest
+  std::string lacking;  // a peer that has not saved the newest round
   for (std::uint32_t i = 0; i < options.local_peers; ++i) {
     const std::vector<Round> own =
         CheckpointStore(directory.peers() / local_name(i) / to_hex(newest->run),
