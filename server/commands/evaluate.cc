@@ -83,8 +83,8 @@ std::vector<Round> rounds_of(const EvaluateOptions& options) {
   return store.rounds();
 }
 
-// Measures the checkpoint of `round`, keeps the result in the run if `directory`
-// is given, and prints it.
+// Measures the checkpoint of `round`, keeps the result in the run if
+// `directory` is given, and prints it.
 Result<void> evaluate_round(const EvaluateOptions& options, Round round,
                             std::uint64_t seed, Evaluator& evaluator,
                             const RunDirectory* directory) {
