@@ -15,7 +15,8 @@ std::string local_name(std::uint32_t index);
 // has how many images of which class, and leaves that as partition.json in the
 // run directory. Fails as cut_data() and atomic_write() do, and with kData
 // where a peer gets fewer images than a batch: before it cuts, if that can be
-// told. REQUIRES: options.local_peers > 0.
+// told.
+// REQUIRES: options.local_peers > 0.
 Result<Shards> cut_local_data(const ServerOptions& options,
                               const RunDirectory& directory,
                               const Dataset& data);
