@@ -3,9 +3,11 @@
 #include <png.h>
 #include <spdlog/fmt/fmt.h>
 #include <turbojpeg.h>
+#include <zlib.h>
 
 #include <algorithm>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 
@@ -60,6 +62,31 @@ void separate_planes(Image& image) {
   image.pixels = std::move(planes);
 }
 
+// Where the first chunk begins that is cut off or has a wrong checksum; nothing
+// if there is none.
+std::optional<std::size_t> first_damaged_chunk(
+    std::span<const std::byte> bytes) {
+  const auto number_at = [bytes](std::size_t at) {
+    std::uint32_t value = 0;
+    for (const std::byte b : bytes.subspan(at, 4))
+      value = (value << 8) | std::to_integer<std::uint32_t>(b);
+    return value;
+  };
+  constexpr std::size_t kSignature = 8;
+  constexpr std::size_t kFrame = 12;  // length, type; checksum
+  for (std::size_t at = kSignature; at < bytes.size();) {
+    if (bytes.size() - at < kFrame) return at;
+    const std::size_t length = number_at(at);
+    if (length > bytes.size() - at - kFrame) return at;
+    const auto* type =
+        reinterpret_cast<const Bytef*>(bytes.subspan(at + 4).data());
+    const auto checksum = crc32_z(0, type, length + 4);
+    if (checksum != number_at(at + 8 + length)) return at;
+    at += kFrame + length;
+  }
+  return std::nullopt;
+}
+
 // Reads by libpng's simplified interface, which handles its long jumps itself.
 Result<Image> decode_png(std::span<const std::byte> bytes,
                          const std::string& name) {
@@ -70,8 +97,10 @@ Result<Image> decode_png(std::span<const std::byte> bytes,
     PngImage& operator=(const PngImage&) = delete;
   } png;
   const auto damaged = [&] {
+    const auto at = first_damaged_chunk(bytes);
     return bad(name,
-               fmt::format("damaged PNG file of {} bytes ({})", bytes.size(),
+               fmt::format("damaged PNG file of {} bytes{} ({})", bytes.size(),
+                           at ? fmt::format(", from byte {} on", *at) : "",
                            static_cast<const char*>(png.message)));
   };
   if (png_image_begin_read_from_memory(&png, bytes.data(), bytes.size()) == 0)
@@ -131,6 +160,7 @@ bool has_image_name(const std::filesystem::path& path) {
 Result<Image> read_image(const std::filesystem::path& path) {
   const Result<std::vector<std::byte>> bytes = read_file(path, ExitCode::kData);
   if (!bytes) return bytes.error();
+  if (bytes->empty()) return bad(path.string(), "is empty");
   return extension(path) == ".png" ? decode_png(*bytes, path.string())
                                    : decode_jpeg(*bytes, path.string());
 }

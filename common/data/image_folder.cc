@@ -98,7 +98,7 @@ Result<Plan> make_plan(const fs::path& directory) {
   return plan;
 }
 
-// Each channel becomes three equal ones.
+// Repeats each grey plane three times.
 std::vector<std::uint8_t> grey_to_rgb(const std::vector<std::uint8_t>& grey,
                                       std::size_t area) {
   std::vector<std::uint8_t> rgb;

@@ -30,7 +30,8 @@ Result<ServerOptions> merged(const EvaluateOptions& given,
   return options;
 }
 
-// Draws from the weights under training where there is no moving average.
+// A sampler of the moving average; of the weights under training where there is
+// none, or `use_ema` is false.
 Result<std::unique_ptr<Sampler>> make_sampler(SavedGenerator saved,
                                               bool use_ema) {
   if (!use_ema) {
@@ -84,7 +85,8 @@ std::vector<Round> rounds_of(const EvaluateOptions& options) {
   return rounds;
 }
 
-// Of one checkpoint; prints the result and, if `directory` is given, keeps it.
+// Measures the checkpoint of `round`, keeps the result in the run if
+// `directory` is given, and prints it.
 Result<void> evaluate_round(const EvaluateOptions& options, Round round,
                             std::uint64_t seed, Evaluator& evaluator,
                             const RunDirectory* directory) {
@@ -105,7 +107,7 @@ Result<void> evaluate_round(const EvaluateOptions& options, Round round,
 }  // namespace
 
 ExitCode run_evaluate(const EvaluateOptions& options) {
-  // First of all, since a classifier may take minutes: is there a checkpoint?
+  // A missing checkpoint is told before a classifier is trained for minutes.
   const auto saved =
       load_generator(options.run, options.all ? Round{} : Round{options.round});
   if (!saved) return report(saved.error());
@@ -129,7 +131,7 @@ ExitCode run_evaluate(const EvaluateOptions& options) {
   for (const Round round : rounds_of(options)) {
     const auto done = evaluate_round(options, round, run->seed, **evaluator,
                                      directory ? &*directory : nullptr);
-    if (!done) code = report(done.error());  // of --all, the others
+    if (!done) code = report(done.error());  // --all goes on with the others
   }
   return code;
 }

@@ -60,7 +60,7 @@ Result<RunState> load_local_run(const ServerOptions& options,
       CheckpointStore(directory.checkpoints(), 1, 0).rounds();
   std::erase_if(common, [&](Round round) { return round > last; });
   const bool keeps_state = traits_of(newest->algorithm).peer_keeps_state;
-  std::string lacking;  // who has not the newest
+  std::string lacking;  // a peer that has not saved the newest round
   for (std::uint32_t i = 0; i < options.local_peers; ++i) {
     std::vector<Round> own =
         CheckpointStore(directory.peers() / local_name(i) / to_hex(newest->run),

@@ -23,7 +23,8 @@ std::filesystem::path cache_folder(const std::string& given) {
 
 Result<std::unique_ptr<Evaluator>> make_evaluator(
     const ServerOptions& options) {
-  // Also of the real images, so that the same numbers come out every time.
+  // The real images' features depend on the number of threads, too: with the
+  // run's, the same numbers come out every time.
   set_compute_threads(static_cast<int>(options.threads));
   EvaluatorOptions evaluator;
   evaluator.data =

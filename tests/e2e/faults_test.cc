@@ -95,7 +95,8 @@ TEST_CASE("fault 2: of a peer killed in mid-feedback nothing is used") {
 
 TEST_CASE("fault 6: a peer that is frozen is waited for once, and comes back") {
   const ProcessRun t;
-  auto server = t.server("run", endless(3, {"--round-timeout", "2"}));
+  auto server = t.server(
+      "run", endless(3, {"--round-timeout", "2", "--swap-timeout", "2"}));
   auto a = t.peer("run", 0, 3);
   auto b = t.peer("run", 1, 3);
   auto c = t.peer("run", 2, 3);
@@ -129,10 +130,11 @@ TEST_CASE("fault 21: a frame too large costs a peer its connection, not more") {
   ChildProcess peer =
       t.tool({MDGAN_PEER, "--server", router.get(zmq::sockopt::last_endpoint),
               "--data", (t / "data").string(), "--state-dir",
-              (t / "state").string(), "--connect-timeout", "5"},
+              (t / "state").string(), "--connect-timeout", "40"},
              "peer");
   std::set<std::string> connections;
-  // Each connection gets an envelope and a frame beyond the limit.
+  // Each connection gets a frame beyond the limit; libzmq does not connect
+  // again after that, so the peer has to make a new socket.
   const bool retried = eventually([&] {
     zmq::message_t id;
     zmq::message_t part;

@@ -123,12 +123,21 @@ TEST_CASE("damaged images are refused by name", "[dataset][folder]") {
   const std::string jpeg = jpeg_of(noise, 16, 16, false);
   SECTION("empty") {
     write_text(dir / "b.png", "");
-    check_fails(dir.path(), "b.png");
+    check_fails(dir.path(), "b.png: is empty");
   }
   SECTION("truncated PNG, up to the end of its pixels") {
     for (std::size_t n = 0; n + 12 < png.size(); ++n) {
       write_text(dir / "b.png", png.substr(0, n));
       check_fails(dir.path(), "b.png");
+    }
+  }
+  SECTION("the byte from which a PNG is damaged") {
+    const std::size_t pixels = png.find("IDAT") - 4;  // after their length
+    std::string flipped = png;
+    flipped[pixels + 10] ^= '\x40';
+    for (const std::string& damaged : {png.substr(0, pixels + 9), flipped}) {
+      write_text(dir / "b.png", damaged);
+      check_fails(dir.path(), "from byte " + std::to_string(pixels) + " on");
     }
   }
   SECTION("truncated JPEG") {
