@@ -68,6 +68,7 @@ Duration Coordinator::round_time() const {
 }
 
 Duration Coordinator::swap_time() const {
+  if (stopping_) return std::min<Duration>(config_.swap_timeout, kStopGrace);
   return config_.swap_timeout + (stride_ - 1) * kLocalRound;
 }
 

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <system_error>
+#include <thread>
 #include <utility>
 
 #include "common/base/stop_signal.h"
@@ -24,6 +25,8 @@ constexpr int kBurst = 1024;
 // A gradient is around 1e-5; one beyond this is a fault, and a few such would
 // take the generator's weights with them.
 constexpr float kMaxFeedback = 1e6F;
+// How long peers on other connections than this process's have to leave.
+constexpr Duration kGoodbyes = 2s;
 // Connections nobody said hello on are forgotten beyond so many.
 constexpr std::size_t kMaxConnections = std::size_t{4} * protocol::kMaxPeers;
 
@@ -156,15 +159,25 @@ Finish ServerShell::Impl::ending() const {
                            "): make room, and start the same command again"};
 }
 
+// What a peer has not read when its connection closes is lost to it: until it
+// has closed that itself it is told again, for a while.
 void ServerShell::Impl::say_goodbye() {
-  for (SendMessage& e : goodbyes) {
-    if (save_error)
+  if (save_error)
+    for (SendMessage& e : goodbyes)
       e.message.body = protocol::Goodbye{
           protocol::Reason::kStopped,
           "the server could not save its last checkpoint", /*again=*/true};
-    deliver(e.connection, e.message, nullptr);
+  const TimePoint end = Clock::now() + kGoodbyes;
+  while (true) {
+    for (const SendMessage& e : goodbyes) deliver(e.connection, e.message, nullptr);
+    handle_events();
+    std::erase_if(goodbyes, [this](const SendMessage& e) {
+      const auto to = connections.find(e.connection);
+      return to == connections.end() || to->second.address.empty();
+    });
+    if (goodbyes.empty() || Clock::now() > end) return;
+    std::this_thread::sleep_for(50ms);
   }
-  handle_events();
 }
 
 void ServerShell::Impl::poll() {
@@ -352,7 +365,7 @@ void ServerShell::Impl::deliver(ConnectionId id,
 }
 
 void ServerShell::Impl::apply(const SendMessage& e) {
-  if (saves > 0 && std::holds_alternative<protocol::Goodbye>(e.message.body))
+  if (std::holds_alternative<protocol::Goodbye>(e.message.body))
     goodbyes.push_back(e);
   else
     deliver(e.connection, e.message, nullptr);
