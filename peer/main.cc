@@ -156,16 +156,14 @@ ExitCode run(const PeerOptions& options) {
   int quit[2] = {-1, -1};
   if (pipe(quit) != 0) return report({"out of file descriptors"});
   ExitCode stopped = ExitCode::kOk;
-  std::thread watcher(
-      [&] { stopped = watch_for_stop(stop, quit[0], peers); });
+  std::thread watcher([&] { stopped = watch_for_stop(stop, quit[0], peers); });
   const auto done = take_part(peers);
   close(quit[1]);
   watcher.join();
   close(quit[0]);
   if (!done) return report(done.error());
   if (done->code == ExitCode::kOk) return stopped;
-  if (done->code != ExitCode::kStopped)
-    return report({done->text, done->code});
+  if (done->code != ExitCode::kStopped) return report({done->text, done->code});
   spdlog::info("{}; start this peer again to go on", done->text);
   return done->code;
 }

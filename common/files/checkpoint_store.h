@@ -52,8 +52,8 @@ class CheckpointStore {
   Result<void> save(Round round, std::span<const NamedBlob> tensors,
                     std::string_view meta);
 
-  // Whether there is any, complete or not: a directory with none may be begun in.
-  // What cannot be read counts.
+  // Whether there is any, complete or not: a directory with none may be begun
+  // in. What cannot be read counts.
   bool empty() const;
 
   // Of the complete checkpoints, ascending; empty when there is no directory.

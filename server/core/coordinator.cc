@@ -280,10 +280,9 @@ void Coordinator::save(TimePoint now, Out& out) {
 void Coordinator::finish(ExitCode code, protocol::Goodbye goodbye, Out& out) {
   for (auto& [id, member] : members_)
     if (member.presence != Presence::kAbsent)
-      out.emplace_back(
-          SendMessage{member.connection,
-                      {config_.run, config_.incarnation, position_.completed,
-                       id, goodbye}});
+      out.emplace_back(SendMessage{member.connection,
+                                   {config_.run, config_.incarnation,
+                                    position_.completed, id, goodbye}});
   enter(RunStage::kFinished, "the run ends");
   out.emplace_back(Finish{code, std::move(goodbye.text)});
 }

@@ -167,7 +167,7 @@ class Coordinator {
   // Rounds between two messages of a round: 1, but for FL-GAN, where it is E
   // epochs of the shard that was the smallest when training started.
   std::uint64_t stride_ = 1;
-  bool stopping_ = false;  // finish the round, save, leave
+  bool stopping_ = false;                // finish the round, save, leave
   ExitCode stop_code_ = ExitCode::kOk;   // with stopping_
   std::optional<TimePoint> save_again_;  // after a save that failed
   std::optional<ModelReady> model_;

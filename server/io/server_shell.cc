@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <system_error>
-#include <thread>
 #include <utility>
 
 #include "common/base/stop_signal.h"
@@ -25,8 +24,6 @@ constexpr int kBurst = 1024;
 // A gradient is around 1e-5; one beyond this is a fault, and a few such would
 // take the generator's weights with them.
 constexpr float kMaxFeedback = 1e6F;
-// How long peers on other connections than this process's have to leave.
-constexpr Duration kGoodbyes = 2s;
 // Connections nobody said hello on are forgotten beyond so many.
 constexpr std::size_t kMaxConnections = std::size_t{4} * protocol::kMaxPeers;
 
@@ -144,40 +141,6 @@ Finish ServerShell::Impl::run(RunObserver& told) {
   observer->on_view(coordinator.view(), Clock::now());
   router->set(zmq::sockopt::linger, 2000);  // the goodbyes get their moment
   return ending();
-}
-
-// Whoever reads "complete" or "stopped" takes the state to be on the disk.
-Finish ServerShell::Impl::ending() const {
-  if (outcome) return *outcome;
-  using enum ExitCode;
-  const bool tells_success =
-      finished->code == kOk || finished->code == kStopped;
-  if (!save_error || (!tells_success && finished->code != kBelowQuorum))
-    return *finished;
-  return {kCheckpoint, finished->text + ", but its last checkpoint is missing (" +
-                           save_error->message +
-                           "): make room, and start the same command again"};
-}
-
-// What a peer has not read when its connection closes is lost to it: until it
-// has closed that itself it is told again, for a while.
-void ServerShell::Impl::say_goodbye() {
-  if (save_error)
-    for (SendMessage& e : goodbyes)
-      e.message.body = protocol::Goodbye{
-          protocol::Reason::kStopped,
-          "the server could not save its last checkpoint", /*again=*/true};
-  const TimePoint end = Clock::now() + kGoodbyes;
-  while (true) {
-    for (const SendMessage& e : goodbyes) deliver(e.connection, e.message, nullptr);
-    handle_events();
-    std::erase_if(goodbyes, [this](const SendMessage& e) {
-      const auto to = connections.find(e.connection);
-      return to == connections.end() || to->second.address.empty();
-    });
-    if (goodbyes.empty() || Clock::now() > end) return;
-    std::this_thread::sleep_for(50ms);
-  }
 }
 
 void ServerShell::Impl::poll() {
@@ -408,7 +371,8 @@ Finish ServerShell::run(RunObserver& observer,
 
 void ServerShell::request_stop(ExitCode code, const std::string& why) {
   impl_->mailbox.post([this, code, why] {
-    if (!impl_->outcome) impl_->outcome = Finish{code, why};
+    // What comes of the run's end is not the reason for it.
+    if (!impl_->outcome && !impl_->finished) impl_->outcome = Finish{code, why};
     impl_->stop(ExitCode::kOk);
   });
 }
