@@ -176,7 +176,7 @@ TEST_CASE("fault 34: SIGTERM and SIGHUP save and end all with 10, Ctrl-C 0") {
   auto b = t.peer("run", 1, 2);
   REQUIRE(eventually([&] { return t.round("run") > 3; }));
   server.signal(signal);
-  server.signal(SIGTERM);  // at the same moment: the same one
+  server.signal(signal);  // at the same moment: the same one
   CHECK(server.wait() == code);
   CHECK(a.wait() == code);
   CHECK(b.wait() == code);
