@@ -165,8 +165,7 @@ ExitCode run(const PeerOptions& options) {
   int quit[2] = {-1, -1};
   if (pipe(quit) != 0) return report({"out of file descriptors"});
   ExitCode stopped = ExitCode::kOk;
-  std::thread watcher(
-      [&] { stopped = watch_for_stop(stop, quit[0], peers); });
+  std::thread watcher([&] { stopped = watch_for_stop(stop, quit[0], peers); });
   const auto done = take_part(peers);
   close(quit[1]);
   watcher.join();

@@ -19,15 +19,29 @@ namespace fs = std::filesystem;
 
 // What a start may choose anew: it changes where, how long and how watched a
 // run trains, but not what it is.
-constexpr std::array<std::string_view, 23> kOfTheStart{
-    "name",           "rounds",           "bind",
-    "min-peers",      "data",             "round-timeout",
-    "quorum",         "quorum-timeout",   "swap-timeout",
-    "evaluate-every", "evaluate-data",    "evaluate-samples",
-    "evaluate-cache", "evaluate-features", "device",
-    "threads",        "stats-every",      "samples-every",
-    "checkpoint-every", "keep-last",      "keep-every",
-    "quiet",          "precision"};
+constexpr std::array<std::string_view, 23> kOfTheStart{"name",
+                                                       "rounds",
+                                                       "bind",
+                                                       "min-peers",
+                                                       "data",
+                                                       "round-timeout",
+                                                       "quorum",
+                                                       "quorum-timeout",
+                                                       "swap-timeout",
+                                                       "evaluate-every",
+                                                       "evaluate-data",
+                                                       "evaluate-samples",
+                                                       "evaluate-cache",
+                                                       "evaluate-features",
+                                                       "device",
+                                                       "threads",
+                                                       "stats-every",
+                                                       "samples-every",
+                                                       "checkpoint-every",
+                                                       "keep-last",
+                                                       "keep-every",
+                                                       "quiet",
+                                                       "precision"};
 
 // What the saved state cannot take otherwise.
 constexpr std::array<std::string_view, 7> kOfTheState{
@@ -107,9 +121,9 @@ Result<void> check_against_run(const ServerOptions& options,
         contains(kOfTheStart, setting.key) || (resumes && !fixed))
       continue;
     state = state || fixed;
-    contradictions += fmt::format(
-        "{}{} = {}, not {}", contradictions.empty() ? "" : "; ", setting.key,
-        shown(setting.value), shown(ours[i].value));
+    contradictions +=
+        fmt::format("{}{} = {}, not {}", contradictions.empty() ? "" : "; ",
+                    setting.key, shown(setting.value), shown(ours[i].value));
   }
   if (contradictions.empty()) return {};
   return Error{

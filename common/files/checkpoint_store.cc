@@ -122,10 +122,9 @@ Result<void> write_contents(const fs::path& directory, Round round,
 Result<void> replace_directory(const fs::path& made, const fs::path& target) {
   const bool fails = failpoint("before-rename", target);
   fs::path old = made;  // where an exchange puts the old state
-  bool done = !fails &&
-              (::rename(made.c_str(), target.c_str()) == 0 ||
-               ::renameat2(AT_FDCWD, made.c_str(), AT_FDCWD, target.c_str(),
-                           RENAME_EXCHANGE) == 0);
+  bool done = !fails && (::rename(made.c_str(), target.c_str()) == 0 ||
+                         ::renameat2(AT_FDCWD, made.c_str(), AT_FDCWD,
+                                     target.c_str(), RENAME_EXCHANGE) == 0);
   if (!fails && !done) {
     // Where the file system cannot exchange two names at once, a crash between
     // these two loses the old state of this round, but of no other.

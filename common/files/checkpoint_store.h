@@ -55,8 +55,8 @@ class CheckpointStore {
   // The checkpoint of this round stays whatever is saved.
   void keep(Round round) { kept_ = round; }
 
-  // Whether there is any, complete or not: a directory with none may be begun in.
-  // What cannot be read counts.
+  // Whether there is any, complete or not: a directory with none may be begun
+  // in. What cannot be read counts.
   bool empty() const;
 
   // Of the complete checkpoints, ascending; empty when there is no directory.

@@ -65,7 +65,8 @@ struct Failed {
 struct ServerLost {
   Error error;
 };
-// A person wants this peer to leave once its round is done; said again: at once.
+// A person wants this peer to leave once its round is done; said again: at
+// once.
 struct LeaveRequested {};
 struct ClockTicked {};
 

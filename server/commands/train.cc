@@ -149,13 +149,14 @@ Result<RunState> find_run(const ServerOptions& options,
     fill_random(state.run);
     state.k = batches_per_round(options, options.min_peers);
   }
-  state.incarnation = directory.next_incarnation(
-      std::max(last_incarnation, state.incarnation));
+  state.incarnation =
+      directory.next_incarnation(std::max(last_incarnation, state.incarnation));
   return state;
 }
 
 // Changes the run's files for this start, once nothing can refuse it any more:
-// drops what they have of rounds after `completed`, and keeps the configuration.
+// drops what they have of rounds after `completed`, and keeps the
+// configuration.
 Result<void> begin_run(const ServerOptions& options,
                        const RunDirectory& directory, Round completed,
                        std::uint32_t incarnation, const std::string& table) {
@@ -191,8 +192,8 @@ Finish train_in(const ServerOptions& options, const RunDirectory& directory,
   std::optional<StatsWriter> stats;
   const auto begin = [&, completed = state.position.completed,
                       incarnation = state.incarnation]() -> Result<void> {
-    if (auto begun = begin_run(options, directory, completed, incarnation,
-                               local->table);
+    if (auto begun =
+            begin_run(options, directory, completed, incarnation, local->table);
         !begun)
       return begun;
     auto writer = StatsWriter::open(directory.stats(), options.rounds);
@@ -291,7 +292,8 @@ ExitCode run_train(const ServerOptions& options) {
   const ExitCode code = end_with(
       train_in(options, *directory, data, std::move(*state), observers, stop));
   std::error_code ignored;  // the folder may be gone
-  const bool has_none = std::filesystem::is_empty(directory->samples(), ignored);
+  const bool has_none =
+      std::filesystem::is_empty(directory->samples(), ignored);
   if (!ignored && !has_none)
     spdlog::info("pictures are in {}", directory->samples().string());
   return code;

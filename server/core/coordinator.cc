@@ -13,9 +13,6 @@ using namespace std::chrono_literals;
 
 // What a further local round of FL-GAN adds to round-timeout.
 constexpr Duration kLocalRound = 1s;
-// What the open round, or a swap, still has once the server is to stop: a
-// supervisor kills after about ten seconds.
-constexpr Duration kStopGrace = 3s;
 // How long a swap may take before it is known what one takes.
 constexpr Duration kFirstSwap = 5s;
 // How long a resumed run waits for all of its peers, before it goes on with the

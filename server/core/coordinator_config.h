@@ -36,6 +36,9 @@ struct CoordinatorConfig {
   std::optional<ImageShape> image;
 };
 
+// What the open round, or a swap, still has once the server is to stop: a
+// supervisor kills after about ten seconds.
+inline constexpr Duration kStopGrace = std::chrono::seconds(3);
 // Invalid answers in a row for which a peer is set aside, and attempts in a row
 // at a round that brought nothing else for which the run gives up.
 inline constexpr int kInvalidAttempts = 5;

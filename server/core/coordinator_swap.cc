@@ -57,7 +57,8 @@ bool Coordinator::begin_swap(TimePoint now, Out& out) {
   enter(RunStage::kSwapping, "a swap is due");
   Exchange exchange;
   exchange.is_swap = true;
-  exchange.deadline = now + swap_time_;
+  exchange.deadline =
+      now + (stopping_ ? std::min(swap_time_, kStopGrace) : swap_time_);
   for (const SwapEdge& edge : edges)
     exchange.brings[edge.target] = discriminator_of(edge.source);
   exchange.edges = std::move(edges);

@@ -206,7 +206,7 @@ void ServerShell::Impl::deliver(ConnectionId id,
 }
 
 void ServerShell::Impl::apply(const SendMessage& e) {
-  if (saves > 0 && std::holds_alternative<protocol::Goodbye>(e.message.body))
+  if (std::holds_alternative<protocol::Goodbye>(e.message.body))
     goodbyes.push_back(e);
   else
     deliver(e.connection, e.message, nullptr);

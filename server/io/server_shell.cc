@@ -128,30 +128,6 @@ Finish ServerShell::Impl::run(RunObserver& told) {
   return ending();
 }
 
-// Whoever reads "complete" or "stopped" takes the state to be on the disk.
-Finish ServerShell::Impl::ending() const {
-  if (outcome) return *outcome;
-  using enum ExitCode;
-  const bool tells_success =
-      finished->code == kOk || finished->code == kStopped;
-  if (!save_error || (!tells_success && finished->code != kBelowQuorum))
-    return *finished;
-  return {kCheckpoint, finished->text + ", but its last checkpoint is missing (" +
-                           save_error->message +
-                           "): make room, and start the same command again"};
-}
-
-void ServerShell::Impl::say_goodbye() {
-  for (SendMessage& e : goodbyes) {
-    if (save_error)
-      e.message.body = protocol::Goodbye{
-          protocol::Reason::kStopped,
-          "the server could not save its last checkpoint", /*again=*/true};
-    deliver(e.connection, e.message, nullptr);
-  }
-  handle_events();
-}
-
 void ServerShell::Impl::poll() {
   const auto now = Clock::now();
   Clock::duration wait = 1s;
@@ -267,7 +243,8 @@ Finish ServerShell::run(RunObserver& observer,
 
 void ServerShell::request_stop(ExitCode code, const std::string& why) {
   impl_->mailbox.post([this, code, why] {
-    if (!impl_->outcome) impl_->outcome = Finish{code, why};
+    // What comes of the run's end is not the reason for it.
+    if (!impl_->outcome && !impl_->finished) impl_->outcome = Finish{code, why};
     impl_->stop(ExitCode::kOk);
   });
 }

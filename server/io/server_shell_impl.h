@@ -83,11 +83,11 @@ struct ServerShell::Impl {
   std::optional<TrainingSpec> spec;          // once the model is decided
   std::uint64_t parameters = 0;              // that peers keep, likewise
   std::vector<protocol::TensorMeta> answer;  // of the spec, likewise
-  std::function<Result<void>()> begin;  // see ServerShell::run()
-  std::size_t saves = 0;                 // checkpoints under way
-  std::optional<Error> save_error;       // why the newest one is not there
+  std::function<Result<void>()> begin;       // see ServerShell::run()
+  std::size_t saves = 0;                     // checkpoints under way
+  std::optional<Error> save_error;           // why the newest one is not there
   std::uint64_t failed_saves = 0;
-  // What peers are told at the end once the last checkpoint is on the disk.
+  // What peers are told at the end, once the last checkpoint is on the disk.
   std::vector<SendMessage> goodbyes;
   std::optional<Finish> finished;
   std::optional<Finish> outcome;  // what request_stop() asks for

@@ -26,12 +26,12 @@ class RunDirectory {
       const std::filesystem::path& parent, const std::string& name);
 
   // Exactly this folder, made if there is none, to go on with the run in it or
-  // to begin one. Fails with kCheckpoint when it holds a run whose config.ini is
-  // missing or empty: that would mean the defaults.
+  // to begin one. Fails with kCheckpoint when it holds a run whose config.ini
+  // is missing or empty: that would mean the defaults.
   static Result<RunDirectory> open(const std::filesystem::path& path);
 
-  // The same, for the folder of an existing run: fails with kCheckpoint and makes
-  // nothing when there is none.
+  // The same, for the folder of an existing run: fails with kCheckpoint and
+  // makes nothing when there is none.
   static Result<RunDirectory> reopen(const std::filesystem::path& path);
 
   // Whether there is a run to go on with: some checkpoint, damaged or not. A

@@ -98,9 +98,10 @@ Result<std::unique_ptr<RunLog>> RunLog::open(const Options& options) {
       "mdgan", spdlog::sinks_init_list{sinks->file, sinks->terminal});
   logger->flush_on(spdlog::level::info);
   // spdlog's own handler would wait for whoever reads stderr.
-  logger->set_error_handler([terminal = sinks->terminal](const std::string& why) {
-    terminal->complain("the log has gaps: " + why);
-  });
+  logger->set_error_handler(
+      [terminal = sinks->terminal](const std::string& why) {
+        terminal->complain("the log has gaps: " + why);
+      });
   spdlog::set_default_logger(std::move(logger));
   return std::unique_ptr<RunLog>(new RunLog(options, std::move(sinks)));
 }

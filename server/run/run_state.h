@@ -17,8 +17,8 @@ namespace mdgan {
 // A run as a checkpoint brings it back; for a new run, its beginning.
 struct RunState {
   RunId run{};
-  // Which of the run's servers this is; as loaded, the one that saved (0: it did
-  // not say). See RunDirectory::next_incarnation().
+  // Which of the run's servers this is; as loaded, the one that saved (0: it
+  // did not say). See RunDirectory::next_incarnation().
   std::uint32_t incarnation = 0;
   RunPosition position;
   std::vector<NamedBlob> generator;  // empty: to be initialised

@@ -24,11 +24,16 @@ constexpr std::uint64_t kRounds = 6;
 
 // A run of two local peers, whole in one command.
 std::vector<std::string> local(const ProcessRun& t) {
-  return {"--local-peers",   "2",
-          "--data",          (t / "data").string(),
-          "--rounds",        std::to_string(kRounds),
-          "--samples-every", "3",
-          "--checkpoint-every", "2"};
+  return {"--local-peers",
+          "2",
+          "--data",
+          (t / "data").string(),
+          "--rounds",
+          std::to_string(kRounds),
+          "--samples-every",
+          "3",
+          "--checkpoint-every",
+          "2"};
 }
 
 std::vector<std::string> joined(std::vector<std::string> list,
@@ -72,7 +77,7 @@ void survives(const std::string& point) {
   std::vector<std::uint64_t> all(kRounds);
   for (std::uint64_t i = 0; i < kRounds; ++i) all[i] = i + 1;
   int kills = 0;
-  for (const int count : {1, 2, 3, 4, 6, 9, 14, 21, 30}) {
+  for (const int count : {1, 2, 3, 5, 9, 16}) {
     const std::string run = "run" + std::to_string(count);
     INFO(point << ":" << count);
     {
@@ -107,9 +112,16 @@ std::map<std::string, std::string> files_of(const fs::path& run) {
   return files;
 }
 
-const std::vector<std::string> kEndless{
-    "--bind", "tcp://127.0.0.1:*", "--rounds", "10000000", "--checkpoint-every",
-    "50",     "--min-peers",       "2",        "--round-timeout", "600"};
+const std::vector<std::string> kEndless{"--bind",
+                                        "tcp://127.0.0.1:*",
+                                        "--rounds",
+                                        "10000000",
+                                        "--checkpoint-every",
+                                        "50",
+                                        "--min-peers",
+                                        "2",
+                                        "--round-timeout",
+                                        "600"};
 
 }  // namespace
 
@@ -164,7 +176,7 @@ TEST_CASE("fault 34: SIGTERM and SIGHUP save and end all with 10, Ctrl-C 0") {
   auto b = t.peer("run", 1, 2);
   REQUIRE(eventually([&] { return t.round("run") > 3; }));
   server.signal(signal);
-  server.signal(SIGTERM);  // at the same moment: the same one
+  server.signal(signal);  // at the same moment: the same one
   CHECK(server.wait() == code);
   CHECK(a.wait() == code);
   CHECK(b.wait() == code);
@@ -200,7 +212,7 @@ TEST_CASE("fault 34: a stop does not wait for a peer that hangs") {
 
 TEST_CASE("fault 36: a last checkpoint that is not there ends with 7") {
   const ProcessRun t;
-  const Failpoint full("before-write@run/checkpoints/:4+=ENOSPC");
+  const Failpoint full("before-rename@run/checkpoints/0:2+=ENOSPC");
   auto server = t.server("run", local(t));
   CHECK(server.wait() == 7);
   INFO(server.output());
@@ -230,10 +242,10 @@ TEST_CASE("fault 37: a disk that takes no first checkpoint is no start") {
 
 TEST_CASE("fault 36: a file system that is full for a while ends nothing") {
   const ProcessRun t;
-  auto script = t.tool({"bash", MDGAN_SOURCE_DIR "/tests/e2e/full_disk.sh",
-                        MDGAN_SERVER, (t / "data").string(),
-                        (t / "disk").string()},
-                       "script.out");
+  auto script =
+      t.tool({"bash", MDGAN_SOURCE_DIR "/tests/e2e/full_disk.sh", MDGAN_SERVER,
+              (t / "data").string(), (t / "disk").string()},
+             "script.out");
   const auto code = script.wait(std::chrono::seconds(240));
   INFO(script.output());
   if (code == 77)
@@ -264,8 +276,8 @@ TEST_CASE("a start that is refused changes nothing") {
                 "not the size") == 3);
   CHECK(refused({"--resume", run, "--image", "1x9x9"}, "image size") == 3);
   CHECK(refused({"--resume", run, "--classes", "3"}, "classes is 3") == 3);
-  CHECK(refused({"--resume", run, "--bind", "tcp://192.0.2.1:9"}, "192.0.2.1") ==
-        5);
+  CHECK(refused({"--resume", run, "--bind", "tcp://192.0.2.1:9"},
+                "192.0.2.1") == 5);
   CHECK(refused({"--resume", run, "--device", "cuda:7"}, "cuda") == 3);
   CHECK(refused({"--resume", (t / "none").string()}, "none") != 0);
   CHECK_FALSE(fs::exists(t / "none"));

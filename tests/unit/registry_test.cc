@@ -71,7 +71,7 @@ TEST_CASE("a model that memory cannot hold is refused in one line",
   const auto made = make_generator("mlp", kMnist, Condition::kNone,
                                    std::numeric_limits<std::uint32_t>::max());
   REQUIRE_FALSE(made);
-  CHECK(made.error().code == ExitCode::kConfiguration);
+  CHECK(made.error().code == ExitCode::kBug);
   INFO(made.error().message);
   CHECK(made.error().message.find("'mlp'") != std::string::npos);
   CHECK(made.error().message.find('\n') == std::string::npos);

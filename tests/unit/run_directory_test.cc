@@ -99,12 +99,14 @@ TEST_CASE("a folder is opened to begin a run in it or to go on with one") {
   CHECK(RunDirectory::reopen(path)->holds_run());
 }
 
-TEST_CASE("a run without its configuration is refused, saying what is missing") {
+TEST_CASE(
+    "a run without its configuration is refused, saying what is missing") {
   const TemporaryDirectory folder;
   const fs::path path = folder.path() / "run";
   fs::create_directories(path / "checkpoints" / "00000008");
   const auto refused = [&](const char* why) {
-    for (const auto& run : {RunDirectory::open(path), RunDirectory::reopen(path)}) {
+    for (const auto& run :
+         {RunDirectory::open(path), RunDirectory::reopen(path)}) {
       REQUIRE_FALSE(run.ok());
       CHECK(run.error().code == ExitCode::kCheckpoint);
       CHECK(run.error().message.find(std::string("config.ini is ") + why) !=
@@ -128,8 +130,8 @@ TEST_CASE("a damaged incarnation never goes back to one") {
   CHECK(run->last_incarnation() == 9);
   CHECK(run->next_incarnation(9) == 10);
 
-  const std::string damage = GENERATE("", "7", "x\n", "-3\n", "7 8\n",
-                                      "99999999999\n", "\xff\xff");
+  const std::string damage =
+      GENERATE("", "7", "x\n", "-3\n", "7 8\n", "99999999999\n", "\xff\xff");
   std::ofstream(path / "incarnation", std::ios::trunc) << damage;
   CHECK(run->last_incarnation() == 9);
   std::ofstream(path / "status.json", std::ios::trunc) << "{";

@@ -143,10 +143,9 @@ void begin(const std::filesystem::path& run, const ServerOptions& options) {
 TEST_CASE("one command begins a run and goes on with it") {
   const TemporaryDirectory folder;
   const std::string run = folder.path() / "run";
-  const std::vector<const char*> command{"--run-dir",    run.c_str(), "--batch",
-                                         "7",            "--model",   "dcgan",
-                                         "--min-peers",  "3",         "--name",
-                                         "mine"};
+  const std::vector<const char*> command{
+      "--run-dir", run.c_str(),   "--batch", "7",      "--model",
+      "dcgan",     "--min-peers", "3",       "--name", "mine"};
   const ServerOptions first = train(command);
   begin(run, first);
   CHECK(effective_configuration(train(command)) ==
