@@ -9,6 +9,7 @@
 #include <thread>
 #include <variant>
 
+#include "common/base/descriptors.h"
 #include "common/base/heap.h"
 #include "common/base/stop_signal.h"
 #include "common/data/class_table.h"
@@ -169,6 +170,7 @@ ExitCode run(const PeerHelpRequest& request) {
 
 int main(int argc, char** argv) {
   keep_freed_memory();
+  raise_descriptor_limit();
   take_long_turns();
   choose_blas_core(argv);
   try {

@@ -153,7 +153,6 @@ std::vector<TensorMeta> read_tensors(Reader& r) {
 
 std::vector<std::string> read_names(Reader& r, const char* field) {
   std::vector<std::string> names;
-  if (!r.since(1)) return names;
   r.list(field, kMaxAbilities,
          [&](Reader& item) { names.push_back(item.text("", 1)); });
   return names;
@@ -182,16 +181,15 @@ void read_fields(Reader& r, Welcome& m) {
   m.start = read_enum(r, "start", Start::kFresh, Start::kReceive);
   m.restore.value = r.integer("restore");
   m.codecs = read_names(r, "codecs");
-  if (!r.since(2)) return;
   m.spec.algorithm = read_name(r, "algorithm", kAlgorithmNames);
   m.spec.latent = r.integer32("latent", 1, kMaxLatent);
   m.spec.generator_adam = read_adam(r.record("generator_adam"));
-  if (r.since(3)) m.spec.replay = r.boolean("replay");
+  m.spec.replay = r.boolean("replay");
 }
 void read_fields(Reader& r, RoundBegin& m) {
   m.generated = r.integer32("generated", 0, kMaxPeers - 1);
   m.discriminated = r.integer32("discriminated", 0, kMaxPeers - 1);
-  if (r.since(2)) m.steps = r.integer32("steps", 1);
+  m.steps = r.integer32("steps", 1);
 }
 void read_fields(Reader& r, Batch& m) {
   m.index = r.integer32("index", 0, kMaxPeers - 1);

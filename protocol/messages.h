@@ -15,10 +15,9 @@ namespace mdgan::protocol {
 
 // A receiver refuses another major version; a higher minor version may append
 // fields to a message and add message types, which a receiver ignores.
-// 1.1: the abilities in hello, the codecs in welcome. 1.2: the algorithms. 1.3:
-// replay. 1.4: long frames.
-inline constexpr std::uint32_t kMajor = 1;
-inline constexpr std::uint32_t kMinor = 4;
+// 2: each frame is a ZeroMQ message of its own.
+inline constexpr std::uint32_t kMajor = 2;
+inline constexpr std::uint32_t kMinor = 0;
 
 // Wire values. Never renumber, never reuse: retire with a comment instead.
 enum class DType : std::uint8_t {
@@ -67,8 +66,7 @@ struct Hello {
   RunId held_run{};
   Round held_round;
   std::vector<std::uint64_t> checkpoints;
-  // Codecs it can do besides float32, since 1.1, and algorithms besides
-  // MD-GAN, since 1.2.
+  // Codecs it can do besides float32, and algorithms besides MD-GAN.
   std::vector<std::string> abilities;
   friend bool operator==(const Hello&, const Hello&) = default;
 };
@@ -84,7 +82,6 @@ enum class Start : std::uint8_t {
 // server -> peer. The envelope carries the PeerId.
 struct Welcome {
   std::uint32_t session = 0;
-  // Its algorithm and generator: since 1.2; replay: since 1.3.
   TrainingSpec spec;
   // SHA-256 of the discriminator's schema; see PROTOCOL.md, "Schema".
   std::array<std::byte, 32> schema{};
@@ -92,7 +89,7 @@ struct Welcome {
   std::uint64_t rounds = 0;  // the run's last round
   Start start = Start::kFresh;
   Round restore;
-  std::vector<std::string> codecs;  // in use where not float32; since 1.1
+  std::vector<std::string> codecs;  // in use where not float32
   friend bool operator==(const Welcome&, const Welcome&) = default;
 };
 

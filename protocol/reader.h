@@ -54,8 +54,6 @@ class Reader {
   void finish();
 
   bool ok() const { return error_->empty(); }
-  // Whether the sender's version has what that minor version added.
-  bool since(std::uint32_t minor) const { return minor_ >= minor; }
   // Notes that the field just read is wrong: "path.field: expected ...".
   void fail(std::string_view field, const std::string& expected);
 

@@ -4,6 +4,7 @@
 #include <exception>
 #include <variant>
 
+#include "common/base/descriptors.h"
 #include "common/base/heap.h"
 #include "common/net/routing_ids.h"
 #include "common/tensor/blas_core.h"
@@ -31,6 +32,7 @@ ExitCode run(const HelpRequest& request) {
 
 int main(int argc, char** argv) {
   keep_freed_memory();
+  raise_descriptor_limit();
   choose_blas_core(argv);
   spdlog::set_pattern("%^%l%$: %v");  // training sets one of its own
   try {

@@ -207,46 +207,6 @@ TEST_CASE("fields that a newer minor version appended are ignored") {
   }
 }
 
-// The message with another minor version and only so many of its own fields.
-std::vector<std::byte> cut_to(const std::vector<std::byte>& bytes,
-                              std::uint32_t minor, std::uint32_t fields) {
-  const auto handle = msgpack::unpack(
-      reinterpret_cast<const char*>(bytes.data()), bytes.size());
-  msgpack::object* envelope = handle.get().via.array.ptr;
-  envelope[1].via.u64 = minor;
-  envelope[7].via.array.size = fields;
-  msgpack::sbuffer out;
-  msgpack::pack(out, handle.get());
-  const auto* begin = reinterpret_cast<const std::byte*>(out.data());
-  return {begin, begin + out.size()};
-}
-
-TEST_CASE("messages of older minor versions are read without what is newer") {
-  // Per minor version, how many fields a message has.
-  struct Case {
-    std::size_t type;  // its place in Body
-    std::array<std::uint32_t, kMinor + 1> fields;
-  };
-  for (const auto& [type, fields] : {Case{0, {10, 11, 11, 11, 11}},
-                                     {1, {7, 8, 11, 12, 12}},
-                                     {2, {2, 2, 3, 3, 3}}}) {
-    const Message message = one_of_each().at(type);
-    for (std::uint32_t minor = 0; minor <= kMinor; ++minor) {
-      INFO("type " << type << ", minor " << minor);
-      const auto old = decode(cut_to(encode(message), minor, fields[minor]));
-      INFO((old.ok() ? "" : old.error().message));
-      REQUIRE(old.ok());
-      CHECK((*old == message) == (fields[minor] == fields[kMinor]));
-      // A field less, or one that the version did not have, is an error.
-      CHECK_FALSE(
-          decode(cut_to(encode(message), minor, fields[minor] - 1)).ok());
-      if (fields[minor] < fields[kMinor])
-        CHECK_FALSE(
-            decode(cut_to(encode(message), minor, fields[minor] + 1)).ok());
-    }
-  }
-}
-
 TEST_CASE("a missing field is refused even from a newer minor version") {
   msgpack::sbuffer buffer;
   Packer p(buffer);

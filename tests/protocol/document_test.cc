@@ -65,7 +65,7 @@ std::string hex_of(const std::vector<std::byte>& bytes) {
 
 }  // namespace
 
-TEST_CASE("the bytes of version 1 are those that PROTOCOL.md shows") {
+TEST_CASE("the bytes of version 2 are those that PROTOCOL.md shows") {
   const RunId run = counting_bytes<16>(0);
   const TensorMeta images{DType::kFloat32, {10, 1, 28, 28}};
   const TensorMeta logits{DType::kFloat32, {10}};
@@ -144,6 +144,7 @@ TEST_CASE("PROTOCOL.md lists the limits of the code") {
       {"bytes of a tensor frame", kFrameBytes},
       {"bytes of a long tensor frame", kLongFrameBytes},
       {"frames of a message", kMaxFrames},
+      {"bytes of unfinished messages at a receiver", kMaxUnfinishedBytes},
       {"tensors of a message", kMaxTensors},
       {"rank of a tensor", kMaxRank},
       {"bytes of a tensor", kMaxTensorBytes},
