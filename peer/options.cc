@@ -133,7 +133,8 @@ Result<void> check(const PeerOptions& o) {
       const auto endpoint = parse_endpoint(*value, key);
       if (!endpoint) return endpoint.error();
       if (key != std::string_view("listen") && endpoint->port == "*")
-        return usage(fmt::format("{} needs a port, '{}' has none", key, *value));
+        return usage(
+            fmt::format("{} needs a port, '{}' has none", key, *value));
     }
   if (o.listen.empty()) return usage("listen must be like tcp://*:0, is empty");
   if (o.name.find('/') != o.name.npos || o.name.starts_with('.') ||

@@ -4,8 +4,8 @@
 #include <linux/sockios.h>
 #include <linux/tcp.h>
 #include <netinet/in.h>
-#include <sys/ioctl.h>
 #include <sched.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -88,8 +88,8 @@ void take_short_turns() {
 std::string peer_address(int descriptor) {
   sockaddr_storage address{};
   socklen_t size = sizeof address;
-  if (::getpeername(descriptor, reinterpret_cast<sockaddr*>(&address),
-                    &size) != 0)
+  if (::getpeername(descriptor, reinterpret_cast<sockaddr*>(&address), &size) !=
+      0)
     return "";
   return host_of(reinterpret_cast<const sockaddr*>(&address)).value_or("");
 }
@@ -178,10 +178,10 @@ void ConnectionGuard::watch() {
   take_short_turns();
   try {
     while (true) {
-      const auto wait = watched_.empty()
-                            ? std::chrono::milliseconds(-1)
-                            : std::chrono::ceil<std::chrono::milliseconds>(
-                                  next_tick());
+      const auto wait =
+          watched_.empty()
+              ? std::chrono::milliseconds(-1)
+              : std::chrono::ceil<std::chrono::milliseconds>(next_tick());
       zmq::pollitem_t items[] = {{monitor_.handle(), 0, ZMQ_POLLIN, 0}};
       zmq::poll(items, 1, wait);
       if (!read_events()) return;
@@ -298,9 +298,9 @@ void ConnectionGuard::limit_strangers(
     const bool too_long = limits_.patience && now - since > *limits_.patience;
     if (!too_long && strangers.size() - i <= limits_.strangers) return;
     Watched& watched = watched_.at(descriptor);
-    complain_and_cut(descriptor, watched,
-                     too_long ? "it says nothing"
-                              : "there are too many who say nothing");
+    complain_and_cut(
+        descriptor, watched,
+        too_long ? "it says nothing" : "there are too many who say nothing");
     watched.since = now;  // until libzmq has noticed
   }
 }

@@ -5,12 +5,12 @@
 // what the kernel has handed over of each connection of a ROUTER (TCP_INFO)
 // with the frames that were taken off the socket. As every frame of ours is a
 // ZeroMQ message of its own, a connection that has sent much more than a frame
-// of which nothing can be taken is not one of ours: it is reset, and libzmq frees
-// what it kept.
+// of which nothing can be taken is not one of ours: it is reset, and libzmq
+// frees what it kept.
 //
 // Connections on which nobody has said anything useful are strangers: they may
-// send an envelope, but no tensors; there may be kMaxStrangers of them, and each
-// only for a while.
+// send an envelope, but no tensors; there may be kMaxStrangers of them, and
+// each only for a while.
 //
 // Threads: one of its own. All members but that thread's belong to the owner of
 // the socket.
@@ -115,7 +115,7 @@ class ConnectionGuard {
   zmq::socket_t& socket_;
   Limits limits_;
   const Calls calls_;
-  zmq::socket_t monitor_;  // the thread's, once it runs
+  zmq::socket_t monitor_;           // the thread's, once it runs
   std::map<int, Watched> watched_;  // likewise
   std::size_t strangers_ = 0;       // of them; likewise
 

@@ -32,10 +32,10 @@ struct ServerShell::Impl {
   struct Connection {
     std::string routing_id;
     std::string address;
-    int descriptor = -1;  // -1: it is of this process
+    int descriptor = -1;       // -1: it is of this process
     std::uint64_t cookie = 0;  // of its socket
-    bool complained = false;  // about its messages, once
-    bool welcomed = false;    // has a session, or had one
+    bool complained = false;   // about its messages, once
+    bool welcomed = false;     // has a session, or had one
     std::size_t frame_bytes = protocol::kFrameBytes;  // that it wants
   };
   struct ReadyBatch {

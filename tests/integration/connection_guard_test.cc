@@ -111,7 +111,8 @@ TEST_CASE("fault 24: parts that never end cost no memory", "[integration]") {
   CHECK(answers(hub));
   const std::size_t before = resident_memory();
   std::size_t sent = 0;  // MiB
-  for (const std::size_t part : {kMebibyte, std::size_t{1000}, std::size_t{1}}) {
+  for (const std::size_t part :
+       {kMebibyte, std::size_t{1000}, std::size_t{1}}) {
     INFO("parts of " << part);
     // Many at a time: what is slow here is a call.
     std::string parts;
