@@ -10,6 +10,7 @@
 #include <thread>
 #include <variant>
 
+#include "common/base/descriptors.h"
 #include "common/base/heap.h"
 #include "common/base/stop_signal.h"
 #include "common/base/terminal.h"
@@ -191,6 +192,7 @@ ExitCode run(const PeerHelpRequest& request) { return show(request.text); }
 
 int main(int argc, char** argv) {
   keep_freed_memory();
+  raise_descriptor_limit();
   take_long_turns();
   choose_blas_core(argv);
   log_to_stderr("%Y-%m-%d %H:%M:%S %^%l%$ %v");

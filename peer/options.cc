@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "common/net/endpoint.h"
 #include "common/options/shared_options.h"
 #include "common/options/text.h"
 #include "protocol/clean_text.h"
@@ -120,13 +121,6 @@ Error usage(std::string message) {
   return {std::move(message), ExitCode::kUsage};
 }
 
-bool is_endpoint(std::string_view text) {
-  constexpr std::string_view kScheme = "tcp://";
-  const std::size_t colon = text.rfind(':');
-  return text.starts_with(kScheme) && colon != text.npos &&
-         colon > kScheme.size() && colon + 1 < text.size();
-}
-
 Result<void> check(const PeerOptions& o) {
   if (o.server.empty())
     return usage("which server? Give its address: --server tcp://HOST:PORT");
@@ -134,9 +128,13 @@ Result<void> check(const PeerOptions& o) {
   for (const auto& [key, value] :
        {std::pair("server", &o.server), std::pair("listen", &o.listen),
         std::pair("advertise", &o.advertise)})
-    if (!value->empty() && !is_endpoint(*value))
-      return usage(
-          fmt::format("{} must be like tcp://HOST:PORT, is '{}'", key, *value));
+    if (!value->empty()) {
+      const auto endpoint = parse_endpoint(*value, key);
+      if (!endpoint) return endpoint.error();
+      if (key != std::string_view("listen") && endpoint->port == "*")
+        return usage(
+            fmt::format("{} needs a port, '{}' has none", key, *value));
+    }
   if (o.listen.empty()) return usage("listen must be like tcp://*:0, is empty");
   if (!protocol::is_clean_text(o.name))
     return usage(fmt::format(

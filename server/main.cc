@@ -2,6 +2,7 @@
 #include <exception>
 #include <variant>
 
+#include "common/base/descriptors.h"
 #include "common/base/heap.h"
 #include "common/base/terminal.h"
 #include "common/net/routing_ids.h"
@@ -26,6 +27,7 @@ ExitCode run(const HelpRequest& request) { return show(request.text); }
 
 int main(int argc, char** argv) {
   keep_freed_memory();
+  raise_descriptor_limit();
   choose_blas_core(argv);
   log_to_stderr("%^%l%$: %v");  // training sets a pattern of its own
   try {

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "common/net/endpoint.h"
 #include "common/options/shared_options.h"
 #include "protocol/limits.h"
 
@@ -15,11 +16,7 @@ CustomValue tcp_endpoint(std::optional<std::string>* value) {
   return {"like tcp://ADDRESS:PORT", [=] { return value->value_or(""); },
           [=](std::string_view text) {
             if (text.empty()) return value->reset(), true;
-            constexpr std::string_view kScheme = "tcp://";
-            const std::size_t colon = text.rfind(':');
-            if (!text.starts_with(kScheme) || colon <= kScheme.size() ||
-                colon + 1 == text.size())
-              return false;
+            if (!parse_endpoint(text, "bind")) return false;
             *value = text;
             return true;
           }};

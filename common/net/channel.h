@@ -35,9 +35,9 @@ zmq::socket_t make_router(zmq::context_t& context);
 // this machine's.
 Result<void> bind_router(zmq::socket_t& router, std::string& endpoint);
 
-// A DEALER to the server, which takes frames of kLongFrameBytes if `long_frames`.
-// It is not connected yet, and when it loses its connection, or gets none, it
-// stays so: make another one. ServerLink does.
+// A DEALER to the server, which takes frames of kLongFrameBytes if
+// `long_frames`. It is not connected yet, and when it loses its connection, or
+// gets none, it stays so: make another one. ServerLink does.
 zmq::socket_t make_dealer(zmq::context_t& context, bool long_frames);
 
 // Begins to connect; fails for what is no endpoint only (kUsage).

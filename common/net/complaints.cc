@@ -29,9 +29,10 @@ void Complaints::warn(const std::string& culprit, const std::string& what,
 void Complaints::flush(TimePoint now) {
   if ((shown_ == 0 && hidden_ == 0) || now - begun_ < kWindow) return;
   if (hidden_ > 0)
-    spdlog::warn("{} more complaints of the last minute are "
-                 "not shown",
-                 hidden_);
+    spdlog::warn(
+        "{} more complaints of the last minute are "
+        "not shown",
+        hidden_);
   culprits_.clear();
   shown_ = hidden_ = 0;
 }

@@ -4,8 +4,11 @@
 #include <linux/sockios.h>
 #include <linux/tcp.h>
 #include <netinet/in.h>
+#include <sched.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
@@ -13,6 +16,7 @@
 #include <utility>
 #include <vector>
 
+#include "common/base/descriptors.h"
 #include "common/net/address.h"
 
 namespace mdgan {
@@ -23,10 +27,13 @@ using Clock = std::chrono::steady_clock;
 
 // How often connections are looked at; less often where there are many, so that
 // it costs a few percent of a core at most.
-constexpr std::chrono::microseconds kTick = 5ms;
+constexpr std::chrono::microseconds kTick = 10ms;
+constexpr std::chrono::microseconds kTickOfStrangers = 2ms;
+constexpr std::chrono::microseconds kTickOfSuspects = 1ms;
 constexpr std::chrono::microseconds kTickOfConnection = 20us;
 constexpr std::chrono::microseconds kLongestTick = 100ms;
-constexpr std::chrono::microseconds kTickOfSuspects = 1ms;
+
+constexpr const char* kEndless = "it sends a message without an end";
 
 // Bytes of a connection that libzmq has read so far.
 std::optional<std::uint64_t> bytes_read(int descriptor) {
@@ -41,11 +48,48 @@ std::optional<std::uint64_t> bytes_read(int descriptor) {
          static_cast<std::uint64_t>(unread);
 }
 
+// What the kernel takes of a stranger at a time: a hello fits. So what libzmq
+// reads until this class is at it grows slowly.
+constexpr int kWindowOfStranger = 4096;
+constexpr int kWindow = 1 << 30;  // no other limit than the kernel's own
+
+// Slower than it could be is no fault.
+void limit_window(int descriptor, int bytes) {
+  (void)::setsockopt(descriptor, IPPROTO_TCP, TCP_WINDOW_CLAMP, &bytes,
+                     sizeof bytes);
+}
+
+// After shutdown() alone libzmq would go on reading what goes on coming.
+void reset(int descriptor) {
+  sockaddr nowhere{};
+  nowhere.sa_family = AF_UNSPEC;
+  if (::connect(descriptor, &nowhere, sizeof nowhere) != 0)
+    (void)::shutdown(descriptor, SHUT_RDWR);
+}
+
+// Asks Linux to let this thread run soon after it wakes, where there are more
+// threads than cores: what libzmq reads meanwhile is what memory it costs.
+void take_short_turns() {
+#if defined(SYS_sched_setattr)
+  struct {
+    std::uint32_t size, policy;
+    std::uint64_t flags;
+    std::int32_t nice;
+    std::uint32_t priority;
+    std::uint64_t runtime, deadline, period;
+  } attributes{};
+  attributes.size = sizeof attributes;
+  attributes.policy = SCHED_OTHER;
+  attributes.runtime = 100'000;  // ns, since Linux 6.12
+  (void)::syscall(SYS_sched_setattr, 0, &attributes, 0);  // later is no fault
+#endif
+}
+
 std::string peer_address(int descriptor) {
   sockaddr_storage address{};
   socklen_t size = sizeof address;
-  if (::getpeername(descriptor, reinterpret_cast<sockaddr*>(&address),
-                    &size) != 0)
+  if (::getpeername(descriptor, reinterpret_cast<sockaddr*>(&address), &size) !=
+      0)
     return "";
   return host_of(reinterpret_cast<const sockaddr*>(&address)).value_or("");
 }
@@ -71,6 +115,7 @@ ConnectionGuard::ConnectionGuard(zmq::context_t& context, zmq::socket_t& socket,
       limits_(limits),
       calls_(std::move(calls)),
       monitor_(context, zmq::socket_type::pair) {
+  limits_.strangers = std::min(limits_.strangers, descriptor_limit() / 4);
   const std::string name = monitor_name();
   if (zmq_socket_monitor(socket.handle(), name.c_str(),
                          ZMQ_EVENT_ACCEPTED | ZMQ_EVENT_DISCONNECTED |
@@ -94,8 +139,11 @@ void ConnectionGuard::on_frame(int descriptor) {
 }
 
 void ConnectionGuard::trust(int descriptor) {
-  const std::lock_guard lock(mutex_);
-  told_[descriptor].trusted = true;
+  {
+    const std::lock_guard lock(mutex_);
+    if (std::exchange(told_[descriptor].trusted, true)) return;
+  }
+  limit_window(descriptor, kWindow);
 }
 
 void ConnectionGuard::cut(int descriptor) {
@@ -104,7 +152,7 @@ void ConnectionGuard::cut(int descriptor) {
 
 void ConnectionGuard::cut(int descriptor, std::uint64_t cookie) {
   if (cookie == 0 || socket_cookie(descriptor) != cookie) return;
-  (void)::shutdown(descriptor, SHUT_RDWR);
+  reset(descriptor);
   const std::lock_guard lock(mutex_);
   ++cuts_;
 }
@@ -127,18 +175,13 @@ std::uint64_t ConnectionGuard::cuts() const {
 // --- the thread --------------------------------------------------------------
 
 void ConnectionGuard::watch() {
+  take_short_turns();
   try {
     while (true) {
-      auto wait = std::chrono::milliseconds(-1);
-      if (!watched_.empty()) {
-        const bool suspects = std::ranges::any_of(
-            watched_, [](const auto& w) { return w.second.suspect.has_value(); });
-        wait = std::chrono::ceil<std::chrono::milliseconds>(
-            suspects ? kTickOfSuspects
-                     : std::clamp(kTickOfConnection *
-                                      static_cast<long>(watched_.size()),
-                                  kTick, kLongestTick));
-      }
+      const auto wait =
+          watched_.empty()
+              ? std::chrono::milliseconds(-1)
+              : std::chrono::ceil<std::chrono::milliseconds>(next_tick());
       zmq::pollitem_t items[] = {{monitor_.handle(), 0, ZMQ_POLLIN, 0}};
       zmq::poll(items, 1, wait);
       if (!read_events()) return;
@@ -172,11 +215,29 @@ bool ConnectionGuard::read_events() {
       if (calls_.closed) calls_.closed(descriptor, cookie);
     }
     if (kind != ZMQ_EVENT_ACCEPTED) continue;
+    if (!is_trusted(descriptor)) limit_window(descriptor, kWindowOfStranger);
+    ++strangers_;
     Watched watched;
     watched.cookie = socket_cookie(descriptor);
     watched.since = Clock::now();
     watched_.emplace(descriptor, watched);
   }
+}
+
+std::chrono::microseconds ConnectionGuard::next_tick() const {
+  if (std::ranges::any_of(watched_, [](const auto& entry) {
+        return entry.second.suspect.has_value();
+      }))
+    return kTickOfSuspects;
+  const auto shortest = strangers_ > 0 ? kTickOfStrangers : kTick;
+  return std::clamp(kTickOfConnection * static_cast<long>(watched_.size()),
+                    shortest, kLongestTick);
+}
+
+bool ConnectionGuard::is_trusted(int descriptor) const {
+  const std::lock_guard lock(mutex_);
+  const auto told = told_.find(descriptor);
+  return told != told_.end() && told->second.trusted;
 }
 
 void ConnectionGuard::inspect() {
@@ -202,6 +263,9 @@ void ConnectionGuard::inspect(int descriptor, Watched& watched,
     watched.suspect.reset();
   } else if (*received <= watched.received + most) {
     watched.suspect.reset();
+  } else if (*received > watched.received + most * (limits_.queued + 2)) {
+    // Not even the queue of whole messages is as long.
+    complain_and_cut(descriptor, watched, kEndless);
   } else if (!watched.suspect) {
     // Whole messages may wait for the owner to take them: he is asked to.
     {
@@ -210,15 +274,11 @@ void ConnectionGuard::inspect(int descriptor, Watched& watched,
     }
     calls_.drain();
   } else {
-    // More than fits into the queue of whole messages is no such queue.
-    const bool is_too_much =
-        *received > watched.received + most * (limits_.queued + 2);
     {
       const std::lock_guard lock(mutex_);
-      if (!is_too_much && drain_done_ < *watched.suspect) return;
+      if (drain_done_ < *watched.suspect) return;
     }
-    complain_and_cut(descriptor, watched,
-                     "it sends a message without an end");
+    complain_and_cut(descriptor, watched, kEndless);
   }
 }
 
@@ -232,14 +292,15 @@ void ConnectionGuard::limit_strangers(
   }
   const auto now = Clock::now();
   std::ranges::sort(strangers);
+  strangers_ = strangers.size();
   for (std::size_t i = 0; i < strangers.size(); ++i) {
     const auto [since, descriptor] = strangers[i];
     const bool too_long = limits_.patience && now - since > *limits_.patience;
     if (!too_long && strangers.size() - i <= limits_.strangers) return;
     Watched& watched = watched_.at(descriptor);
-    complain_and_cut(descriptor, watched,
-                     too_long ? "it says nothing"
-                              : "there are too many who say nothing");
+    complain_and_cut(
+        descriptor, watched,
+        too_long ? "it says nothing" : "there are too many who say nothing");
     watched.since = now;  // until libzmq has noticed
   }
 }

@@ -5,12 +5,12 @@
 // what the kernel has handed over of each connection of a ROUTER (TCP_INFO)
 // with the frames that were taken off the socket. As every frame of ours is a
 // ZeroMQ message of its own, a connection that has sent much more than a frame
-// of which nothing can be taken is not one of ours: it is shut down, and libzmq
+// of which nothing can be taken is not one of ours: it is reset, and libzmq
 // frees what it kept.
 //
 // Connections on which nobody has said anything useful are strangers: they may
-// send an envelope, but no tensors; there may be kMaxStrangers of them, and each
-// only for a while.
+// send an envelope, but no tensors; there may be kMaxStrangers of them, and
+// each only for a while.
 //
 // Threads: one of its own. All members but that thread's belong to the owner of
 // the socket.
@@ -42,7 +42,7 @@ class ConnectionGuard {
     // Bytes of one message: a frame, and what the transport adds.
     std::size_t message = (std::size_t{1} << 20) + (std::size_t{64} << 10);
     std::size_t message_of_stranger = std::size_t{64} << 10;
-    std::size_t strangers = 1024;
+    std::size_t strangers = 1024;  // at most a quarter of all descriptors
     // A stranger is told to go after this long; none: never.
     std::optional<std::chrono::seconds> patience;
     // Messages that libzmq may hold until they are taken off the socket.
@@ -103,6 +103,8 @@ class ConnectionGuard {
   };
 
   void watch();
+  std::chrono::microseconds next_tick() const;
+  bool is_trusted(int descriptor) const;
   bool read_events();  // false once the monitor has stopped
   void inspect();
   void inspect(int descriptor, Watched& watched, const Told& told);
@@ -111,10 +113,11 @@ class ConnectionGuard {
                         const std::string& why);
 
   zmq::socket_t& socket_;
-  const Limits limits_;
+  Limits limits_;
   const Calls calls_;
-  zmq::socket_t monitor_;  // the thread's, once it runs
+  zmq::socket_t monitor_;           // the thread's, once it runs
   std::map<int, Watched> watched_;  // likewise
+  std::size_t strangers_ = 0;       // of them; likewise
 
   mutable std::mutex mutex_;  // of what follows
   std::unordered_map<int, Told> told_;

@@ -113,9 +113,9 @@ bool Receiver::take(zmq::socket_t& socket, std::optional<Received>& received) {
   begun.descriptor = descriptor;
   begun.bytes = frame.size();
   if (message->parts != 1) {
-    begun.message = Error{"a ZeroMQ message of " +
-                          std::to_string(message->parts) +
-                          " parts: each frame must be a message of its own"};
+    begun.message =
+        Error{"a ZeroMQ message of " + std::to_string(message->parts) +
+              " parts: each frame must be a message of its own"};
     if (guard_ != nullptr && descriptor >= 0) guard_->cut(descriptor);
     received = std::move(begun);
     return true;
@@ -130,7 +130,8 @@ std::optional<Received> Receiver::on_envelope(Received received,
   if (!received.message) return received;
   const protocol::Body& body = received.message->body;
   auto sequence = protocol::FrameSequence::of(
-      protocol::tensors_of(body), std::holds_alternative<protocol::Batch>(body));
+      protocol::tensors_of(body),
+      std::holds_alternative<protocol::Batch>(body));
   if (!sequence) {
     received.message = sequence.error();
     return received;

@@ -51,8 +51,8 @@ Result<void> PeerShell::Impl::open_listener() {
     });
   };
   guard.emplace(context, *listener, limits, std::move(calls));
-  receiver =
-      Receiver([this](const Received& r) { return wants_transfer(r); }, &*guard);
+  receiver = Receiver([this](const Received& r) { return wants_transfer(r); },
+                      &*guard);
   std::string bound = options.listen;
   if (auto done = bind_router(*listener, bound); !done) return done;
   const auto endpoint = parse_endpoint(bound, "listen");
@@ -85,10 +85,10 @@ void PeerShell::Impl::drain_listener() {
     if (received->message)
       on_transfer(*received->message, received->tensors);
     else
-      complaints.warn(received->address,
-                      "unreadable transfer: " +
-                          received->message.error().message,
-                      Clock::now());
+      complaints.warn(
+          received->address,
+          "unreadable transfer: " + received->message.error().message,
+          Clock::now());
     handle_events();
   }
 }

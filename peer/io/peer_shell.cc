@@ -73,8 +73,7 @@ void PeerShell::Impl::poll() {
 }
 
 TimePoint PeerShell::Impl::next_deadline() const {
-  const TimePoint next =
-      std::min(Clock::now() + 1s, server->next_deadline());
+  const TimePoint next = std::min(Clock::now() + 1s, server->next_deadline());
   return alarms.empty() ? next : std::min(next, alarms.begin()->first);
 }
 

@@ -28,7 +28,8 @@ Result<void> TransferLinks::send(const std::string& endpoint, SwapId swap,
                                  TensorFrames& frames) {
   const auto known = std::ranges::find(links_, endpoint, &Link::endpoint);
   if (known == links_.end()) {
-    if (auto opened = open(endpoint, 1 + frames.count()); !opened) return opened;
+    if (auto opened = open(endpoint, 1 + frames.count()); !opened)
+      return opened;
   } else {
     links_.splice(links_.begin(), links_, known);
   }

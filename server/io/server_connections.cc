@@ -94,7 +94,7 @@ void ServerShell::Impl::give_up_closed() {
     if (gone == connections.end()) continue;
     const ConnectionId id = gone->first;
     forget(id);
-    events.emplace_back(ConnectionLost{id});
+    if (!finished) events.emplace_back(ConnectionLost{id});
   }
   handle_events();
 }
@@ -190,8 +190,10 @@ void ServerShell::Impl::deliver(ConnectionId id,
       send(*router, connection->second.routing_id, message, frames, &bytes);
   tick.add_sent(bytes, peers);
   if (sent == Sent::kYes) {
-    if (guard && std::holds_alternative<protocol::Welcome>(message.body))
-      guard->trust(connection->second.descriptor);
+    if (std::holds_alternative<protocol::Welcome>(message.body)) {
+      connection->second.welcomed = true;
+      if (guard) guard->trust(connection->second.descriptor);
+    }
     return;
   }
   if (sent == Sent::kFull) {

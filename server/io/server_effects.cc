@@ -5,7 +5,6 @@
 #include <cstdio>
 #include <filesystem>
 #include <system_error>
-#include <thread>
 #include <utility>
 
 #include "common/base/time.h"
@@ -18,8 +17,6 @@ namespace {
 
 constexpr std::uint32_t kGridImages = 100;
 constexpr std::uint32_t kGridColumns = 10;
-// How long peers on other connections than this process's have to leave.
-constexpr Duration kGoodbyes = std::chrono::seconds(2);
 
 }  // namespace
 
@@ -257,26 +254,15 @@ Finish ServerShell::Impl::ending() const {
                            "): make room, and start the same command again"};
 }
 
-// What a peer has not read when its connection closes is lost to it: until it
-// has closed that itself it is told again, for a while.
 void ServerShell::Impl::say_goodbye() {
-  if (save_error)
-    for (SendMessage& e : goodbyes)
+  for (SendMessage& e : goodbyes) {
+    if (save_error)
       e.message.body = protocol::Goodbye{
           protocol::Reason::kStopped,
           "the server could not save its last checkpoint", /*again=*/true};
-  const TimePoint end = Clock::now() + kGoodbyes;
-  while (true) {
-    for (const SendMessage& e : goodbyes)
-      deliver(e.connection, e.message, nullptr);
-    handle_events();
-    std::erase_if(goodbyes, [this](const SendMessage& e) {
-      const auto to = connections.find(e.connection);
-      return to == connections.end() || to->second.address.empty();
-    });
-    if (goodbyes.empty() || Clock::now() > end) return;
-    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    deliver(e.connection, e.message, nullptr);
   }
+  handle_events();
 }
 
 }  // namespace mdgan

@@ -19,6 +19,9 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr int kBurst = 1024;
+// A peer that hears the goodbye leaves. Closed too early, a connection takes
+// with it what its peer has not read.
+constexpr auto kDeparture = 3s;
 
 Duration to_duration(Seconds s) {
   return std::chrono::duration_cast<Duration>(s);
@@ -124,6 +127,7 @@ Finish ServerShell::Impl::run(RunObserver& told) {
   say_goodbye();
   while (returns.awaited() > 0) poll();
   observer->on_view(coordinator.view(), Clock::now());
+  await_departures();
   router->set(zmq::sockopt::linger, 2000);  // the goodbyes get their moment
   return ending();
 }
@@ -171,6 +175,22 @@ bool ServerShell::Impl::drain() {
     handle_events();
   }
   return false;
+}
+
+void ServerShell::Impl::await_departures() {
+  const TimePoint end = Clock::now() + kDeparture;
+  const auto is_member = [](const auto& entry) {
+    return entry.second.descriptor >= 0 && entry.second.welcomed;
+  };
+  while (std::ranges::any_of(connections, is_member) && Clock::now() < end) {
+    zmq::pollitem_t items[] = {{nullptr, mailbox.fd(), ZMQ_POLLIN, 0}};
+    wait_readable(items, 100ms);
+    mailbox.drain();
+    std::optional<Received> ignored;
+    for (int i = 0; i < kBurst && receiver.take(*router, ignored); ++i) {
+    }
+    give_up_closed();
+  }
 }
 
 void ServerShell::Impl::show_state() {

@@ -32,9 +32,10 @@ struct ServerShell::Impl {
   struct Connection {
     std::string routing_id;
     std::string address;
-    int descriptor = -1;  // -1: it is of this process
+    int descriptor = -1;       // -1: it is of this process
     std::uint64_t cookie = 0;  // of its socket
-    bool complained = false;  // about its messages, once
+    bool complained = false;   // about its messages, once
+    bool welcomed = false;     // has a session, or had one
     std::size_t frame_bytes = protocol::kFrameBytes;  // that it wants
   };
   struct ReadyBatch {
@@ -135,6 +136,8 @@ struct ServerShell::Impl {
   // Takes what has arrived; false if more may be there.
   bool drain();
   void stop(ExitCode code);
+  // Waits a moment for peers to leave that were told goodbye.
+  void await_departures();
   // Tells the observer of a new state at once, of the rest once a second.
   void show_state();
   void handle_events();

@@ -114,7 +114,8 @@ Rate through_channel(std::size_t bytes) {
   std::vector<std::string> ready;
   const auto gather = [&] {
     ready.clear();
-    while (ready.size() < kReceivers) ready.push_back(next(router, receiver).routing_id);
+    while (ready.size() < kReceivers)
+      ready.push_back(next(router, receiver).routing_id);
   };
   Meter meter;
   for (int i = 0; i < kWarmUp + kBroadcasts; ++i) {

@@ -88,8 +88,7 @@ void frames(benchmark::State& state, const Parcel& parcel) {
 
 // A router and a dealer that it knows.
 struct Link {
-  explicit Link(std::string endpoint)
-      : router(make_router(context)) {
+  explicit Link(std::string endpoint) : router(make_router(context)) {
     or_exit(bind_router(router, endpoint));
     dealer = or_exit(connect_transfer_link(context, endpoint, 1000));
     Message hello;

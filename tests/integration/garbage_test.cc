@@ -8,6 +8,7 @@
 #include "tests/support/catch.h"
 #include "tests/support/link.h"
 #include "tests/support/tcp_client.h"
+#include "tests/support/zmtp.h"
 
 using namespace mdgan;
 using namespace mdgan::test;
@@ -18,21 +19,6 @@ std::string random_bytes(Random& random) {
   std::string bytes(1 + random.below(100'000), '\0');
   for (char& byte : bytes) byte = static_cast<char>(random.below(256));
   return bytes;
-}
-
-// ZMTP 3.0's greeting with the mechanism NULL: what follows is taken for
-// ZeroMQ's own frames.
-std::string zmtp_greeting() {
-  std::string bytes = std::string("\xff") + std::string(8, '\0') + "\x7f";
-  bytes += std::string("\x03\x00NULL", 6) + std::string(16, '\0');
-  return bytes + std::string(32, '\0');
-}
-
-// A READY command that says this is a DEALER.
-std::string zmtp_ready() {
-  const std::string body = std::string("\x05READY") + "\x0bSocket-Type" +
-                           std::string("\x00\x00\x00\x06", 4) + "DEALER";
-  return std::string("\x04") + static_cast<char>(body.size()) + body;
 }
 
 }  // namespace

@@ -61,12 +61,12 @@ def to_frames(name, header, fields, tensors=()):
     return frames
 
 
-def from_frames(frames):
-    """(name, header, fields, arrays), or None for a type that we do not know.
-    Raises ValueError for what breaks the protocol."""
-    if len(frames[0]) > 4096:
+def from_envelope(frame):
+    """(name, header, fields), or None for a type that we do not know. Raises
+    ValueError for what breaks the protocol."""
+    if len(frame) > 4096:
         raise ValueError("the envelope is too large")
-    envelope = msgpack.unpackb(frames[0])
+    envelope = msgpack.unpackb(frame)
     if not isinstance(envelope, list) or len(envelope) < 2 or envelope[0] != 2:
         raise ValueError("not version 2 of the protocol")
     _, _, number, *header, fields = envelope
@@ -75,25 +75,48 @@ def from_frames(frames):
     name = TYPES[number - 1]
     if len(header) != 4 or name not in FIELDS or len(fields) < FIELDS[name]:
         raise ValueError(f"not a {name} that a peer may get")
-    fields = fields[:FIELDS[name]]
-    arrays, rest = [], frames[1:]
-    if name in ("batch", "transfer"):
-        for dtype, dims in fields.pop():
+    return name, header, fields[:FIELDS[name]]
+
+
+class Incoming:
+    """The unfinished message of one connection: section 2."""
+
+    def __init__(self):
+        self.message, self.sizes, self.frames = None, [], []
+
+    def take(self, frame):
+        """The message that this frame completes: (name, header, fields, arrays)."""
+        if self.sizes and len(frame) == self.sizes[0]:
+            self.sizes.pop(0)
+            self.frames.append(frame)
+        else:  # what was unfinished is given up
+            self.message, self.sizes, self.frames = from_envelope(frame), [], []
+            if self.message is None:
+                return None
+            self.tensors = []
+            if self.message[0] in ("batch", "transfer"):
+                self.tensors = self.message[2].pop()
+            for dtype, dims in self.tensors:
+                size = math.prod(dims) * DTYPES[dtype].itemsize
+                if min(dims, default=1) < 1 or size > 1 << 31:
+                    raise ValueError("a tensor's dimensions are beyond the limits")
+                self.sizes += [min(FRAME, size - i) for i in range(0, size, FRAME)]
+        if self.sizes:
+            return None
+        return *self.message, self.arrays()
+
+    def arrays(self):
+        arrays, data = [], b"".join(self.frames)
+        for dtype, dims in self.tensors:
             size = math.prod(dims) * DTYPES[dtype].itemsize
-            if min(dims, default=1) < 1 or size > 1 << 31:
-                raise ValueError("a tensor's dimensions are beyond the limits")
-            sizes = [min(FRAME, size - i) for i in range(0, size, FRAME)]
-            if [len(f) for f in rest[:len(sizes)]] != sizes:
-                raise ValueError("frames do not fit the tensors announced")
-            data, rest = b"".join(rest[:len(sizes)]), rest[len(sizes):]
-            arrays.append(numpy.frombuffer(data, DTYPES[dtype]).reshape(dims))
+            array = numpy.frombuffer(data[:size], DTYPES[dtype]).reshape(dims)
+            data = data[size:]
             if dtype == 4:
-                arrays[-1] = from_bfloat16(arrays[-1])
-            if not numpy.isfinite(arrays[-1]).all():
+                array = from_bfloat16(array)
+            if not numpy.isfinite(array).all():
                 raise ValueError("a tensor is not finite")
-    if rest:
-        raise ValueError("more frames than announced")
-    return name, header, fields, arrays
+            arrays.append(array)
+        return arrays
 
 
 # --- codecs: section 11 ---------------------------------------------------------
@@ -288,6 +311,7 @@ class Peer:
         self.outgoing = {}       # swap -> (socket, when it may be closed)
         self.counts = {"rounds": 0, "swaps_sent": 0, "swaps_received": 0}
         self.name_in_use_since = None
+        self.incoming = {}       # unfinished messages, by connection
         self.dealer = None
         self.connect()
 
@@ -309,6 +333,7 @@ class Peer:
         if self.dealer is not None:
             self.dealer.close()
         self.dealer = self.socket(zmq.DEALER)
+        self.incoming.pop((), None)
         self.dealer.setsockopt(zmq.IMMEDIATE, 1)
         self.dealer.connect(self.server)
         self.heard = time.monotonic()
@@ -328,7 +353,8 @@ class Peer:
 
     def send_frames(self, frames):
         try:
-            self.dealer.send_multipart(frames, zmq.NOBLOCK)
+            for frame in frames:
+                self.dealer.send(frame, zmq.NOBLOCK)
         except zmq.Again:
             pass  # no connection: silence will lead to a new hello
 
@@ -361,12 +387,12 @@ class Peer:
     def receive(self, socket, handle):
         while True:
             try:
-                frames = socket.recv_multipart(zmq.NOBLOCK)
+                *connection, frame = socket.recv_multipart(zmq.NOBLOCK)
             except zmq.Again:
                 return
             try:
-                message = from_frames(frames[1:] if socket is self.listener
-                                      else frames)
+                incoming = self.incoming.setdefault(tuple(connection), Incoming())
+                message = incoming.take(frame)
                 if message is not None:
                     handle(*message)
             except (ValueError, TypeError, KeyError, IndexError,
@@ -497,10 +523,10 @@ class Peer:
             state = self.d.state()
             if "swap-bfloat16" in self.codecs:
                 state = [to_bfloat16(tensor) for tensor in state]
-            socket.send_multipart(to_frames(
-                "transfer", header,
-                [swap, send_token, self.id, steps, self.d.schema],
-                state))
+            for frame in to_frames(
+                    "transfer", header,
+                    [swap, send_token, self.id, steps, self.d.schema], state):
+                socket.send(frame)
             self.outgoing[swap] = (socket, time.monotonic() + 60)
             self.counts["swaps_sent"] += 1
         if receives and self.early is not None:

@@ -143,6 +143,7 @@ TEST_CASE("PROTOCOL.md lists the limits of the code") {
       {"bytes of a tensor frame", kFrameBytes},
       {"bytes of a long tensor frame", kLongFrameBytes},
       {"frames of a message", kMaxFrames},
+      {"bytes of unfinished messages at a receiver", kMaxUnfinishedBytes},
       {"tensors of a message", kMaxTensors},
       {"rank of a tensor", kMaxRank},
       {"bytes of a tensor", kMaxTensorBytes},

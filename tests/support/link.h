@@ -156,8 +156,7 @@ using Frame = std::vector<std::byte>;
 inline void send_frames(zmq::socket_t& socket,
                         const std::vector<Frame>& frames) {
   for (const Frame& frame : frames)
-    socket.send(zmq::buffer(frame.data(), frame.size()),
-                zmq::send_flags::none);
+    socket.send(zmq::buffer(frame.data(), frame.size()), zmq::send_flags::none);
 }
 
 // The same as one ZeroMQ message of many parts, which nobody may send.

@@ -4,8 +4,10 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -33,14 +35,24 @@ class TcpClient {
   TcpClient(const TcpClient&) = delete;
   TcpClient& operator=(const TcpClient&) = delete;
 
-  // The other side may hang up in the middle: that is its right.
-  void send(std::string_view bytes) const {
+  // The other side may hang up in the middle: that is its right. False then.
+  bool send(std::string_view bytes) const {
     while (!bytes.empty()) {
       const auto sent =
           ::send(socket_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
-      if (sent <= 0) return;
+      if (sent <= 0) return false;
       bytes.remove_prefix(static_cast<std::size_t>(sent));
     }
+    return true;
+  }
+  // Waits until the other side hangs up; false if it does not.
+  bool is_ended() const {
+    const timeval patience{60, 0};
+    ::setsockopt(socket_, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    char rest[4096];
+    ssize_t got = 1;
+    while (got > 0) got = ::recv(socket_, rest, sizeof rest, 0);
+    return got == 0 || (errno != EAGAIN && errno != EWOULDBLOCK);
   }
 
  private:
