@@ -176,8 +176,7 @@ ExitCode run(const PeerOptions& options) {
   if (done->code == ExitCode::kData)
     return report(
         {done->text + " (its data is in " + options.data + ")", done->code});
-  if (done->code != ExitCode::kStopped)
-    return report({done->text, done->code});
+  if (done->code != ExitCode::kStopped) return report({done->text, done->code});
   spdlog::info("{}; start this peer again to go on", done->text);
   return done->code;
 }

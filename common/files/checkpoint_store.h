@@ -36,8 +36,9 @@ struct SavedState {
 
 class CheckpointStore {
  public:
-  // Touches nothing yet. Kept are the newest `keep_last` (at least 1), the first
-  // at or after each multiple of `keep_every` (0: none), and what keep() names.
+  // Touches nothing yet. Kept are the newest `keep_last` (at least 1), the
+  // first at or after each multiple of `keep_every` (0: none), and what keep()
+  // names.
   CheckpointStore(std::filesystem::path directory, std::size_t keep_last,
                   std::uint64_t keep_every);
 

@@ -123,8 +123,7 @@ auto make_network(std::string_view model, Make make)
     -> Result<decltype(make())> {
   return guarded(
       fmt::format("cannot make model '{}' (is there memory for it?)", model),
-      ExitCode::kBug,
-      [&]() -> Result<decltype(make())> { return make(); });
+      ExitCode::kBug, [&]() -> Result<decltype(make())> { return make(); });
 }
 
 std::string schema_line(const std::string& name, const torch::Tensor& value) {

@@ -62,7 +62,8 @@ void Session::on(const TransferArrived& e, TimePoint, Out& out) {
 
 bool Session::awaits(const protocol::Transfer& transfer) const {
   return swap_ && !staged_ && transfer.swap == swap_->swap &&
-         transfer.token == swap_->receive_token && transfer.source == swap_->source;
+         transfer.token == swap_->receive_token &&
+         transfer.source == swap_->source;
 }
 
 bool Session::may_await(const protocol::Transfer& transfer) const {

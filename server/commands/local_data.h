@@ -20,9 +20,8 @@ struct LocalData {
 
 // Cuts `data` among options.local_peers as options.partition says, and logs who
 // has how many images of which class. Fails as cut_data(), and with
-// kData where a peer gets fewer images than a batch: before it cuts, if that can
-// be told.
-// REQUIRES: options.local_peers > 0.
+// kData where a peer gets fewer images than a batch: before it cuts, if that
+// can be told. REQUIRES: options.local_peers > 0.
 Result<LocalData> cut_local_data(const ServerOptions& options,
                                  const Dataset& data);
 
