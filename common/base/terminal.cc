@@ -1,7 +1,9 @@
 #include "common/base/terminal.h"
 
-#include <spdlog/sinks/stdout_color_sinks.h>
+#include <spdlog/details/os.h>
+#include <spdlog/sinks/ansicolor_sink.h>
 #include <spdlog/spdlog.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <cstdio>
@@ -9,15 +11,41 @@
 #include <memory>
 #include <system_error>
 
+#include "common/base/unblocking_output.h"
+
 namespace mdgan {
 
-void log_to_stderr(const std::string& pattern) {
+namespace {
+
+ssize_t write_unblocking(void* output, const char* text, std::size_t bytes) {
+  static_cast<UnblockingOutput*>(output)->write({text, bytes});
+  return static_cast<ssize_t>(bytes);
+}
+
+// stderr as a stream that never waits for who reads it.
+std::FILE* unblocking_stderr() {
+  static UnblockingOutput output(STDERR_FILENO);
+  static std::FILE* const stream = ::fopencookie(
+      &output, "w", {nullptr, write_unblocking, nullptr, nullptr});
+  return stream == nullptr ? stderr : stream;
+}
+
+bool wants_colours() {
   const char* const no_colour = std::getenv("NO_COLOR");
-  const bool plain = no_colour != nullptr && *no_colour != '\0';
+  if (no_colour != nullptr && *no_colour != '\0') return false;
+  return spdlog::details::os::is_color_terminal() &&
+         ::isatty(STDERR_FILENO) == 1;
+}
+
+}  // namespace
+
+void log_to_stderr(const std::string& pattern) {
+  // spdlog finds no terminal behind a stream of our own: it is told.
   auto logger = std::make_shared<spdlog::logger>(
       "mdgan",
-      std::make_shared<spdlog::sinks::stderr_color_sink_mt>(
-          plain ? spdlog::color_mode::never : spdlog::color_mode::automatic));
+      std::make_shared<spdlog::sinks::ansicolor_sink_mt>(
+          unblocking_stderr(), wants_colours() ? spdlog::color_mode::always
+                                               : spdlog::color_mode::never));
   logger->set_pattern(pattern);
   spdlog::set_default_logger(std::move(logger));
 }

@@ -9,7 +9,8 @@
 namespace mdgan {
 
 // Sends the log to stderr in the given spdlog pattern. It has colours where
-// stderr is a terminal and the variable NO_COLOR is not set (no-color.org).
+// stderr is a terminal and the variable NO_COLOR is not set (no-color.org), and
+// never makes the program wait: see unblocking_output.h.
 void log_to_stderr(const std::string& pattern);
 
 // Writes `text` to stdout and flushes it. Fails with kCheckpoint, saying why,

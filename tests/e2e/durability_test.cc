@@ -321,3 +321,20 @@ TEST_CASE("output that nobody reads stops neither training nor a stop") {
   REQUIRE(eventually([&] { return fs::exists(t / "code"); }));
   CHECK(eventually([&] { return read_text(t / "code") == "10\n"; }));
 }
+
+TEST_CASE("a peer's output that nobody reads stops nobody") {
+  const ProcessRun t;
+  auto server = t.server("run", {"--bind", "tcp://127.0.0.1:*", "--min-peers",
+                                 "1", "--rounds", "300"});
+  const std::string peer = std::string("{ ") + MDGAN_PEER + " --server " +
+                           t.endpoint("run") + " --data " +
+                           (t / "data").string() + "; echo $? > " +
+                           (t / "code").string() + "; }";
+  // A pipe that is full from the start.
+  auto shell = t.tool(
+      {"sh", "-c", "{ yes | head -c 65536; " + peer + "; } 2>&1 | sleep 600"},
+      "sh.out");
+  CHECK(server.wait() == 0);
+  CHECK(eventually([&] { return fs::exists(t / "code"); }));
+  CHECK(eventually([&] { return read_text(t / "code") == "0\n"; }));
+}
