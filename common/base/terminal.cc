@@ -17,6 +17,13 @@ namespace mdgan {
 
 namespace {
 
+// spdlog's own of these know stdout and stderr alone.
+class TerminalSink final
+    : public spdlog::sinks::ansicolor_sink<spdlog::details::console_mutex> {
+ public:
+  using ansicolor_sink::ansicolor_sink;
+};
+
 ssize_t write_unblocking(void* output, const char* text, std::size_t bytes) {
   static_cast<UnblockingOutput*>(output)->write({text, bytes});
   return static_cast<ssize_t>(bytes);
@@ -43,7 +50,7 @@ void log_to_stderr(const std::string& pattern) {
   // spdlog finds no terminal behind a stream of our own: it is told.
   auto logger = std::make_shared<spdlog::logger>(
       "mdgan",
-      std::make_shared<spdlog::sinks::ansicolor_sink_mt>(
+      std::make_shared<TerminalSink>(
           unblocking_stderr(), wants_colours() ? spdlog::color_mode::always
                                                : spdlog::color_mode::never));
   logger->set_pattern(pattern);

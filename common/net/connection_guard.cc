@@ -50,7 +50,7 @@ std::optional<std::uint64_t> bytes_read(int descriptor) {
 
 // What the kernel takes of a stranger at a time: a hello fits. So what libzmq
 // reads until this class is at it grows slowly.
-constexpr int kWindowOfStranger = 4096;
+constexpr int kWindowOfStranger = 65'536;
 constexpr int kWindow = 1 << 30;  // no other limit than the kernel's own
 
 // Slower than it could be is no fault.

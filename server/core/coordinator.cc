@@ -18,12 +18,6 @@ constexpr Duration kFirstSwap = 5s;
 // How long a resumed run waits for all of its peers, before it goes on with the
 // quorum.
 constexpr Duration kRejoinTime = 60s;
-// So many checkpoints may be on their way to the disk, of which peers keep as
-// many; and a further one is not begun where the last takes longer than this.
-constexpr int kSavesAtOnce = 3;
-constexpr Duration kSlowSave = 1s;
-// When a checkpoint that could not be written is tried again.
-constexpr Duration kSaveAgain = 30s;
 // Of the peers that failed so many are remembered by name, whoever they are.
 constexpr std::size_t kFailedKept = 64;
 
@@ -209,34 +203,6 @@ void Coordinator::on(const GeneratorFailed& e, TimePoint, Out& out) {
   finish(e.error.code, {protocol::Reason::kFailed, e.error.message}, out);
 }
 
-void Coordinator::on(const CheckpointSaved& e, TimePoint now, Out&) {
-  saving_ = std::max(saving_ - 1, 0);
-  if (e.ok)
-    durable_ = std::max(durable_, e.round);
-  else
-    save_again_ = now + kSaveAgain;
-}
-
-void Coordinator::on(const StopRequested& e, TimePoint now, Out& out) {
-  if (!std::exchange(stopping_, true)) stop_code_ = e.code;
-  if (stage_ == RunStage::kWaiting) {
-    end_round(now, out);
-    return;
-  }
-  out.emplace_back(
-      Note{"stopping: this round is finished first, if its peers "
-           "answer within " +
-               std::to_string(kStopGrace / 1s) + " s",
-           true});
-  if (OpenRound* round = collecting())
-    round->deadline = std::min(round->deadline, now + kStopGrace);
-  for (auto& [id, exchange] : exchanges_) {
-    exchange_ends_.erase({exchange.deadline, id});
-    exchange.deadline = std::min(exchange.deadline, now + kStopGrace);
-    exchange_ends_.emplace(exchange.deadline, id);
-  }
-}
-
 void Coordinator::on(const TimePassed&, TimePoint now, Out& out) {
   while (!exchange_ends_.empty() && exchange_ends_.begin()->first <= now) {
     const SwapId id = exchange_ends_.begin()->second;
@@ -294,86 +260,6 @@ void Coordinator::on(const TimePassed&, TimePoint now, Out& out) {
     return;
   }
   if (keepalive_due_ <= now) send_keepalives(now, out);
-}
-
-bool Coordinator::all_failed() const {
-  return !failed_.empty() && std::ranges::all_of(members_, [&](const auto& m) {
-    return !m.second.taken_part || failed_.contains(m.first);
-  });
-}
-
-void Coordinator::give_up(const std::string& why, TimePoint now, Out& out) {
-  save(now, out);
-  std::string diverged;
-  std::uint32_t count = 0;
-  for (const PeerId id : failed_) {
-    diverged += (diverged.empty() ? "" : ", ") + members_.at(id).name;
-    count += members_.at(id).taken_part ? 1U : 0U;
-  }
-  const bool only_answers = invalid_attempts_ >= kInvalidAttempts;
-  if (only_answers || (count > 0 && live_peers() + count >= needed_peers()))
-    finish(ExitCode::kDiverged,
-           {protocol::Reason::kFailed,
-            why + "; these failed or sent answers that cannot be used: " +
-                diverged +
-                ". A lower learning rate, or a checkpoint of before, may help"},
-           out);
-  else
-    finish(ExitCode::kBelowQuorum,
-           {protocol::Reason::kStopped,
-            why + "; the same command goes on with the run", true},
-           out);
-}
-
-// --- the run -----------------------------------------------------------------
-
-// After the round's swap, if it had one: save, stop or go on.
-void Coordinator::end_round(TimePoint now, Out& out) {
-  const Round done = position_.completed;
-  const bool last = done.value >= config_.rounds;
-  const bool periodic =
-      config_.checkpoint_every > 0 &&
-      passes(done.value, report_.steps, config_.checkpoint_every);
-  const bool again = save_again_ && *save_again_ <= now && saving_ == 0;
-  // A disk that hangs does not stop training.
-  const bool disk_keeps_up = saving_ == 0 || (saving_ < kSavesAtOnce &&
-                                              now - saving_since_ < kSlowSave);
-  if (periodic && !disk_keeps_up) save_again_ = now;  // once it is free
-  if (started_ && (last || stopping_ || (periodic && disk_keeps_up) || again))
-    save(now, out);
-  if (last) {
-    finish(ExitCode::kOk, {protocol::Reason::kDone, "the run is complete"},
-           out);
-  } else if (stopping_) {
-    finish(stop_code_,
-           {protocol::Reason::kStopped,
-            started_ ? "stopped after round " + std::to_string(done.value)
-                     : "stopped before training began",
-            stop_code_ == ExitCode::kStopped},
-           out);
-  } else {
-    begin_round(now, out);
-  }
-}
-
-void Coordinator::save(TimePoint now, Out& out) {
-  ++saving_;
-  saving_since_ = now;
-  save_again_.reset();
-  for (auto& [id, member] : members_)
-    if (member.presence == Presence::kLive)
-      send(member, protocol::Checkpoint{durable_}, now, out);
-  out.emplace_back(SaveCheckpoint{position_.completed});
-}
-
-void Coordinator::finish(ExitCode code, protocol::Goodbye goodbye, Out& out) {
-  for (auto& [id, member] : members_)
-    if (member.presence != Presence::kAbsent)
-      out.emplace_back(SendMessage{member.connection,
-                                   {config_.run, config_.incarnation,
-                                    position_.completed, id, goodbye}});
-  enter(RunStage::kFinished, "the run ends");
-  out.emplace_back(Finish{code, std::move(goodbye.text)});
 }
 
 void Coordinator::enter(RunStage next, const char* why) {

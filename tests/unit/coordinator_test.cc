@@ -40,38 +40,6 @@ TEST_CASE("a swap cycle has no fixed point and is one cycle") {
   CHECK(edges == draw_swap_cycle(peers, 9, {77}));
 }
 
-TEST_CASE("a run that stops while batches are made and everybody leaves ends") {
-  Server s(config(2));
-  s.stalled = true;
-  s.hello(1, "a");
-  s.hello(2, "b");
-  s.feed(StopRequested{});
-  s.feed(ConnectionLost{{1}});
-  s.feed(ConnectionLost{{2}});
-  s.feed(BatchesReady{{1}});
-  REQUIRE(s.finish() != nullptr);
-  CHECK(s.finish()->code == ExitCode::kOk);
-}
-
-TEST_CASE("fault 34: a stop waits seconds for hung peers, then steps or not") {
-  const bool has_quorum = GENERATE(true, false);
-  CoordinatorConfig c = config(2);
-  c.quorum = has_quorum ? 0.5 : 1;
-  Server s(c);
-  s.hello(1, "a");
-  s.hello(2, "b");
-  s.answer(1, {0}, 0);
-  const auto saved = s.count<SaveCheckpoint>();
-  s.feed(StopRequested{ExitCode::kStopped});
-  s.feed(StopRequested{});  // the first decides
-  CHECK(s.finish() == nullptr);
-  s.wait(5s);
-  REQUIRE(s.finish() != nullptr);
-  CHECK(s.finish()->code == ExitCode::kStopped);
-  CHECK(s.count<SaveCheckpoint>() == saved + 1);
-  CHECK(s.coordinator.position().completed.value == (has_quorum ? 1 : 0));
-}
-
 TEST_CASE("fault 34: peers hear whether the run is to go on by itself") {
   const ExitCode code = GENERATE(ExitCode::kOk, ExitCode::kStopped);
   Server s(config(1));
@@ -84,52 +52,6 @@ TEST_CASE("fault 34: peers hear whether the run is to go on by itself") {
   const auto& bye = std::get<protocol::Goodbye>(sent.message.body);
   CHECK(bye.reason == protocol::Reason::kStopped);
   CHECK(bye.again == (code == ExitCode::kStopped));
-}
-
-TEST_CASE("fault 34: a swap does not delay a stop for longer than seconds") {
-  CoordinatorConfig c = config(2);
-  c.swap_epochs = 0.01;  // a swap every round
-  Server s(c);
-  s.hello(1, "a");
-  s.hello(2, "b");
-  s.answer(1, {0}, 0);
-  s.answer(2, {1}, 1);
-  REQUIRE(s.coordinator.stage() == RunStage::kSwapping);
-  s.feed(StopRequested{});
-  s.wait(5s);
-  CHECK(s.finish() != nullptr);
-}
-
-TEST_CASE("fault 32: a checkpoint is saved before the first round") {
-  Server s(config(1));
-  CHECK(s.count<SaveCheckpoint>() == 0);
-  s.hello(1, "a");
-  REQUIRE(s.count<SaveCheckpoint>() == 1);
-  const auto at = [&](auto holds) {
-    return std::ranges::find_if(s.effects, holds) - s.effects.begin();
-  };
-  CHECK(at([](const ServerEffect& e) {
-          return std::holds_alternative<SaveCheckpoint>(e);
-        }) < at([](const ServerEffect& e) {
-          return std::holds_alternative<GenerateBatches>(e);
-        }));
-  CHECK(s.sent<protocol::Checkpoint>() == 0);  // peers have learnt nothing
-}
-
-TEST_CASE("fault 36: a checkpoint that failed is tried again within a minute") {
-  Server s(config(1));
-  s.hello(1, "a");
-  s.feed(CheckpointSaved{{0}, false});
-  const auto saved = s.count<SaveCheckpoint>();
-  s.answer(1, {0}, 0);
-  CHECK(s.count<SaveCheckpoint>() == saved);  // not at once: it is still full
-  s.wait(59s);
-  s.answer(1, {0}, 0);
-  CHECK(s.count<SaveCheckpoint>() == saved + 1);
-  CHECK(s.sent<protocol::Checkpoint>() == 1);
-  s.wait(59s);
-  s.answer(1, {0}, 0);
-  CHECK(s.count<SaveCheckpoint>() == saved + 1);
 }
 
 TEST_CASE("the generator does not step on fewer answers than the quorum") {
@@ -146,25 +68,6 @@ TEST_CASE("the generator does not step on fewer answers than the quorum") {
   CHECK(s.count<StepGenerator>() == 1);
 }
 
-TEST_CASE(
-    "below the quorum for too long the run saves, peers too, and ends 8") {
-  Server s(config(2));
-  s.hello(1, "a");
-  s.hello(2, "b");
-  s.answer(1, {0}, 0);
-  s.answer(2, {1}, 1);
-  CHECK(s.coordinator.position().completed.value == 1);
-  s.feed(ConnectionLost{{1}});
-  s.feed(ConnectionLost{{2}});
-  s.hello(3, "a", [](auto& h) { h.nonce = 30; });  // needs 1: goes on alone
-  const auto saved = s.count<SaveCheckpoint>();
-  s.feed(ConnectionLost{{3}});
-  s.wait(301s);
-  REQUIRE(s.finish() != nullptr);
-  CHECK(s.finish()->code == ExitCode::kBelowQuorum);
-  CHECK(s.count<SaveCheckpoint>() == saved + 1);
-}
-
 TEST_CASE("who crashes again and again does not end the run") {
   CoordinatorConfig c = config(1);
   Server s(c);
@@ -173,17 +76,6 @@ TEST_CASE("who crashes again and again does not end the run") {
     s.feed(ConnectionLost{{life}});
   }
   CHECK(s.finish() == nullptr);
-}
-
-TEST_CASE(
-    "fault 49: nothing but answers that are not finite ends the run with 9") {
-  Server s(config(1));
-  s.hello(1, "a");
-  for (int i = 0; i < 10 && !s.finish(); ++i) s.answer(1, {0}, 0, "not finite");
-  REQUIRE(s.finish() != nullptr);
-  CHECK(s.finish()->code == ExitCode::kDiverged);
-  CHECK(s.finish()->text.find(": a.") != std::string::npos);
-  CHECK(s.count<StepGenerator>() == 0);
 }
 
 TEST_CASE("fl-gan's rounds are as many as E epochs of the smallest shard") {
@@ -274,27 +166,6 @@ TEST_CASE(
   CHECK(server.coordinator.position().completed == Round{70});
 }
 
-TEST_CASE("fault 12, fault 17: who answers nothing but rubbish is set aside") {
-  CoordinatorConfig c = config(3);
-  Server s(c);
-  for (std::uint64_t i = 1; i <= 3; ++i) s.hello(i, std::to_string(i));
-  for (int round = 0; round < 5; ++round) {
-    s.answer(1, {0}, 0, "not finite");
-    s.answer(2, {1}, 1);
-    s.answer(3, {2}, 0);
-  }
-  s.answer(2, {1}, 0);
-  s.answer(3, {2}, 1);
-  CHECK(s.coordinator.position().completed == Round{6});
-  CHECK(s.coordinator.live_peers() == 2);
-  CHECK(s.sent<protocol::ErrorReply>() == 1);
-  // The same process is not taken again, one that was started anew is.
-  s.hello(7, "1", [](auto& h) { h.nonce = 1; });
-  CHECK(s.coordinator.live_peers() == 2);
-  s.hello(8, "1", [](auto& h) { h.nonce = 2; });
-  CHECK(s.coordinator.view().members[0].presence == Presence::kCopying);
-}
-
 TEST_CASE("fault 6: a frozen peer costs a round once some seconds") {
   Server s(config(3));
   for (std::uint64_t i = 1; i <= 3; ++i) s.hello(i, std::to_string(i));
@@ -319,133 +190,4 @@ TEST_CASE("fault 6: a frozen peer costs a round once some seconds") {
   s.answer(2, {1}, 1);
   s.answer(3, {2}, 0);
   CHECK_FALSE(s.coordinator.view().members[2].slow);
-}
-
-TEST_CASE("fault 3: a resumed run that lacks a peer begins with the quorum") {
-  RunPosition position;
-  position.completed = {20};
-  position.names = {{"a", {0}}, {"b", {1}}, {"c", {2}}};
-  position.discriminators = {{{0}, {7}}, {{1}, {8}}, {{2}, {9}}};
-  Server s(config(3), position);
-  s.feed(Started{});
-  const auto back = [&](std::uint64_t connection, const std::string& name,
-                        std::uint64_t own) {
-    s.hello(connection, name, [&](auto& h) {
-      h.saved = {{RunId{}, {20}, {own}}};
-    });
-  };
-  back(1, "a", 7);
-  back(2, "b", 8);
-  CHECK(s.count<GenerateBatches>() == 0);
-  s.wait(59s);
-  CHECK(s.count<GenerateBatches>() == 0);
-  s.wait(1s);
-  CHECK(s.count<GenerateBatches>() == 1);
-}
-
-TEST_CASE("a step that does not end is told of") {
-  Server s(config(1));
-  s.stalled = true;
-  s.hello(1, "a");
-  const auto told = [&] {
-    return std::ranges::count_if(s.effects, [](const ServerEffect& e) {
-      const auto* note = std::get_if<Note>(&e);
-      return note && note->text.find("round-timeout: is this machine") !=
-                         std::string::npos;
-    });
-  };
-  s.wait(59s);
-  CHECK(told() == 0);
-  s.wait(1s);
-  CHECK(told() == 1);
-  s.wait(60s);
-  CHECK(told() == 2);
-}
-
-TEST_CASE("fault 34: a stop does not wait for the round's deadline") {
-  CoordinatorConfig c = config(2);
-  c.quorum = 1;
-  Server s(c);
-  s.hello(1, "a");
-  s.hello(2, "b");
-  s.answer(1, {0}, 0);
-  s.feed(StopRequested{});
-  s.wait(3s);
-  REQUIRE(s.finish() != nullptr);
-  // Below the quorum the open round is not stepped.
-  CHECK(s.count<StepGenerator>() == 0);
-  CHECK(s.count<SaveCheckpoint>() == 2);  // before the first round, and now
-}
-
-TEST_CASE(
-    "fault 37: a disk that hangs gets no further checkpoint, and training "
-    "goes on") {
-  CoordinatorConfig c = config(1);
-  c.checkpoint_every = 10;
-  Server s(c);
-  s.hello(1, "a");
-  CHECK(s.count<SaveCheckpoint>() == 1);  // before the first round
-  const auto rounds = [&](int n) {
-    for (int i = 0; i < n; ++i) s.answer(1, {0}, 0);
-  };
-  s.hung_disk = true;
-  rounds(10);
-  CHECK(s.count<SaveCheckpoint>() == 2);
-  s.now += 2s;
-  rounds(10);
-  CHECK(s.count<SaveCheckpoint>() == 2);
-  CHECK(s.coordinator.position().completed == Round{20});
-  s.feed(CheckpointSaved{{10}, true});
-  rounds(1);
-  CHECK(s.count<SaveCheckpoint>() == 3);  // the one that was left out
-}
-
-TEST_CASE("peers are told which checkpoint of theirs is still needed") {
-  CoordinatorConfig c = config(1);
-  c.checkpoint_every = 1;
-  Server s(c);
-  s.hello(1, "a");
-  s.hung_disk = true;
-  const auto kept = [&] {
-    Round last;
-    for (const ServerEffect& e : s.effects)
-      if (const auto* send = std::get_if<SendMessage>(&e))
-        if (const auto* checkpoint =
-                std::get_if<protocol::Checkpoint>(&send->message.body))
-          last = checkpoint->keep;
-    return last;
-  };
-  s.answer(1, {0}, 0);
-  s.feed(CheckpointSaved{{1}, true});
-  s.answer(1, {0}, 0);
-  CHECK(kept() == Round{1});
-  s.feed(CheckpointSaved{{2}, false});
-  s.wait(31s);
-  s.answer(1, {0}, 0);
-  CHECK(kept() == Round{1});
-}
-
-TEST_CASE("a run remembers who trained, not who came and went") {
-  Server s(config(1));
-  s.hello(1, "a");
-  s.answer(1, {0}, 0);
-  for (std::uint64_t i = 2; i < 50; ++i) {
-    s.hello(i, "stranger-" + std::to_string(i));
-    s.feed(ConnectionLost{{i}});
-  }
-  CHECK(s.coordinator.view().members.size() == 1);
-  CHECK(s.coordinator.position().names.size() == 1);
-  s.feed(ConnectionLost{{1}});
-  CHECK(s.coordinator.position().names.contains("a"));
-}
-
-TEST_CASE("a donor sends two copies at a time") {
-  RunPosition position;
-  position.completed = {20};
-  position.names = {{"a", {0}}};
-  position.discriminators = {{{0}, {7}}};
-  Server s(config(1), position);
-  s.hello(1, "a", [](auto& h) { h.saved = {{RunId{}, {20}, {7}}}; });
-  for (std::uint64_t i = 2; i < 40; ++i) s.hello(i, std::to_string(i));
-  CHECK(s.sent<protocol::Swap>() == 4);  // two donors' and two receivers'
 }

@@ -1,0 +1,169 @@
+// Single situations of a session's exchanges.
+#include <algorithm>
+
+#include "tests/support/catch.h"
+#include "tests/support/core_session.h"
+
+using namespace mdgan;
+using namespace mdgan::core_session;
+using namespace std::chrono_literals;
+
+TEST_CASE("the trainer is told the codecs that the welcome names") {
+  Peer p;
+  p.feed(Connected{});
+  protocol::Welcome welcome;
+  welcome.codecs = {"image-uint8", "feedback-int8"};
+  p.says(welcome, 0);
+  REQUIRE(p.find<PrepareTrainer>());
+  CHECK(p.find<PrepareTrainer>()->codecs == TensorCodecs{ImageCodec::kUint8,
+                                                         FeedbackCodec::kInt8,
+                                                         SwapCodec::kFloat32});
+}
+
+TEST_CASE(
+    "a discriminator is installed on commit only, and from the right peer") {
+  Peer p;
+  p.be_ready();
+  p.says(receives(4));
+  TransferArrived forged = transfer(4, 1);
+  forged.transfer.token = 0;
+  p.feed(forged);
+  CHECK(p.find<DropTransfer>());
+  CHECK_FALSE(p.said<protocol::Staged>());
+  p.feed(transfer(4, 2));
+  // Told only once it is on the disk.
+  CHECK_FALSE(p.said<protocol::Staged>());
+  REQUIRE(p.find<SaveTransfer>());
+  CHECK(p.find<SaveTransfer>()->discriminator == DiscriminatorId{204});
+  CHECK(p.find<SaveTransfer>()->in_use == DiscriminatorId{11});
+  p.feed(TransferSaved{2});
+  REQUIRE(p.said<protocol::Staged>());
+  CHECK(p.said<protocol::Staged>()->ok);
+  CHECK_FALSE(p.find<Install>());
+  p.says(protocol::Commit{{4}});
+  REQUIRE(p.find<Install>());
+  CHECK(p.find<Install>()->arrival == 2);
+  CHECK(p.session.held().discriminator == DiscriminatorId{204});
+  p.says(protocol::Commit{{4}});
+  CHECK_FALSE(p.find<Install>());
+}
+
+TEST_CASE("an abort leaves the next exchange's early transfer alone") {
+  Peer p;
+  p.be_ready();
+  p.says(receives(4));
+  p.feed(transfer(5, 9));  // faster than its swap message
+  p.says(protocol::Abort{{4}, ""});
+  CHECK_FALSE(p.find<DropTransfer>());
+  p.says(receives(5));
+  REQUIRE(p.find<SaveTransfer>());
+  p.feed(TransferSaved{9});
+  REQUIRE(p.said<protocol::Staged>());
+  CHECK(p.said<protocol::Staged>()->ok);
+}
+
+TEST_CASE("a transfer that cannot be used is refused with its reason") {
+  Peer p;
+  p.be_ready();
+  p.says(receives(4));
+  TransferArrived bad = transfer(4, 1);
+  bad.defect = "not finite";
+  p.feed(bad);
+  REQUIRE(p.said<protocol::Staged>());
+  CHECK_FALSE(p.said<protocol::Staged>()->ok);
+  CHECK(p.said<protocol::Staged>()->reason == "not finite");
+  CHECK(p.find<DropTransfer>());
+}
+
+TEST_CASE(
+    "fault 4, fault 5: what was staged is used or dropped as the next "
+    "welcome says") {
+  Peer p;
+  p.be_ready();
+  p.says(receives(4), 30);
+  p.receive(transfer(4, 2));
+  REQUIRE(p.said<protocol::Staged>());
+  p.feed(Connected{});  // and the commit, if there was one, is lost
+  CHECK_FALSE(p.find<DropTransfer>());
+  REQUIRE(p.session.staged());
+  CHECK((*p.session.staged() == protocol::Held{kRun, {30}, {204}}));
+  SECTION("committed") {
+    p.welcome(protocol::Start::kRestore, 1, {30}, {204});
+    p.feed(TrainerPrepared{});
+    REQUIRE(p.find<Install>());
+    CHECK(p.find<Install>()->arrival == 2);
+    CHECK_FALSE(p.find<RestoreDiscriminator>());
+    CHECK((p.session.held() == protocol::Held{kRun, {30}, {204}}));
+  }
+  SECTION("aborted") {
+    p.welcome(protocol::Start::kKeep, 1, {}, {11});
+    p.feed(TrainerPrepared{});
+    CHECK_FALSE(p.find<Install>());
+    CHECK(p.find<DropTransfer>());
+    CHECK(p.session.held().discriminator == DiscriminatorId{11});
+  }
+  SECTION("the run went back to before it") {
+    p.welcome(protocol::Start::kRestore, 2, {20}, {11});
+    p.feed(TrainerPrepared{});
+    REQUIRE(p.find<RestoreDiscriminator>());
+    CHECK(p.find<RestoreDiscriminator>()->round == Round{20});
+    CHECK(p.find<DropTransfer>());
+  }
+  CHECK_FALSE(p.session.staged());
+}
+
+TEST_CASE("what the server was not told of is dropped with the connection") {
+  Peer p;
+  p.be_ready();
+  p.says(receives(4));
+  p.feed(transfer(4, 2));
+  p.feed(Connected{});
+  CHECK(p.find<DropTransfer>());
+  CHECK_FALSE(p.session.staged());
+  p.feed(TransferSaved{2});
+  CHECK(p.effects.empty());
+}
+
+TEST_CASE("a swap told while the trainer is made is done once it is ready") {
+  Peer p;
+  p.feed(Connected{});
+  p.welcome();
+  p.says(sends(4));
+  CHECK(p.effects.empty());
+  p.feed(transfer(4, 1));
+  p.feed(TrainerPrepared{});
+  REQUIRE(p.find<SendTransfer>());
+  CHECK(p.find<SendTransfer>()->target == PeerId{6});
+  CHECK(place_of<InitialiseDiscriminator>(p) < place_of<SendTransfer>(p));
+  p.feed(TransferSaved{1});
+  REQUIRE(p.said<protocol::Staged>());  // what it receives, too
+  CHECK(p.said<protocol::Staged>()->ok);
+}
+
+TEST_CASE("a swap that is aborted while the trainer is made is forgotten") {
+  Peer p;
+  p.feed(Connected{});
+  p.welcome();
+  p.says(sends(4));
+  p.says(protocol::Abort{{4}, ""});
+  p.feed(TrainerPrepared{});
+  CHECK_FALSE(p.find<SendTransfer>());
+}
+
+TEST_CASE("who has no discriminator to send says so at once") {
+  Peer p;
+  p.feed(Connected{});
+  p.welcome(protocol::Start::kReceive);
+  SECTION("its trainer is ready") {
+    p.feed(TrainerPrepared{});
+    p.says(sends(4));
+  }
+  SECTION("as soon as its trainer is ready") {
+    p.says(sends(4));
+    p.feed(TrainerPrepared{});
+  }
+  CHECK_FALSE(p.find<SendTransfer>());
+  REQUIRE(p.said<protocol::Staged>());
+  CHECK_FALSE(p.said<protocol::Staged>()->ok);
+  CHECK(p.said<protocol::Staged>()->swap == SwapId{4});
+}
