@@ -14,7 +14,7 @@ using namespace std::chrono_literals;
 // What a further local round of FL-GAN adds to round-timeout.
 constexpr Duration kLocalRound = 1s;
 // How long a swap may take before it is known what one takes.
-constexpr Duration kFirstSwap = 5s;
+constexpr Duration kFirstSwap = 10s;
 // How long a resumed run waits for all of its peers, before it goes on with the
 // quorum.
 constexpr Duration kRejoinTime = 60s;

@@ -138,7 +138,7 @@ TEST_CASE(
   run.staged({0}, swap);
   run.staged({1}, swap);
   CHECK(run.s.coordinator.stage() == RunStage::kSwapping);
-  run.s.wait(5s);
+  run.s.wait(10s);
   CHECK(run.s.coordinator.stage() == RunStage::kCollecting);
   const PeerId source = plans.at({2}).source;
   CHECK(run.noted("what peer " + std::to_string(source.value) +
@@ -162,7 +162,7 @@ TEST_CASE("two peers that cannot reach each other do not stop training") {
   }
   CHECK(run.s.coordinator.position().completed == Round{200});
   CHECK(swaps > 5);
-  CHECK(stalled < 100s);
+  CHECK(stalled < 200s);
 }
 
 TEST_CASE("what a link has done before is forgotten when its peer moves") {

@@ -322,9 +322,9 @@ TEST_CASE("a peer needs a server and data") {
   CHECK(parsed.error().message.starts_with("which server?"));
   const char* const no_data[] = {"mdgan-peer", "--server", "tcp://h:1"};
   CHECK_FALSE(parse_peer_options(3, no_data).ok());
-  CHECK(peer_error({"--server", "h:5555"}).starts_with("server "));
+  CHECK(peer_error({"--server", "h:5555"}).starts_with("server: 'h:5555'"));
   CHECK(peer_error({"--advertise", "tcp://:1"})
-            .starts_with("advertise "));
+            .starts_with("advertise: 'tcp://:1'"));
   CHECK(peer_error({"--listn", "x"}) ==
         "unknown option --listn: did you mean 'listen'?");
 }
