@@ -47,7 +47,8 @@ RunPosition position_from(Input& input, const CoordinatorConfig& config) {
   RunPosition position;
   if (input.below(4) != 1) return position;
   position.completed = {input.byte() % config.rounds};
-  for (std::uint32_t i = 0; i < input.below(kPeers); ++i) {
+  const std::uint32_t peers = input.below(kPeers);
+  for (std::uint32_t i = 0; i < peers; ++i) {
     position.names[std::string(1, static_cast<char>('a' + i))] = {i};
     if (input.below(2) == 1) position.discriminators[{i}] = {100ULL + i};
   }
@@ -140,8 +141,9 @@ class Server {
 
   // The shell's answer to an effect of before, in any order.
   void answer() {
+    const std::size_t which = input_.below(8);
     if (pending_.empty()) return;
-    const std::size_t at = input_.below(8) % pending_.size();
+    const std::size_t at = which % pending_.size();
     const ServerEvent event = pending_[at];
     pending_.erase(pending_.begin() + static_cast<std::ptrdiff_t>(at));
     feed(event);
@@ -149,23 +151,25 @@ class Server {
 
   // A peer does as it was told, by chance once more.
   void repeat() {
+    const std::size_t which = input_.byte();  // the last is 0
+    const bool is_liar = input_.below(8) == 1;
     if (asked_.empty()) return;
-    const auto [connection, message] =
-        asked_[input_.byte() % asked_.size()];
+    const auto& [connection, message] = asked_[which % asked_.size()];
     protocol::Message said = message;
     if (const auto* begin = std::get_if<protocol::RoundBegin>(&message.body))
       said.body = protocol::Feedback{begin->generated, 0, 0, 0, {}};
     else if (const auto* swap = std::get_if<protocol::Swap>(&message.body))
       said.body = protocol::Staged{swap->swap, true, ""};
-    if (input_.below(8) == 1) said.peer = {input_.below(kPeers)};
+    if (is_liar) said.peer = {input_.below(kPeers)};
     say(connection.value, std::move(said));
   }
 
   void staged() {
     const SwapId swap{input_.below(16)};
-    say(input_.below(kConnections),
-        of_this_run(
-            protocol::Staged{swap, input_.below(2) == 1, "a bad link"}));
+    const bool ok = input_.below(2) == 1;
+    protocol::Message said =
+        of_this_run(protocol::Staged{swap, ok, "a bad link"});
+    say(input_.below(kConnections), std::move(said));
   }
 
   // What the codec lets through.
@@ -251,8 +255,8 @@ class Server {
 
   template <typename T>
   static void remember(std::deque<T>& list, T value) {
-    list.push_back(std::move(value));
-    if (list.size() > kRemembered) list.pop_front();
+    list.push_front(std::move(value));
+    if (list.size() > kRemembered) list.pop_back();
   }
 
   void check() const {

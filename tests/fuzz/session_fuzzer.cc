@@ -116,8 +116,9 @@ class Peer {
       feed(ServerSaid{message});
   }
   void answer() {
+    const std::size_t which = input_.below(8);
     if (pending_.empty()) return;
-    const std::size_t at = input_.below(8) % pending_.size();
+    const std::size_t at = which % pending_.size();
     const SessionEvent event = pending_[at];
     pending_.erase(pending_.begin() + static_cast<std::ptrdiff_t>(at));
     feed(event);
