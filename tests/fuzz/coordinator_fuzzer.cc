@@ -174,7 +174,7 @@ class Server {
 
   // What the codec lets through.
   void any_message() {
-    auto messages = protocol::one_of_each();
+    static const auto messages = protocol::one_of_each();
     protocol::Message message = messages[input_.byte() % messages.size()];
     if (input_.below(2) == 1) message = of_this_run(std::move(message.body));
     const auto raw = protocol::decode(input_.bytes(input_.byte()));

@@ -107,7 +107,7 @@ class Peer {
                          arrival_});
   }
   void any_message() {
-    auto messages = protocol::one_of_each();
+    static const auto messages = protocol::one_of_each();
     protocol::Message message = messages[input_.byte() % messages.size()];
     if (input_.below(2) == 1) message = of_this_run(std::move(message.body));
     const auto raw = protocol::decode(input_.bytes(input_.byte()));
