@@ -211,6 +211,7 @@ class Server {
   }
   void apply(const DecideModel& e) {
     TrainingSpec spec;
+    spec.model = "mlp";
     spec.image = e.image;
     spec.algorithm = config_.algorithm;
     pending_.emplace_back(ModelReady{spec, {}, 100});
