@@ -248,7 +248,9 @@ class Server {
             "what is saved has been stepped");
     pending_.emplace_back(CheckpointSaved{e.round, input_.below(4) != 1});
   }
-  void apply(const Note& e) { require(!e.text.empty(), "a note says something"); }
+  void apply(const Note& e) {
+    require(!e.text.empty(), "a note says something");
+  }
   void apply(const ReportRefusal& e) {
     require(!e.reason.empty(), "a refusal has a reason");
   }

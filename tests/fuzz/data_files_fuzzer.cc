@@ -28,13 +28,12 @@ void load(const fs::path& folder) {
   fuzz::require(data->size() > 0 &&
                     data->pixels.size() == data->size() * data->shape.values(),
                 "all images are whole");
-  fuzz::require(
-      data->labels.empty() || data->labels.size() == data->size(),
-      "each image has its label");
+  fuzz::require(data->labels.empty() || data->labels.size() == data->size(),
+                "each image has its label");
   for (const std::int32_t label : data->labels)
-    fuzz::require(label >= 0 && static_cast<std::uint32_t>(label) <
-                                    data->shape.classes,
-                  "a label is one of the classes");
+    fuzz::require(
+        label >= 0 && static_cast<std::uint32_t>(label) < data->shape.classes,
+        "a label is one of the classes");
 }
 
 void read(const fs::path& file) {
@@ -44,18 +43,19 @@ void read(const fs::path& file) {
                   "a damaged image is told as such");
     return;
   }
-  fuzz::require(image->pixels.size() == std::size_t{image->channels} *
-                                            image->height * image->width,
+  fuzz::require(image->pixels.size() ==
+                    std::size_t{image->channels} * image->height * image->width,
                 "an image is whole");
 }
 
 void inflate(std::span<const std::byte> bytes, std::size_t most) {
   const auto all = inflate_gzip(bytes, kMostInflated, "x.gz");
-  if (all) fuzz::require(all->size() <= kMostInflated, "no more than asked for");
+  if (all)
+    fuzz::require(all->size() <= kMostInflated, "no more than asked for");
   const auto head = inflate_gzip(bytes, most, "x.gz");
   if (!all || !head) return;
-  fuzz::require(std::ranges::equal(*head, std::span(*all).first(std::min(
-                                              most, all->size()))),
+  fuzz::require(std::ranges::equal(
+                    *head, std::span(*all).first(std::min(most, all->size()))),
                 "the head is the beginning of all");
 }
 

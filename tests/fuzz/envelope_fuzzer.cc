@@ -14,7 +14,8 @@ using namespace mdgan::protocol;
 
 void encode_again(const Message& message) {
   const std::vector<std::byte> bytes = encode(message);
-  fuzz::require(bytes.size() <= kMaxEnvelopeBytes, "an envelope fits its limit");
+  fuzz::require(bytes.size() <= kMaxEnvelopeBytes,
+                "an envelope fits its limit");
   const Result<Message> again = decode(bytes);
   fuzz::require(again.ok(), "what was encoded is decoded");
   // Texts for people are cleaned once; a NaN is not equal to itself.
@@ -36,8 +37,7 @@ void take_frames(std::span<const TensorMeta> tensors, fuzz::Input sizes) {
     const auto whole = byte_size(tensors[frames->tensor()]);
     fuzz::require(whole.ok(), "a tensor of a sequence has a size");
     if (left == 0) left = *whole;
-    const std::size_t due =
-        left < cut ? static_cast<std::size_t>(left) : cut;
+    const std::size_t due = left < cut ? static_cast<std::size_t>(left) : cut;
     const std::uint8_t odd = sizes.below(64);
     if (odd >= 62 && !sizes.empty()) {
       FrameSequence other = *frames;

@@ -28,8 +28,7 @@ inline void require(bool holds, const char* what) {
 // Values from the bytes of an input, in their order; zeros after their end.
 class Input {
  public:
-  Input(const std::uint8_t* data, std::size_t size)
-      : left_(data, size) {}
+  Input(const std::uint8_t* data, std::size_t size) : left_(data, size) {}
 
   bool empty() const { return left_.empty(); }
   std::uint8_t byte() {

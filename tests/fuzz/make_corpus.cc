@@ -67,8 +67,7 @@ Events events(std::initializer_list<int> bytes) {
 void coordinator_events(const fs::path& to) {
   const Events answer = events({2, 0});
   const auto hello = [](int name, int connection) {
-    return events(
-        {0, 0, name, name + 1, 1, 0, 0, 0, 19, 0, 0, connection, 0});
+    return events({0, 0, name, name + 1, 1, 0, 0, 0, 19, 0, 0, connection, 0});
   };
   const auto feedback = [](int of) { return events({4, of, 0, 0}); };
   for (const int algorithm : {0, 1, 2}) {
@@ -82,16 +81,17 @@ void coordinator_events(const fs::path& to) {
                   hello(0, 0) + hello(1, 1);
     for (int i = 0; i < 6; ++i) {
       late += answer + feedback(0) + events({8, 255}) + answer + feedback(1);
-      if (i == 2) late += hello(2, 2);            // a late joiner
-      if (i == 3) late += events({7, 1});         // a connection lost
+      if (i == 2) late += hello(2, 2);     // a late joiner
+      if (i == 3) late += events({7, 1});  // a connection lost
       if (i == 4) late += hello(1, 3) + events({9});
     }
     late += events({11, 1, 1});  // stop
     for (int i = 0; i < 6; ++i) late += answer + feedback(0) + events({9});
     put(to / ("faults-" + std::to_string(algorithm)), late);
     // Resumed after round 5 with three names.
-    Events resumed = events({1, algorithm, 1, 20, 1, 2, 2, 1, 1, 5, 3, 1, 1, 0}) +
-                     answer + hello(0, 0) + hello(1, 1);
+    Events resumed =
+        events({1, algorithm, 1, 20, 1, 2, 2, 1, 1, 5, 3, 1, 1, 0}) + answer +
+        hello(0, 0) + hello(1, 1);
     for (int i = 0; i < 6; ++i)
       resumed += answer + feedback(0) + feedback(1) + answer + events({9});
     put(to / ("resumed-" + std::to_string(algorithm)), resumed);
@@ -127,9 +127,9 @@ void session_events(const fs::path& to) {
             commit(2, 1) + round(3) + transfer(2) + swap(3, 2) + answer +
             abort(3, 2) + round(4));
     put(to / ("reconnects-" + std::to_string(start)),
-        begun + round(1) + swap(1, 1) + transfer(1) + answer +
-            events({11, 9}) + welcome(3) + round(2) + events({9, 255}) +
-            events({10}) + welcome(2) + round(3) + events({11, 2}));
+        begun + round(1) + swap(1, 1) + transfer(1) + answer + events({11, 9}) +
+            welcome(3) + round(2) + events({9, 255}) + events({10}) +
+            welcome(2) + round(3) + events({11, 2}));
   }
   put(to / "copy", welcome(4) + answer + transfer(1) +
                        events({5, 2, 1, 1, 1, 1, 2, 0, 0, 3, 0}) + answer +
@@ -138,8 +138,8 @@ void session_events(const fs::path& to) {
 
 Blob blob(std::vector<std::uint64_t> dims, protocol::DType dtype,
           std::byte filled = std::byte{1}) {
-  const std::uint64_t n = std::accumulate(dims.begin(), dims.end(),
-                                          std::uint64_t{1}, std::multiplies<>());
+  const std::uint64_t n = std::accumulate(
+      dims.begin(), dims.end(), std::uint64_t{1}, std::multiplies<>());
   const std::vector<std::byte> bytes(n * protocol::bytes_of(dtype), filled);
   return copy_blob({dtype, std::move(dims)}, bytes);
 }
@@ -156,8 +156,8 @@ bool tensors(const fs::path& to) {
   if (!write_safetensors(file, some, {{"round", "7"}, {"k\"", "\u00e9"}}))
     return false;
   const std::string all = content(file);
-  const std::size_t header =
-      static_cast<unsigned char>(all[0]) + 256U * static_cast<unsigned char>(all[1]);
+  const std::size_t header = static_cast<unsigned char>(all[0]) +
+                             256U * static_cast<unsigned char>(all[1]);
   put(to / "file", kind(0) + all);
   put(to / "header",
       kind(1) + all.substr(8, header) + kBetween + all.substr(8 + header));
@@ -168,8 +168,8 @@ bool tensors(const fs::path& to) {
 bool checkpoints(const fs::path& to) {
   const TemporaryDirectory folder;
   const auto add = [&](const std::string& name, bool peer, const fs::path& of) {
-    const std::string files =
-        content(of / "meta.json") + kBetween + content(of / "state.safetensors");
+    const std::string files = content(of / "meta.json") + kBetween +
+                              content(of / "state.safetensors");
     put(to / name, kind(peer ? 1 : 0) + files);
     put(to / (name + "-manifest"),
         kind(peer ? 3 : 2) + content(of / "manifest.json") + kBetween + files);
@@ -179,7 +179,8 @@ bool checkpoints(const fs::path& to) {
   RunState run;
   run.run = protocol::counting_bytes<16>(1);
   run.incarnation = 3;
-  run.position = {{7}, {5}, {{"a", {0}}, {"Zo\u00eb", {1}}}, {{{0}, {9}}, {{1}, {8}}}};
+  run.position = {
+      {7}, {5}, {{"a", {0}}, {"Zo\u00eb", {1}}}, {{{0}, {9}}, {{1}, {8}}}};
   run.k = 2;
   TrainingSpec spec = protocol::example_spec();
   CheckpointStore store(folder / "run", 3, 0);
@@ -206,12 +207,14 @@ bool run_files(const fs::path& to) {
   if (!resolved) return false;
   put(to / "server", kind(0) + effective_configuration(*resolved));
   put(to / "server-small",
-      kind(0) + "min-peers = 2\nbind = tcp://*:5555\nimage = 1x28x28\n"
-                "classes = 10\nloss = hinge\nalgorithm = fl-gan\n"
-                "aggregate = krum\ncodec-swap = bfloat16\n# end\n");
+      kind(0) +
+          "min-peers = 2\nbind = tcp://*:5555\nimage = 1x28x28\n"
+          "classes = 10\nloss = hinge\nalgorithm = fl-gan\n"
+          "aggregate = krum\ncodec-swap = bfloat16\n# end\n");
   put(to / "peer-template", kind(1) + peer_configuration_template());
-  put(to / "peer", kind(1) + "server = tcp://a:5555\ndata = /data\n"
-                            "shard = 1/4\nname = b\n");
+  put(to / "peer", kind(1) +
+                       "server = tcp://a:5555\ndata = /data\n"
+                       "shard = 1/4\nname = b\n");
   std::string lines;
   for (std::uint64_t round = 50; round <= 150; round += 50) {
     StatsRecord record;
@@ -249,8 +252,9 @@ std::string jpeg(const std::vector<std::uint8_t>& pixels, int side, bool grey) {
   const tjhandle encoder = tjInitCompress();
   unsigned char* bytes = nullptr;
   unsigned long size = 0;
-  tjCompress2(encoder, pixels.data(), side, 0, side, grey ? TJPF_GRAY : TJPF_RGB,
-              &bytes, &size, grey ? TJSAMP_GRAY : TJSAMP_420, 80, 0);
+  tjCompress2(encoder, pixels.data(), side, 0, side,
+              grey ? TJPF_GRAY : TJPF_RGB, &bytes, &size,
+              grey ? TJSAMP_GRAY : TJSAMP_420, 80, 0);
   std::string text(reinterpret_cast<char*>(bytes), size);
   tjFree(bytes);
   tjDestroy(encoder);
@@ -277,8 +281,8 @@ bool data_files(const fs::path& to) {
   put(to / "idx-gz", kind(1) + gzip(labels) + kBetween + gzip(images));
   put(to / "cifar", kind(2) + events({7}) + as_text(pixels(3072)));
   put(to / "gzip", kind(3) + kind(16) + gzip(images));
-  put(to / "gzip-members", kind(3) + kind(16) + gzip(labels) + gzip(images) +
-                               std::string(8, '\0'));
+  put(to / "gzip-members",
+      kind(3) + kind(16) + gzip(labels) + gzip(images) + std::string(8, '\0'));
   const auto png = [&](unsigned channels) {
     const bool done = write_png(folder / "x.png", 8, 8, channels,
                                 pixels(std::size_t{64} * channels))
@@ -304,9 +308,9 @@ int main(int argc, char** argv) {
   envelopes(to / "envelope");
   coordinator_events(to / "coordinator");
   session_events(to / "session");
-  const bool done = tensors(to / "safetensors") &&
-                    checkpoints(to / "checkpoint") &&
-                    run_files(to / "run_files") && data_files(to / "data_files");
+  const bool done =
+      tensors(to / "safetensors") && checkpoints(to / "checkpoint") &&
+      run_files(to / "run_files") && data_files(to / "data_files");
   if (!done) std::fputs("a file could not be written\n", stderr);
   return done ? 0 : 1;
 }

@@ -21,7 +21,8 @@ int main(int argc, char** argv) {
     ++inputs;
   };
   for (int i = 1; i < argc; ++i) {
-    if (!fs::is_directory(argv[i])) replay(argv[i]);
+    if (!fs::is_directory(argv[i]))
+      replay(argv[i]);
     else
       for (const auto& entry : fs::directory_iterator(argv[i]))
         replay(entry.path());

@@ -27,8 +27,7 @@ std::string text_in(const fs::path& file) {
 
 void server_configuration(const fs::path& file) {
   const std::string path = file.string();
-  const std::array arguments{"mdgan-server", "train", "--config",
-                             path.c_str()};
+  const std::array arguments{"mdgan-server", "train", "--config", path.c_str()};
   const auto parsed = parse_server_options(static_cast<int>(arguments.size()),
                                            arguments.data());
   if (!parsed) {
@@ -42,16 +41,16 @@ void server_configuration(const fs::path& file) {
   const auto again = parse_server_options(static_cast<int>(arguments.size()),
                                           arguments.data());
   fuzz::require(again.ok(), "the configuration in force is one");
-  fuzz::require(effective_configuration(std::get<ServerOptions>(*again)) ==
-                    text,
-                "and gives the same options again");
+  fuzz::require(
+      effective_configuration(std::get<ServerOptions>(*again)) == text,
+      "and gives the same options again");
 }
 
 void peer_configuration(const fs::path& file) {
   const std::string path = file.string();
   const std::array arguments{"mdgan-peer", "--config", path.c_str()};
-  const auto parsed = parse_peer_options(static_cast<int>(arguments.size()),
-                                         arguments.data());
+  const auto parsed =
+      parse_peer_options(static_cast<int>(arguments.size()), arguments.data());
   if (!parsed) return;
   if (const auto* options = std::get_if<PeerOptions>(&*parsed))
     (void)sessions_of(*options, "host");
@@ -62,9 +61,9 @@ void statistics(const fs::path& file) {
                 "any file can be cut");
   const std::string once = text_in(file);
   fuzz::require(once.empty() || once.ends_with('\n'), "it ends with a line");
-  fuzz::require(truncate_after_round(file, Round{100}).ok() &&
-                    text_in(file) == once,
-                "cutting again changes nothing");
+  fuzz::require(
+      truncate_after_round(file, Round{100}).ok() && text_in(file) == once,
+      "cutting again changes nothing");
   auto writer = JsonlWriter::open(file);
   fuzz::require(writer.ok() && writer->append("{}").ok(),
                 "it can be written on");

@@ -37,8 +37,8 @@ void read(const std::filesystem::path& file) {
                     second->tensors.size() == read->tensors.size(),
                 "nothing is lost");
   for (const NamedBlob& tensor : read->tensors) {
-    const auto same = std::ranges::find(second->tensors, tensor.name,
-                                        &NamedBlob::name);
+    const auto same =
+        std::ranges::find(second->tensors, tensor.name, &NamedBlob::name);
     fuzz::require(same != second->tensors.end() &&
                       same->blob.meta == tensor.blob.meta &&
                       std::ranges::equal(same->blob.bytes, tensor.blob.bytes),

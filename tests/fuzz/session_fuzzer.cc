@@ -66,7 +66,8 @@ class Peer {
  private:
   protocol::Message of_this_run(protocol::Body body) {
     protocol::Message message;
-    message.run[0] = std::byte{input_.below(8) == 1 ? std::uint8_t{2} : std::uint8_t{1}};
+    message.run[0] =
+        std::byte{input_.below(8) == 1 ? std::uint8_t{2} : std::uint8_t{1}};
     message.incarnation = input_.below(8) == 1 ? 2 : 1;
     message.round = {input_.below(8)};
     message.peer = {input_.below(4)};
@@ -90,9 +91,15 @@ class Peer {
   }
   void swap() {
     const std::uint8_t what = input_.below(4);
-    say(protocol::Swap{swap_id(), (what & 1U) != 0, {input_.below(4)},
-                       "tcp://h:1", 7, (what & 2U) != 0, {input_.below(4)},
-                       input_.below(2), {input_.below(4)}});
+    say(protocol::Swap{swap_id(),
+                       (what & 1U) != 0,
+                       {input_.below(4)},
+                       "tcp://h:1",
+                       7,
+                       (what & 2U) != 0,
+                       {input_.below(4)},
+                       input_.below(2),
+                       {input_.below(4)}});
   }
   void transfer() {
     protocol::Transfer transfer;
