@@ -14,6 +14,10 @@ int main(int argc, char** argv) {
   std::size_t inputs = 0;
   const auto replay = [&](const fs::path& path) {
     std::ifstream file(path, std::ios::binary);
+    if (!file) {
+      std::fprintf(stderr, "cannot read %s\n", path.c_str());
+      std::exit(1);
+    }
     const std::vector<char> bytes{std::istreambuf_iterator<char>(file), {}};
     std::fprintf(stderr, "%s\n", path.c_str());
     LLVMFuzzerTestOneInput(reinterpret_cast<const std::uint8_t*>(bytes.data()),
