@@ -10,7 +10,7 @@ Builds a preset of CMakePresets.json (release, debug, asan, tsan; [release]) and
 runs its tests. What follows the preset goes to ctest:
   ./test.sh release -L unit        only the tests with a label: unit, protocol,
                                    tensor, integration, e2e, experiment,
-                                   tree
+                                   tree, fuzz
   ./test.sh debug -R swap          only those whose name matches
 MDGAN_MNIST_DIR may name a folder with MNIST's four files, for the tests that
 need it; without it they are skipped.

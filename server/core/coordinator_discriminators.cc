@@ -58,8 +58,12 @@ void Coordinator::assign(PeerId peer, DiscriminatorId discriminator) {
 
 // Whether a peer that offers it may have it: it is nobody's, or that of an
 // absent peer which, as far as is known, has no later state of it. So it is
-// after the run went back behind a swap.
+// after the run went back behind a swap. What an open exchange brings to a peer
+// is that peer's, though the exchange has not been committed.
 bool Coordinator::is_free(const protocol::Held& offer) const {
+  for (const auto& [swap, exchange] : exchanges_)
+    for (const auto& [target, discriminator] : exchange.brings)
+      if (discriminator == offer.discriminator) return false;
   return std::ranges::none_of(position_.discriminators, [&](const auto& entry) {
     if (entry.second != offer.discriminator) return false;
     const Member& owner = members_.at(entry.first);

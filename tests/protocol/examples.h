@@ -8,6 +8,7 @@
 
 #include "common/base/random.h"
 #include "protocol/codec.h"
+#include "protocol/limits.h"
 
 namespace mdgan::protocol {
 
