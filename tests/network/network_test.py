@@ -58,14 +58,19 @@ def slow_link(start):
     # that is not answered ends a connection after 30.
     run = start(nodes=3, side=16)
     run.network.rule(2, [0, 1], rate=125000)
-    server = run.server("--min-peers", 2, "--swap-timeout", 110, *ENDLESS)
-    peers = run.peers(2)
-    check(eventually(lambda: run.round() > 3), "training")
-    check(eventually(lambda: any(run.swaps())), "an end of the swap")
-    check(not run.swaps()[1], "the swap is not aborted")
-    check(run.advances(20), "rounds after it")
-    check("lost" not in run.log(), "no connection is lost")
-    stop(run, server, peers)
+    server = run.server("--min-peers", 1, "--swap-timeout", 110, *ENDLESS)
+    first = run.start(run.peer_command(0, 2), "peer0.out")
+    check(eventually(lambda: run.round() > 5), "training")
+    late = run.start(run.peer_command(1, 2), "peer1.out")
+    check(eventually(lambda: run.member(1)["presence"] == "copying"),
+          "a copy is under way")
+    check(run.advances(5), "rounds meanwhile")
+    check(eventually(lambda: "(peer-1) has a copy of peer 0" in run.log()),
+          "the copy arrives")
+    check(run.advances(5), "rounds after it")
+    check("lost" not in run.log() + first.output() + late.output(),
+          "no connection is lost")
+    stop(run, server, [first, late])
 
 
 def two_peers_apart(start):
@@ -124,17 +129,17 @@ def half_cut_off(start):
 def loss_and_delay(start):
     """The generator is the one of a network without faults, bit for bit."""
     weights = []
-    for faults in ({}, {"loss": 0.05, "delay": 0.1}):
+    # 0.2 s there and back, and packets out of order.
+    for faults in ({}, {"loss": 0.05, "delay": 0.1, "jitter": 0.02}):
         run = start(nodes=3)
         run.network.all(**faults)
+        # A swap may be given up, so the bits are compared without any.
         server = run.server("--min-peers", 2, "--rounds", 25, "--quorum", 1,
-                            "--swap-codec", "bfloat16", "--swap-optimizer",
-                            "false", "--swap-timeout", 110)
+                            "--batch", 50, "--swap-epochs", 0)
         peers = run.peers(2)
         check(server.wait() == 0, "the server completes the run")
         for peer in peers:
             check(peer.wait() == 0, "a peer completes the run")
-        check(len(run.swaps()[0]) == 2 and not run.swaps()[1], "two swaps")
         newest = max((run.directory / "checkpoints").iterdir())
         weights.append((newest / "state.safetensors").read_bytes())
     check(weights[0] == weights[1], "the same generator")

@@ -14,6 +14,7 @@ import wire
 
 PATIENCE = 120  # seconds after which what does not happen is a failure
 PORT = 5555
+os.environ["PATH"] += ":/usr/sbin"  # where Debian has ip
 
 libc = ctypes.CDLL(None)
 

@@ -8,12 +8,12 @@ kernels without sch_netem, iptables and bridges.
 Node i gets the address 10.77.0.(i + 1). Prints "ready" when all devices are up. Each
 line of standard input is a rule, in force at once, in JSON:
 
-  {"from": 0, "to": [1, 2], "delay": 0.1, "loss": 0.05, "rate": 125000,
-   "cut": false, "both": true}
+  {"from": 0, "to": [1, 2], "delay": 0.1, "jitter": 0.02, "loss": 0.05,
+   "rate": 125000, "cut": false, "both": true}
 
-for the packets from one node to others, and back with "both"; delay in seconds, loss
-as a probability, rate in bytes a second (0: no limit). What is not named is 0.
-Ends with standard input.
+for the packets from one node to others, and back unless "both" is false; delay in
+seconds, and up to jitter more, which changes the order; loss as a probability, rate
+in bytes a second (0: no limit). What is not named is 0. Ends with standard input.
 """
 import ctypes
 import fcntl
@@ -56,9 +56,9 @@ def open_tap(node, namespace):
     fcntl.ioctl(tap, TUNSETIFF,
                 struct.pack("16sH22x", b"wire", IFF_TAP | IFF_NO_PI))
     hardware = ":".join(f"{byte:02x}" for byte in mac(node))
-    for command in (f"link set lo up", f"link set wire address {hardware}",
+    for command in ("link set lo up", f"link set wire address {hardware}",
                     f"addr add {address(node)}/24 dev wire",
-                    f"link set wire up"):
+                    "link set wire up"):
         subprocess.run(["ip", *command.split()], check=True)
     return tap
 
@@ -67,7 +67,7 @@ class Direction:
     """The packets from one node to another."""
 
     def __init__(self):
-        self.delay = self.loss = self.rate = 0.0
+        self.delay = self.jitter = self.loss = self.rate = 0.0
         self.cut = False
         self.free = 0.0  # when the packet before has left
 
@@ -75,13 +75,14 @@ class Direction:
         """When a packet sent now arrives; None if it never does."""
         if self.cut or random.random() < self.loss:
             return None
+        delay = self.delay + random.random() * self.jitter
         if not self.rate:
-            return now + self.delay
+            return now + delay
         leaves = max(now, self.free)
         if leaves - now > BUFFERED:
             return None
         self.free = leaves + size / self.rate
-        return self.free + self.delay
+        return self.free + delay
 
 
 class Wire:
@@ -101,6 +102,7 @@ class Wire:
             for pair in pairs:
                 direction = self.directions[pair]
                 direction.delay = float(rule.get("delay", 0))
+                direction.jitter = float(rule.get("jitter", 0))
                 direction.loss = float(rule.get("loss", 0))
                 direction.rate = float(rule.get("rate", 0))
                 direction.cut = bool(rule.get("cut", False))
