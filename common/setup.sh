@@ -14,8 +14,8 @@ packages_build=(
   libopenblas0-pthread
 )
 packages_data=(dataset-fashion-mnist)
-packages_test=(catch2 python3-zmq python3-msgpack python3-torch python3-numpy
-  python3-matplotlib python3-scipy)
+packages_test=(catch2 iproute2 python3-zmq python3-msgpack python3-torch
+  python3-numpy python3-matplotlib python3-scipy)
 packages_experiment=(python3-matplotlib python3-numpy)
 packages_lint=(clang-format clang-tidy)
 packages_bench=(libbenchmark-dev python3-torch python3-numpy)
