@@ -139,10 +139,14 @@ void Coordinator::on_feedback(Member& member, const protocol::Message& message,
                               const std::string& defect, TimePoint now,
                               Out& out) {
   const auto& feedback = std::get<protocol::Feedback>(message.body);
-  if (member.owes == message.round) member.owes.reset();
   const auto it = rounds_.find(message.round);
-  if (it == rounds_.end() ||
-      !it->second.expects(member.id, feedback.generated)) {
+  const bool is_expected =
+      it != rounds_.end() && it->second.expects(member.id, feedback.generated);
+  // The answer to an earlier attempt at the round leaves the new one owed.
+  const bool is_owed =
+      !is_expected && it != rounds_.end() && it->second.awaits(member.id);
+  if (member.owes == message.round && !is_owed) member.owes.reset();
+  if (!is_expected) {
     // Late is not dead: the peer is asked again from the next round on.
     if (message.round < current())
       ++counters_.stale_feedback;

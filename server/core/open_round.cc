@@ -41,11 +41,14 @@ void OpenRound::ask(std::span<const Assignment> assignments, TimePoint now,
   contributions = 0;
 }
 
-bool OpenRound::expects(PeerId peer, std::uint32_t generated_batch) const {
+bool OpenRound::awaits(PeerId peer) const {
   if (phase != Phase::kCollecting) return false;
   const auto it = asked.find(peer);
-  return it != asked.end() && !it->second.answer &&
-         it->second.generated == generated_batch;
+  return it != asked.end() && !it->second.answer;
+}
+
+bool OpenRound::expects(PeerId peer, std::uint32_t generated_batch) const {
+  return awaits(peer) && asked.at(peer).generated == generated_batch;
 }
 
 void OpenRound::take(PeerId peer, const Answer& answer) {

@@ -53,6 +53,8 @@ struct OpenRound {
            TimePoint until);
   // Whether this answer is awaited.
   bool expects(PeerId peer, std::uint32_t generated_batch) const;
+  // Whether any answer of this peer is awaited.
+  bool awaits(PeerId peer) const;
   // REQUIRES: expects() it.
   void take(PeerId peer, const Answer& answer);
   // The peer will not answer. What it has contributed counts; what it still

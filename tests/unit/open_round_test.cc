@@ -35,9 +35,11 @@ TEST_CASE(
   OpenRound round = asked(2, 2);
   CHECK(round.expects({10}, 0));
   CHECK_FALSE(round.expects({10}, 1));
+  CHECK(round.awaits({10}));
   CHECK_FALSE(round.expects({99}, 0));
   round.take({10}, {true, 1, 2});
   CHECK_FALSE(round.expects({10}, 0));
+  CHECK_FALSE(round.awaits({10}));
   CHECK(round.unanswered == 1);
   round.phase = OpenRound::Phase::kStepping;
   CHECK_FALSE(round.expects({11}, 1));

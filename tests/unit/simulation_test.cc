@@ -5,6 +5,7 @@
 
 #include "tests/support/catch.h"
 #include "tests/support/cluster.h"
+#include "tests/support/random_cluster.h"
 
 using namespace mdgan;
 using namespace std::chrono_literals;
@@ -104,4 +105,10 @@ TEST_CASE("a thousand peers train and swap", "[sim]") {
   Cluster cluster(1000, config(1000, 20), {.kill_peer = 0.001}, 3);
   REQUIRE(cluster.run() == "");
   CHECK(cluster.finish() == "the run is complete");
+}
+
+TEST_CASE("seeds on which the simulation once found a fault", "[sim]") {
+  // An answer to an earlier attempt at a round, said twice, made the server
+  // forget that the peer owed the new one.
+  CHECK(simulate(38266).failure == "");
 }
