@@ -273,12 +273,14 @@ class Soak:
     def verdict(self):
         done, aborted = self.run.swaps()
         faults = dict(self.faults)
+        idle = self.server.process.output().count("for three round-timeouts")
         if self.network:
             faults["packet loss"] = f"{100 * self.options.loss:g} %"
         print(f"""
 verdict after {self.options.minutes:g} minutes, seed {self.options.seed}
   rounds      {self.round} at the end, {self.trained} seen trained; \
 {len(done)} swaps, {len(aborted)} aborted
+  called back {idle} times a peer that had not answered for three round-timeouts
   faults      {', '.join(f'{kind}: {n}' for kind, n in faults.items())}
   memory      {'; '.join(p.verdict() for p in [self.server, *self.peers])}
   losses      {self.loss_text}
@@ -300,6 +302,8 @@ def main():
     parser.add_argument("--keep", type=pathlib.Path,
                         help="copy logs there at the end")
     options = parser.parse_args()
+    if options.minutes < 1.5:
+        parser.error("--minutes: the faults need at least 1.5")
     random.seed(options.seed)
     inside = programs.in_namespaces()
     with tempfile.TemporaryDirectory(prefix="mdgan") as folder:
