@@ -48,9 +48,6 @@ std::optional<std::uint64_t> bytes_read(int descriptor) {
          static_cast<std::uint64_t>(unread);
 }
 
-// What the kernel takes of a stranger at a time: a hello fits. So what libzmq
-// reads until this class is at it grows slowly.
-constexpr int kWindowOfStranger = 65'536;
 constexpr int kWindow = 1 << 30;  // no other limit than the kernel's own
 
 // Slower than it could be is no fault.
@@ -143,7 +140,7 @@ void ConnectionGuard::trust(int descriptor) {
     const std::lock_guard lock(mutex_);
     if (std::exchange(told_[descriptor].trusted, true)) return;
   }
-  limit_window(descriptor, kWindow);
+  if (limits_.window_of_stranger) limit_window(descriptor, kWindow);
 }
 
 void ConnectionGuard::cut(int descriptor) {
@@ -215,7 +212,8 @@ bool ConnectionGuard::read_events() {
       if (calls_.closed) calls_.closed(descriptor, cookie);
     }
     if (kind != ZMQ_EVENT_ACCEPTED) continue;
-    if (!is_trusted(descriptor)) limit_window(descriptor, kWindowOfStranger);
+    if (limits_.window_of_stranger && !is_trusted(descriptor))
+      limit_window(descriptor, *limits_.window_of_stranger);
     ++strangers_;
     Watched watched;
     watched.cookie = socket_cookie(descriptor);

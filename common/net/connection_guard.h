@@ -43,6 +43,10 @@ class ConnectionGuard {
     std::size_t message = (std::size_t{1} << 20) + (std::size_t{64} << 10);
     std::size_t message_of_stranger = std::size_t{64} << 10;
     std::size_t strangers = 1024;  // at most a quarter of all descriptors
+    // What the kernel takes of a stranger at a time; none: as much as of
+    // others. For sockets on which strangers say little: TCP may stall while it
+    // has more to send.
+    std::optional<int> window_of_stranger;
     // A stranger is told to go after this long; none: never.
     std::optional<std::chrono::seconds> patience;
     // Messages that libzmq may hold until they are taken off the socket.

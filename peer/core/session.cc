@@ -305,7 +305,7 @@ void Session::on_error(const protocol::ErrorReply& error, TimePoint now,
 
 void Session::on_round(const protocol::Message& message, TimePoint now,
                        Out& out) {
-  if (staged_ && staged_->told) {
+  if (staged_ && staged_->told && state_ != State::kPreparing) {
     // The exchange ended before the round began, and its end did not arrive.
     on(Connected{}, now, out);
     return;

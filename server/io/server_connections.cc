@@ -22,6 +22,8 @@ using namespace std::chrono_literals;
 constexpr float kMaxFeedback = 1e6F;
 // Connections nobody said hello on are forgotten beyond so many.
 constexpr std::size_t kMaxConnections = std::size_t{4} * protocol::kMaxPeers;
+// A hello fits into it. What libzmq reads of a stranger grows the slower.
+constexpr int kHelloWindow = 65'536;
 // Who has a session says so at once: longer than a hello takes to be answered.
 constexpr auto kPatience = 30s;
 
@@ -40,6 +42,7 @@ bool is_sound(const std::vector<Blob>& tensors) {
 void ServerShell::Impl::watch_connections() {
   ConnectionGuard::Limits limits;
   limits.patience = kPatience;
+  limits.window_of_stranger = kHelloWindow;
   ConnectionGuard::Calls calls;
   calls.drain = [this] { mailbox.post([] {}); };
   calls.closed = [this](int descriptor, std::uint64_t cookie) {

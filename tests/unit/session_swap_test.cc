@@ -167,3 +167,18 @@ TEST_CASE("who has no discriminator to send says so at once") {
   CHECK_FALSE(p.said<protocol::Staged>()->ok);
   CHECK(p.said<protocol::Staged>()->swap == SwapId{4});
 }
+
+TEST_CASE("a round that begins while what was staged is being installed waits") {
+  Peer p;
+  p.be_ready();
+  p.says(receives(4), 30);
+  p.receive(transfer(4, 2));
+  p.feed(Connected{});
+  p.welcome(protocol::Start::kRestore, 1, {30}, {204});
+  p.says(protocol::RoundBegin{0, 0}, 31);
+  CHECK_FALSE(p.find<SayHello>());
+  p.feed(BatchArrived{{31}, 0});
+  p.feed(TrainerPrepared{});
+  CHECK(p.find<Install>());
+  CHECK(p.find<Learn>());
+}
