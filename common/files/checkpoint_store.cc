@@ -93,7 +93,7 @@ Result<void> write_text(const fs::path& path, std::string_view text) {
 
 Result<void> write_contents(const fs::path& directory, Round round,
                             std::span<const NamedBlob> tensors,
-                            std::string_view meta) {
+                            std::string_view meta, bool sync) {
   const std::map<std::string, std::string> metadata{
       {"round", std::to_string(round.value)}};
   Result<void> done =
@@ -111,6 +111,7 @@ Result<void> write_contents(const fs::path& directory, Round round,
                       {"round", round.value},
                       {"files", std::move(files)}};
   done = write_text(directory / kManifest, manifest.dump(2) + "\n");
+  if (!sync) return done;
   // Together, and before the directory gets its name.
   for (const char* name : {kState, kMeta, kManifest})
     if (done) done = sync_file(directory / name);
@@ -119,7 +120,8 @@ Result<void> write_contents(const fs::path& directory, Round round,
 
 // Puts the directory `made` in the place of `target` and removes what was
 // there.
-Result<void> replace_directory(const fs::path& made, const fs::path& target) {
+Result<void> replace_directory(const fs::path& made, const fs::path& target,
+                               bool sync) {
   const bool fails = failpoint("before-rename", target);
   fs::path old = made;  // where an exchange puts the old state
   bool done = !fails && (::rename(made.c_str(), target.c_str()) == 0 ||
@@ -137,7 +139,8 @@ Result<void> replace_directory(const fs::path& made, const fs::path& target) {
   if (!done || failpoint("after-rename", target))
     return failed(fmt::format("cannot rename {} to {}: {}", made.string(),
                               target.string(), errno_text()));
-  Result<void> synced = sync_directory(made.parent_path());
+  Result<void> synced;
+  if (sync) synced = sync_directory(made.parent_path());
   std::error_code ignored;
   if (synced) fs::remove_all(old, ignored);
   return synced;
@@ -191,8 +194,8 @@ Result<void> CheckpointStore::save(Round round,
   const fs::path target = path_of(round);
   const fs::path made = directory_ / temporary_name(target.filename().string());
   if (auto there = make_directories(made); !there) return there;
-  Result<void> done = write_contents(made, round, tensors, meta);
-  if (done) done = replace_directory(made, target);
+  Result<void> done = write_contents(made, round, tensors, meta, sync_);
+  if (done) done = replace_directory(made, target, sync_);
   if (!done) {
     std::error_code ignored;
     fs::remove_all(made, ignored);

@@ -53,6 +53,10 @@ class CheckpointStore {
   Result<void> save(Round round, std::span<const NamedBlob> tensors,
                     std::string_view meta);
 
+  // What is saved from now on need not survive the machine, only this process:
+  // it is not waited for until it is on the disk.
+  void for_this_process() { sync_ = false; }
+
   // The checkpoint of this round stays whatever is saved.
   void keep(Round round) { kept_ = round; }
 
@@ -82,6 +86,7 @@ class CheckpointStore {
   std::size_t keep_last_;
   std::uint64_t keep_every_;
   std::optional<Round> kept_;
+  bool sync_ = true;
 };
 
 }  // namespace mdgan

@@ -98,8 +98,9 @@ Result<std::vector<Endpoint>> resolve_to_bind(const Endpoint& endpoint) {
     if (!resolved) return resolved.error();
     endpoints = std::move(*resolved);
   }
-  std::ranges::stable_partition(
-      endpoints, [](const Endpoint& e) { return !e.host.starts_with('['); });
+  std::stable_partition(  // clang 14 cannot read the one of std::ranges
+      endpoints.begin(), endpoints.end(),
+      [](const Endpoint& e) { return !e.host.starts_with('['); });
   return endpoints;
 }
 

@@ -143,6 +143,8 @@ Result<void> SavedDiscriminators::save_transfer(const Held& as,
   };
   const Store& slot = holds_the_one_in_use(all[1]) ? all[2] : all[1];
   CheckpointStore store(slot.directory, 1, 0);
+  // All peers wait for it. After a power cut its hash tells what is lost.
+  store.for_this_process();
   if (auto opened = store.open_for_writing(); !opened) return opened;
   return store.save(as.round, tensors_of(state), meta(as, state));
 }

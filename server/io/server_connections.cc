@@ -90,9 +90,9 @@ void ServerShell::Impl::forget(ConnectionId id) {
 }
 
 void ServerShell::Impl::give_up_closed() {
-  for (const auto& [descriptor, cookie] : std::exchange(closed, {})) {
+  for (const auto& end : std::exchange(closed, {})) {
     const auto gone = std::ranges::find_if(connections, [&](const auto& c) {
-      return c.second.descriptor == descriptor && c.second.cookie == cookie;
+      return c.second.descriptor == end.first && c.second.cookie == end.second;
     });
     if (gone == connections.end()) continue;
     const ConnectionId id = gone->first;
