@@ -104,6 +104,7 @@ class ConnectionGuard {
     // Set while it looks as if a message were too long: the drain after which
     // that is certain.
     std::optional<std::uint64_t> suspect;
+    std::uint64_t suspected_at = 0;  // bytes read by then
   };
 
   void watch();
@@ -111,7 +112,8 @@ class ConnectionGuard {
   bool is_trusted(int descriptor) const;
   bool read_events();  // false once the monitor has stopped
   void inspect();
-  void inspect(int descriptor, Watched& watched, const Told& told);
+  void inspect(int descriptor, Watched& watched, const Told& told,
+               std::uint64_t drained);
   void limit_strangers(const std::unordered_map<int, Told>& told);
   void complain_and_cut(int descriptor, const Watched& watched,
                         const std::string& why);
