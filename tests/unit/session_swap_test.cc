@@ -168,7 +168,8 @@ TEST_CASE("who has no discriminator to send says so at once") {
   CHECK(p.said<protocol::Staged>()->swap == SwapId{4});
 }
 
-TEST_CASE("a round that begins while what was staged is being installed waits") {
+TEST_CASE(
+    "a round that begins while what was staged is being installed waits") {
   Peer p;
   p.be_ready();
   p.says(receives(4), 30);
