@@ -264,8 +264,12 @@ void ConnectionGuard::inspect(int descriptor, Watched& watched,
     watched.suspect.reset();
   } else if (*received <= watched.received + most) {
     watched.suspect.reset();
-  } else if (*received > watched.received + most * (limits_.queued + 2)) {
-    // Not even the queue of whole messages is as long.
+  } else if (*received > watched.received + most * (limits_.queued + 2) ||
+             (watched.suspect && drained >= *watched.suspect &&
+              *received > watched.suspected_at + most)) {
+    // Not even the queue of whole messages is as long; or as much again has
+    // come since all was taken that was there. What libzmq's thread had not
+    // passed on by then would have been by now.
     complain_and_cut(descriptor, watched, kEndless);
   } else if (!watched.suspect) {
     // Whole messages may wait for the owner to take them: he is asked to.
@@ -275,11 +279,6 @@ void ConnectionGuard::inspect(int descriptor, Watched& watched,
     }
     watched.suspected_at = *received;
     calls_.drain();
-  } else if (drained >= *watched.suspect &&
-             *received > watched.suspected_at + most) {
-    // Since then as much again has come: what libzmq's thread had not passed on
-    // when all was taken off would have been by now.
-    complain_and_cut(descriptor, watched, kEndless);
   }
 }
 
