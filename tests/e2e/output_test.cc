@@ -105,7 +105,7 @@ TEST_CASE("fault 36: text that cannot be printed is an error") {
   }
 }
 
-TEST_CASE("--out writes into what is there, if that is not a plain file") {
+TEST_CASE("what --out names is written into, if it is not a plain file") {
   const Shell shell;
   shell.make_run();
   const std::string sample =
