@@ -35,17 +35,33 @@ constexpr std::chrono::microseconds kLongestTick = 100ms;
 
 constexpr const char* kEndless = "it sends a message without an end";
 
-// Bytes of a connection that libzmq has read so far.
-std::optional<std::uint64_t> bytes_read(int descriptor) {
+// Bytes that have come on a connection, whoever has them.
+std::optional<std::uint64_t> bytes_received(int descriptor) {
   tcp_info info{};
   socklen_t size = sizeof info;
   if (::getsockopt(descriptor, IPPROTO_TCP, TCP_INFO, &info, &size) != 0 ||
       size < offsetof(tcp_info, tcpi_bytes_received) + 8)
     return std::nullopt;
+  return std::uint64_t{info.tcpi_bytes_received};
+}
+
+// Bytes of a connection that libzmq has read so far: more come while they are
+// counted, so that there are two bounds.
+struct BytesRead {
+  std::uint64_t least = 0;
+  std::uint64_t most = 0;
+};
+
+std::optional<BytesRead> bytes_read(int descriptor) {
+  const auto before = bytes_received(descriptor);
   int unread = 0;
-  if (::ioctl(descriptor, SIOCINQ, &unread) != 0) return std::nullopt;
-  return std::uint64_t{info.tcpi_bytes_received} -
-         static_cast<std::uint64_t>(unread);
+  if (!before || ::ioctl(descriptor, SIOCINQ, &unread) != 0)
+    return std::nullopt;
+  const auto after = bytes_received(descriptor);
+  if (!after) return std::nullopt;
+  const auto waiting = static_cast<std::uint64_t>(unread);
+  return BytesRead{*before - std::min(*before, waiting),
+                   *after - std::min(*after, waiting)};
 }
 
 constexpr int kWindow = 1 << 30;  // no other limit than the kernel's own
@@ -254,31 +270,32 @@ void ConnectionGuard::inspect() {
 
 void ConnectionGuard::inspect(int descriptor, Watched& watched,
                               const Told& told, std::uint64_t drained) {
-  const auto received = bytes_read(descriptor);
-  if (!received) return;
+  const auto read = bytes_read(descriptor);
+  if (!read) return;
   const std::size_t most =
       told.trusted ? limits_.message : limits_.message_of_stranger;
   if (watched.frames != told.frames) {
     watched.frames = told.frames;
-    watched.received = *received;
+    watched.received = read->most;
     watched.suspect.reset();
-  } else if (*received <= watched.received + most) {
+  } else if (read->least <= watched.received + most) {
     watched.suspect.reset();
-  } else if (*received > watched.received + most * (limits_.queued + 2) ||
-             (watched.suspect && drained >= *watched.suspect &&
-              *received > watched.suspected_at + most)) {
-    // Not even the queue of whole messages is as long; or as much again has
-    // come since all was taken that was there. What libzmq's thread had not
-    // passed on by then would have been by now.
-    complain_and_cut(descriptor, watched, kEndless);
+  } else if (read->least > watched.received + most * (limits_.queued + 2)) {
+    complain_and_cut(descriptor, watched, kEndless);  // no queue is as long
   } else if (!watched.suspect) {
-    // Whole messages may wait for the owner to take them: he is asked to.
+    watched.suspect.emplace();
+    watched.suspect->received = read->most;
+  } else if (watched.suspect->drain == 0) {
+    // Whole messages may wait for the owner to take them. He is asked to when
+    // libzmq's thread has read on, since it then has passed on what it had.
+    if (read->least <= watched.suspect->received + most) return;
     {
       const std::lock_guard lock(mutex_);
-      watched.suspect = ++drain_wanted_;
+      watched.suspect->drain = ++drain_wanted_;
     }
-    watched.suspected_at = *received;
     calls_.drain();
+  } else if (drained >= watched.suspect->drain) {
+    complain_and_cut(descriptor, watched, kEndless);
   }
 }
 

@@ -96,15 +96,17 @@ class ConnectionGuard {
     std::uint64_t frames = 0;
     bool trusted = false;
   };
+  // It looks as if a message were too long.
+  struct Suspect {
+    std::uint64_t received = 0;  // bytes, when it began to
+    std::uint64_t drain = 0;     // after which it is certain; 0: none yet
+  };
   struct Watched {
     std::uint64_t cookie = 0;
     std::chrono::steady_clock::time_point since;
     std::uint64_t frames = 0;    // taken, as far as is known
     std::uint64_t received = 0;  // bytes, when that was learned
-    // Set while it looks as if a message were too long: the drain after which
-    // that is certain.
-    std::optional<std::uint64_t> suspect;
-    std::uint64_t suspected_at = 0;  // bytes read by then
+    std::optional<Suspect> suspect;
   };
 
   void watch();
