@@ -146,6 +146,8 @@ std::optional<Received> Receiver::on_envelope(Received received,
       (!wanted_ || wanted_(received));
   if (unfinished.kept) unfinished_bytes_ += bytes;
   std::string id = received.routing_id;
+  if (received.descriptor >= 0)
+    unfinished.cookie = socket_cookie(received.descriptor);
   unfinished.received = std::move(received);
   unfinished_.emplace(std::move(id), std::move(unfinished));
   return std::nullopt;
@@ -179,10 +181,12 @@ void Receiver::forget(const std::string& routing_id) {
   unfinished_.erase(open);
 }
 
-void Receiver::forget(int descriptor) {
+void Receiver::forget(int descriptor, std::uint64_t cookie) {
   std::vector<std::string> ids;
   for (const auto& [id, unfinished] : unfinished_)
-    if (unfinished.received.descriptor == descriptor) ids.push_back(id);
+    if (unfinished.received.descriptor == descriptor &&
+        unfinished.cookie == cookie)
+      ids.push_back(id);
   for (const std::string& id : ids) forget(id);
 }
 

@@ -55,9 +55,10 @@ class Receiver {
   // never throws on content.
   bool take(zmq::socket_t& socket, std::optional<Received>& received);
 
-  // Frees what has come of the unfinished message of a connection.
+  // Frees what has come of the unfinished message of a connection, which may be
+  // named by its descriptor and the socket_cookie() of that.
   void forget(const std::string& routing_id);
-  void forget(int descriptor);
+  void forget(int descriptor, std::uint64_t cookie);
 
   std::uint64_t unfinished_bytes() const { return unfinished_bytes_; }
 
@@ -67,6 +68,7 @@ class Receiver {
     protocol::FrameSequence sequence;
     std::vector<zmq::message_t> frames;  // of the tensor that is coming
     bool kept = false;
+    std::uint64_t cookie = 0;  // of its descriptor
   };
 
   std::optional<Received> on_envelope(Received received, zmq::message_t& frame);

@@ -41,8 +41,10 @@ Result<void> PeerShell::Impl::open_listener() {
   limits.strangers = kStrangers;
   ConnectionGuard::Calls calls;
   calls.drain = [this] { mailbox.post([] {}); };
-  calls.closed = [this](int descriptor, std::uint64_t) {
-    mailbox.post([this, descriptor] { closed.push_back(descriptor); });
+  calls.closed = [this](int descriptor, std::uint64_t cookie) {
+    mailbox.post([this, descriptor, cookie] {
+      closed.emplace_back(descriptor, cookie);
+    });
   };
   calls.complain = [this](const std::string& address, const std::string& why) {
     mailbox.post([this, address, why] {
@@ -78,7 +80,8 @@ void PeerShell::Impl::drain_listener() {
   for (int i = 0; i < kBurst; ++i) {
     if (!receiver.take(*listener, received)) {
       guard->end_drain();
-      for (const int gone : std::exchange(closed, {})) receiver.forget(gone);
+      for (const auto& [descriptor, cookie] : std::exchange(closed, {}))
+        receiver.forget(descriptor, cookie);
       return;
     }
     if (!received) continue;

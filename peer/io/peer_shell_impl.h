@@ -56,9 +56,9 @@ struct PeerShell::Impl {
   std::optional<ConnectionGuard> guard;  // of the listener
   Receiver receiver;                     // likewise
   Complaints complaints;
-  // Descriptors of connections to the listener that are closed, while frames of
-  // theirs may still be there to be taken.
-  std::vector<int> closed;
+  // Connections to the listener that are closed, while frames of theirs may
+  // still be there to be taken: descriptor and socket_cookie().
+  std::vector<std::pair<int, std::uint64_t>> closed;
   TransferLinks links;
   std::string announced;  // our listener, for hello
 
