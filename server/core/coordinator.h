@@ -93,6 +93,7 @@ class Coordinator {
 
   // Whose is which discriminator (coordinator_discriminators.cc).
   DiscriminatorId new_discriminator();
+  DiscriminatorId newest_discriminator() const;
   DiscriminatorId discriminator_of(PeerId peer) const;  // 0: none
   StartChoice choose(PeerId peer, const protocol::Hello& hello);
   void assign(PeerId peer, DiscriminatorId discriminator);

@@ -19,7 +19,12 @@ constexpr std::ptrdiff_t kCopiesOfADonor = 2;
 // Unique among all that servers of this run have named: each has an incarnation
 // of its own.
 DiscriminatorId Coordinator::new_discriminator() {
-  return {std::uint64_t{config_.incarnation} << 32 | ++last_discriminator_};
+  ++last_discriminator_;
+  return newest_discriminator();
+}
+
+DiscriminatorId Coordinator::newest_discriminator() const {
+  return {std::uint64_t{config_.incarnation} << 32 | last_discriminator_};
 }
 
 DiscriminatorId Coordinator::discriminator_of(PeerId peer) const {
@@ -59,8 +64,10 @@ void Coordinator::assign(PeerId peer, DiscriminatorId discriminator) {
 // Whether a peer that offers it may have it: it is nobody's, or that of an
 // absent peer which, as far as is known, has no later state of it. So it is
 // after the run went back behind a swap. What an open exchange brings to a peer
-// is that peer's, though the exchange has not been committed.
+// is that peer's, though the exchange has not been committed; what no server
+// has named yet will be another's.
 bool Coordinator::is_free(const protocol::Held& offer) const {
+  if (offer.discriminator > newest_discriminator()) return false;
   for (const auto& [swap, exchange] : exchanges_)
     for (const auto& [target, discriminator] : exchange.brings)
       if (discriminator == offer.discriminator) return false;

@@ -89,6 +89,22 @@ TEST_CASE(
   CHECK(s.sent<protocol::Swap>() == 2);  // donor and receiver
 }
 
+TEST_CASE("nobody has a discriminator before a server has named it") {
+  RunPosition position;
+  position.completed = {20};
+  position.names = {{"a", {0}}, {"b", {1}}};
+  position.discriminators = {{{0}, {7}}, {{1}, {8}}};
+  CoordinatorConfig c = config(2);
+  Server s(c, position);
+  s.hello(1, "a", [](auto& h) { h.saved = {{RunId{}, {20}, {7}}}; });
+  s.hello(2, "c", [&](auto& h) {
+    h.saved = {{RunId{}, {20}, {std::uint64_t{c.incarnation} << 32 | 1}},
+               {RunId{}, {20}, {std::uint64_t{c.incarnation + 1} << 32 | 1}}};
+  });
+  CHECK(s.coordinator.position().discriminators.at({0}) == DiscriminatorId{7});
+  CHECK_FALSE(s.coordinator.position().discriminators.contains({2}));
+}
+
 TEST_CASE("another process with a live peer's name is refused") {
   Server s(config(2));
   s.hello(1, "a");
