@@ -240,6 +240,7 @@ void PeerShell::Impl::apply(PeerRuntime& s, const DropTransfer& e) {
 
 void PeerShell::Impl::apply(PeerRuntime& s, const SaveDiscriminator& e) {
   const auto failed = [this, &s](const std::string& why) {
+    s.not_saved = why;
     apply(s, Report{"could not save its discriminator: " + why, true});
   };
   s.training.copy_then_write(
@@ -250,7 +251,10 @@ void PeerShell::Impl::apply(PeerRuntime& s, const SaveDiscriminator& e) {
         return [&s, failed, write = s.copy_to_save(as, keep)] {
           return [&s, failed, saved = write()] {
             s.offer.reset();
-            if (!saved) failed(saved.error().message);
+            if (saved)
+              s.not_saved.clear();
+            else
+              failed(saved.error().message);
           };
         };
       },

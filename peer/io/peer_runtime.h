@@ -54,6 +54,8 @@ class PeerRuntime {
   std::optional<PeerId> address;
   std::optional<TimePoint> alarm;
   std::uint64_t nonce = 0;  // tells this process from an earlier one
+  // Why the newest of its checkpoints is not on the disk; empty if it is.
+  std::string not_saved;
   std::optional<ComputedFeedback> computed;
   std::map<std::uint64_t, PeerState> arrivals;
   // Transfers that came while the trainer was still being made.

@@ -29,6 +29,14 @@ Result<PeerShellReport> PeerShell::Impl::run() {
   for (const auto& s : sessions) {
     report.rounds += s->session.counters().rounds;
     report.swaps += s->session.counters().swaps_installed;
+    const bool well =
+        report.code == ExitCode::kOk || report.code == ExitCode::kStopped;
+    if (well && !s->not_saved.empty()) {
+      report.code = ExitCode::kCheckpoint;
+      report.text =
+          "peer " + s->peer().name +
+          " ends, but its last checkpoint is missing: " + s->not_saved;
+    }
   }
   return report;
 }

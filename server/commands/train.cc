@@ -211,6 +211,7 @@ Finish train_in(const ServerOptions& options, const RunDirectory& directory,
 
   std::unique_ptr<PeerShell> host;
   std::thread host_thread;
+  std::optional<Error> local_failure;
   if (options.local_peers > 0) {
     host = std::make_unique<PeerShell>(
         context,
@@ -220,9 +221,11 @@ Finish train_in(const ServerOptions& options, const RunDirectory& directory,
     host_thread = std::thread([&] {
       const auto done = run_host(*host);
       if (!done)
-        shell.request_stop(done.error().code, done.error().message);
+        local_failure = done.error();
       else if (done->code != ExitCode::kOk && done->code != ExitCode::kStopped)
-        shell.request_stop(done->code, "a local peer failed: " + done->text);
+        local_failure = {"a local peer failed: " + done->text, done->code};
+      if (local_failure)
+        shell.request_stop(local_failure->code, local_failure->message);
     });
   }
   // What is to begin has nothing to lose; a run that goes on is left as it is
@@ -230,11 +233,14 @@ Finish train_in(const ServerOptions& options, const RunDirectory& directory,
   const bool goes_on = directory.holds_run();
   if (!goes_on)
     if (const auto begun = begin(); !begun) return finish_of(begun.error());
-  const Finish finish = goes_on ? run_shell(shell, observers, begin)
-                                : run_shell(shell, observers, nullptr);
+  Finish finish = goes_on ? run_shell(shell, observers, begin)
+                          : run_shell(shell, observers, nullptr);
   if (host_thread.joinable()) {
     host->request_leave();  // whoever has not heard the goodbye
     host_thread.join();
+    const bool well =
+        finish.code == ExitCode::kOk || finish.code == ExitCode::kStopped;
+    if (local_failure && well) finish = finish_of(*local_failure);
   }
   return finish;
 }

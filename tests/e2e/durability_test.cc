@@ -234,6 +234,22 @@ TEST_CASE("fault 36: a last checkpoint that is not there ends with 7") {
   CHECK(again.wait() == 0);
 }
 
+TEST_CASE("fault 36: a peer whose last checkpoint is not there ends with 7") {
+  const ProcessRun t;
+  auto server = t.server("run", {"--bind", "tcp://127.0.0.1:*", "--rounds",
+                                 std::to_string(kRounds), "--min-peers", "2"});
+  auto a = t.peer("run", 0, 2);
+  auto b = [&] {
+    const Failpoint full("before-rename@state/peer-1/:1+=ENOSPC");
+    return t.peer("run", 1, 2);
+  }();
+  CHECK(server.wait() == 0);
+  CHECK(a.wait() == 0);
+  CHECK(b.wait() == 7);
+  INFO(b.output());
+  CHECK(b.output().find("its last checkpoint is missing") != std::string::npos);
+}
+
 TEST_CASE("fault 37: a disk that takes no first checkpoint is no start") {
   const ProcessRun t;
   const std::string error = GENERATE("ENOSPC", "EIO");

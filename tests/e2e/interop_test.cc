@@ -27,6 +27,7 @@ void train_together(const std::string& image, const std::string& feedback,
              "python.out");
   const auto code = server.wait();
   INFO(server.output());
+  INFO(a.output() << b.output());
   INFO(python.output());
   REQUIRE(code == 0);
   CHECK(a.wait() == 0);
