@@ -139,8 +139,8 @@ OptionGroup algorithm_group(ServerOptions& o) {
        {"aggregate-temperature",
         &o.aggregation.temperature,
         "T",
-        "Factor of the logits in the softmax of gman, f2a and ua-gan. 0: the "
-        "logits do not count.",
+        "Inverse temperature: the softmax of gman, f2a and ua-gan multiplies "
+        "the logits by it. 0: they do not count.",
         {0, 1e6}},
        {"swap-epochs",
         &o.swap_epochs,
@@ -228,8 +228,10 @@ OptionGroup faults_group(ServerOptions& o) {
       "When peers are slow or gone",
       {{"round-timeout", &o.round_timeout, "SECONDS",
         "Deadline of a round: after this long it closes with the peers that "
-        "have answered, if they are a quorum. With fl-gan it is a second "
-        "longer for every round between two averagings.",
+        "have answered, if they are a quorum. Once a quorum has answered, the "
+        "others get five times as long as that took, at least 3 s, within "
+        "this limit. With fl-gan it is a second longer for every round "
+        "between two averagings.",
         kTimeout},
        {"quorum",
         &o.quorum,
@@ -242,8 +244,9 @@ OptionGroup faults_group(ServerOptions& o) {
         "exit code 8.",
         kTimeout},
        {"swap-timeout", &o.swap_timeout, "SECONDS",
-        "A swap that takes longer is aborted: every peer keeps its "
-        "discriminator.",
+        "Longest that a swap may take; it gets four times what the last took, "
+        "at least 10 s, within this limit. One that takes longer is aborted: "
+        "every peer keeps its discriminator.",
         kTimeout}}};
 }
 
@@ -321,9 +324,9 @@ OptionGroup run_group(ServerOptions& o) {
         "the last. 0: only after the last.",
         kRounds},
        {"checkpoint-every", &o.checkpoint_every, "ROUNDS",
-        "Save a checkpoint of the server and its peers every so many rounds "
-        "and at the end, and of the server before the first round. 0: only "
-        "then.",
+        "Save a checkpoint of the server and its peers every so many rounds. "
+        "All are saved at the end, too, and the server before the first "
+        "round. 0: only then.",
         kRounds},
        {"keep-last",
         &o.keep_last,

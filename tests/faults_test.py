@@ -61,9 +61,10 @@ def main(root):
         faults += [f"row {number} {fault}"
                    for fault in faults_of(number, tests, known)]
     for name in sorted(known):
-        number = re.match(r"fault (\d+): ", name)
-        if number and f"`{name}`" not in rows.get(int(number[1]), ""):
-            faults.append(f"row {number[1]} lacks the test '{name}'")
+        prefix = re.match(r"fault \d+(, fault \d+)*: ", name)
+        for number in re.findall(r"\d+", prefix[0]) if prefix else ():
+            if f"`{name}`" not in rows.get(int(number), ""):
+                faults.append(f"row {number} lacks the test '{name}'")
     if len(known) < 200:
         faults.append(f"only {len(known)} tests found: is the search at fault?")
     print("\n".join(faults) or f"{len(rows)} rows, {len(known)} tests, all there")

@@ -43,8 +43,10 @@ def blocks(text):
             raise Fault(f"a block is fenced as '{block['kind']}', "
                         "neither sh nor text")
         code = block["indented"] or block["fenced"]
-        lines = re.sub(r"\\\n\s*", "", code).splitlines()
-        found.append((block["reason"], [x.strip() for x in lines if x.strip()]))
+        lines = [line.strip()
+                 for line in re.sub(r"\\\n\s*", "", code).splitlines()]
+        found.append((block["reason"], [line for line in lines
+                                        if line and not line.startswith("#")]))
     if text.count("<!-- untested") != sum(1 for reason, _ in found if reason):
         raise Fault("a comment 'untested' has no reason or no block after it")
     return found

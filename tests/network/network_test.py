@@ -2,8 +2,9 @@
 
   network_test.py FOLDER_OF_PROGRAMS ROW
 
-runs the test of a row of FAULTS.md. Exit code 77: this machine makes no network
-namespaces.
+runs the test of a row of FAULTS.md, on a wire between network namespaces that this
+makes from TAP devices (wire.py): it takes root or user namespaces, and iproute2.
+Exit code 77: this machine makes no network namespaces.
 """
 import pathlib
 import signal
@@ -184,4 +185,7 @@ def main(folder_of_programs, row):
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 3 or not sys.argv[2].isdigit() or \
+            int(sys.argv[2]) not in ROWS:
+        sys.exit(f"{__doc__}\nThe rows: {', '.join(map(str, ROWS))}")
     sys.exit(main(sys.argv[1], sys.argv[2]))
