@@ -57,9 +57,8 @@ def main():
                         default=pathlib.Path("build/release/bin"))
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--peers", type=int, default=2)
-    parser.add_argument("--rounds", type=int, default=4000,
-                        help="if they are done before the last kill, there are "
-                        "as many again")
+    parser.add_argument("--rounds", type=int, default=40000,
+                        help="more than can be trained before the last kill")
     parser.add_argument("--checkpoint-every", type=int, default=20)
     parser.add_argument("--longest", type=float, default=6,
                         help="seconds that a server lives at most")
@@ -73,13 +72,12 @@ def main():
         run = folder / "run"
         endpoint = f"tcp://127.0.0.1:{free_port()}"
         output = (folder / "output").open("a+")
-        rounds = options.rounds
 
         def start_server():
             return subprocess.Popen(
                 [options.bin / "mdgan-server", "train", "--run-dir", run,
                  "--bind", endpoint, "--min-peers", str(options.peers),
-                 "--rounds", str(rounds), "--stats-every", "1",
+                 "--rounds", str(options.rounds), "--stats-every", "1",
                  "--samples-every", "0", "--swap-epochs", "2",
                  "--checkpoint-every", str(options.checkpoint_every)],
                 stdout=output, stderr=output)
@@ -110,19 +108,18 @@ def main():
                                     f"back from {before} to {after}")
                 before = after
             else:
-                if code != 0:
-                    problems.append(f"after kill {kills}: exit code {code}")
-                    break
-                rounds += options.rounds  # complete: go on with more
+                problems.append(f"after kill {kills}: exit code {code}" +
+                                ("; take more --rounds" if code == 0 else ""))
+                break
             server = start_server()
-        codes = [server.wait(600)] + [p.wait(600) for p in peers]
+        codes = [server.wait(1800)] + [p.wait(600) for p in peers]
         seconds = time.monotonic() - started
 
         if codes != [0] * len(codes):
             problems.append(f"exit codes of server and peers: {codes}")
         recorded = [json.loads(line)["round"]
                     for line in (run / "stats.jsonl").read_text().splitlines()]
-        if recorded != list(range(1, rounds + 1)):
+        if recorded != list(range(1, options.rounds + 1)):
             problems.append(f"stats.jsonl has {len(recorded)} lines, the last of "
                             f"round {recorded[-1:]}")
         log = (run / "log.txt").read_text()
@@ -133,7 +130,7 @@ def main():
         if went_on != sorted(went_on):
             problems.append("a start went on from an earlier round than the one "
                             "before")
-        print(f"{kills} kills in {seconds:.0f} s; {rounds} rounds; "
+        print(f"{kills} kills in {seconds:.0f} s; {options.rounds} rounds; "
               f"{len(went_on)} starts went on, {begun} began again (killed "
               f"before the first checkpoint); {trained_lives} lives saved "
               f"something; {lost} rounds were trained twice; run {runs}")
