@@ -190,6 +190,10 @@ void Coordinator::welcome(Member& member, const protocol::Hello& hello,
   member.session = hello.session;
   member.nonce = hello.nonce;
   member.shard_size = hello.shard_size;
+  // Who joins a run that trains does not make its swaps more frequent.
+  if (member.epoch_shard == 0 && started_ && !member.taken_part)
+    member.epoch_shard = smallest_shard();
+  member.epoch_shard = std::max(member.epoch_shard, hello.shard_size);
   member.held = hello.held;
   member.saved = hello.saved;
   if (std::exchange(member.endpoint, hello.endpoint) != hello.endpoint)

@@ -30,7 +30,7 @@ std::uint64_t Coordinator::smallest_shard() const {
   if (live_.empty()) return 0;
   std::uint64_t smallest = std::numeric_limits<std::uint64_t>::max();
   for (const PeerId id : live_)
-    smallest = std::min(smallest, members_.at(id).shard_size);
+    smallest = std::min(smallest, members_.at(id).epoch_shard);
   return smallest;
 }
 
@@ -50,8 +50,8 @@ bool Coordinator::begin_swap(TimePoint now, Out& out) {
   links_.begin_swap();
   std::vector<SwapEdge> edges =
       draw_swap_cycle(available(), config_.seed, position_.completed,
-                      [this](PeerId source, PeerId target) {
-                        return links_.avoided(source, target);
+                      [&](PeerId source, PeerId target) {
+                        return links_.avoided(source, target, now);
                       });
   if (edges.empty()) return false;
   enter(RunStage::kSwapping, "a swap is due");
@@ -180,14 +180,17 @@ void Coordinator::abort_exchange(SwapId id, const std::string& why,
   }
   for (const SwapEdge& edge : broken) {
     if (!exchange.is_swap) break;
-    const std::uint64_t swaps = links_.failed(edge.source, edge.target);
+    const auto avoided =
+        links_.failed(edge.source, edge.target, now - exchange.begun, now);
     if (&edge == &broken.front())
       text += "; " + describe_link(edge) + " had not come through";
     if (&edge == &broken.back()) {
       if (broken.size() > 1)
         text += ", nor " + std::to_string(broken.size() - 1) + " others";
-      text += "; the next " + std::to_string(swaps) +
-              " swaps go around this. Can those peers reach each other "
+      text += "; the next " + std::to_string(avoided.swaps) +
+              " swaps, and all for " +
+              std::to_string(static_cast<int>(seconds(avoided.time))) +
+              " s, go around this. Can those peers reach each other "
               "(--listen, --advertise)?";
     }
   }

@@ -3,13 +3,21 @@
 #include <algorithm>
 
 namespace mdgan {
+namespace {
 
-std::uint64_t LinkMemory::failed(PeerId source, PeerId target) {
+constexpr int kTimesTheCost = 20;
+
+}  // namespace
+
+LinkMemory::Avoidance LinkMemory::failed(PeerId source, PeerId target,
+                                         Duration cost, TimePoint now) {
   Link& link = links_[{source, target}];
   link.failures = std::min(link.failures + 1, 4U);
-  const std::uint64_t swaps = std::uint64_t{1} << (2 * link.failures);
-  link.avoided_until = swaps_ + swaps + 1;
-  return swaps;
+  const Avoidance avoidance{std::uint64_t{1} << (2 * link.failures),
+                            kTimesTheCost * cost};
+  link.avoided_until = swaps_ + avoidance.swaps + 1;
+  link.not_before = now + avoidance.time;
+  return avoidance;
 }
 
 void LinkMemory::forget(PeerId peer) {
@@ -18,9 +26,10 @@ void LinkMemory::forget(PeerId peer) {
   });
 }
 
-bool LinkMemory::avoided(PeerId source, PeerId target) const {
+bool LinkMemory::avoided(PeerId source, PeerId target, TimePoint now) const {
   const auto it = links_.find({source, target});
-  return it != links_.end() && swaps_ < it->second.avoided_until;
+  return it != links_.end() &&
+         (swaps_ < it->second.avoided_until || now < it->second.not_before);
 }
 
 }  // namespace mdgan

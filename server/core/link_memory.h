@@ -7,18 +7,25 @@
 #include <utility>
 
 #include "common/base/ids.h"
+#include "common/base/time.h"
 
 namespace mdgan {
 
 class LinkMemory {
  public:
-  // A further swap begins: what is avoided is counted in swaps.
+  struct Avoidance {
+    std::uint64_t swaps = 0;
+    Duration time{};
+  };
+
+  // A further swap begins.
   void begin_swap() { ++swaps_; }
 
-  // A discriminator did not get from `source` to `target`. Returns for how many
-  // swaps the link is avoided: 4 the first time, then 16, 64 and 256, since the
-  // fault may be one that passes.
-  std::uint64_t failed(PeerId source, PeerId target);
+  // A discriminator did not get from `source` to `target`, which has cost the
+  // run `cost`. Returns for how many swaps the link is avoided: 4 the first
+  // time, then 16, 64 and 256, since the fault may be one that passes; and for
+  // how long at least, so that tries cost the run a twentieth of its time.
+  Avoidance failed(PeerId source, PeerId target, Duration cost, TimePoint now);
 
   void worked(PeerId source, PeerId target) { links_.erase({source, target}); }
 
@@ -26,12 +33,13 @@ class LinkMemory {
   // elsewhere, or is gone.
   void forget(PeerId peer);
 
-  bool avoided(PeerId source, PeerId target) const;
+  bool avoided(PeerId source, PeerId target, TimePoint now) const;
 
  private:
   struct Link {
     unsigned failures = 0;
-    std::uint64_t avoided_until = 0;  // this swap is tried again
+    std::uint64_t avoided_until = 0;  // this swap is tried again, but
+    TimePoint not_before{};
   };
   std::uint64_t swaps_ = 0;
   std::map<std::pair<PeerId, PeerId>, Link> links_;

@@ -26,6 +26,7 @@ struct Member {
   std::uint32_t session = 0;
   std::uint64_t nonce = 0;
   std::uint64_t shard_size = 0;
+  std::uint64_t epoch_shard = 0;  // what counts for the length of an epoch
   // As its last hello but for repetitions said.
   protocol::Held held;
   std::vector<protocol::Held> saved;

@@ -198,7 +198,7 @@ class Run:
         failed = []
         for number, note in enumerate(notes):
             links = re.findall(r"what peer (\S+) sends to peer (\S+)", note)
-            swaps = re.search(r"the next (\d+) swaps go around this", note)
+            swaps = re.search(r"the next (\d+) swaps, and", note)
             failed += [(number, link, int(swaps[1])) for link in links if swaps]
         return failed
 

@@ -12,16 +12,18 @@ using namespace std::chrono_literals;
 
 namespace {
 
-CoordinatorConfig swapping(std::uint32_t peers) {
+// Shards of 1000, batches of 10: an epoch is 100 rounds.
+CoordinatorConfig swapping(std::uint32_t peers, double epochs) {
   CoordinatorConfig c = config(peers);
-  c.swap_epochs = 0.01;  // shards of 1000, batches of 10: after every round
+  c.swap_epochs = epochs;
   c.quorum = 1;
   return c;
 }
 
 // Peers "0", "1", ... on connections 1, 2, ...
 struct Swaps {
-  explicit Swaps(std::uint32_t peers) : s(swapping(peers)), count(peers) {
+  explicit Swaps(std::uint32_t peers, double epochs = 0.01)
+      : s(swapping(peers, epochs)), count(peers) {
     for (std::uint32_t i = 0; i < peers; ++i)
       s.hello(i + 1, std::to_string(i), [&](auto& h) {
         h.index = i;
@@ -167,19 +169,42 @@ TEST_CASE("two peers that cannot reach each other do not stop training") {
 
 TEST_CASE("what a link has done before is forgotten when its peer moves") {
   LinkMemory links;
+  const TimePoint then{1h};
+  const TimePoint later = then + 60s;
   links.begin_swap();
-  CHECK(links.failed({1}, {2}) == 4);
-  CHECK(links.avoided({1}, {2}));
-  CHECK_FALSE(links.avoided({2}, {1}));
+  CHECK(links.failed({1}, {2}, 3s, then).swaps == 4);
+  CHECK(links.avoided({1}, {2}, later));
+  CHECK_FALSE(links.avoided({2}, {1}, later));
   for (int i = 0; i < 4; ++i) {
     links.begin_swap();
-    CHECK(links.avoided({1}, {2}));
+    CHECK(links.avoided({1}, {2}, later));
   }
   links.begin_swap();
-  CHECK_FALSE(links.avoided({1}, {2}));
-  CHECK(links.failed({1}, {2}) == 16);
+  CHECK(links.avoided({1}, {2}, later - 1s));  // 20 times what it has cost
+  CHECK_FALSE(links.avoided({1}, {2}, later));
+  CHECK(links.failed({1}, {2}, 3s, later).swaps == 16);
   links.forget({2});
-  CHECK_FALSE(links.avoided({1}, {2}));
+  CHECK_FALSE(links.avoided({1}, {2}, later));
+}
+
+TEST_CASE("who joins late does not make swaps more frequent") {
+  Swaps run(2, 0.1);  // after every tenth round
+  run.round();
+  run.s.hello(3, "2", [](auto& h) {
+    h.index = 2;
+    h.shard_size = 10;
+  });
+  run.staged({2}, run.plans().at({2}).swap);
+  REQUIRE(run.s.coordinator.live_peers() == 3);
+  run.round();  // which began before it was there
+  run.count = 3;
+  for (std::uint64_t i = 2; i < 9; ++i) {
+    CHECK(run.s.coordinator.position().completed == Round{i});
+    run.round();
+  }
+  CHECK(run.s.coordinator.position().last_swap == Round{0});
+  run.round();
+  CHECK(run.s.coordinator.position().last_swap == Round{10});
 }
 
 TEST_CASE("a cycle goes around links, and leaves out who has no other") {
