@@ -147,14 +147,18 @@ ConnectionGuard::~ConnectionGuard() {
 // --- for the socket's owner --------------------------------------------------
 
 void ConnectionGuard::on_frame(int descriptor) {
+  const std::uint64_t cookie = socket_cookie(descriptor);
+  if (cookie == 0) return;
   const std::lock_guard lock(mutex_);
-  ++told_[descriptor].frames;
+  ++told_[cookie].frames;
 }
 
 void ConnectionGuard::trust(int descriptor) {
+  const std::uint64_t cookie = socket_cookie(descriptor);
+  if (cookie == 0) return;
   {
     const std::lock_guard lock(mutex_);
-    if (std::exchange(told_[descriptor].trusted, true)) return;
+    if (std::exchange(told_[cookie].trusted, true)) return;
   }
   if (limits_.window_of_stranger) limit_window(descriptor, kWindow);
 }
@@ -218,21 +222,24 @@ bool ConnectionGuard::read_events() {
     std::memcpy(&descriptor, event.data<char>() + sizeof kind,
                 sizeof descriptor);
     if (kind == ZMQ_EVENT_MONITOR_STOPPED) return false;
-    if (const auto gone = watched_.find(descriptor); gone != watched_.end()) {
-      const std::uint64_t cookie = gone->second.cookie;
-      watched_.erase(gone);
+    const std::uint64_t cookie = socket_cookie(descriptor);
+    if (const auto known = watched_.find(descriptor); known != watched_.end()) {
+      const std::uint64_t gone = known->second.cookie;
+      // The event of a connection before this one came so late.
+      if (kind == ZMQ_EVENT_ACCEPTED && gone == cookie) continue;
+      watched_.erase(known);
       {
         const std::lock_guard lock(mutex_);
-        told_.erase(descriptor);
+        told_.erase(gone);
       }
-      if (calls_.closed) calls_.closed(descriptor, cookie);
+      if (calls_.closed) calls_.closed(descriptor, gone);
     }
-    if (kind != ZMQ_EVENT_ACCEPTED) continue;
-    if (limits_.window_of_stranger && !is_trusted(descriptor))
+    if (kind != ZMQ_EVENT_ACCEPTED || cookie == 0) continue;
+    if (limits_.window_of_stranger && !is_trusted(cookie))
       limit_window(descriptor, *limits_.window_of_stranger);
     ++strangers_;
     Watched watched;
-    watched.cookie = socket_cookie(descriptor);
+    watched.cookie = cookie;
     watched.since = Clock::now();
     watched_.emplace(descriptor, watched);
   }
@@ -248,14 +255,14 @@ std::chrono::microseconds ConnectionGuard::next_tick() const {
                     shortest, kLongestTick);
 }
 
-bool ConnectionGuard::is_trusted(int descriptor) const {
+bool ConnectionGuard::is_trusted(std::uint64_t cookie) const {
   const std::lock_guard lock(mutex_);
-  const auto told = told_.find(descriptor);
+  const auto told = told_.find(cookie);
   return told != told_.end() && told->second.trusted;
 }
 
 void ConnectionGuard::inspect() {
-  std::unordered_map<int, Told> told;
+  std::unordered_map<std::uint64_t, Told> told;
   std::uint64_t drained = 0;
   {
     // Both at once: what the last drain took is counted in `told`.
@@ -264,7 +271,7 @@ void ConnectionGuard::inspect() {
     drained = drain_done_;
   }
   for (auto& [descriptor, watched] : watched_)
-    inspect(descriptor, watched, told[descriptor], drained);
+    inspect(descriptor, watched, told[watched.cookie], drained);
   limit_strangers(told);
 }
 
@@ -300,10 +307,10 @@ void ConnectionGuard::inspect(int descriptor, Watched& watched,
 }
 
 void ConnectionGuard::limit_strangers(
-    const std::unordered_map<int, Told>& told) {
+    const std::unordered_map<std::uint64_t, Told>& told) {
   std::vector<std::pair<Clock::time_point, int>> strangers;
   for (const auto& [descriptor, watched] : watched_) {
-    const auto known = told.find(descriptor);
+    const auto known = told.find(watched.cookie);
     if (known == told.end() || !known->second.trusted)
       strangers.emplace_back(watched.since, descriptor);
   }

@@ -111,12 +111,12 @@ class ConnectionGuard {
 
   void watch();
   std::chrono::microseconds next_tick() const;
-  bool is_trusted(int descriptor) const;
+  bool is_trusted(std::uint64_t cookie) const;
   bool read_events();  // false once the monitor has stopped
   void inspect();
   void inspect(int descriptor, Watched& watched, const Told& told,
                std::uint64_t drained);
-  void limit_strangers(const std::unordered_map<int, Told>& told);
+  void limit_strangers(const std::unordered_map<std::uint64_t, Told>& told);
   void complain_and_cut(int descriptor, const Watched& watched,
                         const std::string& why);
 
@@ -127,8 +127,8 @@ class ConnectionGuard {
   std::map<int, Watched> watched_;  // likewise
   std::size_t strangers_ = 0;       // of them; likewise
 
-  mutable std::mutex mutex_;  // of what follows
-  std::unordered_map<int, Told> told_;
+  mutable std::mutex mutex_;                      // of what follows
+  std::unordered_map<std::uint64_t, Told> told_;  // by socket_cookie()
   std::uint64_t drain_wanted_ = 0;
   std::uint64_t drain_begun_ = 0;
   std::uint64_t drain_done_ = 0;

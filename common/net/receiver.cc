@@ -140,10 +140,9 @@ std::optional<Received> Receiver::on_envelope(Received received,
   Unfinished unfinished;
   unfinished.sequence = std::move(*sequence);
   const std::uint64_t bytes = unfinished.sequence.bytes();
-  unfinished.kept =
-      (unfinished_bytes_ == 0 ||
-       unfinished_bytes_ + bytes <= protocol::kMaxUnfinishedBytes) &&
-      (!wanted_ || wanted_(received));
+  received.no_room = unfinished_bytes_ > 0 &&
+                     unfinished_bytes_ + bytes > protocol::kMaxUnfinishedBytes;
+  unfinished.kept = !received.no_room && (!wanted_ || wanted_(received));
   if (unfinished.kept) unfinished_bytes_ += bytes;
   std::string id = received.routing_id;
   if (received.descriptor >= 0)

@@ -32,8 +32,9 @@ struct Received {
   // Or why it could not be read: from a malformed envelope to tensor frames
   // that are not what the envelope announces.
   Result<protocol::Message> message = Error{};
-  // As announced, or none: they were not wanted.
+  // As announced, or none: they were not wanted, or there was no room.
   std::vector<Blob> tensors;
+  bool no_room = false;  // for too much else was unfinished
 };
 
 // Puts frames together, one unfinished message for each connection. The bytes

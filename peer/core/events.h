@@ -46,6 +46,7 @@ struct TrainerPrepared {
 struct FeedbackComputed {
   std::uint64_t ask = 0;  // of the ComputeFeedback
 };
+struct Restored {};
 struct RestoreFailed {
   std::string reason;
 };
@@ -72,7 +73,7 @@ struct ClockTicked {};
 
 using SessionEvent =
     std::variant<Connected, ServerSaid, BatchArrived, TransferArrived,
-                 TrainerPrepared, FeedbackComputed, RestoreFailed,
+                 TrainerPrepared, FeedbackComputed, Restored, RestoreFailed,
                  TransferFailed, TransferSaved, Failed, ServerLost,
                  LeaveRequested, ClockTicked>;
 
@@ -96,6 +97,7 @@ struct PrepareTrainer {
   TensorCodecs codecs;  // those that the welcome names
 };
 struct InitialiseDiscriminator {};
+// Load the checkpoint; answer Restored or RestoreFailed.
 struct RestoreDiscriminator {
   Round round;
   DiscriminatorId discriminator;

@@ -143,9 +143,6 @@ void Session::on(const TrainerPrepared& e, TimePoint now, Out& out) {
     on(Failed{*e.error}, now, out);
     return;
   }
-  enter(welcome_.start == protocol::Start::kReceive ? State::kReceiving
-                                                    : State::kReady,
-        "the trainer is ready");
   switch (welcome_.start) {
     case protocol::Start::kFresh:
       out.emplace_back(InitialiseDiscriminator{});
@@ -160,16 +157,32 @@ void Session::on(const TrainerPrepared& e, TimePoint now, Out& out) {
       held_round_ = welcome_.restore;
       // What the server tells so is that the exchange was committed.
       if (staged_ && staged_->round == welcome_.restore &&
-          staged_->discriminator == welcome_.discriminator)
+          staged_->discriminator == welcome_.discriminator) {
         install_staged(out);
-      else
+      } else {
+        restoring_ = true;
         out.emplace_back(
             RestoreDiscriminator{welcome_.restore, welcome_.discriminator});
+      }
       break;
   }
   discriminator_ = welcome_.discriminator;
   drop_staged(out);
-  // Orders, rounds and transfers may have arrived while the trainer was made.
+  if (!restoring_) start(out);
+}
+
+void Session::on(const Restored&, TimePoint, Out& out) {
+  // Of an earlier welcome: what the last one asks for is still to come.
+  if (state_ != State::kPreparing || !std::exchange(restoring_, false)) return;
+  start(out);
+}
+
+// The discriminator is there, or its copy is waited for.
+void Session::start(Out& out) {
+  enter(welcome_.start == protocol::Start::kReceive ? State::kReceiving
+                                                    : State::kReady,
+        "its discriminator is there");
+  // Orders, rounds and transfers may have arrived meanwhile.
   obey_deferred(out);
 }
 
@@ -259,6 +272,7 @@ void Session::on_welcome(const protocol::Message& message, TimePoint now,
   if (!welcome.warning.empty())
     out.emplace_back(Report{"the server warns: " + welcome.warning, true});
   enter(State::kPreparing, "welcomed");
+  restoring_ = false;
   const auto codecs = protocol::parse_codecs(welcome.codecs);
   if (!codecs) {
     on(Failed{codecs.error()}, now, out);

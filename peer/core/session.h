@@ -76,6 +76,7 @@ class Session {
   void on(const TransferArrived& e, TimePoint now, Out& out);
   void on(const TrainerPrepared& e, TimePoint now, Out& out);
   void on(const FeedbackComputed& e, TimePoint now, Out& out);
+  void on(const Restored& e, TimePoint now, Out& out);
   void on(const RestoreFailed& e, TimePoint now, Out& out);
   void on(const TransferFailed& e, TimePoint now, Out& out);
   void on(const TransferSaved& e, TimePoint now, Out& out);
@@ -84,6 +85,7 @@ class Session {
   void on(const LeaveRequested& e, TimePoint now, Out& out);
   void on(const ClockTicked& e, TimePoint now, Out& out);
 
+  void start(Out& out);
   void greet(TimePoint now, Out& out);
   void on_welcome(const protocol::Message& message, TimePoint now, Out& out);
   void on_round(const protocol::Message& message, TimePoint now, Out& out);
@@ -131,6 +133,7 @@ class Session {
     bool told = false;
   };
   std::optional<Staged> staged_;
+  bool restoring_ = false;  // since it was welcomed last
   bool leave_when_done_ = false;
   TimePoint hello_due_{};
   TimePoint silent_at_{};  // when the server's silence has lasted too long

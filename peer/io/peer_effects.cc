@@ -152,7 +152,7 @@ void PeerShell::Impl::apply(PeerRuntime& s, const RestoreDiscriminator& e) {
   s.training.run(
       [this, &s, which]() -> Lane::Continuation {
         const auto restored = s.restore(which);
-        if (restored) return {};
+        if (restored) return [this, &s] { feed(s, Restored{}); };
         return [this, &s, which, why = restored.error().message] {
           s.forget_checkpoint(which);
           feed(s, RestoreFailed{why});
@@ -239,20 +239,26 @@ void PeerShell::Impl::apply(PeerRuntime& s, const DropTransfer& e) {
 }
 
 void PeerShell::Impl::apply(PeerRuntime& s, const SaveDiscriminator& e) {
-  const auto failed = [this, &s](const std::string& why) {
+  const auto ended = [&s, round = e.round](const std::string& why) {
+    // One that hung may end after a newer one has failed.
+    if (round < s.newest_save) return;
+    s.newest_save = round;
     s.not_saved = why;
+  };
+  const auto failed = [this, &s, ended](const std::string& why) {
+    ended(why);
     apply(s, Report{"could not save its discriminator: " + why, true});
   };
   s.training.copy_then_write(
       copies, s.files,
-      [&s, failed, keep = e.keep,
+      [&s, ended, failed, keep = e.keep,
        as = protocol::Held{s.session.run(), e.round,
                            e.discriminator}]() -> Lane::Work {
-        return [&s, failed, write = s.copy_to_save(as, keep)] {
-          return [&s, failed, saved = write()] {
+        return [&s, ended, failed, write = s.copy_to_save(as, keep)] {
+          return [&s, ended, failed, saved = write()] {
             s.offer.reset();
             if (saved)
-              s.not_saved.clear();
+              ended("");
             else
               failed(saved.error().message);
           };

@@ -54,7 +54,9 @@ class PeerRuntime {
   std::optional<PeerId> address;
   std::optional<TimePoint> alarm;
   std::uint64_t nonce = 0;  // tells this process from an earlier one
-  // Why the newest of its checkpoints is not on the disk; empty if it is.
+  // The newest of its checkpoints, and why it is not on the disk; empty if it
+  // is.
+  Round newest_save;
   std::string not_saved;
   std::optional<ComputedFeedback> computed;
   std::map<std::uint64_t, PeerState> arrivals;

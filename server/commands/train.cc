@@ -209,6 +209,12 @@ Finish train_in(const ServerOptions& options, const RunDirectory& directory,
   if (!shell.endpoint().empty())
     spdlog::info("peers connect to {}", shell.endpoint());
 
+  // What is to begin has nothing to lose; a run that goes on is left as it is
+  // until its model is made.
+  const bool goes_on = directory.holds_run();
+  if (!goes_on)
+    if (const auto begun = begin(); !begun) return finish_of(begun.error());
+
   std::unique_ptr<PeerShell> host;
   std::thread host_thread;
   std::optional<Error> local_failure;
@@ -228,11 +234,6 @@ Finish train_in(const ServerOptions& options, const RunDirectory& directory,
         shell.request_stop(local_failure->code, local_failure->message);
     });
   }
-  // What is to begin has nothing to lose; a run that goes on is left as it is
-  // until its model is made.
-  const bool goes_on = directory.holds_run();
-  if (!goes_on)
-    if (const auto begun = begin(); !begun) return finish_of(begun.error());
   Finish finish = goes_on ? run_shell(shell, observers, begin)
                           : run_shell(shell, observers, nullptr);
   if (host_thread.joinable()) {

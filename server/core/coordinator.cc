@@ -15,6 +15,8 @@ using namespace std::chrono_literals;
 constexpr Duration kLocalRound = 1s;
 // How long a swap may take before it is known what one takes.
 constexpr Duration kFirstSwap = 10s;
+// Lines a minute on who came and went, beside two of each peer that is awaited.
+constexpr std::uint32_t kMemberNotes = 60;
 // How long a resumed run waits for all of its peers, before it goes on with the
 // quorum.
 constexpr Duration kRejoinTime = 60s;
@@ -40,7 +42,8 @@ Coordinator::Coordinator(CoordinatorConfig config, RunPosition position)
     : config_(config),
       position_(std::move(position)),
       durable_(position_.completed),
-      swap_time_(std::min<Duration>(kFirstSwap, config.swap_timeout)) {
+      swap_time_(std::min<Duration>(kFirstSwap, config.swap_timeout)),
+      member_notes_(kMemberNotes + 2 * config.min_peers) {
   for (const auto& [name, id] : position_.names) {
     Member& member = members_[id];
     member.id = id;
@@ -50,7 +53,11 @@ Coordinator::Coordinator(CoordinatorConfig config, RunPosition position)
 }
 
 void Coordinator::handle(const ServerEvent& event, TimePoint now, Out& out) {
-  if (stage_ == RunStage::kFinished) return;
+  if (stage_ == RunStage::kFinished) {
+    // The goodbye follows when all is saved: peers are to wait for it.
+    if (std::holds_alternative<TimePassed>(event)) send_keepalives(now, out);
+    return;
+  }
   const RunStage before = stage_;
   std::visit([&](const auto& e) { on(e, now, out); }, event);
   forget_strangers();
@@ -62,17 +69,17 @@ void Coordinator::handle(const ServerEvent& event, TimePoint now, Out& out) {
 }
 
 std::optional<TimePoint> Coordinator::next_deadline() const {
-  if (stage_ == RunStage::kFinished) return std::nullopt;
   std::optional<TimePoint> next;
   const auto consider = [&](TimePoint t) {
     if (!next || t < *next) next = t;
   };
+  if (keepalive_due_ != TimePoint::max()) consider(keepalive_due_);
+  if (stage_ == RunStage::kFinished) return next;
   if (const OpenRound* round = collecting()) consider(round->deadline);
   if (stage_ == RunStage::kWaiting && started_) consider(wait_deadline_);
   if (!exchange_ends_.empty()) consider(exchange_ends_.begin()->first);
   if (rejoin_deadline_) consider(*rejoin_deadline_);
   if (watchdog_) consider(*watchdog_);
-  if (keepalive_due_ != TimePoint::max()) consider(keepalive_due_);
   return next;
 }
 

@@ -21,6 +21,7 @@
 #include "server/core/events.h"
 #include "server/core/link_memory.h"
 #include "server/core/member.h"
+#include "server/core/note_limit.h"
 #include "server/core/open_round.h"
 #include "server/core/start_choice.h"
 #include "server/core/swap_cycle.h"
@@ -81,6 +82,8 @@ class Coordinator {
   // Marks all of them lost before anything follows from it.
   void lose(std::span<const PeerId> peers, const std::string& why,
             TimePoint now, Out& out);
+  void note_member(const Member& member, const std::string& what, bool warning,
+                   TimePoint now, Out& out);
   void refuse(ConnectionId connection, PeerId peer, protocol::ErrorCode code,
               std::string text, Out& out) const;
   void refuse_hello(ConnectionId connection, const protocol::Hello& hello,
@@ -188,6 +191,7 @@ class Coordinator {
   std::uint32_t last_discriminator_ = 0;
   std::set<PeerId> failed_;        // those that diverged or were set aside
   std::vector<PeerId> strangers_;  // lost, and without a part in the training
+  NoteLimit member_notes_;
   TimePoint wait_deadline_{};
   // When a resumed run that lacks peers goes on with the quorum.
   std::optional<TimePoint> rejoin_deadline_;

@@ -46,9 +46,12 @@ StartChoice Coordinator::choose(PeerId peer, const protocol::Hello& hello) {
         [this](const protocol::Held& offer) { return is_free(offer); });
     // A run that goes back behind a swap finds peers that hold each other's:
     // the absent peer that was to have it is to have what this one had.
-    if (choice.discriminator.value != 0 && choice.discriminator != own)
-      for (auto& [owner, discriminator] : position_.discriminators)
-        if (discriminator == choice.discriminator) discriminator = own;
+    if (choice.discriminator.value != 0 && choice.discriminator != own) {
+      const auto before =
+          std::ranges::find(position_.discriminators, choice.discriminator,
+                            [](const auto& entry) { return entry.second; });
+      if (before != position_.discriminators.end()) assign(before->first, own);
+    }
   }
   assign(peer, choice.discriminator);
   return choice;

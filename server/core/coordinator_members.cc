@@ -233,11 +233,11 @@ void Coordinator::welcome(Member& member, const protocol::Hello& hello,
   member.welcomed_with = discriminator_of(member.id);
   send_welcome(member, now, out);
   if (!member.warning.empty()) out.emplace_back(Note{member.warning, true});
-  out.emplace_back(Note{"peer " + std::to_string(member.id.value) + " (" +
-                        member.name +
-                        ") joined: " + std::to_string(hello.shard_size) +
-                        " images; " + std::to_string(live_peers()) + " live, " +
-                        std::to_string(needed_peers()) + " needed"});
+  note_member(member,
+              "joined: " + std::to_string(hello.shard_size) + " images; " +
+                  std::to_string(live_peers()) + " live, " +
+                  std::to_string(needed_peers()) + " needed",
+              false, now, out);
   if (stage_ == RunStage::kWaiting)
     begin_round(now, out);
   else
@@ -288,10 +288,8 @@ void Coordinator::lose(std::span<const PeerId> peers, const std::string& why,
     set_presence(member, Presence::kAbsent, "is lost");
     member.owes.reset();
     ++counters_.lost_peers;
-    out.emplace_back(Note{"peer " + std::to_string(id.value) + " (" +
-                              member.name + ") " + why + "; " +
-                              std::to_string(live_peers()) + " live",
-                          true});
+    note_member(member, why + "; " + std::to_string(live_peers()) + " live",
+                true, now, out);
     for (auto& [number, round] : rounds_)
       if (round.lose(id)) ++member.missed;
     if (started_ && !member.taken_part && !failed_.contains(id))
@@ -309,6 +307,18 @@ void Coordinator::lose(std::span<const PeerId> peers, const std::string& why,
                    out);
   }
   close_round_if_complete(now, out);
+}
+
+void Coordinator::note_member(const Member& member, const std::string& what,
+                              bool warning, TimePoint now, Out& out) {
+  if (const std::uint64_t hidden = member_notes_.take_hidden(now); hidden > 0)
+    out.emplace_back(Note{std::to_string(hidden) +
+                              " more lines on who came and went were left out",
+                          true});
+  if (member_notes_.allows(now))
+    out.emplace_back(Note{"peer " + std::to_string(member.id.value) + " (" +
+                              member.name + ") " + what,
+                          warning});
 }
 
 void Coordinator::refuse(ConnectionId connection, PeerId peer,
@@ -352,8 +362,7 @@ Duration Coordinator::silence_allowed(const Member& member) {
 }
 
 void Coordinator::send_keepalives(TimePoint now, Out& out) {
-  call_back_debtors(now, out);
-  if (stage_ == RunStage::kFinished) return;
+  if (stage_ != RunStage::kFinished) call_back_debtors(now, out);
   const protocol::Phase phase =
       stage_ == RunStage::kWaiting
           ? (started_ ? protocol::Phase::kPaused : protocol::Phase::kWaiting)

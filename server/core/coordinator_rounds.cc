@@ -99,7 +99,9 @@ void Coordinator::ask_peers(OpenRound& round, TimePoint now, Out& out) {
   }
   enter(RunStage::kCollecting, "peers are asked");
   const std::vector<Assignment> assignments = assign_batches(peers, config_.k);
-  round.ask(assignments, now, now + round_time());
+  const Duration time =
+      stopping_ ? std::min(round_time(), kStopGrace) : round_time();
+  round.ask(assignments, now, now + time);
   for (const Assignment& a : assignments) {
     Member& member = members_.at(a.peer);
     member.owes = round.round;

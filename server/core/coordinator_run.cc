@@ -49,8 +49,10 @@ void Coordinator::on(const StopRequested& e, TimePoint now, Out& out) {
 }
 
 bool Coordinator::all_failed() const {
+  const bool begun = std::ranges::any_of(
+      members_, [](const auto& m) { return m.second.taken_part; });
   return !failed_.empty() && std::ranges::all_of(members_, [&](const auto& m) {
-    return !m.second.taken_part || failed_.contains(m.first);
+    return (begun && !m.second.taken_part) || failed_.contains(m.first);
   });
 }
 

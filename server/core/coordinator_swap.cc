@@ -194,10 +194,14 @@ void Coordinator::abort_exchange(SwapId id, const std::string& why,
               "(--listen, --advertise)?";
     }
   }
-  for (const SwapEdge& edge : exchange.edges) {
-    Member& target = members_.at(edge.target);
-    if (target.presence != Presence::kAbsent)
-      send(target, protocol::Abort{id, text}, now, out);
+  // Those who only send are told, too: they need not go on trying.
+  std::set<PeerId> taking_part;
+  for (const SwapEdge& edge : exchange.edges)
+    taking_part.insert({edge.source, edge.target});
+  for (const PeerId peer : taking_part) {
+    Member& member = members_.at(peer);
+    if (member.presence != Presence::kAbsent)
+      send(member, protocol::Abort{id, text}, now, out);
   }
   if (exchange.is_swap) {
     ++counters_.swaps_aborted;

@@ -133,6 +133,12 @@ void ServerShell::Impl::on_received(Received received) {
     return;
   }
   protocol::Message& message = *received.message;
+  if (received.no_room) {  // no fault of its sender's: it is as if it were lost
+    complaints.warn(received.address,
+                    "what it sent found no room beside what others send",
+                    Clock::now());
+    return;
+  }
   if (auto* hello = std::get_if<protocol::Hello>(&message.body)) {
     // '*': the peer is where it is seen; without an address it is in this
     // process and others find it where they find this server.

@@ -192,10 +192,12 @@ void ServerShell::Impl::apply(const SaveCheckpoint& e) {
 
 void ServerShell::Impl::saved(Round round, const Result<void>& result) {
   --saves;
-  save_error.reset();
-  if (!result) {
-    save_error = result.error();
-    ++failed_saves;
+  if (!result) ++failed_saves;
+  // One that hung may end after a newer one has failed.
+  if (round >= newest_save) {
+    newest_save = round;
+    save_error.reset();
+    if (!result) save_error = result.error();
   }
   events.emplace_back(CheckpointSaved{round, result.ok()});
   observer->on_checkpoint(round, result);

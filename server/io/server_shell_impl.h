@@ -86,7 +86,8 @@ struct ServerShell::Impl {
   std::vector<protocol::TensorMeta> answer;  // of the spec, likewise
   std::function<Result<void>()> begin;       // see ServerShell::run()
   std::size_t saves = 0;                     // checkpoints under way
-  std::optional<Error> save_error;           // why the newest one is not there
+  Round newest_save;                         // that has ended
+  std::optional<Error> save_error;           // why it is not there
   std::uint64_t failed_saves = 0;
   // What peers are told at the end, once the last checkpoint is on the disk.
   std::vector<SendMessage> goodbyes;

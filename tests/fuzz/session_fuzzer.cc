@@ -180,7 +180,10 @@ class Peer {
   }
   void apply(const InitialiseDiscriminator&) {}
   void apply(const RestoreDiscriminator&) {
-    if (input_.below(4) == 1) pending_.emplace_back(RestoreFailed{"damaged"});
+    if (input_.below(4) == 1)
+      pending_.emplace_back(RestoreFailed{"damaged"});
+    else
+      pending_.emplace_back(Restored{});
   }
   void apply(const Learn&) {}
   void apply(const ComputeFeedback& e) {

@@ -241,12 +241,12 @@ void Cluster::restore(Peer& peer, const RestoreDiscriminator& e) {
   for (const auto& [round, saved] : peer.checkpoints)
     if (saved.held == which) {
       peer.d = saved.d;
-      return;
+      return feed(peer, Restored{});
     }
   for (const auto& saved : peer.swapped)
     if (saved && saved->held == which) {
       peer.d = saved->d;
-      return;
+      return feed(peer, Restored{});
     }
   if (faults_.full_disk == 0)
     fail("a peer was told to restore what it does not have");

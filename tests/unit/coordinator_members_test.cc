@@ -105,6 +105,52 @@ TEST_CASE("nobody has a discriminator before a server has named it") {
   CHECK_FALSE(s.coordinator.position().discriminators.contains({2}));
 }
 
+TEST_CASE(
+    "newcomers with the discriminators of two absent peers leave no gap") {
+  RunPosition position;
+  position.completed = {20};
+  position.names = {{"a", {0}}, {"b", {1}}};
+  position.discriminators = {{{0}, {7}}, {{1}, {8}}};
+  Server s(config(2), position);
+  for (const std::uint64_t id : {7U, 8U})
+    s.hello(id, "new-" + std::to_string(id), [&](auto& h) {
+      h.saved = {{RunId{}, {20}, {id}}};
+    });
+  const auto& owners = s.coordinator.position().discriminators;
+  CHECK(owners == std::map<PeerId, DiscriminatorId>{{{2}, {7}}, {{3}, {8}}});
+}
+
+TEST_CASE("fault 30: who comes and goes at will does not fill the log") {
+  Server s(config(1));
+  s.hello(1, "a");
+  for (std::uint64_t i = 0; i < 5000; ++i) {
+    s.hello(2 + i, "stranger-" + std::to_string(i));
+    s.feed(ConnectionLost{{2 + i}});
+  }
+  CHECK(s.count<Note>() < 100);
+  s.wait(60s);
+  s.hello(9999, "another");
+  CHECK(std::ranges::any_of(s.effects, [](const ServerEffect& e) {
+    const auto* note = std::get_if<Note>(&e);
+    return note &&
+           note->text.find("more lines on who came") != std::string::npos;
+  }));
+}
+
+TEST_CASE("a donor need not go on sending to a joiner that is gone") {
+  Server s(config(1));
+  s.hello(1, "a");
+  s.answer(1, {0}, 0);
+  s.hello(2, "b");
+  REQUIRE(s.sent<protocol::Swap>() == 2);
+  s.feed(ConnectionLost{{2}});
+  REQUIRE(s.sent<protocol::Abort>() == 1);
+  for (const ServerEffect& e : s.effects)
+    if (const auto* send = std::get_if<SendMessage>(&e))
+      if (std::holds_alternative<protocol::Abort>(send->message.body))
+        CHECK(send->message.peer == PeerId{0});
+}
+
 TEST_CASE("another process with a live peer's name is refused") {
   Server s(config(2));
   s.hello(1, "a");

@@ -40,6 +40,51 @@ TEST_CASE("fault 34: a stop waits seconds for hung peers, then steps or not") {
   CHECK(s.coordinator.position().completed.value == (has_quorum ? 1 : 0));
 }
 
+TEST_CASE("fault 34: a stop while batches are made waits seconds, too") {
+  Server s(config(2));
+  s.stalled = true;
+  s.hello(1, "a");
+  s.hello(2, "b");
+  s.feed(StopRequested{ExitCode::kStopped});
+  s.feed(BatchesReady{{1}});
+  CHECK(s.finish() == nullptr);
+  s.wait(5s);
+  REQUIRE(s.finish() != nullptr);
+  CHECK(s.finish()->code == ExitCode::kStopped);
+}
+
+TEST_CASE("peers hear of the server while its last checkpoint is written") {
+  CoordinatorConfig c = config(1);
+  c.rounds = 1;
+  Server s(c);
+  s.hello(1, "a");
+  s.answer(1, {0}, 0);
+  REQUIRE(s.coordinator.stage() == RunStage::kFinished);
+  const auto progress = s.sent<protocol::Progress>();
+  for (int i = 0; i < 10; ++i) {
+    const auto due = s.coordinator.next_deadline();
+    REQUIRE(due);
+    s.wait(*due - s.now);
+  }
+  CHECK(s.sent<protocol::Progress>() >= progress + 9);
+}
+
+TEST_CASE("a peer that fails in the first round is not all that there are") {
+  Server s(config(2));
+  s.hello(1, "a");
+  s.hello(2, "b");
+  s.feed(
+      MessageArrived{{1},
+                     {RunId{},
+                      1,
+                      {},
+                      {0},
+                      protocol::Goodbye{protocol::Reason::kFailed, "diverged"}},
+                     ""});
+  s.feed(ConnectionLost{{2}});
+  CHECK(s.coordinator.stage() == RunStage::kWaiting);  // for b
+}
+
 TEST_CASE("fault 34: a swap does not delay a stop for longer than seconds") {
   CoordinatorConfig c = config(2);
   c.swap_epochs = 0.01;  // a swap every round

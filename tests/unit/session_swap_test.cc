@@ -112,6 +112,33 @@ TEST_CASE(
   CHECK_FALSE(p.session.staged());
 }
 
+TEST_CASE("fault 38: what cannot be restored is neither saved nor sent") {
+  Peer p;
+  p.feed(Connected{});
+  p.welcome(protocol::Start::kRestore, 1, {20}, {11});
+  p.feed(TrainerPrepared{});
+  REQUIRE(p.find<RestoreDiscriminator>());
+  p.says(protocol::Checkpoint{}, 30);
+  protocol::Swap sends;
+  sends.swap = {9};
+  sends.sends = true;
+  p.says(sends, 30);
+  CHECK_FALSE(p.find<SaveDiscriminator>());
+  CHECK_FALSE(p.find<SendTransfer>());
+  SECTION("it is damaged") {
+    p.feed(RestoreFailed{"damaged"});
+    CHECK(p.find<SayHello>());
+    p.feed(Restored{});  // of an earlier welcome
+    CHECK_FALSE(p.find<SaveDiscriminator>());
+    CHECK_FALSE(p.find<SendTransfer>());
+  }
+  SECTION("it is there") {
+    p.feed(Restored{});
+    CHECK(p.find<SaveDiscriminator>());
+    CHECK(p.find<SendTransfer>());
+  }
+}
+
 TEST_CASE("what the server was not told of is dropped with the connection") {
   Peer p;
   p.be_ready();
