@@ -79,6 +79,7 @@ class Coordinator {
   void set_aside(Member& member, TimePoint now, Out& out);
   void forget_strangers();
   PeerId choose_id(const protocol::Hello& hello);
+  std::ptrdiff_t newcomers_on(ConnectionId connection) const;
   // Marks all of them lost before anything follows from it.
   void lose(std::span<const PeerId> peers, const std::string& why,
             TimePoint now, Out& out);
@@ -102,6 +103,7 @@ class Coordinator {
   void assign(PeerId peer, DiscriminatorId discriminator);
   bool is_free(const protocol::Held& offer) const;
   void serve_joiners(TimePoint now, Out& out);
+  void start_afresh(Member& member, TimePoint now, Out& out);
 
   // Exchanges of discriminators (coordinator_swap.cc).
   std::uint64_t smallest_shard() const;  // of the live peers; 0: there is none

@@ -1,7 +1,6 @@
 // Whose is which discriminator, and where a late joiner gets one.
 
 #include <algorithm>
-#include <map>
 #include <vector>
 
 #include "server/core/coordinator.h"
@@ -9,8 +8,6 @@
 namespace mdgan {
 namespace {
 
-// A late joiner whose copy failed so often starts with a fresh discriminator.
-constexpr int kCopyAttempts = 2;
 // Copies that one peer sends at a time: each is a discriminator in its memory.
 constexpr std::ptrdiff_t kCopiesOfADonor = 2;
 
@@ -82,41 +79,56 @@ bool Coordinator::is_free(const protocol::Held& offer) const {
   });
 }
 
-// Gives every late joiner without a discriminator a copy of some live peer's;
-// where there is none to copy, a fresh one.
+// Gives every late joiner without a discriminator a copy of some live peer's,
+// as soon as one is free to send it; where there is none to copy, a fresh one.
 void Coordinator::serve_joiners(TimePoint now, Out& out) {
   if (uncopied_.empty()) return;
-  const std::vector<PeerId> donors = live_;
-  const std::vector<PeerId> joiners(uncopied_.begin(), uncopied_.end());
-  std::map<PeerId, std::ptrdiff_t> copies;  // that a donor sends
-  for (const auto& [swap, exchange] : exchanges_)
-    if (!exchange.is_swap) ++copies[exchange.edges.front().source];
-  for (const PeerId id : joiners) {
-    Member& member = members_.at(id);
-    if (member.failed_copies >= kCopyAttempts ||
-        (donors.empty() && present_ >= needed_peers())) {
-      set_presence(member, Presence::kLive, "starts with a fresh one");
-      member.start = protocol::Start::kFresh;
-      assign(id, new_discriminator());
-      member.welcomed_with = discriminator_of(id);
-      send_welcome(member, now, out);
-      out.emplace_back(Note{"peer " + std::to_string(id.value) + " (" +
-                                member.name +
-                                ") starts with a fresh discriminator: there "
-                                "was none to copy",
-                            true});
-    } else if (!donors.empty()) {
-      const PeerId donor = donors[id.value % donors.size()];
-      if (copies[donor] >= kCopiesOfADonor) continue;  // when one has ended
-      ++copies[donor];
-      Exchange exchange;
-      exchange.edges = {{donor, id}};
-      exchange.brings[id] = new_discriminator();
-      exchange.deadline = now + copy_time();
-      uncopied_.erase(id);
-      begin_exchange(std::move(exchange), now, out);
-    }
+  if (live_.empty()) {
+    if (present_ < needed_peers()) return;
+    for (const PeerId id : std::vector(uncopied_.begin(), uncopied_.end()))
+      start_afresh(members_.at(id), now, out);
+    return;
   }
+  const std::vector<PeerId> donors = live_;
+  std::vector<std::ptrdiff_t> copies(donors.size());  // that each sends
+  for (const auto& [swap, exchange] : exchanges_)
+    if (!exchange.is_swap) {
+      const auto donor =
+          std::ranges::lower_bound(donors, exchange.edges.front().source);
+      if (donor != donors.end() && *donor == exchange.edges.front().source)
+        ++copies[static_cast<std::size_t>(donor - donors.begin())];
+    }
+  while (!uncopied_.empty()) {
+    const PeerId id = *uncopied_.begin();
+    const auto donor = id.value % donors.size();
+    auto least = donor;
+    for (std::size_t i = 1; i < donors.size(); ++i)
+      if (const auto next = (donor + i) % donors.size();
+          copies[next] < copies[least])
+        least = next;
+    if (copies[least] >= kCopiesOfADonor) return;  // until one has ended
+    ++copies[least];
+    Exchange exchange;
+    exchange.edges = {{donors[least], id}};
+    exchange.brings[id] = new_discriminator();
+    exchange.deadline = now + copy_time();
+    uncopied_.erase(id);
+    begin_exchange(std::move(exchange), now, out);
+  }
+}
+
+// A late joiner to which none could be copied.
+void Coordinator::start_afresh(Member& member, TimePoint now, Out& out) {
+  set_presence(member, Presence::kLive, "starts with a fresh one");
+  member.start = protocol::Start::kFresh;
+  assign(member.id, new_discriminator());
+  member.welcomed_with = discriminator_of(member.id);
+  send_welcome(member, now, out);
+  out.emplace_back(Note{"peer " + std::to_string(member.id.value) + " (" +
+                            member.name +
+                            ") starts with a fresh discriminator: there was "
+                            "none to copy",
+                        true});
 }
 
 }  // namespace mdgan

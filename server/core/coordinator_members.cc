@@ -37,6 +37,9 @@ bool knows_algorithm(Algorithm algorithm, const protocol::Hello& hello) {
          std::ranges::find(hello.abilities, ability) != hello.abilities.end();
 }
 
+// Once training runs, so many peers of a connection may be new at a time: each
+// is sent a copy of a discriminator before it takes part.
+constexpr std::ptrdiff_t kNewcomersAtOnce = 64;
 constexpr std::pair<Presence, Presence> kPresenceTransitions[]{
     {Presence::kAbsent, Presence::kLive},
     {Presence::kAbsent, Presence::kCopying},
@@ -101,6 +104,8 @@ void Coordinator::on_hello(ConnectionId connection,
   }
   const auto known = position_.names.find(hello.name);
   if (known == position_.names.end()) {
+    // Unanswered, a peer asks again in seconds; a stranger gets no further.
+    if (started_ && newcomers_on(connection) >= kNewcomersAtOnce) return;
     if (members_.size() >= protocol::kMaxPeers) {
       refuse_hello(connection, hello, protocol::ErrorCode::kFull,
                    "this run takes no more peers", out);
@@ -150,6 +155,14 @@ void Coordinator::on_hello(ConnectionId connection,
                      ": start this one with another --name",
                  out);
   }
+}
+
+// Members there that have not contributed yet.
+std::ptrdiff_t Coordinator::newcomers_on(ConnectionId connection) const {
+  const auto here = on_connection_.find(connection);
+  if (here == on_connection_.end()) return 0;
+  return std::ranges::count_if(
+      here->second, [this](PeerId id) { return !members_.at(id).taken_part; });
 }
 
 PeerId Coordinator::choose_id(const protocol::Hello& hello) {

@@ -23,6 +23,8 @@ using namespace std::chrono_literals;
 // one took, or that the first half of its targets took.
 constexpr Duration kShortestSwap = 10s;
 constexpr int kSwapMultiple = 4;
+// A late joiner whose copy failed so often starts with a fresh discriminator.
+constexpr int kCopyAttempts = 2;
 
 }  // namespace
 
@@ -235,8 +237,10 @@ void Coordinator::go_on_after(const Exchange& exchange, bool committed,
              ") has a copy of peer " + std::to_string(copy.source.value) +
              "'s discriminator; " + std::to_string(live_peers()) + " live"});
   } else {
-    ++joiner.failed_copies;
-    uncopied_.insert(joiner.id);
+    if (++joiner.failed_copies < kCopyAttempts)
+      uncopied_.insert(joiner.id);
+    else
+      start_afresh(joiner, now, out);
   }
   if (stage_ == RunStage::kWaiting)
     begin_round(now, out);

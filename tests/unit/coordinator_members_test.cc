@@ -137,6 +137,19 @@ TEST_CASE("fault 30: who comes and goes at will does not fill the log") {
   }));
 }
 
+TEST_CASE(
+    "a connection brings so many new names at a time while a run trains") {
+  Server s(config(1));
+  s.hello(1, "a");
+  s.answer(1, {0}, 0);
+  for (std::uint64_t i = 0; i < 13000; ++i)
+    s.hello(2, "stranger-" + std::to_string(i));
+  CHECK(s.sent<protocol::Welcome>() == 1 + 64);
+  CHECK(s.coordinator.view().members.size() == 65);
+  s.hello(3, "b");  // of another
+  CHECK(s.sent<protocol::Welcome>() == 1 + 65);
+}
+
 TEST_CASE("a donor need not go on sending to a joiner that is gone") {
   Server s(config(1));
   s.hello(1, "a");
