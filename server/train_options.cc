@@ -245,7 +245,7 @@ OptionGroup faults_group(ServerOptions& o) {
         kTimeout},
        {"swap-timeout", &o.swap_timeout, "SECONDS",
         "Longest that a swap may take; it gets four times what the last took, "
-        "at least 10 s, within this limit. One that takes longer is aborted: "
+        "at least 3 s, within this limit. One that takes longer is aborted: "
         "every peer keeps its discriminator.",
         kTimeout}}};
 }

@@ -16,7 +16,7 @@ constexpr Duration kLocalRound = 1s;
 // How long a swap may take before it is known what one takes.
 constexpr Duration kFirstSwap = 10s;
 // Lines a minute on who came and went, beside two of each peer that is awaited.
-constexpr std::uint32_t kMemberNotes = 60;
+constexpr std::uint32_t kMemberNotes = 40;
 // How long a resumed run waits for all of its peers, before it goes on with the
 // quorum.
 constexpr Duration kRejoinTime = 60s;

@@ -21,7 +21,7 @@ using namespace std::chrono_literals;
 
 // What a swap may take at least, and what it may take of the time that the last
 // one took, or that the first half of its targets took.
-constexpr Duration kShortestSwap = 10s;
+constexpr Duration kShortestSwap = 3s;
 constexpr int kSwapMultiple = 4;
 // A late joiner whose copy failed so often starts with a fresh discriminator.
 constexpr int kCopyAttempts = 2;
