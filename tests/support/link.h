@@ -132,6 +132,13 @@ class Hub {
   Socket router;
 };
 
+// The next message's number: that of greeting().
+inline std::uint64_t next_number(Socket& socket) {
+  const Received received = next_message(socket);
+  REQUIRE(received.message.ok());
+  return received.message->round.value;
+}
+
 // A tensor [count] float32 whose values count up from `first`.
 inline Blob counting_floats(std::size_t count, float first = 0) {
   std::vector<float> values(count);
