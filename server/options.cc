@@ -104,6 +104,39 @@ Result<void> resolve_algorithm(ServerOptions& o) {
   return {};
 }
 
+Result<void> check_attack(const ServerOptions& o) {
+  if (o.attack.peers == 0) return {};
+  if (traits_of(o.training.algorithm).content != RoundContent::kImages)
+    return usage("simulate-attack falsifies MD-GAN's feedback: leave it out");
+  if (o.bind)
+    return usage(
+        "simulate-attack is for experiments with local peers alone, not for a "
+        "server that others join: leave out bind, or simulate-attack");
+  if (o.attack.peers > o.local_peers)
+    return usage(
+        fmt::format("simulate-attack makes {} peers hostile, and there are {} "
+                    "local peers: give more --local-peers",
+                    o.attack.peers, o.local_peers));
+  return {};
+}
+
+// A rule that is to bear hostile peers needs so many others beside them.
+Result<void> check_group(const ServerOptions& o) {
+  const Aggregation& how = o.aggregation;
+  const std::size_t least = smallest_group(how.rule, how.parameters.hostile);
+  const std::uint32_t k = batches_per_round(o, o.min_peers);
+  const std::uint32_t group = o.min_peers / k;  // assign_batches()'s smallest
+  if (group >= least) return {};
+  return Error{
+      fmt::format("aggregate = {} with aggregate-hostile = {} needs {} peers "
+                  "that judge the same batch, and {} peers with k = {} are {} "
+                  "a batch: give a smaller --k, more --min-peers, or a smaller "
+                  "--aggregate-hostile",
+                  name_of(kAggregationRules, how.rule), how.parameters.hostile,
+                  least, o.min_peers, k, group),
+      ExitCode::kConfiguration};
+}
+
 }  // namespace
 
 Result<ServerOptions> resolve(ServerOptions o) {
@@ -124,7 +157,10 @@ Result<ServerOptions> resolve(ServerOptions o) {
         "min-peers is {} but there are only the {} local peers: give --bind "
         "tcp://ADDRESS:PORT so that others can join, or a smaller --min-peers",
         o.min_peers, o.local_peers));
-  if (o.aggregation.rule != aggregate_mean && o.min_peers > 1 &&
+  if (auto fits = check_attack(o); !fits) return fits.error();
+  if (auto fits = check_group(o); !fits) return fits.error();
+  if (o.aggregation.rule != aggregate_mean &&
+      o.aggregation.rule != aggregate_clip && o.min_peers > 1 &&
       batches_per_round(o, o.min_peers) == o.min_peers)
     return usage(fmt::format(
         "aggregate = {} weighs peers that judge the same batch, and with {} "

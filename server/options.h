@@ -20,6 +20,7 @@
 #include "protocol/algorithm.h"
 #include "protocol/tensor_codecs.h"
 #include "protocol/training_spec.h"
+#include "server/simulated_attack.h"
 
 namespace mdgan {
 
@@ -48,6 +49,7 @@ struct ServerOptions {
   std::string data;  // parsed: absolute, or empty
   std::uint32_t local_peers = 0;
   Partition partition;  // of `data` among the local peers
+  SimulatedAttack attack;
 
   std::optional<std::string> bind;  // parsed: nothing means local peers only
   std::uint32_t min_peers = 0;      // parsed: at least 1

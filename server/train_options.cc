@@ -75,7 +75,13 @@ OptionGroup peers_group(ServerOptions& o) {
         "The folder with the data of the local peers: MNIST files (IDX, plain "
         "or gzip), CIFAR-10 binary files, or image files (PNG or JPEG), with a "
         "subfolder for each class. Other peers bring their own."},
-       {"partition", partition_value(&o.partition), "CUT", kPartitionHelp}}};
+       {"partition", partition_value(&o.partition), "CUT", kPartitionHelp},
+       {"simulate-attack", attack_value(&o.attack), "ATTACK:M",
+        "For experiments: the last M of the local peers are hostile and answer "
+        "not their feedback F but sign-flip: -F; reverse: -10 F; scale: 50 F; "
+        "constant: one number, as long as F; nan; noise: a hundredth of F's "
+        "length; zero; collude: 10 times F's length towards one picture. "
+        "Empty: none."}}};
 }
 
 OptionGroup wire_group(ServerOptions& o) {
@@ -134,14 +140,32 @@ OptionGroup algorithm_group(ServerOptions& o) {
         "mean weighs all alike (the paper's); shard-size weighs by a peer's "
         "number of images; gman weighs the discriminator most that takes an "
         "image for a fake, f2a the one that takes it for real; ua-gan weighs "
-        "as f2a, times the number of images. All but mean need more than one "
-        "peer a batch, so a small k."},
+        "as f2a, times the number of images. The others bear hostile peers and "
+        "discard minorities: clip shortens long answers to the median's "
+        "length; median and trimmed-mean take each value's; krum takes the "
+        "answer in the midst of the others, multi-krum the mean of several "
+        "such. All but mean and clip need several peers a batch, so a small "
+        "k."},
        {"aggregate-temperature",
-        &o.aggregation.temperature,
+        &o.aggregation.parameters.temperature,
         "T",
         "Inverse temperature: the softmax of gman, f2a and ua-gan multiplies "
         "the logits by it. 0: they do not count.",
         {0, 1e6}},
+       {"aggregate-hostile",
+        &o.aggregation.parameters.hostile,
+        "F",
+        "How many hostile peers among those that judge one batch median, "
+        "trimmed-mean, krum and multi-krum are to bear (f). The first two "
+        "need 2 F + 1 peers a batch, the others 2 F + 3; while losses leave "
+        "fewer, the batch's answers are merged by clip, with a warning.",
+        {0, protocol::kMaxPeers}},
+       {"aggregate-clip",
+        &o.aggregation.parameters.clip,
+        "C",
+        "clip shortens each answer to C times the median length of the "
+        "round's answers.",
+        {0.01, 1e6}},
        {"swap-epochs",
         &o.swap_epochs,
         "E",

@@ -43,11 +43,22 @@ struct PeerVerdict {
   std::string reason = {};  // for a log; empty when used
 };
 
+// What the options say besides the rule's name; each rule reads its own.
+struct MergeParameters {
+  double temperature = 1;     // t, of the rules that weigh logits; finite, >= 0
+  std::uint32_t hostile = 1;  // f: how many rows of a group may be hostile
+  double clip = 1;  // of aggregate_clip: a multiple of the median; > 0
+};
+
 // What a rule is given: the rows of one group in the order of merge(), at least
 // one, and where its results go.
 struct MergeGroup {
   std::span<const MergeRow* const> rows;
-  double temperature = 1;           // of the rules that weigh logits; >= 0
+  const MergeParameters& parameters;
+  // For aggregate_clip: each row's Euclidean norm, and the median of those of
+  // all groups' rows. Other rules get none and 0.
+  std::span<const double> norms;
+  double median_norm = 0;
   std::span<float> sum;             // as many as a row has values; all zero
   std::span<PeerVerdict> verdicts;  // of each row; all kUsed
 
@@ -59,14 +70,21 @@ struct MergeGroup {
 // in the order given.
 using AggregationRule = void (*)(const MergeGroup& group);
 
+struct MergeReport {
+  std::vector<PeerVerdict> verdicts;  // of each row
+  // Groups that were too small for the rule (smallest_group() in rules.h), so
+  // that aggregate_clip merged them.
+  std::uint32_t fallbacks = 0;
+};
+
 // Overwrites sums[g] with the rule's sum of group g's rows, zeros where there
-// are none, and returns a verdict for each row. A group's sum depends on its
-// own rows and their order alone.
+// are none. A group's sum depends on its own rows and their order, and where
+// aggregate_clip made it, on the norms of all rows.
 // REQUIRES: each row's group has a place in `sums`, and as many values as that;
 // blobs as quantise.h requires.
-std::vector<PeerVerdict> merge(AggregationRule rule, double temperature,
-                               std::span<const MergeRow> rows,
-                               std::span<const std::span<float>> sums);
+MergeReport merge(AggregationRule rule, const MergeParameters& parameters,
+                  std::span<const MergeRow> rows,
+                  std::span<const std::span<float>> sums);
 
 // The row's values as float32.
 std::vector<float> decoded(const MergeRow& row);

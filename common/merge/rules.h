@@ -12,7 +12,7 @@
 
 namespace mdgan {
 
-// The rules are linear: the value that stands for a group is the mean of its
+// These rules are linear: the value that stands for a group is the mean of its
 // rows, each weighted by w_n, for each sample anew. y is D_n's logit for the
 // sample, m_n the size of its shard, t the temperature. Only the weights depend
 // on y: what a peer's loss does with it stays in that peer's feedback. The
@@ -32,19 +32,54 @@ void aggregate_f2a(const MergeGroup& group);
 // the peers' data has one discriminator (UA-GAN: Zhang et al. 2021).
 void aggregate_ua_gan(const MergeGroup& group);
 
-inline constexpr std::array<std::pair<AggregationRule, std::string_view>, 5>
+// These bear rows that are not what the peers computed, up to f of a group's g,
+// whatever they hold. They look at the values alone, and where the peers' data
+// are not i.i.d. they discard minorities. f and the clip's multiple are those
+// of MergeParameters. Sums are double and in the rows' order; a group's value
+// does not depend on that order but for the last bits.
+// REQUIRES: rows of weight 1.
+
+// The mean of the rows, of which those longer than the clip's multiple of the
+// round's median norm are scaled down to it (norm clipping with the median of
+// FLAME: Nguyen et al. 2022). Where no row is longer it is the mean, bit for
+// bit. It bounds what a row can do; it does not refuse a wrong direction.
+void aggregate_clip(const MergeGroup& group);
+// Of each coordinate the median; of an even number of rows the mean of the
+// middle two. g >= 2f + 1 (Yin et al. 2018).
+void aggregate_median(const MergeGroup& group);
+// Of each coordinate the mean without the f lowest and the f highest values.
+// g >= 2f + 1 (Yin et al. 2018).
+void aggregate_trimmed_mean(const MergeGroup& group);
+// The row with the least sum of squared distances to its g - f - 2 nearest
+// ones; of equals that of the lower PeerId. g >= 2f + 3 (Blanchard et al.
+// 2017).
+void aggregate_krum(const MergeGroup& group);
+// The mean of the g - f - 2 rows that Krum likes best. g >= 2f + 3
+// (El Mhamdi, Guerraoui, Rouault 2018).
+void aggregate_multi_krum(const MergeGroup& group);
+
+inline constexpr std::array<std::pair<AggregationRule, std::string_view>, 10>
     kAggregationRules{{
         {aggregate_mean, "mean"},
         {aggregate_by_shard_size, "shard-size"},
         {aggregate_gman, "gman"},
         {aggregate_f2a, "f2a"},
         {aggregate_ua_gan, "ua-gan"},
+        {aggregate_clip, "clip"},
+        {aggregate_median, "median"},
+        {aggregate_trimmed_mean, "trimmed-mean"},
+        {aggregate_krum, "krum"},
+        {aggregate_multi_krum, "multi-krum"},
     }};
+
+// The rows without which a group does not bear f hostile ones by this rule: 1
+// of those that bear none, or any size of group.
+std::size_t smallest_group(AggregationRule rule, std::uint32_t hostile);
 
 // What a run's options say.
 struct Aggregation {
   AggregationRule rule = aggregate_mean;
-  double temperature = 1;  // t >= 0, finite; 0: all logits are equal
+  MergeParameters parameters = {};
 };
 
 }  // namespace mdgan

@@ -59,25 +59,27 @@ void aggregate_by_shard_size(const MergeGroup& group) {
 }
 
 void aggregate_gman(const MergeGroup& group) {
-  add_by_softmax(group, logits_of(group),
-                 [t = group.temperature](const MergeRow& row, std::size_t s) {
-                   return -(t * static_cast<double>(row.logits[s]));
-                 });
+  add_by_softmax(
+      group, logits_of(group),
+      [t = group.parameters.temperature](const MergeRow& row, std::size_t s) {
+        return -(t * static_cast<double>(row.logits[s]));
+      });
 }
 
 void aggregate_f2a(const MergeGroup& group) {
-  add_by_softmax(group, logits_of(group),
-                 [t = group.temperature](const MergeRow& row, std::size_t s) {
-                   return t * static_cast<double>(row.logits[s]);
-                 });
+  add_by_softmax(
+      group, logits_of(group),
+      [t = group.parameters.temperature](const MergeRow& row, std::size_t s) {
+        return t * static_cast<double>(row.logits[s]);
+      });
 }
 
 void aggregate_ua_gan(const MergeGroup& group) {
-  add_by_softmax(group, logits_of(group),
-                 [t = group.temperature](const MergeRow& row, std::size_t s) {
-                   return t * static_cast<double>(row.logits[s]) +
-                          log_size(row);
-                 });
+  add_by_softmax(
+      group, logits_of(group),
+      [t = group.parameters.temperature](const MergeRow& row, std::size_t s) {
+        return t * static_cast<double>(row.logits[s]) + log_size(row);
+      });
 }
 
 }  // namespace mdgan

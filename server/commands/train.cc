@@ -22,6 +22,7 @@
 #include "peer/train/make_peer_trainer.h"
 #include "protocol/algorithm.h"
 #include "server/commands/commands.h"
+#include "server/commands/hostile_peers.h"
 #include "server/commands/local_data.h"
 #include "server/commands/make_evaluator.h"
 #include "server/io/server_shell.h"
@@ -103,6 +104,20 @@ PeerShellOptions local_host(const ServerOptions& options,
         {name, i, std::move(shards[i]), directory.peers() / name});
   }
   return host;
+}
+
+PeerArithmetic local_arithmetic(const ServerOptions& options) {
+  PeerArithmetic honest =
+      torch_peer(options.device, static_cast<int>(options.threads));
+  if (options.attack.peers == 0) return honest;
+  const std::uint32_t first = options.local_peers - options.attack.peers;
+  spdlog::warn(
+      "simulate-attack: local peers {} to {} are HOSTILE ({}) on purpose; what "
+      "this run gives is for experiments alone",
+      first, options.local_peers - 1,
+      name_of(kAttackNames, options.attack.attack));
+  return with_hostile_peers(std::move(honest), options.attack.attack,
+                            PeerId{first});
 }
 
 // An exception must not leave while the other thread still runs.
@@ -223,7 +238,7 @@ Finish train_in(const ServerOptions& options, const RunDirectory& directory,
         context,
         local_host(options, shell.endpoint(), directory,
                    std::move(local->shards)),
-        data, torch_peer(options.device, static_cast<int>(options.threads)));
+        data, local_arithmetic(options));
     host_thread = std::thread([&] {
       const auto done = run_host(*host);
       if (!done)

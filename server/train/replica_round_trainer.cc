@@ -42,7 +42,7 @@ torch::Tensor mean_of(std::span<const PeerAnswer> answers,
   const torch::Tensor mean = torch::empty(
       {static_cast<std::int64_t>(rows.front().values.meta.dims.at(0))});
   const std::span<float> sums[]{floats_of(mean)};
-  (void)merge(aggregate_mean, /*temperature=*/1, rows, sums);
+  (void)merge(aggregate_mean, {}, rows, sums);
   return mean;
 }
 

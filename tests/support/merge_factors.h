@@ -27,7 +27,7 @@ inline std::vector<float> merge_factors(const Aggregation& how,
   }
   std::vector<std::vector<float>> sums(groups, std::vector<float>(samples * n));
   const std::vector<std::span<float>> places(sums.begin(), sums.end());
-  (void)merge(how.rule, how.temperature, rows, places);
+  (void)merge(how.rule, how.parameters, rows, places);
   std::vector<float> factors(n * samples);
   for (std::size_t i = 0; i < n; ++i)
     for (std::size_t s = 0; s < samples; ++s)

@@ -26,11 +26,12 @@ inline ServerOptions train(std::vector<const char*> arguments) {
   return std::get<ServerOptions>(*parsed);
 }
 
-inline std::string train_error(std::vector<const char*> arguments) {
+inline std::string train_error(std::vector<const char*> arguments,
+                               ExitCode code = ExitCode::kUsage) {
   arguments.insert(arguments.begin(), "train");
   const auto parsed = server(arguments);
   REQUIRE_FALSE(parsed.ok());
-  CHECK(parsed.error().code == ExitCode::kUsage);
+  CHECK(parsed.error().code == code);
   return parsed.error().message;
 }
 

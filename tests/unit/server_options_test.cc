@@ -71,10 +71,50 @@ TEST_CASE("the answers of the peers are merged by a rule") {
           {1, 28, 28, 10}, 2)
           .aggregation;
   CHECK(how.rule == aggregate_ua_gan);
-  CHECK(how.temperature == 0.5);
-  CHECK(train_error({"--aggregate", "median"}) ==
-        "aggregate must be one of mean, shard-size, gman, f2a, ua-gan, is "
-        "'median'");
+  CHECK(how.parameters.temperature == 0.5);
+  CHECK(train_error({"--aggregate", "geometric"}) ==
+        "aggregate must be one of mean, shard-size, gman, f2a, ua-gan, clip, "
+        "median, trimmed-mean, krum, multi-krum, is 'geometric'");
+}
+
+TEST_CASE("a rule is refused where fewer peers share a batch than it needs") {
+  const auto ten = [](std::vector<const char*> more) {
+    more.insert(more.begin(), {"--local-peers", "10", "--data", "d"});
+    return more;
+  };
+  const auto krum =
+      ten({"--k", "2", "--aggregate", "krum", "--aggregate-hostile", "2"});
+  CHECK(train_error(krum, ExitCode::kConfiguration) ==
+        "aggregate = krum with aggregate-hostile = 2 needs 7 peers that judge "
+        "the same batch, and 10 peers with k = 2 are 5 a batch: give a smaller "
+        "--k, more --min-peers, or a smaller --aggregate-hostile");
+  CHECK(train(ten({"--k", "2", "--aggregate", "median", "--aggregate-hostile",
+                   "2"}))
+            .aggregation.parameters.hostile == 2);
+  CHECK(train(ten({"--k", "1", "--aggregate", "multi-krum",
+                   "--aggregate-hostile", "3"}))
+            .aggregation.rule == aggregate_multi_krum);
+  CHECK(train_error(ten({"--k", "1", "--aggregate", "krum",
+                         "--aggregate-hostile", "4"}),
+                    ExitCode::kConfiguration)
+            .find("needs 11 peers") != std::string::npos);
+  // Nobody is compared within a batch by clip: it goes with any k.
+  CHECK(train(ten({"--k", "10", "--aggregate", "clip", "--aggregate-clip",
+                   "1.5"}))
+            .aggregation.parameters.clip == 1.5);
+  // Where the local peers are hostile, nobody else joins.
+  CHECK(train(ten({"--simulate-attack", "sign-flip:3"})).attack.peers == 3);
+  CHECK(train_error(ten({"--simulate-attack", "sign-flip:11"}))
+            .starts_with("simulate-attack makes 11 peers hostile"));
+  CHECK(train_error(
+            ten({"--simulate-attack", "sign-flip:1", "--bind", "tcp://*:1"}))
+            .find("not for a server that others join") != std::string::npos);
+  CHECK(train_error(
+            ten({"--simulate-attack", "sign-flip:1", "--algorithm", "fl-gan"}))
+            .starts_with("simulate-attack falsifies MD-GAN's feedback"));
+  for (const char* wrong : {"sign-flip", "sign-flip:0", "flip:1", "zero:1x"})
+    CHECK(train_error(ten({"--simulate-attack", wrong}))
+              .starts_with("simulate-attack must be like sign-flip:3"));
 }
 
 TEST_CASE("local peers need data and no address") {

@@ -74,8 +74,8 @@ GeneratorTrainer::Impl::Impl(const GeneratorSpec& the_spec, torch::Device where,
       torch::TensorOptions(device));
 }
 
-void GeneratorTrainer::Impl::merge(
-    std::span<const Contribution> contributions) {
+void GeneratorTrainer::Impl::merge(std::span<const Contribution> contributions,
+                                   StepReport& report) {
   std::vector<MergeRow> rows_to_merge;
   rows_to_merge.reserve(contributions.size());
   for (const Contribution& part : contributions)
@@ -90,9 +90,11 @@ void GeneratorTrainer::Impl::merge(
   std::vector<std::span<float>> sums;
   for (std::uint32_t j = 0; j < spec.k; ++j)
     sums.push_back(floats_of(batch_of(sum, j)));
-  // The verdicts are dropped, as no rule refuses a peer.
-  (void)mdgan::merge(spec.aggregation.rule, spec.aggregation.temperature,
-                     rows_to_merge, sums);
+  const MergeReport merged_by = mdgan::merge(
+      spec.aggregation.rule, spec.aggregation.parameters, rows_to_merge, sums);
+  report.fallbacks = merged_by.fallbacks;
+  for (const PeerVerdict& verdict : merged_by.verdicts)
+    report.not_whole += verdict.verdict == Verdict::kUsed ? 0U : 1U;
   if (!merged.is_cpu()) merged.copy_(sum);
   merged.div_(static_cast<double>(contributions.size()));
 }
@@ -104,7 +106,7 @@ Result<GeneratorTrainer::Impl::Gradient> GeneratorTrainer::Impl::gradient(
   MDGAN_CHECK(opened != open.end());
   MDGAN_CHECK(!contributions.empty());
   const auto start = Clock::now();
-  merge(contributions);
+  merge(contributions, report);
   // The norm is float32 on purpose: a feedback whose norm overflows would
   // overflow Adam's second moment, too, and stop its parameters for good.
   report.feedback_norm = merged.norm().item<double>();

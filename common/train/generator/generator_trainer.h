@@ -55,6 +55,8 @@ struct StepReport {
   double feedback_norm = 0;  // Euclidean, of the merged feedback of all batches
   double merge_seconds = 0;  // adding the feedback up
   double step_seconds = 0;   // backward pass, Adam, moving average
+  std::uint32_t not_whole = 0;  // answers that the rule clipped or left out
+  std::uint32_t fallbacks = 0;  // batches with too few answers for the rule
 };
 
 class Sampler;

@@ -63,8 +63,8 @@ struct GeneratorTrainer::Impl {
   void close(Round newest);
   void close_one(std::map<Round, ForwardPass>::iterator at);
   // Writes into `merged`, for each batch, the sum by the spec's rule, divided
-  // by the number of contributions.
-  void merge(std::span<const Contribution> contributions);
+  // by the number of contributions. Tells of the rule in `report`.
+  void merge(std::span<const Contribution> contributions, StepReport& report);
   // What the contributions give: the parameters' gradient, in parts.
   struct Gradient {
     std::vector<torch::Tensor> parts;
