@@ -141,7 +141,7 @@ void Coordinator::on(const MessageArrived& e, TimePoint now, Out& out) {
   }
   member->last_heard = now;
   if (std::holds_alternative<protocol::Feedback>(message.body)) {
-    on_feedback(*member, message, e.defect, now, out);
+    on_feedback(*member, e, now, out);
   } else if (const auto* staged =
                  std::get_if<protocol::Staged>(&message.body)) {
     on_staged(*member, *staged, now, out);

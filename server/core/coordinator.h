@@ -130,8 +130,10 @@ class Coordinator {
   void ask_peers(OpenRound& round, TimePoint now, Out& out);
   void send_batches(Round round, const std::vector<Assignment>& assignments,
                     Out& out) const;
-  void on_feedback(Member& member, const protocol::Message& message,
-                   const std::string& defect, TimePoint now, Out& out);
+  void on_feedback(Member& member, const MessageArrived& e, TimePoint now,
+                   Out& out);
+  void refuse_feedback(Member& member, Round round, const std::string& defect,
+                       Out& out);
   void close_round_if_complete(TimePoint now, Out& out);
   void close_round(OpenRound& round, TimePoint now, Out& out);
 

@@ -49,13 +49,16 @@ struct RunPosition {
   Round last_swap;
   std::map<std::string, PeerId> names;
   std::map<PeerId, DiscriminatorId> discriminators;  // whose is which
+  // The nonces of processes that were set aside, while each is the last one of
+  // its peer that was heard of.
+  std::map<PeerId, std::uint64_t> set_aside;
   friend bool operator==(const RunPosition&, const RunPosition&) = default;
 };
 
 // What has happened to this server so far.
 struct CoordinatorCounters {
   std::uint64_t stale_feedback = 0;    // of an older round: late, but alive
-  std::uint64_t invalid_feedback = 0;  // wrong shape or not finite
+  std::uint64_t invalid_feedback = 0;  // wrong shape, not finite, too long
   std::uint64_t unexpected = 0;        // not allowed in this state
   std::uint64_t lost_peers = 0;
   std::uint64_t swaps_committed = 0;

@@ -121,7 +121,8 @@ void Coordinator::on_hello(ConnectionId connection,
     return;
   }
   Member& member = members_.at(known->second);
-  if (member.set_aside == hello.nonce) {
+  const auto aside = position_.set_aside.find(member.id);
+  if (aside != position_.set_aside.end() && aside->second == hello.nonce) {
     refuse_hello(connection, hello, protocol::ErrorCode::kSetAside,
                  "peer " + hello.name +
                      " was set aside: its answers could not "
@@ -214,7 +215,7 @@ void Coordinator::welcome(Member& member, const protocol::Hello& hello,
   member.owes.reset();
   member.failed_copies = 0;
   member.invalid_in_a_row = 0;
-  member.set_aside.reset();
+  position_.set_aside.erase(member.id);
   member.warning.clear();
   failed_.erase(member.id);
 
@@ -272,7 +273,7 @@ void Coordinator::set_aside(Member& member, TimePoint now, Out& out) {
       " of its answers in a row could not be used";
   refuse(member.connection, member.id, protocol::ErrorCode::kSetAside,
          "this peer " + why + "; look at its data, and start it anew", out);
-  member.set_aside = member.nonce;
+  position_.set_aside[member.id] = member.nonce;
   failed_.insert(member.id);
   lose({&member.id, 1}, why, now, out);
 }
@@ -286,6 +287,7 @@ void Coordinator::forget_strangers() {
       continue;
     position_.names.erase(it->second.name);
     position_.discriminators.erase(id);
+    position_.set_aside.erase(id);
     links_.forget(id);
     failed_.erase(id);
     members_.erase(it);

@@ -137,9 +137,9 @@ void Coordinator::send_batches(Round round,
       out.emplace_back(SendBatch{connection, round, index, count});
 }
 
-void Coordinator::on_feedback(Member& member, const protocol::Message& message,
-                              const std::string& defect, TimePoint now,
-                              Out& out) {
+void Coordinator::on_feedback(Member& member, const MessageArrived& e,
+                              TimePoint now, Out& out) {
+  const protocol::Message& message = e.message;
   const auto& feedback = std::get<protocol::Feedback>(message.body);
   const auto it = rounds_.find(message.round);
   const bool is_expected =
@@ -158,21 +158,16 @@ void Coordinator::on_feedback(Member& member, const protocol::Message& message,
     return;
   }
   OpenRound& round = it->second;
-  if (defect.empty()) {
-    round.take(member.id,
-               {true, feedback.discriminator_loss, feedback.generator_loss});
-    member.invalid_in_a_row = 0;
+  if (e.defect.empty()) {
+    round.take(member.id, {true, feedback.discriminator_loss,
+                           feedback.generator_loss, e.feedback_length});
     member.taken_part = true;
     member.last_round = round.round;
     out.emplace_back(KeepFeedback{round.round, member.id});
   } else {
     round.take(member.id, {});
-    ++counters_.invalid_feedback;
-    out.emplace_back(Note{"round " + std::to_string(round.round.value) +
-                              ": feedback of peer " + member.name +
-                              " is not used: " + defect,
-                          true});
-    if (++member.invalid_in_a_row >= kInvalidAttempts) {
+    refuse_feedback(member, round.round, e.defect, out);
+    if (member.invalid_in_a_row >= kInvalidAttempts) {
       set_aside(member, now, out);
       return;
     }
@@ -181,6 +176,16 @@ void Coordinator::on_feedback(Member& member, const protocol::Message& message,
     out.emplace_back(Note{"peer " + member.name + " answers in time again"});
   if (round.quorum_reached(config_.quorum)) round.hurry(now);
   close_round_if_complete(now, out);
+}
+
+void Coordinator::refuse_feedback(Member& member, Round round,
+                                  const std::string& defect, Out& out) {
+  ++counters_.invalid_feedback;
+  ++member.invalid_in_a_row;
+  out.emplace_back(Note{"round " + std::to_string(round.value) +
+                            ": feedback of peer " + member.name +
+                            " is not used: " + defect,
+                        true});
 }
 
 void Coordinator::close_round_if_complete(TimePoint now, Out& out) {
@@ -192,8 +197,23 @@ void Coordinator::close_round_if_complete(TimePoint now, Out& out) {
 }
 
 void Coordinator::close_round(OpenRound& round, TimePoint now, Out& out) {
+  const std::vector<PeerId> too_long = round.refuse_too_long();
+  for (const PeerId peer : too_long)
+    refuse_feedback(members_.at(peer), round.round,
+                    "it is far longer than the others', and would stop the "
+                    "generator for long",
+                    out);
   const bool enough = round.quorum_reached(config_.quorum);
   ClosedRound closed = close(round);
+  const auto set_aside_repeaters = [&] {
+    for (const PeerId peer : too_long)
+      if (Member& member = members_.at(peer);
+          member.invalid_in_a_row >= kInvalidAttempts &&
+          member.presence != Presence::kAbsent)
+        set_aside(member, now, out);
+  };
+  for (const Contributor& c : closed.step.contributors)
+    members_.at(c.peer).invalid_in_a_row = 0;
   for (const PeerId peer : closed.missing) {
     Member& member = members_.at(peer);
     ++member.missed;
@@ -208,6 +228,8 @@ void Coordinator::close_round(OpenRound& round, TimePoint now, Out& out) {
   if (!enough) {
     // Too many of those asked have vanished or sent rubbish: ask anew.
     round.phase = OpenRound::Phase::kReady;
+    set_aside_repeaters();
+    if (stage_ == RunStage::kFinished) return;
     const bool all_invalid =
         closed.any_invalid && closed.step.contributors.empty();
     invalid_attempts_ = all_invalid ? invalid_attempts_ + 1 : 0;
@@ -225,6 +247,8 @@ void Coordinator::close_round(OpenRound& round, TimePoint now, Out& out) {
     c.shard_size = members_.at(c.peer).shard_size;
   report_ = closed.report;
   out.emplace_back(std::move(closed.step));
+  set_aside_repeaters();
+  if (stage_ == RunStage::kFinished) return;
   // The next batches are made while this thread talks to the peers.
   if (!stopping_ && round.round.value < config_.rounds)
     generate(round_at(following(round.round)), out);

@@ -29,6 +29,9 @@ struct MessageArrived {
   ConnectionId connection;
   protocol::Message message;
   std::string defect;
+  // Of a feedback on images, as too_long() in feedback_bound.h takes it; else
+  // 0.
+  double feedback_length = 0;
 };
 // A send found the connection gone.
 struct ConnectionLost {

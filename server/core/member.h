@@ -40,9 +40,7 @@ struct Member {
   bool slow = false;         // the last of them did
   Round last_round;  // in which it contributed, or got another discriminator
   int invalid_in_a_row = 0;  // answers
-  // The process that was set aside, while that is the last one heard of.
-  std::optional<std::uint64_t> set_aside;
-  bool taken_part = false;  // has contributed, to this server or before
+  bool taken_part = false;   // has contributed, to this server or before
   int failed_copies = 0;
   protocol::Start start = protocol::Start::kFresh;  // as last told
   Round restore;

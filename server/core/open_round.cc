@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "common/base/result.h"
+#include "server/core/feedback_bound.h"
 
 namespace mdgan {
 namespace {
@@ -55,6 +56,21 @@ void OpenRound::take(PeerId peer, const Answer& answer) {
   asked.at(peer).answer = answer;
   --unanswered;
   contributions += answer.valid ? 1 : 0;
+}
+
+std::vector<PeerId> OpenRound::refuse_too_long() {
+  std::vector<PeerId> peers;
+  std::vector<double> lengths;
+  for (const auto& [peer, entry] : asked) {
+    if (!entry.answer || !entry.answer->valid) continue;
+    peers.push_back(peer);
+    lengths.push_back(entry.answer->length);
+  }
+  std::vector<PeerId> refused;
+  for (const std::size_t i : too_long(lengths)) refused.push_back(peers[i]);
+  for (const PeerId peer : refused) asked.at(peer).answer->valid = false;
+  contributions -= refused.size();
+  return refused;
 }
 
 bool OpenRound::lose(PeerId peer) {

@@ -33,6 +33,7 @@ struct Answer {
   bool valid = false;  // else it does not contribute
   double discriminator_loss = 0;
   double generator_loss = 0;
+  double length = 0;  // of the feedback; see feedback_bound.h
 };
 
 struct OpenRound {
@@ -57,6 +58,8 @@ struct OpenRound {
   bool awaits(PeerId peer) const;
   // REQUIRES: expects() it.
   void take(PeerId peer, const Answer& answer);
+  // Makes invalid what too_long() says, and returns whose answers these are.
+  std::vector<PeerId> refuse_too_long();
   // The peer will not answer. What it has contributed counts; what it still
   // owed does not. Returns whether it owed.
   bool lose(PeerId peer);

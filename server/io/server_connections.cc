@@ -7,8 +7,10 @@
 #include <utility>
 
 #include "common/base/time.h"
+#include "common/merge/norms.h"
 #include "common/net/endpoint.h"
 #include "common/tensor/floats.h"
+#include "protocol/algorithm.h"
 #include "protocol/limits.h"
 #include "server/io/server_shell_impl.h"
 
@@ -17,8 +19,8 @@ namespace {
 
 using namespace std::chrono_literals;
 
-// A gradient is around 1e-5; one beyond this is a fault, and a few such would
-// take the generator's weights with them.
+// What the arithmetic bears: what is too large beside others' is refused at the
+// round's end (server/core/feedback_bound.h).
 constexpr float kMaxFeedback = 1e6F;
 // Connections nobody said hello on are forgotten beyond so many.
 constexpr std::size_t kMaxConnections = std::size_t{4} * protocol::kMaxPeers;
@@ -156,9 +158,11 @@ void ServerShell::Impl::on_received(Received received) {
         wants_long ? protocol::kLongFrameBytes : protocol::kFrameBytes;
   }
   std::string defect = defect_of(message, received.tensors);
+  const double length =
+      defect.empty() ? feedback_length(message, received.tensors) : 0;
   arrived = std::move(received.tensors);
   events.emplace_back(
-      MessageArrived{id, std::move(message), std::move(defect)});
+      MessageArrived{id, std::move(message), std::move(defect), length});
 }
 
 std::string ServerShell::Impl::defect_of(
@@ -179,6 +183,16 @@ std::string ServerShell::Impl::defect_of(
   if (!is_sound(tensors))
     return "it holds values that are not finite, or beyond 1e6";
   return "";
+}
+
+double ServerShell::Impl::feedback_length(
+    const protocol::Message& message, const std::vector<Blob>& tensors) const {
+  if (!std::holds_alternative<protocol::Feedback>(message.body) || !spec ||
+      traits_of(spec->algorithm).content != RoundContent::kImages)
+    return 0;
+  // The feedback is the gradient of a mean: of each image 1/b of its own.
+  return std::sqrt(static_cast<double>(spec->batch)) *
+         euclidean_norm(tensors[0], tensors.size() > 2 ? tensors[2] : Blob{});
 }
 
 // --- effects: talk ----------------------------------------------------------

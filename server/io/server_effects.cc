@@ -1,5 +1,6 @@
 // The effects of ServerShell that train, draw, save and report.
 
+#include <spdlog/fmt/fmt.h>
 #include <spdlog/spdlog.h>
 
 #include <cstdio>
@@ -106,9 +107,33 @@ void ServerShell::Impl::apply(const StepGenerator& e) {
       tick.phases().merge += report.merge_seconds;
       tick.phases().step += report.step_seconds;
       tick.set_norm(report.feedback_norm);
+      tick.add_merge(report.not_whole, report.fallbacks);
+      tell_fallback(round, report.fallbacks);
       events.emplace_back(GeneratorStepped{round});
     };
   });
+}
+
+// Once when it begins and once when it ends: it may last for hours.
+void ServerShell::Impl::tell_fallback(Round round, std::uint32_t batches) {
+  if ((batches > 0) == falls_back) return;
+  falls_back = batches > 0;
+  const Aggregation& how = options.aggregation;
+  const auto name = name_of(kAggregationRules, how.rule);
+  if (falls_back)
+    observer->on_note(
+        fmt::format("round {}: {} of the batches have fewer than the {} "
+                    "answers that aggregate = {} needs to bear {} hostile "
+                    "peers, and are merged by clip until peers come back",
+                    round.value, batches,
+                    smallest_group(how.rule, how.parameters.hostile), name,
+                    how.parameters.hostile),
+        true);
+  else
+    observer->on_note(fmt::format("round {}: all batches are merged by "
+                                  "aggregate = {} again",
+                                  round.value, name),
+                      false);
 }
 
 // --- effects: files and statistics ------------------------------------------
@@ -131,6 +156,7 @@ void ServerShell::Impl::end_tick() {
   StatsRecord record = tick.finish(coordinator.live_peers());
   record.bytes_swapped = bytes_swapped() - swapped_before;
   record.checkpoints_failed = failed_saves;
+  record.answers_refused = coordinator.counters().invalid_feedback;
   swapped_before = bytes_swapped();
   // Nothing leaves the machine.
   if (options.training.standalone)

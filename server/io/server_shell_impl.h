@@ -95,6 +95,7 @@ struct ServerShell::Impl {
   std::optional<Finish> outcome;  // what request_stop() asks for
 
   TickStatistics tick;
+  bool falls_back = false;  // the last round had a batch that did
   // When the open round's last batch was handed over.
   TimePoint sent_at = std::chrono::steady_clock::now();
   std::uint64_t swapped_before = 0;  // bytes_swapped() when the tick began
@@ -150,6 +151,9 @@ struct ServerShell::Impl {
   void forget(ConnectionId id);
   std::string defect_of(const protocol::Message& message,
                         const std::vector<Blob>& tensors) const;
+  // See MessageArrived. REQUIRES: the message has no defect.
+  double feedback_length(const protocol::Message& message,
+                         const std::vector<Blob>& tensors) const;
   ConnectionId connection_of(const Received& received);
   void forget_a_stranger();
   // `peers`: how many of the connection's the message is for.
@@ -176,6 +180,8 @@ struct ServerShell::Impl {
   // exception is logged as "ACTION: why". Not done once the permits are closed.
   void write_copy(Lane& writer, Permits& permits, const char* action,
                   std::function<Lane::Work()> copy);
+  // Says when the aggregation rule begins or ceases to lack answers.
+  void tell_fallback(Round round, std::uint32_t batches);
   void end_tick();
   // That peers have sent each other so far: the server does not see them.
   std::uint64_t bytes_swapped() const;

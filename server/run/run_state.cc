@@ -71,6 +71,23 @@ std::map<PeerId, DiscriminatorId> discriminators_of(
   return owned;
 }
 
+std::map<PeerId, std::uint64_t> set_aside_of(
+    const Json& value, const std::map<std::string, PeerId>& names) {
+  if (!value.is_array()) refuse("set_aside", value);
+  std::map<PeerId, std::uint64_t> nonces;
+  for (const Json& entry : value) {
+    if (!entry.is_array() || entry.size() != 2) refuse("set_aside", value);
+    const PeerId peer{number_of<std::uint32_t>("a peer's id", entry[0])};
+    const bool is_known = std::ranges::any_of(
+        names, [&](const auto& name) { return name.second == peer; });
+    if (!is_known ||
+        !nonces.emplace(peer, number_of<std::uint64_t>("a nonce", entry[1]))
+             .second)
+      refuse("set_aside", value);
+  }
+  return nonces;
+}
+
 ImageShape image_of(const Json& value) {
   if (!value.is_array() || value.size() != 4) refuse("image", value);
   const auto part = [&](std::size_t i) {
@@ -107,6 +124,8 @@ RunState state_of(const Json& meta, Round round) {
   if (meta.contains("discriminators"))  // before they had names: none is known
     position.discriminators =
         discriminators_of(meta["discriminators"], position.names);
+  if (meta.contains("set_aside"))  // before it was kept: nobody
+    position.set_aside = set_aside_of(meta["set_aside"], position.names);
   if (meta.contains("algorithm"))  // before there were others: md-gan
     state.algorithm = algorithm_of(meta["algorithm"]);
   state.k = number_of<std::uint32_t>("k", meta.at("k"));
@@ -122,6 +141,9 @@ std::string describe_run(const RunState& state, const TrainingSpec& spec) {
   nlohmann::json discriminators = nlohmann::json::array();
   for (const auto& [peer, discriminator] : state.position.discriminators)
     discriminators.push_back({peer.value, discriminator.value});
+  nlohmann::json set_aside = nlohmann::json::array();
+  for (const auto& [peer, nonce] : state.position.set_aside)
+    set_aside.push_back({peer.value, nonce});
   const nlohmann::json meta{
       {"run", to_hex(state.run)},
       {"incarnation", state.incarnation},
@@ -129,6 +151,7 @@ std::string describe_run(const RunState& state, const TrainingSpec& spec) {
       {"last_swap", state.position.last_swap.value},
       {"names", names},
       {"discriminators", discriminators},
+      {"set_aside", set_aside},
       {"algorithm", name_of(kAlgorithmNames, spec.algorithm)},
       {"k", state.k},
       {"image",

@@ -25,6 +25,9 @@ std::string to_json(const StatsRecord& record) {
       {"bytes_swapped", record.bytes_swapped},
       {"peers", record.peers},
       {"checkpoints_failed", record.checkpoints_failed},
+      {"answers_refused", record.answers_refused},
+      {"answers_not_whole", record.answers_not_whole},
+      {"aggregate_fallbacks", record.aggregate_fallbacks},
   };
   if (record.evaluation)
     json["metrics"] =

@@ -34,6 +34,12 @@ struct StatsRecord {
   std::uint32_t peers = 0;          // live ones, at the end of the tick
   // That could not be written, since this server started.
   std::uint64_t checkpoints_failed = 0;
+  // That were invalid or too long, since this server started.
+  std::uint64_t answers_refused = 0;
+  // Of the tick: answers that the aggregation rule clipped or left out, and
+  // batches that had too few answers for the rule and were merged by clip.
+  std::uint64_t answers_not_whole = 0;
+  std::uint64_t aggregate_fallbacks = 0;
   std::optional<EvaluationRecord> evaluation;  // the newest since the last line
 };
 

@@ -21,6 +21,11 @@ class TickStatistics {
     sum_.bytes_sent_apart += bytes * peers;
   }
   void add_received(std::uint64_t bytes) { sum_.bytes_received += bytes; }
+  // What the aggregation rule did in a round.
+  void add_merge(std::uint32_t not_whole, std::uint32_t fallbacks) {
+    sum_.answers_not_whole += not_whole;
+    sum_.aggregate_fallbacks += fallbacks;
+  }
   // The norm of the round that add_rounds() will report next.
   void set_norm(double norm) { norm_ = norm; }
   // The `steps` rounds that end with `round`; the losses are their means.

@@ -61,13 +61,13 @@ class Server {
   }
 
   void answer(std::uint64_t connection, PeerId peer, std::uint32_t generated,
-              const std::string& defect = "") {
+              const std::string& defect = "", double length = 0) {
     protocol::Message message{config_.run,
                               config_.incarnation,
                               {coordinator.position().completed.value + 1},
                               peer,
                               protocol::Feedback{generated, 0, 0, 0, {}}};
-    feed(MessageArrived{{connection}, message, defect});
+    feed(MessageArrived{{connection}, message, defect, length});
   }
 
   void wait(Duration time) {

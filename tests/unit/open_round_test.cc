@@ -1,5 +1,7 @@
 #include "server/core/open_round.h"
 
+#include "server/core/feedback_bound.h"
+
 #include "tests/support/catch.h"
 
 using namespace mdgan;
@@ -18,7 +20,53 @@ OpenRound asked(std::uint32_t peers, std::uint32_t k) {
   return round;
 }
 
+using Places = std::vector<std::size_t>;
+Places too_long_of(std::vector<double> lengths) { return too_long(lengths); }
+
 }  // namespace
+
+TEST_CASE("fault 18: a length is bounded by those of the others") {
+  // Alone, by what no discriminator in order says.
+  CHECK(too_long_of({}).empty());
+  CHECK(too_long_of({1e4}).empty());
+  CHECK(too_long_of({1.01e4}) == Places{0});
+  // Of two the longer, if it is long by itself, too: the short one may be the
+  // free rider.
+  CHECK(too_long_of({0, 100}).empty());
+  CHECK(too_long_of({101, 0}) == Places{0});
+  CHECK(too_long_of({50, 5000}).empty());
+  CHECK(too_long_of({50, 5001}) == Places{1});
+  CHECK(too_long_of({1.1e4, 1.1e4}) == Places{0, 1});
+  // Of three or more by the median of the others, also where all are long, as
+  // with Wasserstein losses.
+  CHECK(too_long_of({1, 3, 200}).empty());
+  CHECK(too_long_of({1, 3, 201}) == Places{2});
+  CHECK(too_long_of({1e5, 2e5, 3e5, 4e5}).empty());
+  CHECK(too_long_of({1e5, 1e5, 1e30, 2e5}) == Places{2});
+  CHECK(too_long_of({1, 1e9, 1, 1e9, 1}) == Places{1, 3});
+  // Others that are honestly zero do not make every answer too long.
+  CHECK(too_long_of({0, 0, 0}).empty());
+  CHECK(too_long_of({0, 0.1, 0}).empty());
+  CHECK(too_long_of({0, 0.11, 0}) == Places{1});
+  // A minority of free riders has nobody refused.
+  CHECK(too_long_of({1, 0, 40}).empty());
+  CHECK(too_long_of({1, 0, 2, 0, 3}).empty());
+}
+
+TEST_CASE("what is too long does not count as an answer") {
+  OpenRound round = asked(3, 1);
+  round.take({10}, {true, 1, 1, 2});
+  round.take({11}, {true, 3, 3, 1e5});
+  CHECK(round.contributions == 2);
+  round.take({12}, {true, 1, 1, 2});
+  CHECK(round.refuse_too_long() == std::vector<PeerId>{{11}});
+  CHECK(round.contributions == 2);
+  CHECK(round.refuse_too_long().empty());
+  const ClosedRound closed = close(round);
+  CHECK(closed.any_invalid);
+  CHECK(closed.step.contributors.size() == 2);
+  CHECK(closed.report.discriminator_loss == 1);
+}
 
 TEST_CASE(
     "peers get the batches of Algorithm 1 by their place among the asked") {

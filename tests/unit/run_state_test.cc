@@ -19,7 +19,8 @@ nlohmann::json some_meta() {
   state.position = {kRound,
                     Round{20},
                     {{"a", PeerId{0}}, {"b", PeerId{4}}},
-                    {{PeerId{4}, DiscriminatorId{7}}}};
+                    {{PeerId{4}, DiscriminatorId{7}}},
+                    {{PeerId{4}, 0xFFFF'FFFF'FFFF'FFFFU}}};
   state.k = 2;
   TrainingSpec spec;
   spec.algorithm = Algorithm::kFlGan;
@@ -64,6 +65,7 @@ TEST_CASE("a checkpoint brings back how the run stood") {
   CHECK(state->position.completed == kRound);
   CHECK(state->position.last_swap == Round{20});
   CHECK(state->position.names.at("b") == PeerId{4});
+  CHECK(state->position.set_aside.at(PeerId{4}) == 0xFFFF'FFFF'FFFF'FFFFU);
   CHECK(state->algorithm == Algorithm::kFlGan);
   CHECK(state->k == 2);
   CHECK(state->image == ImageShape{1, 28, 28, 10});
@@ -74,6 +76,12 @@ TEST_CASE("a checkpoint from before there were other algorithms is MD-GAN's") {
   nlohmann::json meta = some_meta();
   meta.erase("algorithm");
   CHECK(loaded(meta.dump())->algorithm == Algorithm::kMdGan);
+}
+
+TEST_CASE("a checkpoint from before it kept who is set aside has nobody") {
+  nlohmann::json meta = some_meta();
+  meta.erase("set_aside");
+  CHECK(loaded(meta.dump())->position.set_aside.empty());
 }
 
 TEST_CASE("a checkpoint of an algorithm nobody knows is refused") {
@@ -93,6 +101,9 @@ TEST_CASE("a checkpoint that cannot be true is refused, with the value") {
   CHECK(refusal("image", {1, 28, -1, 0}) == "a part of image is -1");
   CHECK(refusal("names", {1, 2}) == "names is [1,2]");
   CHECK(refusal("names", {{"a", -1}}) == "a peer's id is -1");
+  CHECK(refusal("set_aside", {{9, 1}}) == "set_aside is [[9,1]]");
+  CHECK(refusal("set_aside", {{4, -1}}) == "a nonce is -1");
+  CHECK(refusal("set_aside", 4) == "set_aside is 4");
   CHECK(refusal("names", {{"a", 3}, {"b", 3}}) == "two peers have the id 3");
 }
 
