@@ -115,9 +115,9 @@ void ServerShell::Impl::apply(const StepGenerator& e) {
 }
 
 // Once when it begins and once when it ends: it may last for hours.
-void ServerShell::Impl::tell_fallback(Round round, std::uint32_t batches) {
-  if ((batches > 0) == falls_back) return;
-  falls_back = batches > 0;
+void ServerShell::Impl::tell_fallback(Round round, std::uint32_t fallbacks) {
+  if ((fallbacks > 0) == falls_back) return;
+  falls_back = fallbacks > 0;
   const Aggregation& how = options.aggregation;
   const auto name = name_of(kAggregationRules, how.rule);
   if (falls_back)
@@ -125,7 +125,7 @@ void ServerShell::Impl::tell_fallback(Round round, std::uint32_t batches) {
         fmt::format("round {}: {} of the batches have fewer than the {} "
                     "answers that aggregate = {} needs to bear {} hostile "
                     "peers, and are merged by clip until peers come back",
-                    round.value, batches,
+                    round.value, fallbacks,
                     smallest_group(how.rule, how.parameters.hostile), name,
                     how.parameters.hostile),
         true);

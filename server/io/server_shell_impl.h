@@ -181,7 +181,7 @@ struct ServerShell::Impl {
   void write_copy(Lane& writer, Permits& permits, const char* action,
                   std::function<Lane::Work()> copy);
   // Says when the aggregation rule begins or ceases to lack answers.
-  void tell_fallback(Round round, std::uint32_t batches);
+  void tell_fallback(Round round, std::uint32_t fallbacks);
   void end_tick();
   // That peers have sent each other so far: the server does not see them.
   std::uint64_t bytes_swapped() const;

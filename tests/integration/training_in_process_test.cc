@@ -110,7 +110,7 @@ TEST_CASE("Over tcp the same run gives the same generator", "[integration]") {
 
 namespace {
 
-constexpr std::size_t kRubbish = 10;  // kinds
+constexpr std::size_t kRubbish = 12;  // kinds
 
 // Answers one round with everything that must not count; the header is right.
 void answer_with_rubbish(RawPeer& peer, const Message& asked,
@@ -149,6 +149,12 @@ void answer_with_rubbish(RawPeer& peer, const Message& asked,
       break;
     case 9:
       peer.say_feedback(asked, generated, valid, 0, -1);
+      break;
+    case 10:  // finite, but Adam would remember it for thousands of rounds
+    case 11:
+      peer.say_feedback(
+          asked, generated,
+          {constant_floats({4, 1, 4, 4}, kind == 10 ? 1e5F : -1e3F), valid[1]});
       break;
     default:
       peer.say_feedback(asked, generated, answers.at(kind));
@@ -222,6 +228,9 @@ TEST_CASE("Feedback that is not an answer changes nothing", "[integration]") {
   CHECK(count_of(log,
                  "peer hostile is not used: its tensors have other "
                  "shapes") == of_kinds(3, 8));
+  CHECK(count_of(log,
+                 "peer hostile is not used: it is far longer than the "
+                 "others'") == of_kinds(10, 12));
   CHECK((server.weights() == expected));
 }
 
