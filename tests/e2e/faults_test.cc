@@ -189,6 +189,8 @@ TEST_CASE("fault 35: a peer follows its server to another address") {
     return found.is_object() && found.at("presence") == "live";
   }));
   CHECK(advances(t, "run", 5));
+  CHECK(has(peer.output(), "lost the connection to tcp://moving.test" + port +
+                               " (tcp://127.0.0.1" + port + ")"));
   second.signal(SIGINT);
   CHECK(second.wait() == 0);
   CHECK(peer.wait() == 0);

@@ -64,3 +64,13 @@ TEST_CASE("Garbage on the port does not disturb those who speak the protocol",
     CHECK(next_message(peer.socket).message.ok());
   }
 }
+
+TEST_CASE("fault 30: a handshake that does not come is not waited for",
+          "[integration]") {
+  Hub hub;
+  const TcpClient silent(hub.endpoint());
+  const TcpClient begun(hub.endpoint());
+  begun.send(zmtp_greeting());
+  CHECK(silent.is_ended());
+  CHECK(begun.is_ended());
+}

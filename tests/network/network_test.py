@@ -73,6 +73,20 @@ def slow_link(start):
           "no connection is lost")
     stop(run, server, [first, late])
 
+    # A swap has ten seconds until it is known what one takes: of half a megabyte
+    # it takes five.
+    run = start(nodes=3)
+    run.network.rule(2, [0, 1], rate=125000)
+    server = run.server("--min-peers", 2, "--swap-codec", "bfloat16",
+                        "--swap-optimizer", "false", *ENDLESS)
+    peers = run.peers(2)
+    check(eventually(lambda: len(run.swaps()[0]) >= 2), "swaps over the link")
+    check(not run.swaps()[1], "no swap is given up")
+    check(run.advances(5), "rounds after them")
+    check("lost" not in run.log() + peers[0].output() + peers[1].output(),
+          "no connection is lost")
+    stop(run, server, peers)
+
 
 def two_peers_apart(start):
     run = start(nodes=5)
@@ -132,21 +146,35 @@ def half_cut_off(start):
 
 def loss_and_delay(start):
     """The generator is the one of a network without faults, bit for bit."""
-    weights = []
-    # 0.2 s there and back, and packets out of order.
-    for faults in ({}, {"loss": 0.05, "delay": 0.1, "jitter": 0.02}):
+
+    def weights_of(faults, *more):
         run = start(nodes=3)
         run.network.all(**faults)
-        # A swap may be given up, so the bits are compared without any.
         server = run.server("--min-peers", 2, "--rounds", 25, "--quorum", 1,
-                            "--batch", 50, "--swap-epochs", 0)
+                            "--batch", 50, *more)
         peers = run.peers(2)
         check(server.wait() == 0, "the server completes the run")
         for peer in peers:
             check(peer.wait() == 0, "a peer completes the run")
         newest = max((run.directory / "checkpoints").iterdir())
-        weights.append((newest / "state.safetensors").read_bytes())
+        return (newest / "state.safetensors").read_bytes(), *run.swaps()
+
+    # 0.2 s there and back, and packets out of order: without swaps, of which some
+    # would be given up.
+    far = {"loss": 0.05, "delay": 0.1, "jitter": 0.02}
+    weights = [weights_of(faults, "--swap-epochs", 0)[0] for faults in ({}, far)]
     check(weights[0] == weights[1], "the same generator")
+
+    # With them, nearer.
+    near = {"loss": 0.05, "delay": 0.01, "jitter": 0.01}
+    small = ("--swap-epochs", 2, "--swap-codec", "bfloat16", "--swap-optimizer",
+             "false")
+    weights = []
+    for faults in ({}, near):
+        generator, done, aborted = weights_of(faults, *small)
+        check(len(done) == 3 and not aborted, f"three swaps: {done}, {aborted}")
+        weights.append(generator)
+    check(weights[0] == weights[1], "the same generator after swaps")
 
 
 ROWS = {7: half_open, 8: slow_link, 43: two_peers_apart, 44: half_cut_off,

@@ -57,11 +57,14 @@ class Supervised:
         self.start()
 
     def start(self):
-        self.process = self.soak.run.start(self.command, f"{self.name}.out")
+        log = self.soak.run.folder / f"{self.name}.out"
+        self.said = log.stat().st_size if log.exists() else 0
+        self.process = self.soak.run.start(self.command, log.name)
         self.started = time.monotonic()
         self.due = None
         self.checkpoint = newest_checkpoint(self.soak.run.directory)
-        self.seen = False  # a status of this process
+        self.seen = False  # it trains, or will be complained of once
+        self.saw_full_disk = False
 
     @property
     def pid(self):
@@ -71,8 +74,16 @@ class Supervised:
         self.killed = True
         self.process.process.kill()
 
+    def logged_round(self):
+        """The round that this process's output names last; 0 if none."""
+        with open(self.process.log, "rb") as log:
+            log.seek(self.said)
+            rounds = re.findall(rb"round (\d+)/", log.read())
+        return int(rounds[-1]) if rounds else 0
+
     def watch(self):
         now = time.monotonic()
+        self.saw_full_disk |= self.soak.filled is not None
         if self.due is not None:
             if now >= self.due:
                 self.start()
@@ -84,7 +95,7 @@ class Supervised:
                 self.memory = self.memory or self.newest
                 self.largest = max(self.largest, self.newest)
             return
-        full = self.name == "server" and code == 7 and self.soak.was_full()
+        full = self.name == "server" and code == 7 and self.saw_full_disk
         if not (code == -signal.SIGKILL and self.killed) and not full:
             self.soak.violation(f"{self.name} ended with {code}")
         self.killed = False
@@ -104,7 +115,6 @@ class Soak:
         self.disk = folder / "disk"
         self.disk.mkdir()
         self.filled = None  # the file that fills the disk
-        self.full_until = 0.0
         self.has_disk = bool(network) and subprocess.run(
             ["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", self.disk]
         ).returncode == 0
@@ -123,6 +133,7 @@ class Soak:
             for i in range(peers)]
         self.begun = self.advanced = time.monotonic()
         self.round = self.trained = 0
+        self.look_at_log = 0.0
 
     def say(self, text):
         print(f"{time.monotonic() - self.begun:6.1f} s  round {self.round}: "
@@ -135,9 +146,6 @@ class Soak:
     def fault(self, kind, text):
         self.faults[kind] = self.faults.get(kind, 0) + 1
         self.say(text)
-
-    def was_full(self):
-        return self.filled or time.monotonic() < self.full_until
 
     def kill_one(self):
         victim = random.choice([self.server, *self.peers])
@@ -167,26 +175,30 @@ class Soak:
         now = time.monotonic()
         status = self.run.status()
         if status.get("pid") == self.server.pid and status["incarnation"]:
-            if not self.server.seen:
-                self.server.seen = True
-                if status["round"] < self.server.checkpoint:
-                    self.violation(
-                        f"round {status['round']} after the checkpoint of "
-                        f"{self.server.checkpoint}")
-                self.round = status["round"]
-            if status["round"] > self.round:
-                self.trained += status["round"] - self.round
-                self.round, self.advanced = status["round"], now
-        elif (now - self.server.started > BACK and not self.was_full() and
-              not self.server.seen):
+            self.reached(status["round"])
+        # status.json is not written while the disk is full; the output is elsewhere.
+        if now >= self.look_at_log:
+            self.look_at_log = now + 1
+            if logged := self.server.logged_round():
+                self.reached(logged)
+        if now - self.server.started > BACK and not self.server.seen:
             self.violation(f"the server is not back after {BACK} s")
             self.server.seen = True  # is said once
-        # status.json is not written while the disk is full.
-        if self.was_full():
-            self.advanced = now
         if now - self.advanced > STALL:
             self.violation(f"no round for {STALL} s")
             self.advanced = now
+
+    def reached(self, round):
+        """The server that runs now tells a round of its own."""
+        if not self.server.seen:
+            self.server.seen = True
+            if round < self.server.checkpoint:
+                self.violation(f"round {round} after the checkpoint of "
+                               f"{self.server.checkpoint}")
+            self.round = round
+        if round > self.round:
+            self.trained += round - self.round
+            self.round, self.advanced = round, time.monotonic()
 
     def go(self):
         length = 60 * self.options.minutes
@@ -226,7 +238,6 @@ class Soak:
         self.filled.close()
         (self.disk / "fill").unlink()
         self.filled = None
-        self.full_until = time.monotonic() + BACK
         self.say("the disk has room again")
 
     def end(self):
