@@ -85,6 +85,22 @@ TEST_CASE("a peer that fails in the first round is not all that there are") {
   CHECK(s.coordinator.stage() == RunStage::kWaiting);  // for b
 }
 
+TEST_CASE("a stranger alone that fails does not end a run that waits") {
+  RunPosition position;  // killed before the first checkpoint of a round
+  Server s(config(3), position);
+  s.hello(1, "stranger");
+  s.wait(60s);
+  s.feed(MessageArrived{{1},
+                        {RunId{},
+                         1,
+                         {},
+                         {0},
+                         protocol::Goodbye{protocol::Reason::kFailed, "a lie"}},
+                        ""});
+  CHECK(s.coordinator.stage() == RunStage::kWaiting);
+  CHECK(s.finish() == nullptr);
+}
+
 TEST_CASE("fault 34: a swap does not delay a stop for longer than seconds") {
   CoordinatorConfig c = config(2);
   c.swap_epochs = 0.01;  // a swap every round
