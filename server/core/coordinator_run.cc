@@ -49,13 +49,12 @@ void Coordinator::on(const StopRequested& e, TimePoint now, Out& out) {
 }
 
 bool Coordinator::all_failed() const {
+  // Before anybody has contributed, a stranger may be all that is there.
   const bool begun = std::ranges::any_of(
       members_, [](const auto& m) { return m.second.taken_part; });
-  // Before anybody has contributed, a stranger may be all that is there.
-  if (failed_.size() < (begun ? 1 : config_.min_peers)) return false;
-  return std::ranges::all_of(members_, [&](const auto& m) {
-    return (begun && !m.second.taken_part) || failed_.contains(m.first);
-  });
+  return begun && std::ranges::all_of(members_, [&](const auto& m) {
+           return !m.second.taken_part || failed_.contains(m.first);
+         });
 }
 
 void Coordinator::give_up(const std::string& why, TimePoint now, Out& out) {
