@@ -184,10 +184,12 @@ Result<void> begin_run(const ServerOptions& options,
   return done;
 }
 
-// `observers` are told all but the end.
+// `observers` are told all but the end; `stats` becomes one of them, and so
+// outlives them.
 Finish train_in(const ServerOptions& options, const RunDirectory& directory,
                 const std::shared_ptr<const Dataset>& data, RunState state,
-                RunObservers& observers, int stop) {
+                RunObservers& observers, std::optional<StatsWriter>& stats,
+                int stop) {
   const auto image = known_image(options, data.get(), state);
   if (!image) return finish_of(image.error());
   Result<LocalData> local = LocalData{};
@@ -204,7 +206,6 @@ Finish train_in(const ServerOptions& options, const RunDirectory& directory,
       return evaluator->evaluate(sampler, round, seed);
     };
   }
-  std::optional<StatsWriter> stats;
   const auto begin = [&, completed = state.position.completed,
                       incarnation = state.incarnation]() -> Result<void> {
     if (auto begun =
@@ -294,6 +295,7 @@ ExitCode run_train(const ServerOptions& options) {
                     [strand = Strand(status_writer)](auto task) mutable {
                       strand.post(std::move(task));
                     });
+  std::optional<StatsWriter> stats;
   RunObservers observers;
   observers.add(progress);
   observers.add(status);
@@ -311,8 +313,8 @@ ExitCode run_train(const ServerOptions& options) {
   status.set_run(*state);
 
   spdlog::info("run directory {}", directory->path().string());
-  const ExitCode code = end_with(
-      train_in(options, *directory, data, std::move(*state), observers, stop));
+  const ExitCode code = end_with(train_in(
+      options, *directory, data, std::move(*state), observers, stats, stop));
   std::error_code ignored;  // the folder may be gone
   const bool has_none =
       std::filesystem::is_empty(directory->samples(), ignored);
