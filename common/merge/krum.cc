@@ -54,6 +54,7 @@ void add_best(const MergeGroup& group, std::size_t near, std::size_t count) {
   order.resize(count);
   std::ranges::sort(order);
   std::vector<std::span<const float>> best;
+  best.reserve(count);
   for (const std::size_t i : order) best.push_back(values.rows()[i]);
   add_trimmed_mean(group, /*trim=*/0, best);
 }

@@ -281,28 +281,33 @@ void ConnectionGuard::inspect(int descriptor, Watched& watched,
   if (!read) return;
   const std::size_t most =
       told.trusted ? limits_.message : limits_.message_of_stranger;
+  std::optional<Suspect>& suspect = watched.suspect;
   if (watched.frames != told.frames) {
     watched.frames = told.frames;
     watched.received = read->most;
-    watched.suspect.reset();
-  } else if (read->least <= watched.received + most) {
-    watched.suspect.reset();
-  } else if (read->least > watched.received + most * (limits_.queued + 2)) {
-    complain_and_cut(descriptor, watched, kEndless);  // no queue is as long
-  } else if (!watched.suspect) {
-    watched.suspect.emplace();
-    watched.suspect->received = read->most;
-  } else if (watched.suspect->drain == 0) {
+    suspect.reset();
+    return;
+  }
+  if (read->least <= watched.received + most) {
+    suspect.reset();
+    return;
+  }
+  const bool longer_than_any_queue =
+      read->least > watched.received + most * (limits_.queued + 2);
+  const bool drained_in_vain =
+      suspect && suspect->drain > 0 && drained >= suspect->drain;
+  if (longer_than_any_queue || drained_in_vain) {
+    complain_and_cut(descriptor, watched, kEndless);
+  } else if (!suspect) {
+    suspect = Suspect{read->most, 0};
+  } else if (suspect->drain == 0 && read->least > suspect->received + most) {
     // Whole messages may wait for the owner to take them. He is asked to when
     // libzmq's thread has read on, since it then has passed on what it had.
-    if (read->least <= watched.suspect->received + most) return;
     {
       const std::lock_guard lock(mutex_);
-      watched.suspect->drain = ++drain_wanted_;
+      suspect->drain = ++drain_wanted_;
     }
     calls_.drain();
-  } else if (drained >= watched.suspect->drain) {
-    complain_and_cut(descriptor, watched, kEndless);
   }
 }
 

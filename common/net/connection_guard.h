@@ -98,8 +98,8 @@ class ConnectionGuard {
   };
   // It looks as if a message were too long.
   struct Suspect {
-    std::uint64_t received = 0;  // bytes, when it began to
-    std::uint64_t drain = 0;     // after which it is certain; 0: none yet
+    std::uint64_t received;  // bytes, when it began to
+    std::uint64_t drain;     // after which it is certain; 0: none yet
   };
   struct Watched {
     std::uint64_t cookie = 0;
