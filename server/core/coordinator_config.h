@@ -49,6 +49,7 @@ struct RunPosition {
   Round last_swap;
   std::map<std::string, PeerId> names;
   std::map<PeerId, DiscriminatorId> discriminators;  // whose is which
+  std::map<PeerId, PublicKey> keys{};                // of those that have one
   friend bool operator==(const RunPosition&, const RunPosition&) = default;
 };
 

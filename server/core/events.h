@@ -29,6 +29,15 @@ struct MessageArrived {
   ConnectionId connection;
   protocol::Message message;
   std::string defect;
+  // By which the connection is authenticated; zeros: it has none.
+  PublicKey key{};
+  // With what a hello that has a defect is refused.
+  protocol::ErrorCode refusal = protocol::ErrorCode::kMismatch;
+};
+// The key of a connection is let in no more, and why.
+struct KeyRevoked {
+  ConnectionId connection;
+  std::string reason;
 };
 // A send found the connection gone.
 struct ConnectionLost {
@@ -67,9 +76,9 @@ struct StopRequested {
 struct TimePassed {};
 
 using ServerEvent =
-    std::variant<Started, MessageArrived, ConnectionLost, ModelReady,
-                 ModelRefused, BatchesReady, GeneratorStepped, GeneratorFailed,
-                 CheckpointSaved, StopRequested, TimePassed>;
+    std::variant<Started, MessageArrived, KeyRevoked, ConnectionLost,
+                 ModelReady, ModelRefused, BatchesReady, GeneratorStepped,
+                 GeneratorFailed, CheckpointSaved, StopRequested, TimePassed>;
 
 // --- effects ----------------------------------------------------------------
 
