@@ -176,11 +176,12 @@ Result<void> begin_run(const ServerOptions& options,
   return done;
 }
 
-// `observers` are told all but the end.
+// `observers` are told all but the end; `stats` becomes one of them, and so
+// outlives them.
 Finish train_in(const ServerOptions& options, const RunDirectory& directory,
                 const std::shared_ptr<const Dataset>& data, RunState state,
                 const std::optional<KeyFiles>& keys, RunObservers& observers,
-                int stop) {
+                std::optional<StatsWriter>& stats, int stop) {
   const auto image = known_image(options, data.get(), state);
   if (!image) return finish_of(image.error());
   Result<LocalData> local = LocalData{};
@@ -197,7 +198,6 @@ Finish train_in(const ServerOptions& options, const RunDirectory& directory,
       return evaluator->evaluate(sampler, round, seed);
     };
   }
-  std::optional<StatsWriter> stats;
   const auto begin = [&, completed = state.position.completed,
                       incarnation = state.incarnation]() -> Result<void> {
     if (auto begun =
@@ -304,6 +304,7 @@ ExitCode run_train(const ServerOptions& options) {
         "end that, see `mdgan-server keygen`",
         *options.bind);
   }
+  std::optional<StatsWriter> stats;
   RunObservers observers;
   observers.add(progress);
   observers.add(status);
@@ -325,8 +326,9 @@ ExitCode run_train(const ServerOptions& options) {
     spdlog::info("public key {}; {} lets in {} peers",
                  to_z85((*keys)->own.public_key), (*keys)->list.string(),
                  (*keys)->peers.names().size());
-  const ExitCode code = end_with(train_in(
-      options, *directory, data, std::move(*state), *keys, observers, stop));
+  const ExitCode code =
+      end_with(train_in(options, *directory, data, std::move(*state), *keys,
+                        observers, stats, stop));
   std::error_code ignored;  // the folder may be gone
   const bool has_none =
       std::filesystem::is_empty(directory->samples(), ignored);
