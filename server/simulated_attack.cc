@@ -23,10 +23,8 @@ constexpr double kColluding = 10;
 
 // Makes `values` as long as this.
 void stretch(std::span<float> values, double length) {
-  double squares = 0;
-  for (const float v : values)
-    squares += static_cast<double>(v) * static_cast<double>(v);
-  const double factor = squares > 0 ? length / std::sqrt(squares) : 0;
+  const double now = euclidean_norm(std::span<const float>(values));
+  const double factor = now > 0 ? length / now : 0;
   for (float& v : values)
     v = static_cast<float>(factor * static_cast<double>(v));
 }

@@ -16,11 +16,10 @@ double MergeGroup::weight() const {
 }
 
 std::size_t smallest_group(AggregationRule rule, std::uint32_t hostile) {
-  const std::size_t f = hostile;
-  if (rule == aggregate_median || rule == aggregate_trimmed_mean)
-    return 2 * f + 1;
-  if (rule == aggregate_krum || rule == aggregate_multi_krum) return 2 * f + 3;
-  return 1;
+  const auto row =
+      std::ranges::find(kAggregations, rule, &AggregationTraits::rule);
+  if (row == kAggregations.end()) return 1;
+  return std::size_t{row->per_hostile} * hostile + row->beside;
 }
 
 MergeReport merge(AggregationRule rule, const MergeParameters& parameters,

@@ -27,22 +27,22 @@ double summed(std::size_t n, Term term) {
   return sum;
 }
 
-double squared_norm(std::span<const float> values) {
-  return summed(values.size(), [in = values.data()](std::size_t i) {
+}  // namespace
+
+double euclidean_norm(std::span<const float> values) {
+  return std::sqrt(summed(values.size(), [in = values.data()](std::size_t i) {
     const auto value = static_cast<double>(in[i]);
     return value * value;
-  });
+  }));
 }
-
-}  // namespace
 
 double euclidean_norm(const Blob& values, const Blob& scales) {
   if (values.meta.dtype == protocol::DType::kFloat32)
-    return std::sqrt(squared_norm(floats_of(values)));
+    return euclidean_norm(floats_of(values));
   std::vector<float> plain(values.bytes.size() /
                            protocol::bytes_of(values.meta.dtype));
   add_to(plain, values, scales);
-  return std::sqrt(squared_norm(plain));
+  return euclidean_norm(std::span<const float>(plain));
 }
 
 double squared_distance(std::span<const float> a, std::span<const float> b) {

@@ -11,6 +11,7 @@
 namespace mdgan {
 
 // The Euclidean norm of all values. REQUIRES: a blob as MergeRow has them.
+double euclidean_norm(std::span<const float> values);
 double euclidean_norm(const Blob& values, const Blob& scales = {});
 
 // |a - b|^2. REQUIRES: equally many.

@@ -3,7 +3,9 @@
 // rule is a file with its function and a row here.
 #pragma once
 
+#include <algorithm>
 #include <array>
+#include <cstdint>
 #include <string_view>
 #include <utility>
 
@@ -35,8 +37,8 @@ void aggregate_ua_gan(const MergeGroup& group);
 // These bear rows that are not what the peers computed, up to f of a group's g,
 // whatever they hold. They look at the values alone, and where the peers' data
 // are not i.i.d. they discard minorities. f and the clip's multiple are those
-// of MergeParameters. Sums are double and in the rows' order; a group's value
-// does not depend on that order but for the last bits.
+// of MergeParameters. Sums are double, but for clip's, and in the rows' order;
+// a group's value does not depend on that order but for the last bits.
 // REQUIRES: rows of weight 1.
 
 // The mean of the rows, of which those longer than the clip's multiple of the
@@ -58,22 +60,39 @@ void aggregate_krum(const MergeGroup& group);
 // (El Mhamdi, Guerraoui, Rouault 2018).
 void aggregate_multi_krum(const MergeGroup& group);
 
-inline constexpr std::array<std::pair<AggregationRule, std::string_view>, 10>
-    kAggregationRules{{
-        {aggregate_mean, "mean"},
-        {aggregate_by_shard_size, "shard-size"},
-        {aggregate_gman, "gman"},
-        {aggregate_f2a, "f2a"},
-        {aggregate_ua_gan, "ua-gan"},
-        {aggregate_clip, "clip"},
-        {aggregate_median, "median"},
-        {aggregate_trimmed_mean, "trimmed-mean"},
-        {aggregate_krum, "krum"},
-        {aggregate_multi_krum, "multi-krum"},
-    }};
+struct AggregationTraits {
+  AggregationRule rule;
+  std::string_view name;  // in configuration files
+  // A group that is to bear f hostile rows has at least per_hostile * f +
+  // beside: 1 for a rule that bears none, or bears any group's.
+  std::uint32_t per_hostile = 0;
+  std::uint32_t beside = 1;
+};
 
-// The rows without which a group does not bear f hostile ones by this rule: 1
-// of those that bear none, or any size of group.
+inline constexpr auto kAggregations = std::to_array<AggregationTraits>({
+    {aggregate_mean, "mean"},
+    {aggregate_by_shard_size, "shard-size"},
+    {aggregate_gman, "gman"},
+    {aggregate_f2a, "f2a"},
+    {aggregate_ua_gan, "ua-gan"},
+    {aggregate_clip, "clip"},
+    {aggregate_median, "median", 2, 1},
+    {aggregate_trimmed_mean, "trimmed-mean", 2, 1},
+    {aggregate_krum, "krum", 2, 3},
+    {aggregate_multi_krum, "multi-krum", 2, 3},
+});
+
+inline constexpr auto kAggregationRules = [] {
+  std::array<std::pair<AggregationRule, std::string_view>, kAggregations.size()>
+      names;
+  std::ranges::transform(kAggregations, names.begin(), [](const auto& row) {
+    return std::pair(row.rule, row.name);
+  });
+  return names;
+}();
+
+// The rows without which a group does not bear f hostile ones by this rule; 1
+// for a rule that is not in the table.
 std::size_t smallest_group(AggregationRule rule, std::uint32_t hostile);
 
 // What a run's options say.

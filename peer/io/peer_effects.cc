@@ -239,10 +239,10 @@ void PeerShell::Impl::apply(PeerRuntime& s, const DropTransfer& e) {
 }
 
 void PeerShell::Impl::apply(PeerRuntime& s, const SaveDiscriminator& e) {
-  const auto ended = [&s, round = e.round](const std::string& why) {
+  const auto ended = [&s, number = ++s.saves](const std::string& why) {
     // One that hung may end after a newer one has failed.
-    if (round < s.newest_save) return;
-    s.newest_save = round;
+    if (number < s.newest_save) return;
+    s.newest_save = number;
     s.not_saved = why;
   };
   const auto failed = [this, &s, ended](const std::string& why) {

@@ -54,9 +54,10 @@ class PeerRuntime {
   std::optional<PeerId> address;
   std::optional<TimePoint> alarm;
   std::uint64_t nonce = 0;  // tells this process from an earlier one
-  // The newest of its checkpoints, and why it is not on the disk; empty if it
-  // is.
-  Round newest_save;
+  // How many checkpoints were begun, the newest of them that has ended, and why
+  // that is not on the disk; empty if it is. Rounds may go back: another run.
+  std::uint64_t saves = 0;
+  std::uint64_t newest_save = 0;
   std::string not_saved;
   std::optional<ComputedFeedback> computed;
   std::map<std::uint64_t, PeerState> arrivals;

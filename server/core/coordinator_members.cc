@@ -40,6 +40,7 @@ bool knows_algorithm(Algorithm algorithm, const protocol::Hello& hello) {
 // Once training runs, so many peers of a connection may be new at a time: each
 // is sent a copy of a discriminator before it takes part.
 constexpr std::ptrdiff_t kNewcomersAtOnce = 64;
+
 constexpr std::pair<Presence, Presence> kPresenceTransitions[]{
     {Presence::kAbsent, Presence::kLive},
     {Presence::kAbsent, Presence::kCopying},

@@ -19,9 +19,12 @@ class NoteLimit {
       begun_ = now;
       told_ = 0;
     }
-    if (told_ < most_) return ++told_ > 0;
-    ++hidden_;
-    return false;
+    const bool allowed = told_ < most_;
+    if (allowed)
+      ++told_;
+    else
+      ++hidden_;
+    return allowed;
   }
 
   // How many were not told, once their minute is over; else 0.

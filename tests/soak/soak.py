@@ -112,7 +112,7 @@ class Soak:
         self.network = network
         self.faults = {}
         self.violations = []
-        self.had_nothing = []  # peers that were killed before a checkpoint
+        self.kills = []  # of peers: name, when, whether it had a checkpoint
         self.disk = folder / "disk"
         self.disk.mkdir()
         self.filled = None  # the file that fills the disk
@@ -156,8 +156,9 @@ class Soak:
             victim.kill()
             name = victim.name.replace("peer", "peer-")
             saved = self.run.folder / "state" / name
-            if kind == "peer" and not any(saved.glob("**/manifest.json")):
-                self.had_nothing.append(name)
+            if kind == "peer":
+                self.kills.append((name, time.strftime("%H:%M:%S"), any(
+                    saved.glob("**/[0-9]*/manifest.json"))))
 
     def partition(self, cut):
         half = range(1, 1 + len(self.peers) // 2)
@@ -262,12 +263,12 @@ class Soak:
                 self.violation(f"memory of {process.verdict()}")
         # Nobody touches the folders of the peers; but one that was killed before
         # its first checkpoint has none.
-        for copy, name in re.findall(
-                r"warning (peer \d+ \((\S+)\) was part of this run and has no "
+        for at, copy, name in re.findall(
+                r"(\S+) warning (peer \d+ \((\S+)\) was part of this run and has no "
                 r"discriminator)", self.server.process.output()):
-            if name in self.had_nothing:
-                self.had_nothing.remove(name)
-            else:
+            before = [had for victim, when, had in self.kills
+                      if victim == name and when <= at]
+            if not before or before[-1]:
                 self.violation(copy + ", though its state-dir is intact")
         self.losses()
 
