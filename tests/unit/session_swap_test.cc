@@ -132,6 +132,13 @@ TEST_CASE("fault 38: what cannot be restored is neither saved nor sent") {
     CHECK_FALSE(p.find<SaveDiscriminator>());
     CHECK_FALSE(p.find<SendTransfer>());
   }
+  SECTION("the connection broke meanwhile") {
+    p.feed(Connected{});
+    p.welcome(protocol::Start::kKeep, 1, {}, {11});
+    p.feed(Restored{});  // of the welcome before
+    p.says(protocol::Checkpoint{}, 31);
+    CHECK_FALSE(p.find<SaveDiscriminator>());
+  }
   SECTION("it is there") {
     p.feed(Restored{});
     CHECK(p.find<SaveDiscriminator>());
