@@ -180,6 +180,8 @@ def run_document(file, root, environment):
 def known_flags(root, environment):
     helps = [["mdgan-server", "--help"], ["mdgan-peer", "--help"],
              [root / "run.sh", "--help"], [root / "bench.sh", "--help"]]
+    helps += [[sys.executable, root / "tests/bench" / script, "--help"]
+              for script in ("kill_server.py", "hostile.py")]
     helps += [["mdgan-server", command, "--help"]
               for command in ("train", "sample", "evaluate", "export")]
     helps += [["mdgan-experiment", command, "--help"]
