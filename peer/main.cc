@@ -24,6 +24,7 @@
 #include "common/tensor/blas_core.h"
 #include "common/version/version.h"
 #include "peer/io/peer_shell.h"
+#include "peer/keygen.h"
 #include "peer/options.h"
 #include "peer/train/make_peer_trainer.h"
 #include "protocol/clean_text.h"
@@ -179,6 +180,10 @@ ExitCode run(const PeerOptions& options) {
   if (done->code != ExitCode::kStopped) return report({done->text, done->code});
   spdlog::info("{}; start this peer again to go on", done->text);
   return done->code;
+}
+
+ExitCode run(const PeerKeygenOptions& options) {
+  return run_keygen(options, host_name());
 }
 
 ExitCode run(const PeerVersionRequest&) {

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "common/keys/authorized_peers.h"
 #include "common/net/endpoint.h"
 #include "common/options/shared_options.h"
 #include "common/options/text.h"
@@ -20,6 +21,7 @@ the server how its generated ones should change. No image leaves this machine.
 The server says what to train; a peer needs its address and the data.
 
 Usage: mdgan-peer --server tcp://HOST:PORT --data DIR [--KEY VALUE ...]
+       mdgan-peer keygen [--key FILE] [--name NAME]
 
 A flag beats the configuration file, the file beats the default. In the file
 a line is KEY = VALUE, with the flags' names as keys; '#' begins a comment.
@@ -34,6 +36,14 @@ Examples
     mdgan-peer --server tcp://127.0.0.1:5555 --data mnist --shard 1/4
   All four in one process:
     mdgan-peer --server tcp://127.0.0.1:5555 --data mnist --sessions 4
+)";
+
+constexpr std::string_view kKeygenIntro =
+    R"(Makes the key by which a server knows this peer, and prints the line that lets
+it in there. Nothing is sent anywhere.
+
+Usage: mdgan-peer keygen [--key FILE] [--name NAME]
+
 )";
 
 CustomValue shard_of(ShardOption* shard) {
@@ -159,12 +169,37 @@ Result<void> check(const PeerOptions& o) {
   return {};
 }
 
+Result<ParsedPeer> parse_keygen(std::span<const char* const> arguments) {
+  PeerKeygenOptions o;
+  OptionTable table(
+      {{"Options",
+        {{"key", &o.key, "FILE",
+          "The file to write the secret key to; the public one goes beside it, "
+          "with .pub in place of the extension."},
+         {"name", &o.name, "NAME",
+          "The peer's name, which its owner and the server's agree on. Empty: "
+          "the host's name."}}}});
+  if (asks_for_help(arguments))
+    return ParsedPeer(
+        PeerHelpRequest{std::string(kKeygenIntro) + table.help()});
+  const auto no_files = [] { return std::vector<std::filesystem::path>(); };
+  if (auto done = table.parse(arguments, no_files); !done) return done.error();
+  if (o.key.empty()) return usage("which file? Give it with --key FILE");
+  if (o.name.empty()) return ParsedPeer(std::move(o));
+  if (const std::string defect = defect_of_name(o.name); !defect.empty())
+    return usage(
+        fmt::format("name '{}' {}", protocol::presentable(o.name), defect));
+  return ParsedPeer(std::move(o));
+}
+
 }  // namespace
 
 Result<ParsedPeer> parse_peer_options(int argc, const char* const* argv) {
   const std::span<const char* const> all(
       argv, static_cast<std::size_t>(std::max(argc, 0)));
   const auto arguments = all.subspan(std::min<std::size_t>(1, all.size()));
+  if (!arguments.empty() && std::string_view(arguments[0]) == "keygen")
+    return parse_keygen(arguments.subspan(1));
   PeerOptions options;
   OptionTable table = peer_table(options);
   if (asks_for_help(arguments))

@@ -49,12 +49,18 @@ struct PeerSessionOptions {
   std::filesystem::path state;  // the folder of its checkpoints
 };
 
+// `mdgan-peer keygen`: the peer's key.
+struct PeerKeygenOptions {
+  std::string key = "peer.key";
+  std::string name;  // empty: the host's
+};
+
 struct PeerVersionRequest {};
 struct PeerHelpRequest {
   std::string text;
 };
-using ParsedPeer =
-    std::variant<PeerOptions, PeerVersionRequest, PeerHelpRequest>;
+using ParsedPeer = std::variant<PeerOptions, PeerKeygenOptions,
+                                PeerVersionRequest, PeerHelpRequest>;
 
 // Reads the command line and the file it names. Errors have ExitCode::kUsage.
 Result<ParsedPeer> parse_peer_options(int argc, const char* const* argv);

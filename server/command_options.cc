@@ -48,6 +48,14 @@ and in Python
   weights = load_file("generator.safetensors")
 )";
 
+constexpr std::string_view kKeygenIntro =
+    R"(Makes the key by which peers know this server, and an empty list of those that
+it lets in. Nothing is sent anywhere.
+
+Usage: mdgan-server keygen [--key FILE]
+
+)";
+
 // "0,1,2"; empty: none.
 CustomValue class_list(std::vector<std::int32_t>* classes) {
   return {"class numbers like 0,1,2",
@@ -206,6 +214,21 @@ Result<ParsedCommand> parse_export(std::span<const char* const> arguments) {
     return help(kExportIntro, table, kExportExample);
   if (auto done = parse_flags(table, arguments, o.run); !done)
     return done.error();
+  return ParsedCommand(std::move(o));
+}
+
+Result<ParsedCommand> parse_keygen(std::span<const char* const> arguments) {
+  KeygenOptions o;
+  OptionTable table({{"Options",
+                      {{"key", &o.key, "FILE",
+                        "The file to write the secret key to; the public one "
+                        "goes beside it, with .pub in place of the "
+                        "extension."}}}});
+  if (asks_for_help(arguments)) return help(kKeygenIntro, table, "");
+  const auto no_files = [] { return std::vector<std::filesystem::path>(); };
+  if (auto done = table.parse(arguments, no_files); !done) return done.error();
+  if (o.key.empty())
+    return Error{"which file? Give it with --key FILE", ExitCode::kUsage};
   return ParsedCommand(std::move(o));
 }
 

@@ -1,4 +1,4 @@
-// The options of the commands that work on a finished run.
+// The options of the commands besides train.
 #pragma once
 
 #include <span>
@@ -11,5 +11,6 @@ namespace mdgan {
 Result<ParsedCommand> parse_sample(std::span<const char* const> arguments);
 Result<ParsedCommand> parse_evaluate(std::span<const char* const> arguments);
 Result<ParsedCommand> parse_export(std::span<const char* const> arguments);
+Result<ParsedCommand> parse_keygen(std::span<const char* const> arguments);
 
 }  // namespace mdgan

@@ -18,6 +18,7 @@ ExitCode run(const ServerOptions& options) { return run_train(options); }
 ExitCode run(const SampleOptions& options) { return run_sample(options); }
 ExitCode run(const EvaluateOptions& options) { return run_evaluate(options); }
 ExitCode run(const ExportOptions& options) { return run_export(options); }
+ExitCode run(const KeygenOptions& options) { return run_keygen(options); }
 ExitCode run(const VersionRequest&) {
   return show(version_text("mdgan-server"));
 }

@@ -26,6 +26,7 @@ Usage: mdgan-server COMMAND [--KEY VALUE ...]
   sample     make a grid of pictures from a run
   evaluate   measure how good a run's generator is: FID and others
   export     write a run's generator as safetensors
+  keygen     make the key by which peers on other machines know this server
   --version  the version, and the libraries in use
   --help     this text; after a command, what that command can do
 
@@ -225,7 +226,7 @@ Result<ParsedCommand> parse_server_options(int argc, const char* const* argv) {
       argv, static_cast<std::size_t>(std::max(argc, 0)));
   if (arguments.size() < 2)
     return usage(
-        "no command: mdgan-server train|sample|evaluate|export; see "
+        "no command: mdgan-server train|sample|evaluate|export|keygen; see "
         "mdgan-server --help");
   const std::string_view command = arguments[1];
   const auto rest = arguments.subspan(2);
@@ -233,16 +234,18 @@ Result<ParsedCommand> parse_server_options(int argc, const char* const* argv) {
   if (command == "sample") return parse_sample(rest);
   if (command == "evaluate") return parse_evaluate(rest);
   if (command == "export") return parse_export(rest);
+  if (command == "keygen") return parse_keygen(rest);
   if (command == "--version") return ParsedCommand(VersionRequest{});
   if (asks_for_help(arguments.subspan(1, 1)))
     return ParsedCommand(HelpRequest{std::string(kCommands)});
-  constexpr std::array<std::string_view, 4> kNames{"train", "sample",
-                                                   "evaluate", "export"};
+  constexpr std::array<std::string_view, 5> kNames{
+      "train", "sample", "evaluate", "export", "keygen"};
   return usage(fmt::format(
       "unknown command '{}'{}", command,
       nearest(command, kNames)
           ? suggestion(command, kNames)
-          : ": it is one of train, sample, evaluate, export, --help"));
+          : ": it is one of train, sample, evaluate, export, keygen, "
+            "--help"));
 }
 
 std::string effective_configuration(const ServerOptions& options) {

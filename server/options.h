@@ -1,5 +1,5 @@
-// What a user can ask of mdgan-server: `train`, `sample`, `evaluate` and
-// `export`, with their options. configs/server.ini documents the keys of
+// What a user can ask of mdgan-server: `train`, `sample`, `evaluate`, `export`
+// and `keygen`, with their options. configs/server.ini documents the keys of
 // `train`.
 #pragma once
 
@@ -136,6 +136,11 @@ struct ExportOptions {
   bool ema = true;  // the moving average rather than the weights under training
 };
 
+// `mdgan-server keygen`: the server's key.
+struct KeygenOptions {
+  std::string key = "server.key";
+};
+
 struct VersionRequest {};
 struct HelpRequest {
   std::string text;
@@ -143,7 +148,7 @@ struct HelpRequest {
 
 using ParsedCommand =
     std::variant<ServerOptions, SampleOptions, EvaluateOptions, ExportOptions,
-                 VersionRequest, HelpRequest>;
+                 KeygenOptions, VersionRequest, HelpRequest>;
 
 // Reads the command line and the files it names. Errors have ExitCode::kUsage,
 // but kConfiguration where options contradict the run that they go on with.

@@ -33,4 +33,8 @@ using DiscriminatorId = StrongId<struct DiscriminatorIdTag, std::uint64_t>;
 // Names one training run; drawn at random by the server when the run is made.
 using RunId = std::array<std::byte, 16>;
 
+// Names a process by its CURVE key, of which it alone has the secret half. All
+// zeros: it has none.
+using PublicKey = std::array<std::byte, 32>;
+
 }  // namespace mdgan

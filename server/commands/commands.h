@@ -11,6 +11,7 @@ ExitCode run_train(const ServerOptions& options);
 ExitCode run_sample(const SampleOptions& options);
 ExitCode run_evaluate(const EvaluateOptions& options);
 ExitCode run_export(const ExportOptions& options);
+ExitCode run_keygen(const KeygenOptions& options);
 
 // Logs the message as an error, on the terminal and in an open run's log.txt,
 // and returns the error's code.
