@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <exception>
 #include <memory>
+#include <optional>
 #include <span>
 #include <thread>
 #include <variant>
@@ -18,6 +19,7 @@
 #include "common/data/class_table.h"
 #include "common/data/dataset.h"
 #include "common/files/atomic_write.h"
+#include "common/net/address.h"
 #include "common/net/channel.h"
 #include "common/net/endpoint.h"
 #include "common/net/routing_ids.h"
@@ -26,6 +28,7 @@
 #include "peer/io/peer_shell.h"
 #include "peer/keygen.h"
 #include "peer/options.h"
+#include "peer/peer_keys.h"
 #include "peer/train/make_peer_trainer.h"
 #include "protocol/clean_text.h"
 
@@ -103,7 +106,8 @@ void save_classes(const PeerOptions& options, const Dataset& data,
 // log says who has what of each class.
 Result<std::vector<PeerSetup>> hosted_peers(const PeerOptions& options,
                                             const Dataset& data) {
-  const auto sessions = sessions_of(options, host_name());
+  const auto sessions =
+      sessions_of(options, default_name(options, host_name()));
   const auto shards = cut_data(options.partition, data.size(), data.labels,
                                sessions.front().shards);
   if (!shards) return shards.error();
@@ -136,6 +140,13 @@ ExitCode run(const PeerOptions& options) {
   const int stop = install_stop_signals();
   const auto server = parse_endpoint(options.server, "server");
   if (!server) return report(server.error());
+  // On one machine nothing need listen to the outside.
+  const std::string listen =
+      is_loopback(*server) && options.listen == PeerOptions{}.listen
+          ? "tcp://127.0.0.1:*"
+          : options.listen;
+  const auto keys = load_keys(options, listen);
+  if (!keys) return report(keys.error());
   if (const auto set = set_precision(options.precision, options.device); !set)
     return report(set.error());
   auto loaded = load_dataset(options.data);
@@ -144,10 +155,13 @@ ExitCode run(const PeerOptions& options) {
 
   PeerShellOptions host;
   host.server = options.server;
-  host.listen = options.listen;
-  // On one machine nothing need listen to the outside.
-  if (is_loopback(*server) && host.listen == PeerOptions{}.listen)
-    host.listen = "tcp://127.0.0.1:*";
+  host.listen = listen;
+  host.insecure = is_insecure(options, listen);
+  if (host.insecure)
+    spdlog::warn(
+        "INSECURE: others can read what is sent to {}, and take its place; "
+        "keys end that, see `mdgan-peer keygen`",
+        options.server);
   host.advertise = options.advertise;
   host.workers =
       std::clamp(std::thread::hardware_concurrency(), 1U, options.sessions);
@@ -161,6 +175,12 @@ ExitCode run(const PeerOptions& options) {
                options.data, options.server);
 
   zmq::context_t context;
+  std::optional<ZapHandler> zap;
+  if (*keys) {
+    host.keys = (*keys)->own;
+    host.server_key = (*keys)->server;
+    host.zap = &zap.emplace(context);
+  }
   PeerShell peers(
       context, std::move(host), data,
       torch_peer(options.device, static_cast<int>(options.threads)));

@@ -30,8 +30,9 @@ a line is KEY = VALUE, with the flags' names as keys; '#' begins a comment.
 
 constexpr std::string_view kExamples = R"(
 Examples
-  A folder of pictures that is this peer's own:
-    mdgan-peer --server tcp://10.0.0.1:5555 --data /data/scans
+  A folder of pictures that is this peer's own, a server on another machine:
+    mdgan-peer --server tcp://10.0.0.1:5555 --key peer.key \
+        --server-key server.pub --data /data/scans
   The second of four peers that share out MNIST, for a simulation:
     mdgan-peer --server tcp://127.0.0.1:5555 --data mnist --shard 1/4
   All four in one process:
@@ -111,7 +112,17 @@ OptionTable peer_table(PeerOptions& o) {
          {"advertise", &o.advertise, "tcp://HOST:PORT",
           "The address at which other peers reach --listen, if it is behind a "
           "network address translation. Empty: the address that the server "
-          "sees."}}},
+          "sees."},
+         {"key", &o.key, "FILE",
+          "This peer's secret key, as `mdgan-peer keygen` makes it, for a "
+          "server with keys."},
+         {"server-key", &o.server_key, "KEY",
+          "The server's public key, or a file with it: no other server is "
+          "talked to."},
+         {"insecure", &o.insecure, "",
+          "Do without keys where others can read along and take the server's "
+          "place.",
+          OptionRange{}, Where::kFlagOnly}}},
        {"Machine",
         {{"device", &o.device, "DEVICE",
           "The device that holds the discriminator: cpu, cuda or cuda:N."},
@@ -145,6 +156,14 @@ Result<void> check(const PeerOptions& o) {
         return usage(
             fmt::format("{} needs a port, '{}' has none", key, *value));
     }
+  if (o.key.empty() != o.server_key.empty())
+    return usage(o.key.empty()
+                     ? "server-key needs this peer's own key: give --key FILE; "
+                       "`mdgan-peer keygen` makes one"
+                     : "key needs the server's public key: give --server-key "
+                       "KEY, as `mdgan-server keygen` printed it");
+  if (!o.key.empty() && o.insecure)
+    return usage("--insecure is for a run without keys: leave out one of them");
   if (o.listen.empty()) return usage("listen must be like tcp://*:0, is empty");
   if (!protocol::is_clean_text(o.name))
     return usage(fmt::format(

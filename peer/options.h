@@ -31,7 +31,10 @@ struct PeerOptions {
   Partition partition;
   std::string name;  // empty: the host's, see sessions_of()
   std::string listen = "tcp://*:0";
-  std::string advertise;  // empty: where the server sees this peer
+  std::string advertise;   // empty: where the server sees this peer
+  std::string key;         // the secret key's file; empty: no keys
+  std::string server_key;  // the server's public key, or a file with it
+  bool insecure = false;
   std::string device = "cpu";
   Precision precision = Precision::kFloat32;
   std::uint32_t threads = 1;

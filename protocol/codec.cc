@@ -44,7 +44,8 @@ void pack_fields(Packer& p, const Feedback& m) {
 }
 void pack_fields(Packer& p, const Swap& m) {
   pack_record(p, m.swap, m.sends, m.target, m.endpoint, m.send_token,
-              m.receives, m.source, m.receive_token, m.discriminator);
+              m.receives, m.source, m.receive_token, m.discriminator,
+              m.target_key, m.source_key);
 }
 void pack_fields(Packer& p, const Transfer& m) {
   pack_record(p, m.swap, m.token, m.source, m.adam_steps, m.schema, m.tensors);
@@ -225,6 +226,8 @@ void read_fields(Reader& r, Swap& m) {
   m.source = read_peer(r, "source");
   m.receive_token = r.integer("receive_token");
   m.discriminator.value = r.integer("discriminator");
+  r.binary("target_key", m.target_key);
+  r.binary("source_key", m.source_key);
 }
 void read_fields(Reader& r, Transfer& m) {
   m.swap.value = r.integer("swap");
@@ -257,7 +260,8 @@ void read_fields(Reader& r, Goodbye& m) {
   m.again = r.boolean("again");
 }
 void read_fields(Reader& r, ErrorReply& m) {
-  m.code = read_enum(r, "code", ErrorCode::kMalformed, ErrorCode::kData);
+  m.code =
+      read_enum(r, "code", ErrorCode::kMalformed, ErrorCode::kUnauthorised);
   m.text = r.text("text");
   m.session = r.integer32("session");
 }

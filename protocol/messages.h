@@ -139,7 +139,8 @@ struct Feedback {
 
 // server -> peer: an exchange of discriminators. A peer with `sends` sends its
 // D to `target` at `endpoint`; a peer with `receives` will get one from
-// `source`.
+// `source`. Where the run has keys, D goes to nobody but the holder of
+// `target_key`, and comes from nobody but the holder of `source_key`.
 struct Swap {
   SwapId swap;
   bool sends = false;
@@ -150,6 +151,8 @@ struct Swap {
   PeerId source;
   std::uint64_t receive_token = 0;  // what the transfer of `source` repeats
   DiscriminatorId discriminator;    // the incoming one's name
+  PublicKey target_key{};           // zeros: none
+  PublicKey source_key{};           // likewise
   friend bool operator==(const Swap&, const Swap&) = default;
 };
 
@@ -223,15 +226,16 @@ struct Goodbye {
 
 // A refusal. Wire values.
 enum class ErrorCode : std::uint8_t {
-  kMalformed = 1,    // the message could not be read
-  kVersion = 2,      // another major version
-  kMismatch = 3,     // image shape, classes or schema differ
-  kNameInUse = 4,    // a live peer has this name
-  kUnknownPeer = 5,  // no such session here: say hello again
-  kState = 6,        // not allowed now
-  kFull = 7,         // the run takes no more peers
-  kSetAside = 8,     // its answers were refused again and again
-  kData = 9,         // the peer has fewer images than a batch
+  kMalformed = 1,      // the message could not be read
+  kVersion = 2,        // another major version
+  kMismatch = 3,       // image shape, classes or schema differ
+  kNameInUse = 4,      // a live peer has this name
+  kUnknownPeer = 5,    // no such session here: say hello again
+  kState = 6,          // not allowed now
+  kFull = 7,           // the run takes no more peers
+  kSetAside = 8,       // its answers were refused again and again
+  kData = 9,           // the peer has fewer images than a batch
+  kUnauthorised = 10,  // its key is not, or no more, let in, or under this name
 };
 struct ErrorReply {
   ErrorCode code = ErrorCode::kMalformed;

@@ -51,8 +51,8 @@ Examples
   All in one process, four peers, each with a quarter of the data:
     mdgan-server train --config configs/mnist-mlp.ini --data mnist \
         --local-peers 4
-  For three peers on other machines:
-    mdgan-server train --config configs/mnist-mlp.ini \
+  For three peers on other machines, whose keys are in authorized_peers:
+    mdgan-server train --config configs/mnist-mlp.ini --key server.key \
         --bind tcp://0.0.0.0:5555 --min-peers 3
   Begin a run, or go on with it after whatever ended it, by one command:
     mdgan-server train --config configs/mnist-mlp.ini --data mnist \
@@ -65,9 +65,9 @@ seconds later or after that, ends at once. SIGTERM and SIGHUP do the same.
 
 Exit code: 0 the run is complete, or Ctrl-C stopped it; 10 it was stopped by
 SIGTERM or SIGHUP and is saved: start the command again to go on; 2 wrong
-usage; 3 what does not fit together; 5 the address cannot be had; 6 the data;
-7 a file cannot be written or read, the last checkpoint among them; 8 too few
-peers for too long; 9 diverged; 1 a fault of this program.
+usage; 3 what does not fit together; 4 keys; 5 the address cannot be had; 6
+the data; 7 a file cannot be written or read, the last checkpoint among them;
+8 too few peers for too long; 9 diverged; 1 a fault of this program.
 )";
 
 Error usage(std::string message) {
@@ -152,6 +152,12 @@ Result<ServerOptions> resolve(ServerOptions o) {
         "partition cuts the data of local peers: give --local-peers N, or give "
         "the partition to the peers");
   if (!o.bind && o.local_peers == 0) o.bind = "tcp://127.0.0.1:5555";
+  if (!o.key.empty() && o.insecure)
+    return usage("--insecure is for a run without keys: leave out one of them");
+  if (o.key.empty() && !o.authorized_peers.empty())
+    return usage(
+        "authorized-peers needs the server's own key: give --key FILE; "
+        "`mdgan-server keygen` makes one");
   if (o.min_peers == 0) o.min_peers = std::max(1U, o.local_peers);
   if (!o.bind && o.min_peers > o.local_peers)
     return usage(fmt::format(
@@ -183,7 +189,8 @@ Result<ServerOptions> resolve(ServerOptions o) {
     return usage(
         "evaluate-every needs images to compare with: give their folder with "
         "--evaluate-data DIR");
-  for (std::string* path : {&o.data, &o.evaluate_data, &o.evaluate_features}) {
+  for (std::string* path : {&o.data, &o.evaluate_data, &o.evaluate_features,
+                            &o.key, &o.authorized_peers}) {
     if (path->empty()) continue;
     std::error_code ignored;  // then the path stays as it was given
     const auto absolute = std::filesystem::absolute(*path, ignored);

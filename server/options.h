@@ -53,6 +53,9 @@ struct ServerOptions {
 
   std::optional<std::string> bind;  // parsed: nothing means local peers only
   std::uint32_t min_peers = 0;      // parsed: at least 1
+  std::string key;  // the secret key's file; parsed: absolute, or empty
+  std::string authorized_peers;  // parsed: absolute; empty: beside the key
+  bool insecure = false;
   TensorCodecs codecs;
 
   Training training;

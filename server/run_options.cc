@@ -19,9 +19,11 @@ namespace fs = std::filesystem;
 
 // What a start may choose anew: it changes where, how long and how watched a
 // run trains, but not what it is.
-constexpr std::array<std::string_view, 23> kOfTheStart{"name",
+constexpr std::array<std::string_view, 25> kOfTheStart{"name",
                                                        "rounds",
                                                        "bind",
+                                                       "key",
+                                                       "authorized-peers",
                                                        "min-peers",
                                                        "data",
                                                        "round-timeout",

@@ -57,8 +57,20 @@ OptionGroup peers_group(ServerOptions& o) {
         "The address at which peers reach this server. Without it: "
         "tcp://127.0.0.1:5555, for peers on this machine; none with "
         "--local-peers. Port 0: any free port. With tcp://0.0.0.0:5555 peers "
-        "connect from anywhere; the connection is not encrypted, so use it "
-        "only on a network you trust."},
+        "connect from anywhere, and --key is needed."},
+       {"key", &o.key, "FILE",
+        "The server's secret key, as `mdgan-server keygen` makes it. With it "
+        "connections are encrypted, and only peers of authorized-peers are let "
+        "in. Empty: no keys, for peers on this machine."},
+       {"authorized-peers", &o.authorized_peers, "FILE",
+        "The peers that are let in: a line KEY NAME for each, as `mdgan-peer "
+        "keygen` prints it. It is read again when it changes; who is taken out "
+        "must "
+        "leave. Empty: the file authorized_peers beside the key."},
+       {"insecure", &o.insecure, "",
+        "Let in everybody who reaches --bind, and send everything in the "
+        "clear.",
+        OptionRange{}, Where::kFlagOnly},
        {"min-peers",
         &o.min_peers,
         "N",

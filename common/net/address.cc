@@ -67,6 +67,12 @@ std::optional<std::string> host_of(const sockaddr* address) {
   return "[" + std::string(text) + "]";
 }
 
+bool is_loopback(const Endpoint& endpoint) {
+  if (endpoint.host != "localhost") return is_loopback_address(endpoint);
+  const auto addresses = resolve(endpoint);
+  return addresses && std::ranges::all_of(*addresses, is_loopback_address);
+}
+
 Result<std::vector<Endpoint>> resolve(const Endpoint& endpoint) {
   if (endpoint.host == "*" || is_address(endpoint.host))
     return std::vector{endpoint};

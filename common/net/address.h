@@ -23,6 +23,10 @@ bool is_address(const std::string& host);
 // those that mean nothing without an interface.
 std::optional<std::string> host_of(const sockaddr* address);
 
+// Whether only this machine can reach it: is_loopback_address(), or the name
+// "localhost" where the system knows no other addresses for it.
+bool is_loopback(const Endpoint& endpoint);
+
 // The endpoints to try, one after the other, to reach `endpoint`: all addresses
 // of its host, in the system's order of preference. Waits for the name service,
 // for many seconds where that does not answer. Fails with kUnreachable.

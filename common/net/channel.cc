@@ -127,13 +127,14 @@ Result<void> connect(zmq::socket_t& dealer, const std::string& endpoint) {
   }
 }
 
-Result<zmq::socket_t> connect_transfer_link(zmq::context_t& context,
-                                            const std::string& endpoint,
-                                            std::size_t messages) {
+Result<zmq::socket_t> connect_transfer_link(
+    zmq::context_t& context, const std::string& endpoint, std::size_t messages,
+    const std::optional<ClientKeys>& keys) {
   zmq::socket_t socket = make_dealer(context, /*long_frames=*/false);
   socket.set(zmq::sockopt::reconnect_ivl, 200);
   socket.set(zmq::sockopt::reconnect_ivl_max, 30'000);
   socket.set(zmq::sockopt::sndhwm, static_cast<int>(messages));
+  if (keys) use_keys(socket, *keys);
   if (const auto connected = connect(socket, endpoint); !connected)
     return connected.error();
   return socket;

@@ -15,6 +15,7 @@
 #include <zmq.hpp>
 
 #include "common/base/result.h"
+#include "common/net/curve.h"
 #include "common/tensor/blob.h"
 #include "protocol/limits.h"
 #include "protocol/messages.h"
@@ -44,10 +45,11 @@ zmq::socket_t make_dealer(zmq::context_t& context, bool long_frames);
 Result<void> connect(zmq::socket_t& dealer, const std::string& endpoint);
 
 // A DEALER to another peer's listener at `endpoint`, on which up to `messages`
-// frames wait for the connection, again and again. Fails like connect().
-Result<zmq::socket_t> connect_transfer_link(zmq::context_t& context,
-                                            const std::string& endpoint,
-                                            std::size_t messages);
+// frames wait for the connection, again and again. With `keys`, what is sent
+// goes to the holder of that key alone. Fails like connect().
+Result<zmq::socket_t> connect_transfer_link(
+    zmq::context_t& context, const std::string& endpoint, std::size_t messages,
+    const std::optional<ClientKeys>& keys = {});
 
 // Whether what such a DEALER receives may come in frames of kLongFrameBytes:
 // `endpoint` is on this machine, where no frame takes longer than a heartbeat

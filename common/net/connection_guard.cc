@@ -132,6 +132,8 @@ ConnectionGuard::ConnectionGuard(zmq::context_t& context, zmq::socket_t& socket,
   const std::string name = monitor_name();
   if (zmq_socket_monitor(socket.handle(), name.c_str(),
                          ZMQ_EVENT_ACCEPTED | ZMQ_EVENT_DISCONNECTED |
+                             ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL |
+                             ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL |
                              ZMQ_EVENT_MONITOR_STOPPED) != 0)
     throw zmq::error_t();
   monitor_.connect(name);
@@ -222,11 +224,19 @@ bool ConnectionGuard::read_events() {
     std::memcpy(&descriptor, event.data<char>() + sizeof kind,
                 sizeof descriptor);
     if (kind == ZMQ_EVENT_MONITOR_STOPPED) return false;
+    if (kind == ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL ||
+        kind == ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL) {
+      on_handshake_failed(kind, static_cast<std::uint32_t>(descriptor));
+      continue;
+    }
+    const std::string why = std::exchange(handshake_, "");
     const std::uint64_t cookie = socket_cookie(descriptor);
     if (const auto known = watched_.find(descriptor); known != watched_.end()) {
       const std::uint64_t gone = known->second.cookie;
       // The event of a connection before this one came so late.
       if (kind == ZMQ_EVENT_ACCEPTED && gone == cookie) continue;
+      if (!why.empty() && calls_.complain)
+        calls_.complain(known->second.address, why);
       watched_.erase(known);
       {
         const std::lock_guard lock(mutex_);
@@ -240,8 +250,30 @@ bool ConnectionGuard::read_events() {
     ++strangers_;
     Watched watched;
     watched.cookie = cookie;
+    watched.address = peer_address(descriptor);
     watched.since = Clock::now();
     watched_.emplace(descriptor, watched);
+  }
+}
+
+// The event that the connection is closed is the next one.
+void ConnectionGuard::on_handshake_failed(std::uint16_t kind,
+                                          std::uint32_t value) {
+  if (kind == ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL) {
+    // A protocol error was told before, with its reason.
+    if (handshake_.empty() && calls_.wants_keys)
+      handshake_ =
+          "it broke off before it proved a key: a peer without --key, or a "
+          "stranger";
+  } else if (value == ZMQ_PROTOCOL_ERROR_ZMTP_MECHANISM_MISMATCH) {
+    handshake_ = calls_.wants_keys
+                     ? "it has no key: a peer needs --key and --server-key here"
+                     : "it asks for keys, and here are none: start both sides "
+                       "with --key, or the peer without";
+  } else if (value == ZMQ_PROTOCOL_ERROR_ZMTP_CRYPTOGRAPHIC) {
+    handshake_ =
+        "it looks for another server: its --server-key is not this server's "
+        "public key";
   }
 }
 
@@ -336,7 +368,7 @@ void ConnectionGuard::limit_strangers(
 
 void ConnectionGuard::complain_and_cut(int descriptor, const Watched& watched,
                                        const std::string& why) {
-  if (calls_.complain) calls_.complain(peer_address(descriptor), why);
+  if (calls_.complain) calls_.complain(watched.address, why);
   cut(descriptor, watched.cookie);
 }
 

@@ -62,6 +62,9 @@ class ConnectionGuard {
     // A connection from `address` is cut, and why. From the guard's thread.
     std::function<void(const std::string& address, const std::string& why)>
         complain;
+    // Whether connections must prove that they have a key: then who breaks off
+    // before is complained of, too.
+    bool wants_keys = false;
   };
 
   // Watches the connections that `socket` accepts from now on: make it before
@@ -103,6 +106,7 @@ class ConnectionGuard {
   };
   struct Watched {
     std::uint64_t cookie = 0;
+    std::string address;
     std::chrono::steady_clock::time_point since;
     std::uint64_t frames = 0;    // taken, as far as is known
     std::uint64_t received = 0;  // bytes, when that was learned
@@ -113,6 +117,7 @@ class ConnectionGuard {
   std::chrono::microseconds next_tick() const;
   bool is_trusted(std::uint64_t cookie) const;
   bool read_events();  // false once the monitor has stopped
+  void on_handshake_failed(std::uint16_t kind, std::uint32_t value);
   void inspect();
   void inspect(int descriptor, Watched& watched, const Told& told,
                std::uint64_t drained);
@@ -126,6 +131,9 @@ class ConnectionGuard {
   zmq::socket_t monitor_;           // the thread's, once it runs
   std::map<int, Watched> watched_;  // likewise
   std::size_t strangers_ = 0;       // of them; likewise
+  // Why the handshake failed of which the connection is about to be closed;
+  // likewise. Empty: no reason to tell.
+  std::string handshake_;
 
   mutable std::mutex mutex_;                      // of what follows
   std::unordered_map<std::uint64_t, Told> told_;  // by socket_cookie()

@@ -1,5 +1,8 @@
 #include "common/net/endpoint.h"
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
+
 #include <charconv>
 
 namespace mdgan {
@@ -30,9 +33,17 @@ Result<Endpoint> parse_endpoint(std::string_view text, std::string_view what) {
   return endpoint;
 }
 
-bool is_loopback(const Endpoint& endpoint) {
-  return endpoint.host == "localhost" || endpoint.host == "[::1]" ||
-         endpoint.host.starts_with("127.");
+bool is_loopback_address(const Endpoint& endpoint) {
+  in_addr v4{};
+  if (::inet_pton(AF_INET, endpoint.host.c_str(), &v4) == 1)
+    return (ntohl(v4.s_addr) >> 24) == 127;
+  const std::string& host = endpoint.host;
+  if (!host.starts_with('[') || !host.ends_with(']')) return false;
+  in6_addr v6{};
+  if (::inet_pton(AF_INET6, host.substr(1, host.size() - 2).c_str(), &v6) != 1)
+    return false;
+  if (IN6_IS_ADDR_V4MAPPED(&v6)) return v6.s6_addr[12] == 127;
+  return IN6_IS_ADDR_LOOPBACK(&v6);
 }
 
 }  // namespace mdgan

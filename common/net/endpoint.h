@@ -18,7 +18,8 @@ struct Endpoint {
 // [0, 65535] or '*'; the error names `what` (a flag).
 Result<Endpoint> parse_endpoint(std::string_view text, std::string_view what);
 
-// Whether only this machine can reach it.
-bool is_loopback(const Endpoint& endpoint);
+// Whether the host is written as an address that only this machine can reach:
+// 127.0.0.0/8 or [::1]. Nobody is asked, and no name is one, however it begins.
+bool is_loopback_address(const Endpoint& endpoint);
 
 }  // namespace mdgan

@@ -7,8 +7,10 @@
 #include <utility>
 #include <variant>
 
+#include "common/keys/key.h"
 #include "common/net/address.h"
 #include "common/net/connection_guard.h"
+#include "common/net/zap_decision.h"
 #include "protocol/codec.h"
 #include "protocol/limits.h"
 
@@ -43,15 +45,11 @@ Blob join_frames(const protocol::TensorMeta& meta,
   return {meta, {out, bytes}, owner};
 }
 
-std::string address_of(zmq::message_t& frame) {
-  try {
-    const char* address =
-        frame.gets("Peer-Address");  // NOLINT: not stdio's gets()
-    if (address != nullptr) return plain_ipv4(address);
-  } catch (const zmq::error_t&) {
-    // inproc has no addresses
-  }
-  return "";
+// What is known of the connection on which a frame came; empty: nothing, as of
+// the address on inproc.
+std::string property_of(zmq::message_t& frame, const char* name) {
+  const char* value = zmq_msg_gets(frame.handle(), name);
+  return value == nullptr ? "" : value;
 }
 
 // One ZeroMQ message. A ROUTER puts the connection's id before it.
@@ -109,7 +107,11 @@ bool Receiver::take(zmq::socket_t& socket, std::optional<Received>& received) {
   }
   Received begun;
   begun.routing_id = std::move(message->routing_id);
-  begun.address = address_of(frame);
+  begun.address = plain_ipv4(property_of(frame, "Peer-Address"));
+  begun.user = property_of(frame, "User-Id");
+  if (!begun.user.empty())
+    if (const auto key = public_key_of(property_of(frame, kKeyProperty)))
+      begun.key = *key;
   begun.descriptor = descriptor;
   begun.bytes = frame.size();
   if (message->parts != 1) {

@@ -15,6 +15,7 @@
 #include <vector>
 #include <zmq.hpp>
 
+#include "common/base/ids.h"
 #include "common/base/result.h"
 #include "common/tensor/blob.h"
 #include "protocol/frames.h"
@@ -27,6 +28,10 @@ class ConnectionGuard;
 struct Received {
   std::string routing_id;  // of a ROUTER's connection; else empty
   std::string address;  // the sender's IP address where the transport has one
+  // Of the sender's connection, as zap_handler.h authenticated it; zeros and
+  // empty: it has no key.
+  PublicKey key{};
+  std::string user;
   int descriptor = -1;  // of the sender's connection; -1 within the process
   std::uint64_t bytes = 0;
   // Or why it could not be read: from a malformed envelope to tensor frames

@@ -36,6 +36,7 @@ struct TransferArrived {
   protocol::Transfer transfer;
   std::string defect;
   std::uint64_t arrival = 0;
+  PublicKey key{};  // of the connection on which it came; zeros: none
 };
 // Answers: TrainerPrepared to PrepareTrainer, FeedbackComputed to
 // ComputeFeedback, RestoreFailed to RestoreDiscriminator, TransferFailed to
@@ -120,6 +121,7 @@ struct SendTransfer {
   std::string endpoint;
   PeerId target;
   protocol::Message message;  // the host adds the tensors
+  PublicKey key{};            // of the target; zeros: the server named none
 };
 // Write the transfer that arrived under this number to the disk, in the place
 // of an earlier one that is not `in_use`; answer TransferSaved.

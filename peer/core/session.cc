@@ -305,6 +305,10 @@ void Session::on_error(const protocol::ErrorReply& error, TimePoint now,
       leave(ExitCode::kConfiguration, "refused by the server: " + error.text,
             out);
       break;
+    case protocol::ErrorCode::kUnauthorised:
+      leave(ExitCode::kAuthentication, "refused by the server: " + error.text,
+            out);
+      break;
     case protocol::ErrorCode::kData:
       leave(ExitCode::kData, "refused by the server: " + error.text, out);
       break;

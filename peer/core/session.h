@@ -42,10 +42,12 @@ class Session {
   protocol::Held held() const { return {run_, held_round_, discriminator_}; }
   std::optional<protocol::Held> staged() const;
   const SessionCounters& counters() const { return counters_; }
-  // Whether a transfer is the one that the server has announced; or may be one
+  // Whether a transfer, on a connection with this key, is the one that the
+  // server has announced; or may be one
   // that it is yet to announce.
-  bool awaits(const protocol::Transfer& transfer) const;
-  bool may_await(const protocol::Transfer& transfer) const;
+  bool awaits(const protocol::Transfer& transfer, const PublicKey& key) const;
+  bool may_await(const protocol::Transfer& transfer,
+                 const PublicKey& key) const;
   // The progress that the server told last.
   const protocol::Progress& progress() const { return progress_; }
   // The run's last round; 0 before the first welcome.

@@ -34,7 +34,8 @@ void Session::on_swap(const protocol::Message& message, Out& out) {
     transfer.schema = welcome_.schema;
     protocol::Message sent = to_server(std::move(transfer));
     sent.peer = swap.target;
-    out.emplace_back(SendTransfer{swap.endpoint, swap.target, std::move(sent)});
+    out.emplace_back(SendTransfer{swap.endpoint, swap.target, std::move(sent),
+                                  swap.target_key});
     ++counters_.swaps_sent;
   }
   if (!swap.receives) return;
@@ -60,19 +61,21 @@ void Session::on(const TransferArrived& e, TimePoint, Out& out) {
   }
 }
 
-bool Session::awaits(const protocol::Transfer& transfer) const {
+bool Session::awaits(const protocol::Transfer& transfer,
+                     const PublicKey& key) const {
   return swap_ && !staged_ && transfer.swap == swap_->swap &&
          transfer.token == swap_->receive_token &&
-         transfer.source == swap_->source;
+         transfer.source == swap_->source && key == swap_->source_key;
 }
 
-bool Session::may_await(const protocol::Transfer& transfer) const {
-  return awaits(transfer) || !swap_ || swap_->swap < transfer.swap;
+bool Session::may_await(const protocol::Transfer& transfer,
+                        const PublicKey& key) const {
+  return awaits(transfer, key) || !swap_ || swap_->swap < transfer.swap;
 }
 
 void Session::stage(const TransferArrived& e, Out& out) {
   if (staged_ || e.transfer.token != swap_->receive_token ||
-      e.transfer.source != swap_->source) {
+      e.transfer.source != swap_->source || e.key != swap_->source_key) {
     // Twice, or not from whom the server named: the right one may still come.
     ++counters_.refused;
     out.emplace_back(DropTransfer{e.arrival});

@@ -55,6 +55,11 @@ Result<void> PeerShell::Impl::open_listener() {
   guard.emplace(context, *listener, limits, std::move(calls));
   receiver = Receiver([this](const Received& r) { return wants_transfer(r); },
                       &*guard);
+  if (options.keys) {
+    // Who comes before the server has announced it comes again.
+    options.zap->set(kPeersDomain, {{}, ZapStatus::kTryLater});
+    require_keys(*listener, *options.keys, kPeersDomain);
+  }
   std::string bound = options.listen;
   if (auto done = bind_router(*listener, bound); !done) return done;
   const auto endpoint = parse_endpoint(bound, "listen");
@@ -86,7 +91,7 @@ void PeerShell::Impl::drain_listener() {
     }
     if (!received) continue;
     if (received->message)
-      on_transfer(*received->message, received->tensors);
+      on_transfer(*received->message, received->tensors, key_of(*received));
     else
       complaints.warn(
           received->address,
@@ -126,22 +131,32 @@ void PeerShell::Impl::watch_server(TimePoint now) {
       spdlog::warn("no connection to {} for {} s, after {} tries; still trying",
                    server->text(), time, server->tries());
   }
+  if (const auto reason = server->refusal()) {
+    give_up(*reason);
+    return;
+  }
   if (silent > options.connect_timeout) {
-    for (const auto& s : sessions) {
-      if (s->session.over()) continue;
-      feed(*s, ServerLost{{"no word from " + server->text() + " for " +
-                               std::to_string(options.connect_timeout.count()) +
-                               " s: is the server running, and the address "
-                               "right?",
-                           ExitCode::kUnreachable}});
-    }
+    give_up({"no word from " + server->text() + " for " +
+                 std::to_string(options.connect_timeout.count()) +
+                 " s: is the server running, and the address right?",
+             ExitCode::kUnreachable});
     return;
   }
   if (server->connected() && silent > kSilence && now - connected > kSilence)
     server->restart(now);
 }
 
+void PeerShell::Impl::give_up(const Error& error) {
+  for (const auto& s : sessions)
+    if (!s->session.over()) feed(*s, ServerLost{error});
+}
+
 // --- what arrives -----------------------------------------------------------
+
+// In a run without keys nobody has one: a property that claims it is anybody's.
+PublicKey PeerShell::Impl::key_of(const Received& received) const {
+  return options.keys ? received.key : PublicKey{};
+}
 
 void PeerShell::Impl::on_server_message(Received received) {
   last_heard = Clock::now();
@@ -180,7 +195,8 @@ void PeerShell::Impl::on_server_message(Received received) {
              error->code != protocol::ErrorCode::kUnknownPeer) {
     // The refusal of a hello concerns the session that said it; one that the
     // server could not even read, all of them.
-    if (error->code == protocol::ErrorCode::kVersion)
+    if (error->code == protocol::ErrorCode::kVersion ||
+        error->code == protocol::ErrorCode::kUnauthorised)
       feed_all(ServerSaid{message});
     else if (error->session < sessions.size() &&
              !sessions[error->session]->session.peer())
@@ -193,6 +209,9 @@ void PeerShell::Impl::on_server_message(Received received) {
   } else if (PeerRuntime* s = by_peer(message.peer)) {
     if (const auto* abort = std::get_if<protocol::Abort>(&message.body))
       links.drop(abort->swap);
+    if (const auto* swap = std::get_if<protocol::Swap>(&message.body);
+        swap != nullptr && swap->receives && options.keys)
+      options.zap->admit(kPeersDomain, swap->source_key, "peer");
     await_batches(*s, message);
     feed(*s, ServerSaid{message});
   }
@@ -270,8 +289,9 @@ bool PeerShell::Impl::wants_transfer(const Received& received) {
   const auto* transfer = std::get_if<protocol::Transfer>(&message.body);
   const PeerRuntime* s = by_peer(message.peer);
   if (transfer == nullptr || s == nullptr || message.run != s->session.run() ||
-      !s->session.may_await(*transfer))
+      !s->session.may_await(*transfer, key_of(received)))
     return false;
+  if (options.keys && key_of(received) == PublicKey{}) return false;
   const std::size_t count = spec->swap_optimizer ? 3 : 1;
   const protocol::DType dtype = codecs.swap == SwapCodec::kFloat32
                                     ? protocol::DType::kFloat32
@@ -286,18 +306,19 @@ bool PeerShell::Impl::wants_transfer(const Received& received) {
 }
 
 void PeerShell::Impl::on_transfer(const protocol::Message& message,
-                                  const std::vector<Blob>& tensors) {
+                                  const std::vector<Blob>& tensors,
+                                  const PublicKey& key) {
   const auto* transfer = std::get_if<protocol::Transfer>(&message.body);
   PeerRuntime* s = by_peer(message.peer);
   if (transfer == nullptr || s == nullptr || message.run != s->session.run())
     return;  // from a stranger, or of a run that is over: nobody waits for it
   if (tensors.size() != 1 && tensors.size() != 3) {
     // It was not wanted: if it is the one that was, the server is to know.
-    if (!s->session.awaits(*transfer)) return;
+    if (!s->session.awaits(*transfer, key)) return;
     feed(*s, TransferArrived{*transfer,
                              "the discriminator has other sizes or types than "
                              "this run's",
-                             next_arrival++});
+                             next_arrival++, key});
     return;
   }
   PeerState state;
@@ -311,38 +332,35 @@ void PeerShell::Impl::on_transfer(const protocol::Message& message,
   if (codecs.swap == SwapCodec::kFloat32 ||
       !std::ranges::all_of(
           tensors, [&](const Blob& tensor) { return tensor.meta == packed; })) {
-    take_transfer(*s, *transfer, std::move(state));
+    take_transfer(*s, {*transfer, key, std::move(state)});
     return;
   }
   if (s->unpacking == kWaitingTransfers) return;
   ++s->unpacking;
   s->training.run(
-      [this, s, transfer = *transfer, state = std::move(state)] {
-        return [this, s, transfer, state = unpacked(state)] {
+      [this, s, transfer = *transfer, key, state = std::move(state)] {
+        return [this, s, transfer, key, state = unpacked(state)] {
           --s->unpacking;
-          take_transfer(*s, transfer, state);
+          take_transfer(*s, {transfer, key, state});
         };
       },
       trainer_failure(*s));
 }
 
-void PeerShell::Impl::take_transfer(PeerRuntime& s,
-                                    const protocol::Transfer& transfer,
-                                    PeerState state) {
+void PeerShell::Impl::take_transfer(PeerRuntime& s, IncomingTransfer transfer) {
   if (s.trainer_ready) {
-    admit_transfer(s, transfer, std::move(state));
+    admit_transfer(s, std::move(transfer));
   } else if (s.early.size() < kWaitingTransfers) {
-    s.early.emplace_back(transfer, std::move(state));
+    s.early.push_back(std::move(transfer));
   }
 }
 
 void PeerShell::Impl::admit_transfer(PeerRuntime& s,
-                                     const protocol::Transfer& transfer,
-                                     PeerState state) {
+                                     IncomingTransfer transfer) {
   const std::uint64_t arrival = next_arrival++;
-  const std::string defect = s.defect_of(state);
-  s.arrivals.emplace(arrival, std::move(state));
-  feed(s, TransferArrived{transfer, defect, arrival});
+  const std::string defect = s.defect_of(transfer.state);
+  s.arrivals.emplace(arrival, std::move(transfer.state));
+  feed(s, TransferArrived{transfer.message, defect, arrival, transfer.key});
 }
 
 }  // namespace mdgan

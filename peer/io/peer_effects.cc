@@ -80,12 +80,19 @@ void PeerShell::Impl::send_transfer(PeerRuntime& s, SendTransfer e,
   }
   for (const Blob& tensor : tensors) body.tensors.push_back(tensor.meta);
   if (by_peer(e.target) != nullptr) {  // a peer of this very process
-    on_transfer(e.message, tensors);
+    on_transfer(e.message, tensors,
+                options.keys ? options.keys->public_key : PublicKey{});
+    return;
+  }
+  if (options.keys && e.key == PublicKey{}) {
+    feed(s, TransferFailed{body.swap, "the server names no key of peer " +
+                                          std::to_string(e.target.value)});
     return;
   }
   const std::string endpoint = reachable(e.endpoint);
   TensorFrames frames(tensors);
-  if (const auto sent = links.send(endpoint, body.swap, e.message, frames);
+  const PublicKey key = options.keys ? e.key : PublicKey{};
+  if (const auto sent = links.send(endpoint, body.swap, e.message, frames, key);
       !sent)
     feed(s, TransferFailed{body.swap, sent.error().message});
 }
@@ -136,8 +143,8 @@ void PeerShell::Impl::apply(PeerRuntime& s, const PrepareTrainer& e) {
           s.ever_prepared = s.ever_prepared || s.trainer_ready;
           s.offer.reset();
           feed(s, TrainerPrepared{error});
-          for (auto& [transfer, state] : std::exchange(s.early, {}))
-            if (s.trainer_ready) admit_transfer(s, transfer, std::move(state));
+          for (IncomingTransfer& transfer : std::exchange(s.early, {}))
+            if (s.trainer_ready) admit_transfer(s, std::move(transfer));
         };
       },
       trainer_failure(s));

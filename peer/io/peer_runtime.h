@@ -39,6 +39,13 @@ struct ComputedFeedback {
 // A discriminator that travelled as bfloat16, in float32 again.
 PeerState unpacked(const PeerState& state);
 
+// A discriminator as it came from another peer.
+struct IncomingTransfer {
+  protocol::Transfer message;
+  PublicKey key{};  // of the connection
+  PeerState state;
+};
+
 class PeerRuntime {
  public:
   PeerRuntime(WorkerPool& pool, WorkerPool& file_pool, LaneReturns& returns,
@@ -62,7 +69,7 @@ class PeerRuntime {
   std::optional<ComputedFeedback> computed;
   std::map<std::uint64_t, PeerState> arrivals;
   // Transfers that came while the trainer was still being made.
-  std::vector<std::pair<protocol::Transfer, PeerState>> early;
+  std::vector<IncomingTransfer> early;
   bool ever_prepared = false;  // there has been a trainer: hello offers its D
   bool trainer_ready = false;  // validate() may be called
   std::size_t unpacking = 0;   // transfers that a worker is at

@@ -52,8 +52,12 @@ Result<void> PeerShell::Impl::open() {
     sessions.back()->number = static_cast<std::uint32_t>(taking_part++);
   }
   last_heard = connected = last_report = Clock::now();
-  server.emplace(context, options.server,
-                 [this](const Received& r) { return wants_batch(r); });
+  std::optional<ClientKeys> with;
+  if (options.keys && options.server_key)
+    with = ClientKeys{*options.keys, *options.server_key};
+  server.emplace(
+      context, options.server,
+      [this](const Received& r) { return wants_batch(r); }, with);
   return server->open(last_heard);
 }
 
@@ -88,14 +92,15 @@ TimePoint PeerShell::Impl::next_deadline() const {
 void PeerShell::Impl::report_progress(TimePoint now) {
   if (!options.verbose || now - last_report < kReportEvery) return;
   last_report = now;
+  const char* const insecure = options.insecure ? "  INSECURE" : "";
   const Session& first = sessions.front()->session;
   if (first.held_round().value > 0)
-    spdlog::info("round {} of {}, {} discriminators received",
+    spdlog::info("round {} of {}, {} discriminators received{}",
                  first.held_round().value, first.rounds(),
-                 first.counters().swaps_installed);
+                 first.counters().swaps_installed, insecure);
   else if (first.peer())
-    spdlog::info("waiting for training to start: {} of {} peers",
-                 first.progress().live, first.progress().needed);
+    spdlog::info("waiting for training to start: {} of {} peers{}",
+                 first.progress().live, first.progress().needed, insecure);
 }
 
 // --- sessions ---------------------------------------------------------------

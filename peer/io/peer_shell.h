@@ -8,12 +8,15 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 #include <zmq.hpp>
 
 #include "common/base/result.h"
 #include "common/data/dataset.h"
+#include "common/keys/key.h"
+#include "common/net/zap_handler.h"
 #include "peer/train/peer_trainer.h"
 
 namespace mdgan {
@@ -33,7 +36,14 @@ struct PeerShellOptions {
   std::chrono::seconds connect_timeout{300};
   // The checkpoints of such rounds stay; 0: only the last few.
   std::uint64_t keep_every = 0;
-  bool verbose = true;  // log joining, swaps and rounds; off for local peers
+  // Of this process, whose listener then lets in only those whom the server
+  // announces. With them `zap`, of the shell's context, which outlives the
+  // shell, and the server's, unless that is in this process.
+  std::optional<KeyPair> keys;
+  std::optional<PublicKey> server_key;
+  ZapHandler* zap = nullptr;
+  bool insecure = false;  // others can read and join, and the log says so
+  bool verbose = true;    // log joining, swaps and rounds; off for local peers
   std::vector<PeerSetup> peers;
 };
 

@@ -36,6 +36,9 @@ inline constexpr unsigned kWriters = 4;
 // peer here that swaps, or a few copies for those who join there.
 inline constexpr std::size_t kQueuedTransfers = 16;
 
+// Connections to other processes' listeners.
+inline constexpr std::size_t kLinks = 512;
+
 struct PeerShell::Impl {
   zmq::context_t& context;
   PeerShellOptions options;
@@ -95,7 +98,8 @@ struct PeerShell::Impl {
         options(std::move(o)),
         data(std::move(d)),
         arithmetic(std::move(computes)),
-        links(c, std::max(kQueuedTransfers, options.peers.size())) {}
+        links(c, std::max(kQueuedTransfers, options.peers.size()), kLinks,
+              options.keys) {}
 
   Result<PeerShellReport> run();
   Result<void> open();
@@ -106,6 +110,7 @@ struct PeerShell::Impl {
   void watch_link(TimePoint now);
   TimePoint next_deadline() const;
   void watch_server(TimePoint now);
+  void give_up(const Error& error);
   void report_progress(TimePoint now);
   bool over() const { return returns.awaited() == 0 && taking_part == 0; }
 
@@ -115,12 +120,12 @@ struct PeerShell::Impl {
   std::string defect_of_batch(const std::vector<Blob>& tensors) const;
   // Whether the bytes of a transfer that comes are kept.
   bool wants_transfer(const Received& received);
+  // `key`: of the connection on which it came.
   void on_transfer(const protocol::Message& message,
-                   const std::vector<Blob>& tensors);
-  void take_transfer(PeerRuntime& s, const protocol::Transfer& transfer,
-                     PeerState state);
-  void admit_transfer(PeerRuntime& s, const protocol::Transfer& transfer,
-                      PeerState state);
+                   const std::vector<Blob>& tensors, const PublicKey& key);
+  void take_transfer(PeerRuntime& s, IncomingTransfer transfer);
+  void admit_transfer(PeerRuntime& s, IncomingTransfer transfer);
+  PublicKey key_of(const Received& received) const;
 
   // Queues an event for handle_events().
   void feed(PeerRuntime& s, SessionEvent event);

@@ -25,6 +25,9 @@ constexpr Duration kLongestWait = 2s;
 // A connection is made by then, or libzmq has given it up.
 constexpr Duration kConnectTimeout = 12s;
 constexpr Duration kLookAgain = 50ms;
+// A handshake that is refused ends within this time.
+constexpr Duration kPrompt = 5s;
+constexpr auto kProbeTime = 3s;
 
 // Half of it at least, so that peers that lost their server together do not
 // come back together.
@@ -46,11 +49,20 @@ struct ServerLink::Resolution {
   std::optional<Result<std::vector<Endpoint>>> addresses;
 };
 
+struct ServerLink::Probe {
+  std::mutex mutex;
+  std::optional<std::string> mechanism;
+};
+
 ServerLink::ServerLink(zmq::context_t& context, std::string endpoint,
-                       Receiver::Wanted wanted)
+                       Receiver::Wanted wanted, std::optional<ClientKeys> keys)
     : context_(context),
       endpoint_(std::move(endpoint)),
-      wanted_(std::move(wanted)) {}
+      wanted_(std::move(wanted)),
+      keys_(std::move(keys)) {
+  failures_.has_keys = keys_.has_value();
+  if (keys_) failures_.own_key = to_z85(keys_->own.public_key);
+}
 
 ServerLink::~ServerLink() {
   if (socket_) (void)zmq_socket_monitor(socket_->handle(), nullptr, 0);
@@ -59,12 +71,16 @@ ServerLink::~ServerLink() {
 void ServerLink::make_socket() {
   if (socket_) (void)zmq_socket_monitor(socket_->handle(), nullptr, 0);
   socket_ = make_dealer(context_, takes_long_frames(endpoint_));
+  if (keys_) use_keys(*socket_, *keys_);
   receiver_ = Receiver(wanted_);
   monitor_.emplace(context_, zmq::socket_type::pair);
   const std::string name = monitor_name();
   if (zmq_socket_monitor(socket_->handle(), name.c_str(),
                          ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_CLOSED |
-                             ZMQ_EVENT_DISCONNECTED) != 0)
+                             ZMQ_EVENT_DISCONNECTED |
+                             ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL |
+                             ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL |
+                             ZMQ_EVENT_HANDSHAKE_FAILED_AUTH) != 0)
     throw zmq::error_t();
   monitor_->connect(name);
 }
@@ -155,6 +171,8 @@ void ServerLink::try_next(TimePoint now) {
   ++tries_;
   make_socket();
   state_ = State::kConnecting;
+  try_begun_ = now;
+  handshake_failed_ = false;
   due_ = now + kConnectTimeout;
   if (const auto begun = connect(*socket_, address.text()); !begun) {
     spdlog::warn("{}", begun.error().message);
@@ -172,6 +190,7 @@ void ServerLink::wait(TimePoint now) {
 }
 
 void ServerLink::read_events(bool& made, bool& lost) {
+  bool failed = false;
   zmq::message_t event;
   zmq::message_t address;
   while (monitor_->recv(event, zmq::recv_flags::dontwait)) {
@@ -181,14 +200,58 @@ void ServerLink::read_events(bool& made, bool& lost) {
       std::memcpy(&kind, event.data<char>(), sizeof kind);
     if (more) (void)monitor_->recv(address, zmq::recv_flags::none);
     if (kind == ZMQ_EVENT_HANDSHAKE_SUCCEEDED) made = true;
+    if (kind == ZMQ_EVENT_HANDSHAKE_FAILED_AUTH) failures_.key_refused = true;
+    if (kind == ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL ||
+        kind == ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL)
+      failed = true;
     if (kind == ZMQ_EVENT_CLOSED || kind == ZMQ_EVENT_DISCONNECTED) lost = true;
   }
+  if (failed && !std::exchange(handshake_failed_, true))
+    on_handshake_failed();
+  else if (lost && !handshake_failed_)
+    failures_.in_a_row = 0;
+}
+
+// A server that hangs, or an address behind which nobody is, breaks a handshake
+// off only after a while: that says nothing of keys.
+void ServerLink::on_handshake_failed() {
+  if (!parsed_ || Clock::now() - try_begun_ > kPrompt) return;
+  ++failures_.in_a_row;
+  if (probe_ || next_address_ == 0 || next_address_ > addresses_.size()) return;
+  probe_ = std::make_shared<Probe>();
+  try {
+    std::thread([shared = probe_, address = addresses_[next_address_ - 1]] {
+      const std::string mechanism = mechanism_at(address, kProbeTime);
+      const std::lock_guard lock(shared->mutex);
+      shared->mechanism = mechanism;
+    }).detach();
+  } catch (const std::system_error&) {
+    probe_.reset();  // the next failure has its own
+  }
+}
+
+void ServerLink::look_at_probe() {
+  if (!probe_) return;
+  {
+    const std::lock_guard lock(probe_->mutex);
+    if (!probe_->mechanism) return;
+    failures_.mechanism = *probe_->mechanism;
+  }
+  probe_.reset();
+}
+
+std::optional<Error> ServerLink::refusal() const {
+  HandshakeFailures failures = failures_;
+  failures.server = text();
+  return reason_of(failures);
 }
 
 bool ServerLink::advance(TimePoint now) {
   bool made = false;
   bool lost = false;
   read_events(made, lost);
+  look_at_probe();
+  if (made) failures_.in_a_row = 0;
   if (!parsed_) {  // within the process there is nothing to wait for
     due_ = now + 1h;
     return std::exchange(state_, State::kConnected) != State::kConnected;

@@ -20,6 +20,7 @@
 #include "common/base/time.h"
 #include "common/net/channel.h"
 #include "common/net/endpoint.h"
+#include "common/net/handshake.h"
 #include "common/net/receiver.h"
 #include "protocol/messages.h"
 
@@ -28,8 +29,9 @@ namespace mdgan {
 class ServerLink {
  public:
   // `endpoint`: tcp://HOST:PORT, or inproc://NAME of this process.
+  // With `keys` no other server than the one that has that key is talked to.
   ServerLink(zmq::context_t& context, std::string endpoint,
-             Receiver::Wanted wanted);
+             Receiver::Wanted wanted, std::optional<ClientKeys> keys = {});
   ~ServerLink();
   ServerLink(const ServerLink&) = delete;
   ServerLink& operator=(const ServerLink&) = delete;
@@ -54,6 +56,10 @@ class ServerLink {
   // "tcp://server:5555", with the address that was tried last.
   std::string text() const;
 
+  // Why there will be no connection, however often it is tried: the keys of
+  // both sides do not fit. Fails with kAuthentication.
+  std::optional<Error> refusal() const;
+
   // Refused with kGone while there is no connection.
   Sent send(const protocol::Message& message, TensorFrames* frames = nullptr);
   bool take(std::optional<Received>& received);
@@ -63,6 +69,7 @@ class ServerLink {
  private:
   enum class State { kResolving, kWaiting, kConnecting, kConnected };
   struct Resolution;  // shared with the thread that asks for addresses
+  struct Probe;       // and with the one that asks for the mechanism
 
   void make_socket();
   void resolve(TimePoint now);
@@ -71,11 +78,14 @@ class ServerLink {
   // After all addresses were tried.
   void wait(TimePoint now);
   void read_events(bool& made, bool& lost);
+  void on_handshake_failed();
+  void look_at_probe();
 
   zmq::context_t& context_;
   const std::string endpoint_;
   std::optional<Endpoint> parsed_;  // none: within the process
   const Receiver::Wanted wanted_;
+  const std::optional<ClientKeys> keys_;
 
   State state_ = State::kResolving;
   TimePoint due_{};  // when the state's time is over
@@ -85,6 +95,10 @@ class ServerLink {
   std::uint64_t tries_ = 0;
   std::uint64_t rounds_ = 0;  // in which all addresses were tried
   std::string told_;          // about the name, the last time
+  HandshakeFailures failures_;
+  std::shared_ptr<Probe> probe_;
+  TimePoint try_begun_{};
+  bool handshake_failed_ = false;  // in this try
 
   std::optional<zmq::socket_t> socket_;
   std::optional<zmq::socket_t> monitor_;

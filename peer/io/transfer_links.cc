@@ -12,10 +12,13 @@ constexpr int kLinger = 10'000;
 }  // namespace
 
 Result<void> TransferLinks::open(const std::string& endpoint,
-                                 std::size_t frames) {
-  auto socket = connect_transfer_link(context_, endpoint, queued_ * frames);
+                                 const PublicKey& key, std::size_t frames) {
+  std::optional<ClientKeys> keys;
+  if (own_) keys = ClientKeys{*own_, key};
+  auto socket =
+      connect_transfer_link(context_, endpoint, queued_ * frames, keys);
   if (!socket) return socket.error();
-  links_.push_front({endpoint, {}, std::move(*socket)});
+  links_.push_front({endpoint, key, {}, std::move(*socket)});
   if (links_.size() > most_) {
     links_.back().socket.set(zmq::sockopt::linger, kLinger);
     links_.pop_back();
@@ -25,10 +28,12 @@ Result<void> TransferLinks::open(const std::string& endpoint,
 
 Result<void> TransferLinks::send(const std::string& endpoint, SwapId swap,
                                  const protocol::Message& message,
-                                 TensorFrames& frames) {
-  const auto known = std::ranges::find(links_, endpoint, &Link::endpoint);
+                                 TensorFrames& frames, const PublicKey& key) {
+  const auto known = std::ranges::find_if(links_, [&](const Link& link) {
+    return link.endpoint == endpoint && link.key == key;
+  });
   if (known == links_.end()) {
-    if (auto opened = open(endpoint, 1 + frames.count()); !opened)
+    if (auto opened = open(endpoint, key, 1 + frames.count()); !opened)
       return opened;
   } else {
     links_.splice(links_.begin(), links_, known);

@@ -10,11 +10,14 @@
 #include <cstddef>
 #include <cstdint>
 #include <list>
+#include <optional>
 #include <string>
+#include <utility>
 #include <zmq.hpp>
 
 #include "common/base/ids.h"
 #include "common/base/result.h"
+#include "common/keys/key.h"
 #include "common/net/channel.h"
 #include "protocol/messages.h"
 
@@ -25,15 +28,18 @@ class TransferLinks {
   // A link queues up to `queued` transfers. Of more links than `most`, the one
   // that was used least recently is closed; what it has still to send is sent
   // nevertheless.
+  // With `own` each link has keys.
   TransferLinks(zmq::context_t& context, std::size_t queued,
-                std::size_t most = 512)
-      : context_(context), queued_(queued), most_(most) {}
+                std::size_t most = 512, std::optional<KeyPair> own = {})
+      : context_(context), queued_(queued), most_(most), own_(std::move(own)) {}
 
   // Sends `message`, a Transfer of the swap `swap`, to `endpoint`, as soon as
   // there is a connection. Fails with kUsage for a malformed endpoint, with
-  // kUnreachable when too many transfers wait there already.
+  // kUnreachable when too many transfers wait there already. Nobody but the
+  // holder of `key` can receive it, where links have keys.
   Result<void> send(const std::string& endpoint, SwapId swap,
-                    const protocol::Message& message, TensorFrames& frames);
+                    const protocol::Message& message, TensorFrames& frames,
+                    const PublicKey& key = {});
 
   // Forgets what still waits to be sent on the links that were last used for
   // this swap.
@@ -44,15 +50,18 @@ class TransferLinks {
  private:
   struct Link {
     std::string endpoint;
+    PublicKey key{};
     SwapId swap;  // of the last transfer
     zmq::socket_t socket;
   };
   // For transfers of `frames` each, the envelope included.
-  Result<void> open(const std::string& endpoint, std::size_t frames);
+  Result<void> open(const std::string& endpoint, const PublicKey& key,
+                    std::size_t frames);
 
   zmq::context_t& context_;
   std::size_t queued_;
   std::size_t most_;
+  std::optional<KeyPair> own_;
   std::list<Link> links_;  // the most recently used first
 };
 

@@ -17,6 +17,7 @@
 #include "common/files/atomic_write.h"
 #include "common/files/hash.h"
 #include "common/files/jsonl.h"
+#include "common/net/address.h"
 #include "common/net/endpoint.h"
 #include "peer/io/peer_shell.h"
 #include "peer/train/make_peer_trainer.h"
@@ -25,6 +26,7 @@
 #include "server/commands/hostile_peers.h"
 #include "server/commands/local_data.h"
 #include "server/commands/make_evaluator.h"
+#include "server/commands/server_keys.h"
 #include "server/io/server_shell.h"
 #include "server/run/progress_line.h"
 #include "server/run/stats_writer.h"
@@ -88,7 +90,9 @@ Result<std::optional<ImageShape>> known_image(const ServerOptions& options,
 // `endpoint`: where other peers connect to; empty when there are none.
 PeerShellOptions local_host(const ServerOptions& options,
                             const std::string& endpoint,
-                            const RunDirectory& directory, Shards shards) {
+                            const RunDirectory& directory, Shards shards,
+                            const std::optional<KeyFiles>& keys,
+                            ZapHandler* zap) {
   PeerShellOptions host;
   host.server = kLocalEndpoint;
   const auto bound = parse_endpoint(endpoint, "bind");
@@ -97,6 +101,9 @@ PeerShellOptions local_host(const ServerOptions& options,
   host.workers =
       std::clamp(std::thread::hardware_concurrency(), 1U, options.local_peers);
   host.keep_every = options.keep_every;
+  // Others know local peers by the server's key.
+  if (keys) host.keys = keys->own;
+  host.zap = zap;
   host.verbose = false;
   for (std::uint32_t i = 0; i < options.local_peers; ++i) {
     const std::string name = local_name(i);
@@ -188,8 +195,8 @@ Result<void> begin_run(const ServerOptions& options,
 // outlives them.
 Finish train_in(const ServerOptions& options, const RunDirectory& directory,
                 const std::shared_ptr<const Dataset>& data, RunState state,
-                RunObservers& observers, std::optional<StatsWriter>& stats,
-                int stop) {
+                const std::optional<KeyFiles>& keys, RunObservers& observers,
+                std::optional<StatsWriter>& stats, int stop) {
   const auto image = known_image(options, data.get(), state);
   if (!image) return finish_of(image.error());
   Result<LocalData> local = LocalData{};
@@ -218,8 +225,14 @@ Finish train_in(const ServerOptions& options, const RunDirectory& directory,
     return {};
   };
   zmq::context_t context;
+  std::optional<ZapHandler> zap;
+  std::optional<ServerKeys> server_keys;
+  if (keys) {
+    zap.emplace(context);
+    server_keys.emplace(ServerKeys{keys->own, keys->list, keys->peers, *zap});
+  }
   ServerShell shell(context, options, directory, std::move(state), *image, stop,
-                    std::move(arithmetic));
+                    std::move(arithmetic), std::move(server_keys));
   if (const auto opened = shell.open(); !opened)
     return finish_of(opened.error());
   if (!shell.endpoint().empty())
@@ -238,7 +251,7 @@ Finish train_in(const ServerOptions& options, const RunDirectory& directory,
     host = std::make_unique<PeerShell>(
         context,
         local_host(options, shell.endpoint(), directory,
-                   std::move(local->shards)),
+                   std::move(local->shards), keys, zap ? &*zap : nullptr),
         data, local_arithmetic(options));
     host_thread = std::thread([&] {
       const auto done = run_host(*host);
@@ -271,6 +284,8 @@ ExitCode report(const Error& error) {
 
 ExitCode run_train(const ServerOptions& options) {
   if (options.dry_run) return show(effective_configuration(options));
+  const auto keys = load_keys(options);
+  if (!keys) return report(keys.error());
   if (const auto set = set_precision(options.precision, options.device); !set)
     return report(set.error());
   std::shared_ptr<const Dataset> data;
@@ -288,7 +303,9 @@ ExitCode run_train(const ServerOptions& options) {
   terminal.rewrite = isatty(STDERR_FILENO) != 0;
   const auto log = RunLog::open(terminal);
   if (!log) return report(log.error());
-  ProgressLine progress(**log, options.rounds, options.evaluate_every > 0);
+  const bool insecure = is_insecure(options);
+  ProgressLine progress(**log, options.rounds, options.evaluate_every > 0,
+                        insecure);
   const std::uint32_t last_incarnation = directory->last_incarnation();
   WorkerPool status_writer(1, [] {});
   StatusFile status(directory->status(), options.rounds,
@@ -296,6 +313,13 @@ ExitCode run_train(const ServerOptions& options) {
                       strand.post(std::move(task));
                     });
   std::optional<StatsWriter> stats;
+  if (insecure) {
+    status.set_insecure();
+    spdlog::warn(
+        "INSECURE: everybody who reaches {} takes part and reads along; keys "
+        "end that, see `mdgan-server keygen`",
+        *options.bind);
+  }
   RunObservers observers;
   observers.add(progress);
   observers.add(status);
@@ -313,8 +337,13 @@ ExitCode run_train(const ServerOptions& options) {
   status.set_run(*state);
 
   spdlog::info("run directory {}", directory->path().string());
-  const ExitCode code = end_with(train_in(
-      options, *directory, data, std::move(*state), observers, stats, stop));
+  if (*keys)
+    spdlog::info("public key {}; {} lets in {} peers",
+                 to_z85((*keys)->own.public_key), (*keys)->list.string(),
+                 (*keys)->peers.names().size());
+  const ExitCode code =
+      end_with(train_in(options, *directory, data, std::move(*state), *keys,
+                        observers, stats, stop));
   std::error_code ignored;  // the folder may be gone
   const bool has_none =
       std::filesystem::is_empty(directory->samples(), ignored);

@@ -123,10 +123,9 @@ void Coordinator::on(const MessageArrived& e, TimePoint now, Out& out) {
   const protocol::Message& message = e.message;
   if (const auto* hello = std::get_if<protocol::Hello>(&message.body)) {
     if (e.defect.empty())
-      on_hello(e.connection, *hello, now, out);
+      on_hello(e.connection, *hello, e.key, now, out);
     else
-      refuse_hello(e.connection, *hello, protocol::ErrorCode::kMismatch,
-                   e.defect, out);
+      refuse_hello(e.connection, *hello, e.refusal, e.defect, out);
     return;
   }
   Member* member = find(e.connection, message.peer);
@@ -158,6 +157,15 @@ void Coordinator::on(const MessageArrived& e, TimePoint now, Out& out) {
   }
 }
 
+void Coordinator::on(const KeyRevoked& e, TimePoint now, Out& out) {
+  // One error for all peers of the connection, which have one key.
+  refuse(e.connection, {}, protocol::ErrorCode::kUnauthorised, e.reason, out);
+  const auto it = on_connection_.find(e.connection);
+  if (it == on_connection_.end()) return;
+  const std::vector<PeerId> peers(it->second.begin(), it->second.end());
+  lose(peers, "is let in no more: " + e.reason, now, out);
+}
+
 void Coordinator::on(const ConnectionLost& e, TimePoint now, Out& out) {
   const auto it = on_connection_.find(e.connection);
   if (it == on_connection_.end()) return;
@@ -169,13 +177,13 @@ void Coordinator::on(const ModelReady& e, TimePoint now, Out& out) {
   model_ = e;
   config_.image = e.spec.image;
   deciding_ = false;
-  for (const auto& [connection, hello] : early_hellos_.take())
-    on_hello(connection, hello, now, out);
+  for (const auto& [connection, hello, key] : early_hellos_.take())
+    on_hello(connection, hello, key, now, out);
 }
 
 void Coordinator::on(const ModelRefused& e, TimePoint, Out& out) {
   deciding_ = false;
-  for (const auto& [connection, hello] : early_hellos_.take())
+  for (const auto& [connection, hello, key] : early_hellos_.take())
     refuse_hello(connection, hello, protocol::ErrorCode::kMismatch,
                  e.error.message, out);
   // A shape that came from a peer may be that peer's mistake; one that is
@@ -287,6 +295,23 @@ void Coordinator::send(Member& member, protocol::Body body, TimePoint now,
       member.connection,
       {config_.run, config_.incarnation, open ? current() : position_.completed,
        member.id, std::move(body)}});
+}
+
+bool Coordinator::has_its_key(ConnectionId connection,
+                              const protocol::Hello& hello,
+                              const PublicKey& key, Out& out) const {
+  if (key == PublicKey{}) return true;
+  const auto known = position_.names.find(hello.name);
+  if (known == position_.names.end()) return true;
+  const auto its = position_.keys.find(known->second);
+  if (its == position_.keys.end() || its->second == key) return true;
+  refuse_hello(connection, hello, protocol::ErrorCode::kUnauthorised,
+               "peer " + hello.name +
+                   " of this run has another key: start it with the key that "
+                   "it had, or give the new key a name of its own in "
+                   "authorized_peers",
+               out);
+  return false;
 }
 
 bool Coordinator::knows(ConnectionId connection) const {

@@ -59,6 +59,7 @@ class Coordinator {
 
   void on(const Started& e, TimePoint now, Out& out);
   void on(const MessageArrived& e, TimePoint now, Out& out);
+  void on(const KeyRevoked& e, TimePoint now, Out& out);
   void on(const ConnectionLost& e, TimePoint now, Out& out);
   void on(const ModelReady& e, TimePoint now, Out& out);
   void on(const ModelRefused& e, TimePoint now, Out& out);
@@ -71,10 +72,13 @@ class Coordinator {
 
   // Membership (coordinator_members.cc).
   void on_hello(ConnectionId connection, const protocol::Hello& hello,
-                TimePoint now, Out& out);
+                const PublicKey& key, TimePoint now, Out& out);
+  // Whether the name is this key's, as far as is known; refuses it if not.
+  bool has_its_key(ConnectionId connection, const protocol::Hello& hello,
+                   const PublicKey& key, Out& out) const;
   void set_presence(Member& member, Presence next, const char* why);
-  void welcome(Member& member, const protocol::Hello& hello, TimePoint now,
-               Out& out);
+  void welcome(Member& member, const protocol::Hello& hello,
+               const PublicKey& key, TimePoint now, Out& out);
   void send_welcome(Member& member, TimePoint now, Out& out);
   void set_aside(Member& member, TimePoint now, Out& out);
   void forget_strangers();

@@ -52,8 +52,9 @@ constexpr std::pair<Presence, Presence> kPresenceTransitions[]{
 }  // namespace
 
 void Coordinator::on_hello(ConnectionId connection,
-                           const protocol::Hello& hello, TimePoint now,
-                           Out& out) {
+                           const protocol::Hello& hello, const PublicKey& key,
+                           TimePoint now, Out& out) {
+  if (!has_its_key(connection, hello, key, out)) return;
   if (const std::string codec = missing_codec(config_.codecs, hello);
       !codec.empty()) {
     refuse_hello(connection, hello, protocol::ErrorCode::kMismatch,
@@ -77,7 +78,7 @@ void Coordinator::on_hello(ConnectionId connection,
   if (!model_) {
     // The first peer's data decides the image shape where nothing else does.
     if (early_hellos_.size() >= protocol::kMaxPeers) return;
-    early_hellos_.add(connection, hello);
+    early_hellos_.add(connection, hello, key);
     if (!std::exchange(deciding_, true))
       out.emplace_back(DecideModel{config_.image.value_or(hello.image)});
     return;
@@ -118,7 +119,7 @@ void Coordinator::on_hello(ConnectionId connection,
     member.id = id;
     member.name = hello.name;
     member.connection = connection;
-    welcome(member, hello, now, out);
+    welcome(member, hello, key, now, out);
     return;
   }
   Member& member = members_.at(known->second);
@@ -131,7 +132,7 @@ void Coordinator::on_hello(ConnectionId connection,
                  out);
   } else if (member.presence == Presence::kAbsent) {
     member.connection = connection;
-    welcome(member, hello, now, out);
+    welcome(member, hello, key, now, out);
   } else if (member.nonce == hello.nonce) {
     member.last_heard = now;
     if (member.connection == connection && member.held == hello.held &&
@@ -143,7 +144,7 @@ void Coordinator::on_hello(ConnectionId connection,
       lose({&member.id, 1}, "reconnected", now, out);
       if (stage_ == RunStage::kFinished) return;
       member.connection = connection;
-      welcome(member, hello, now, out);
+      welcome(member, hello, key, now, out);
     }
   } else {
     // Another process with a live peer's name. If that peer is in truth gone,
@@ -200,10 +201,12 @@ void Coordinator::set_presence(Member& member, Presence next, const char* why) {
 
 // Decides where the peer's discriminator comes from.
 void Coordinator::welcome(Member& member, const protocol::Hello& hello,
-                          TimePoint now, Out& out) {
+                          const PublicKey& key, TimePoint now, Out& out) {
   member.last_heard = now;
   member.session = hello.session;
   member.nonce = hello.nonce;
+  member.key = key;
+  if (key != PublicKey{}) position_.keys[member.id] = key;
   member.shard_size = hello.shard_size;
   // Who joins a run that trains does not make its swaps more frequent.
   if (member.epoch_shard == 0 && started_ && !member.taken_part)
@@ -289,6 +292,7 @@ void Coordinator::forget_strangers() {
     position_.names.erase(it->second.name);
     position_.discriminators.erase(id);
     position_.set_aside.erase(id);
+    position_.keys.erase(id);
     links_.forget(id);
     failed_.erase(id);
     members_.erase(it);

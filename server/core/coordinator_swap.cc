@@ -81,10 +81,12 @@ void Coordinator::begin_exchange(Exchange exchange, TimePoint now, Out& out) {
     source.target = edge.target;
     source.endpoint = members_.at(edge.target).endpoint;
     source.send_token = token;
+    source.target_key = members_.at(edge.target).key;
     protocol::Swap& target = plans[edge.target];
     target.receives = true;
     target.source = edge.source;
     target.receive_token = token;
+    target.source_key = members_.at(edge.source).key;
     target.discriminator = exchange.brings.at(edge.target);
   }
   for (auto& [id, plan] : plans) {

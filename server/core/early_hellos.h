@@ -16,16 +16,18 @@ class EarlyHellos {
   struct Early {
     ConnectionId connection;
     protocol::Hello hello;
+    PublicKey key{};  // of the connection
   };
 
   std::size_t size() const { return by_arrival_.size(); }
 
   // One that a session said before is replaced, and comes last.
-  void add(ConnectionId connection, const protocol::Hello& hello) {
+  void add(ConnectionId connection, const protocol::Hello& hello,
+           const PublicKey& key) {
     const auto [it, is_new] =
         arrivals_.try_emplace({connection, hello.session}, next_);
     if (!is_new) by_arrival_.erase(std::exchange(it->second, next_));
-    by_arrival_.emplace(next_++, Early{connection, hello});
+    by_arrival_.emplace(next_++, Early{connection, hello, key});
   }
 
   // Gives them all away, in the order of their arrival.

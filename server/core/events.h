@@ -32,6 +32,15 @@ struct MessageArrived {
   // Of a feedback on images, as too_long() in feedback_bound.h takes it; else
   // 0.
   double feedback_length = 0;
+  // By which the connection is authenticated; zeros: it has none.
+  PublicKey key{};
+  // With what a hello that has a defect is refused.
+  protocol::ErrorCode refusal = protocol::ErrorCode::kMismatch;
+};
+// The key of a connection is let in no more, and why.
+struct KeyRevoked {
+  ConnectionId connection;
+  std::string reason;
 };
 // A send found the connection gone.
 struct ConnectionLost {
@@ -70,9 +79,9 @@ struct StopRequested {
 struct TimePassed {};
 
 using ServerEvent =
-    std::variant<Started, MessageArrived, ConnectionLost, ModelReady,
-                 ModelRefused, BatchesReady, GeneratorStepped, GeneratorFailed,
-                 CheckpointSaved, StopRequested, TimePassed>;
+    std::variant<Started, MessageArrived, KeyRevoked, ConnectionLost,
+                 ModelReady, ModelRefused, BatchesReady, GeneratorStepped,
+                 GeneratorFailed, CheckpointSaved, StopRequested, TimePassed>;
 
 // --- effects ----------------------------------------------------------------
 

@@ -25,6 +25,7 @@ struct Member {
   ConnectionId connection;
   std::uint32_t session = 0;
   std::uint64_t nonce = 0;
+  PublicKey key{};  // of its connection
   std::uint64_t shard_size = 0;
   std::uint64_t epoch_shard = 0;  // what counts for the length of an epoch
   // As its last hello but for repetitions said.

@@ -58,6 +58,7 @@ void ServerShell::Impl::watch_connections() {
                       Clock::now());
     });
   };
+  calls.wants_keys = keys.has_value();
   guard.emplace(context, *router, limits, std::move(calls));
 }
 
@@ -70,6 +71,13 @@ ConnectionId ServerShell::Impl::connection_of(const Received& received) {
     connections[{next_connection}] = {received.routing_id, received.address,
                                       received.descriptor,
                                       socket_cookie(received.descriptor)};
+    if (keys) {
+      Connection& connection = connections[{next_connection}];
+      // Who is in this process needs no key of its own.
+      connection.key =
+          received.descriptor < 0 ? keys->own.public_key : received.key;
+      connection.user = received.user;
+    }
     ++next_connection;
     if (connections.size() > kMaxConnections) forget_a_stranger();
   }
@@ -130,6 +138,7 @@ void ServerShell::Impl::complain(const Received& received, ConnectionId id) {
 void ServerShell::Impl::on_received(Received received) {
   tick.add_received(received.bytes);
   const ConnectionId id = connection_of(received);
+  if (connections[id].revoked) return;
   if (!received.message) {
     complain(received, id);
     return;
@@ -161,8 +170,15 @@ void ServerShell::Impl::on_received(Received received) {
   const double length =
       defect.empty() ? feedback_length(message, received.tensors) : 0;
   arrived = std::move(received.tensors);
-  events.emplace_back(
-      MessageArrived{id, std::move(message), std::move(defect), length});
+  const Connection& connection = connections[id];
+  auto refusal = protocol::ErrorCode::kMismatch;
+  if (const auto* hello = std::get_if<protocol::Hello>(&message.body))
+    if (std::string denied = denial(connection, *hello); !denied.empty()) {
+      defect = std::move(denied);
+      refusal = protocol::ErrorCode::kUnauthorised;
+    }
+  events.emplace_back(MessageArrived{id, std::move(message), std::move(defect),
+                                     length, connection.key, refusal});
 }
 
 std::string ServerShell::Impl::defect_of(

@@ -65,7 +65,8 @@ std::function<void()> at_lower_priority(std::function<void()> start_thread) {
 ServerShell::Impl::Impl(zmq::context_t& c, const ServerOptions& o,
                         const RunDirectory& d, RunState s,
                         const std::optional<ImageShape>& image, int stop,
-                        ServerArithmetic computes)
+                        ServerArithmetic computes,
+                        std::optional<ServerKeys> with_keys)
     : context(c),
       options(o),
       directory(d),
@@ -74,6 +75,7 @@ ServerShell::Impl::Impl(zmq::context_t& c, const ServerOptions& o,
       coordinator(coordinator_config(o, state, image), state.position),
       store(d.checkpoints(), o.keep_last, o.keep_every),
       arithmetic(std::move(computes)),
+      keys(std::move(with_keys)),
       evaluation_pool(arithmetic.measure ? 1 : 0,
                       at_lower_priority(arithmetic.start_thread)),
       evaluations(evaluation_pool, returns),
@@ -81,6 +83,10 @@ ServerShell::Impl::Impl(zmq::context_t& c, const ServerOptions& o,
       files(file_pool, returns),
       pool(1, [this] { start_training_thread(); }),
       training(pool, returns) {}
+
+ServerShell::Impl::~Impl() {
+  if (keys) keys->zap.remove(kServerDomain);
+}
 
 void ServerShell::Impl::start_training_thread() {
   arithmetic.start_thread();
@@ -100,6 +106,7 @@ Result<void> ServerShell::Impl::open() {
   if (auto opened = store.open_for_writing(); !opened) return opened;
   std::string bound = options.bind.value_or(kLocalEndpoint);
   router = make_router(context);
+  if (keys) admit_listed();
   if (options.bind) watch_connections();
   receiver = Receiver([this](const Received& r) { return wants_tensors(r); },
                       guard ? &*guard : nullptr);
@@ -134,7 +141,7 @@ Finish ServerShell::Impl::run(RunObserver& told) {
 
 void ServerShell::Impl::poll() {
   const auto now = Clock::now();
-  Clock::duration wait = 1s;
+  Clock::duration wait = keys ? kLookAtList : Clock::duration(1s);
   if (const auto due = coordinator.next_deadline())
     wait = std::clamp(*due - now, Clock::duration::zero(), wait);
   zmq::pollitem_t items[] = {
@@ -154,6 +161,7 @@ void ServerShell::Impl::poll() {
   // a full pipe shows itself only to a socket that is received from.
   if (drain()) give_up_closed();
   complaints.flush(Clock::now());
+  if (keys) watch_list(Clock::now());
   if (const auto due = coordinator.next_deadline();
       due && *due <= Clock::now()) {
     events.emplace_back(TimePassed{});
@@ -244,10 +252,11 @@ void ServerShell::Impl::write_copy(Lane& writer, Permits& permits,
 ServerShell::ServerShell(zmq::context_t& context, const ServerOptions& options,
                          const RunDirectory& directory, RunState state,
                          std::optional<ImageShape> image, int stop_descriptor,
-                         ServerArithmetic arithmetic)
+                         ServerArithmetic arithmetic,
+                         std::optional<ServerKeys> keys)
     : impl_(std::make_unique<Impl>(context, options, directory,
                                    std::move(state), image, stop_descriptor,
-                                   std::move(arithmetic))) {}
+                                   std::move(arithmetic), std::move(keys))) {}
 
 ServerShell::~ServerShell() = default;
 

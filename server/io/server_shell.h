@@ -3,6 +3,7 @@
 // files, and the generator on a thread of its own.
 #pragma once
 
+#include <filesystem>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -10,6 +11,9 @@
 #include <zmq.hpp>
 
 #include "common/base/result.h"
+#include "common/keys/authorized_peers.h"
+#include "common/keys/key.h"
+#include "common/net/zap_handler.h"
 #include "server/core/coordinator.h"
 #include "server/options.h"
 #include "server/run/run_directory.h"
@@ -22,16 +26,25 @@ namespace mdgan {
 // Where hosts of local peers connect to, within the process.
 inline constexpr const char* kLocalEndpoint = "inproc://mdgan-server";
 
+// By which a server proves who it is, and knows whom to let in.
+struct ServerKeys {
+  KeyPair own;
+  std::filesystem::path list;  // the file of `peers`: it is read again
+  AuthorizedPeers peers;
+  ZapHandler& zap;  // of the shell's context; outlives the shell
+};
+
 class ServerShell {
  public:
   // `image` as known before any peer speaks: from the configuration or the
   // server's own data. `stop_descriptor` is install_stop_signals()'s; -1:
   // nobody stops the run. What `arithmetic` can measure is
-  // measured every options.evaluate_every rounds.
+  // measured every options.evaluate_every rounds. Without `keys` everybody who
+  // reaches the endpoint takes part.
   ServerShell(zmq::context_t& context, const ServerOptions& options,
               const RunDirectory& directory, RunState state,
               std::optional<ImageShape> image, int stop_descriptor,
-              ServerArithmetic arithmetic);
+              ServerArithmetic arithmetic, std::optional<ServerKeys> keys = {});
   ~ServerShell();
   ServerShell(const ServerShell&) = delete;
   ServerShell& operator=(const ServerShell&) = delete;

@@ -28,6 +28,10 @@
 
 namespace mdgan {
 
+// How often the list of those who are let in is looked at: who is taken out of
+// it is to be gone within 2 s.
+inline constexpr Duration kLookAtList = std::chrono::milliseconds(500);
+
 struct ServerShell::Impl {
   struct Connection {
     std::string routing_id;
@@ -37,6 +41,9 @@ struct ServerShell::Impl {
     bool complained = false;   // about its messages, once
     bool welcomed = false;     // has a session, or had one
     std::size_t frame_bytes = protocol::kFrameBytes;  // that it wants
+    PublicKey key{};                                  // zeros: it has none
+    std::string user{};  // the name of the key when it was let in
+    bool revoked = false;
   };
   struct ReadyBatch {
     TensorFrames& frames_of(std::size_t frame_bytes) {
@@ -69,6 +76,12 @@ struct ServerShell::Impl {
   std::optional<ConnectionGuard> guard;  // of the router
   Receiver receiver;                     // likewise
   Complaints complaints;
+  std::optional<ServerKeys> keys;
+  std::string list_state;  // of the file with the keys let in, as last read
+  std::string list_seen;   // likewise, as last seen
+  TimePoint list_due{};    // when to look at it again
+  // Connections whose key was revoked, and when they are cut.
+  std::vector<std::pair<TimePoint, ConnectionId>> revoked;
   // Closed, while frames of theirs may still be there to be taken.
   std::vector<std::pair<int, std::uint64_t>> closed;
   std::map<std::string, ConnectionId> by_routing_id;
@@ -126,7 +139,8 @@ struct ServerShell::Impl {
 
   Impl(zmq::context_t& c, const ServerOptions& o, const RunDirectory& d,
        RunState s, const std::optional<ImageShape>& image, int stop,
-       ServerArithmetic computes);
+       ServerArithmetic computes, std::optional<ServerKeys> with_keys);
+  ~Impl();
 
   void start_training_thread();
   Result<void> open();
@@ -155,6 +169,14 @@ struct ServerShell::Impl {
   double feedback_length(const protocol::Message& message,
                          const std::vector<Blob>& tensors) const;
   ConnectionId connection_of(const Received& received);
+  // Who is let in (server_admission.cc).
+  void admit_listed();
+  void watch_list(TimePoint now);
+  void revoke_unlisted(TimePoint now);
+  void cut_revoked(TimePoint now);
+  // Why the connection may not say this hello; empty if it may.
+  std::string denial(const Connection& connection,
+                     const protocol::Hello& hello) const;
   void forget_a_stranger();
   // `peers`: how many of the connection's the message is for.
   void deliver(ConnectionId id, const protocol::Message& message,

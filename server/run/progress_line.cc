@@ -65,7 +65,8 @@ void ProgressLine::show(StatsRecord record) {
       rounds_ > record.round ? rounds_ - record.round : 0;
   log_.show_progress(progress_text(record, rounds_, remaining_.of(to_come),
                                    total_sent_, total_received_) +
-                     (unsaved_ ? "  NOT SAVED" : ""));
+                     (unsaved_ ? "  NOT SAVED" : "") +
+                     (insecure_ ? "  INSECURE" : ""));
 }
 
 void ProgressLine::on_tick(const StatsRecord& record) {
@@ -98,7 +99,7 @@ void ProgressLine::on_view(const CoordinatorView& view, TimePoint now) {
   const std::string text = waiting_text(view, refusals_);
   if (text.empty()) return;
   wait_ = now - waits_since_ + std::min(now - waits_since_, kLongestWait);
-  log_.show_progress(text);
+  log_.show_progress(text + (insecure_ ? "  INSECURE" : ""));
 }
 
 void ProgressLine::on_refused(const Refusal& refusal) {

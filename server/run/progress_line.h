@@ -24,9 +24,13 @@ std::string progress_text(const StatsRecord& record, std::uint64_t rounds,
 class ProgressLine final : public RunObserver {
  public:
   // `rounds`: the run's last round. With `evaluates` that round is measured,
-  // and the line of it waits for the result.
-  ProgressLine(RunLog& log, std::uint64_t rounds, bool evaluates)
-      : log_(log), rounds_(rounds), evaluates_(evaluates) {}
+  // and the line of it waits for the result. With `insecure` each line says so.
+  ProgressLine(RunLog& log, std::uint64_t rounds, bool evaluates,
+               bool insecure = false)
+      : log_(log),
+        rounds_(rounds),
+        evaluates_(evaluates),
+        insecure_(insecure) {}
 
   // Shows the newest evaluation until there is another.
   void on_tick(const StatsRecord& record) override;
@@ -55,6 +59,7 @@ class ProgressLine final : public RunObserver {
   RunLog& log_;
   std::uint64_t rounds_;
   bool evaluates_;
+  bool insecure_;
   RemainingTime remaining_;
   std::uint64_t total_sent_ = 0;
   std::uint64_t total_received_ = 0;

@@ -11,6 +11,7 @@
 
 #include "common/files/checkpoint_store.h"
 #include "common/files/hash.h"
+#include "common/keys/key.h"
 #include "protocol/algorithm.h"
 
 namespace mdgan {
@@ -88,6 +89,20 @@ std::map<PeerId, std::uint64_t> set_aside_of(
   return nonces;
 }
 
+std::map<PeerId, PublicKey> keys_of(
+    const Json& value, const std::map<std::string, PeerId>& names) {
+  if (!value.is_object()) refuse("keys", value);
+  std::map<PeerId, PublicKey> keys;
+  for (const auto& [name, text] : value.items()) {
+    const auto peer = names.find(name);
+    const auto key = text.is_string() ? public_key_of(text.get<std::string>())
+                                      : std::nullopt;
+    if (peer == names.end() || !key) refuse("keys", value);
+    keys[peer->second] = *key;
+  }
+  return keys;
+}
+
 ImageShape image_of(const Json& value) {
   if (!value.is_array() || value.size() != 4) refuse("image", value);
   const auto part = [&](std::size_t i) {
@@ -126,6 +141,8 @@ RunState state_of(const Json& meta, Round round) {
         discriminators_of(meta["discriminators"], position.names);
   if (meta.contains("set_aside"))  // before it was kept: nobody
     position.set_aside = set_aside_of(meta["set_aside"], position.names);
+  if (meta.contains("keys"))  // before there were keys: none
+    position.keys = keys_of(meta["keys"], position.names);
   if (meta.contains("algorithm"))  // before there were others: md-gan
     state.algorithm = algorithm_of(meta["algorithm"]);
   state.k = number_of<std::uint32_t>("k", meta.at("k"));
@@ -138,6 +155,11 @@ RunState state_of(const Json& meta, Round round) {
 std::string describe_run(const RunState& state, const TrainingSpec& spec) {
   nlohmann::json names = nlohmann::json::object();
   for (const auto& [name, id] : state.position.names) names[name] = id.value;
+  nlohmann::json keys = nlohmann::json::object();
+  for (const auto& [name, id] : state.position.names)
+    if (const auto key = state.position.keys.find(id);
+        key != state.position.keys.end())
+      keys[name] = to_z85(key->second);
   nlohmann::json discriminators = nlohmann::json::array();
   for (const auto& [peer, discriminator] : state.position.discriminators)
     discriminators.push_back({peer.value, discriminator.value});
@@ -152,6 +174,7 @@ std::string describe_run(const RunState& state, const TrainingSpec& spec) {
       {"names", names},
       {"discriminators", discriminators},
       {"set_aside", set_aside},
+      {"keys", keys},
       {"algorithm", name_of(kAlgorithmNames, spec.algorithm)},
       {"k", state.k},
       {"image",

@@ -50,6 +50,7 @@ std::string to_json(const RunStatus& status) {
       {"incarnation", known ? Json(status.incarnation) : Json()},
       {"run", known ? Json(to_hex(status.run)) : Json()},
       {"endpoint", text_or_null(status.endpoint)},
+      {"insecure", status.insecure},
       {"state", name_of(kServerStateNames, status.state)},
       {"round", view.completed.value},
       {"rounds", view.rounds},

@@ -9,6 +9,8 @@
 //   run                the run's id, 32 hexadecimal digits
 //   endpoint           where peers connect to, with the real port; null when
 //                      it does not listen (yet)
+//   insecure           whether the server lets in everybody who reaches the
+//                      endpoint, from other machines too (--insecure)
 //   state              starting, listening, waiting (for min-peers), training,
 //                      paused (below the quorum), stopping, finished
 //   round              the last one that is complete
@@ -58,6 +60,7 @@ struct RunStatus {
   std::uint32_t incarnation = 0;  // 0: not known yet; null in the file
   RunId run{};                    // likewise
   std::string endpoint;
+  bool insecure = false;
   ServerState state = ServerState::kStarting;
   CoordinatorView view;
   TimePoint seen{};  // when the view was taken

@@ -298,7 +298,7 @@ TEST_CASE("a start that is refused changes nothing") {
                 "not the size") == 3);
   CHECK(refused({"--resume", run, "--image", "1x9x9"}, "image size") == 3);
   CHECK(refused({"--resume", run, "--classes", "3"}, "classes is 3") == 3);
-  CHECK(refused({"--resume", run, "--bind", "tcp://192.0.2.1:9"},
+  CHECK(refused({"--resume", run, "--bind", "tcp://192.0.2.1:9", "--insecure"},
                 "192.0.2.1") == 5);
   CHECK(refused({"--resume", run, "--device", "cuda:7"}, "cuda") == 3);
   CHECK(refused({"--resume", (t / "none").string()}, "none") != 0);

@@ -173,9 +173,9 @@ TEST_CASE("fault 35: a peer follows its server to another address") {
   }
   ChildProcess peer =
       t.tool({"unshare", "-rm", "sh", "-c", mount + " && exec \"$0\" \"$@\"",
-              MDGAN_PEER, "--server", "tcp://moving.test" + port, "--data",
-              (t / "data").string(), "--name", "peer-0", "--state-dir",
-              (t / "state").string()},
+              MDGAN_PEER, "--server", "tcp://moving.test" + port, "--insecure",
+              "--data", (t / "data").string(), "--name", "peer-0",
+              "--state-dir", (t / "state").string()},
              "peer");
   REQUIRE(eventually([&] { return t.round("run") > 12; }));
   first.signal(SIGKILL);

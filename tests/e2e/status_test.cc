@@ -77,8 +77,8 @@ TEST_CASE("status.json follows a run: waiting, training, paused, stopped") {
   CHECK(finished["round"] == t.round("run"));
 
   // A server that goes on writes its own, and one that cannot says why.
-  auto refused = t.server(
-      "run", {"--resume", (t / "run").string(), "--bind", "tcp://192.0.2.1:9"});
+  auto refused = t.server("run", {"--resume", (t / "run").string(), "--bind",
+                                  "tcp://192.0.2.1:9", "--insecure"});
   REQUIRE(refused.wait() == 5);
   CHECK(status_in(t / "run")["exit"]["code"] == 5);
   CHECK(status_in(t / "run")["pid"] == refused.pid());

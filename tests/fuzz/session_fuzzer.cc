@@ -108,7 +108,7 @@ class Peer {
     transfer.source = {input_.below(4)};
     if (input_.below(8) == 1) transfer.schema[0] = std::byte{1};
     // The host drops what the session cannot await.
-    if (!session_.may_await(transfer)) return;
+    if (!session_.may_await(transfer, {})) return;
     arrivals_.insert(++arrival_);
     feed(TransferArrived{transfer, input_.below(8) == 1 ? "not finite" : "",
                          arrival_});

@@ -1,4 +1,5 @@
 #include "common/net/endpoint.h"
+#include "common/net/address.h"
 
 #include "tests/support/catch.h"
 
@@ -57,4 +58,14 @@ TEST_CASE("Only this machine reaches a loopback endpoint", "[integration]") {
   CHECK_FALSE(loopback("10.0.0.1"));
   CHECK_FALSE(loopback("localhost.example.org"));
   CHECK_FALSE(loopback("1270.0.0.1"));
+  CHECK(loopback("[0:0:0:0:0:0:0:1]"));
+  CHECK(loopback("[::ffff:127.0.0.1]"));
+  CHECK_FALSE(loopback("[::ffff:10.0.0.1]"));
+  CHECK_FALSE(loopback("[::2]"));
+  CHECK_FALSE(loopback("127.evil.org"));
+  CHECK_FALSE(loopback("127.0.0.1.evil.org"));
+  CHECK_FALSE(loopback("127.1"));
+  CHECK_FALSE(loopback("0177.0.0.1"));
+  CHECK_FALSE(loopback("::1"));
+  CHECK_FALSE(loopback("lo"));
 }

@@ -33,7 +33,7 @@ FRAME = 1 << 20
 TYPES = ["hello", "welcome", "round", "batch", "feedback", "swap", "transfer",
          "staged", "commit", "abort", "checkpoint", "progress", "goodbye", "error"]
 # Fields of the messages that a peer receives; a newer server may append more.
-FIELDS = {"welcome": 10, "round": 3, "batch": 2, "swap": 9, "transfer": 6,
+FIELDS = {"welcome": 10, "round": 3, "batch": 2, "swap": 11, "transfer": 6,
           "commit": 1, "abort": 2, "checkpoint": 1, "progress": 4, "goodbye": 3,
           "error": 3}
 # As numpy has no bfloat16, its bits are held in 16-bit numbers.
@@ -510,7 +510,7 @@ class Peer:
         return images, torch.from_numpy(arrays[1].astype("i8"))
 
     def on_swap(self, round, swap, sends, target, endpoint, send_token, receives,
-                source, receive_token, discriminator):
+                source, receive_token, discriminator, target_key, source_key):
         if receives:
             self.swap = (swap, receive_token, source)
             self.coming, self.staged = [self.run, round, discriminator], None

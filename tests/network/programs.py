@@ -143,14 +143,16 @@ class Run:
     def server_command(self, *more):
         return self.place(0, [
             self.programs / "mdgan-server", "train", "--run-dir", self.directory,
-            "--bind", f"tcp://{self.host(0)}:{PORT}", "--stats-every", 1,
+            "--bind", f"tcp://{self.host(0)}:{PORT}", "--insecure",
+            "--stats-every", 1,
             "--samples-every", 0, "--checkpoint-every", 0, "--swap-epochs", 0.5,
             "--seed", 5, *more])
 
     def peer_command(self, index, peers, *more):
         return self.place(index + 1, [
             self.programs / "mdgan-peer", "--server",
-            f"tcp://{self.host(0)}:{PORT}", "--data", self.folder / "data",
+            f"tcp://{self.host(0)}:{PORT}", "--insecure",
+            "--data", self.folder / "data",
             "--shard", f"{index}/{peers}", "--name", f"peer-{index}",
             "--state-dir", self.folder / "state", *more])
 

@@ -73,7 +73,7 @@ inline std::vector<Message> one_of_each() {
   add(Feedback{2, 0.5, -1.25, 0.015, {images, logits}});
   add(Swap{SwapId{5}, true, PeerId{4}, "tcp://10.0.0.4:5556",
            0xfeed'face'cafe'beef, true, PeerId{9}, 0x1234'5678'9abc'def0,
-           DiscriminatorId{6}});
+           DiscriminatorId{6}, counting_bytes<32>(3), counting_bytes<32>(4)});
   add(Transfer{SwapId{5},
                77,
                PeerId{9},

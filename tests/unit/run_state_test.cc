@@ -13,6 +13,12 @@ namespace {
 
 constexpr Round kRound{30};
 
+PublicKey key_of_four() {
+  PublicKey key{};
+  key[5] = std::byte{4};
+  return key;
+}
+
 nlohmann::json some_meta() {
   RunState state;
   state.run[0] = std::byte{0xab};
@@ -20,7 +26,8 @@ nlohmann::json some_meta() {
                     Round{20},
                     {{"a", PeerId{0}}, {"b", PeerId{4}}},
                     {{PeerId{4}, DiscriminatorId{7}}},
-                    {{PeerId{4}, 0xFFFF'FFFF'FFFF'FFFFU}}};
+                    {{PeerId{4}, 0xFFFF'FFFF'FFFF'FFFFU}},
+                    {{PeerId{4}, key_of_four()}}};
   state.k = 2;
   TrainingSpec spec;
   spec.algorithm = Algorithm::kFlGan;
@@ -66,6 +73,8 @@ TEST_CASE("a checkpoint brings back how the run stood") {
   CHECK(state->position.last_swap == Round{20});
   CHECK(state->position.names.at("b") == PeerId{4});
   CHECK(state->position.set_aside.at(PeerId{4}) == 0xFFFF'FFFF'FFFF'FFFFU);
+  CHECK(state->position.keys ==
+        std::map<PeerId, PublicKey>{{PeerId{4}, key_of_four()}});
   CHECK(state->algorithm == Algorithm::kFlGan);
   CHECK(state->k == 2);
   CHECK(state->image == ImageShape{1, 28, 28, 10});
@@ -116,4 +125,11 @@ TEST_CASE("a checkpoint whose description is emptied is refused in words") {
               "meta.json does not say how the run stood: ") !=
           std::string::npos);
   }
+}
+
+TEST_CASE("keys of peers that are none are refused") {
+  CHECK(refusal("keys", 3) == "keys is 3");
+  CHECK(refusal("keys", {{"c", "x"}}) == R"(keys is {"c":"x"})");
+  CHECK(refusal("keys", {{"b", "x"}}) == R"(keys is {"b":"x"})");
+  CHECK(refusal("keys", {{"b", 4}}) == R"(keys is {"b":4})");
 }

@@ -102,6 +102,7 @@ TEST_CASE("status.json says how a run stands, from its start to its end") {
   json = parsed(file);
   CHECK(json["state"] == "listening");
   CHECK(json["endpoint"] == "tcp://127.0.0.1:4711");
+  CHECK(json["insecure"] == false);
   CHECK(json["incarnation"] == 2);
   CHECK(json["run"] == "abababababababababababababababab");
   CHECK(json["round"] == 30);

@@ -1,0 +1,53 @@
+// Who is let in on a socket with keys: ZAP (rfc.zeromq.org/spec/27) as a pure
+// function.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/base/ids.h"
+
+namespace mdgan {
+
+// Under which the sockets of a process ask.
+inline constexpr const char* kServerDomain = "mdgan-server";
+inline constexpr const char* kPeersDomain = "mdgan-peers";
+
+// The property of what an authenticated connection brings that holds its key,
+// in Z85; "User-Id" holds the name.
+inline constexpr const char* kKeyProperty = "X-Key";
+
+enum class ZapStatus {
+  kAdmitted = 200,
+  kTryLater = 300,  // the client is told nothing, and connects again
+  kRefused = 400,   // the client is told, and gives up
+  kBadRequest = 500,
+};
+
+// Whom a domain lets in, and under which names.
+struct ZapDomain {
+  std::map<PublicKey, std::string> admitted;
+  ZapStatus refusal = ZapStatus::kRefused;  // of all others
+};
+using ZapDomains = std::map<std::string, ZapDomain, std::less<>>;
+
+struct ZapReply {
+  std::string request_id;
+  ZapStatus status = ZapStatus::kBadRequest;
+  std::string text;
+  std::string user;      // the name
+  std::string metadata;  // as ZMTP encodes it
+  // Of the request, for those who tell people; the key if it has one.
+  std::string domain;
+  std::string address;
+  std::optional<PublicKey> key;
+};
+
+// Answers the frames of a request. Never fails: what is no request is refused.
+ZapReply decide(const std::vector<std::string>& request,
+                const ZapDomains& domains);
+
+}  // namespace mdgan

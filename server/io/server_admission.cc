@@ -1,0 +1,113 @@
+// Whom the server lets in: those of authorized_peers, under the names there.
+
+#include <spdlog/spdlog.h>
+#include <sys/stat.h>
+
+#include <utility>
+
+#include "common/net/curve.h"
+#include "server/io/server_shell_impl.h"
+
+namespace mdgan {
+namespace {
+
+using namespace std::chrono_literals;
+
+// The word that a key was revoked needs a moment to arrive.
+constexpr auto kLastWord = 1s;
+
+// What changes with the file; empty if it is not there.
+std::string state_of(const std::filesystem::path& file) {
+  struct stat s {};
+  if (::stat(file.c_str(), &s) != 0) return "";
+  return fmt::format("{} {} {}.{} {}.{}", s.st_ino, s.st_size, s.st_mtim.tv_sec,
+                     s.st_mtim.tv_nsec, s.st_ctim.tv_sec, s.st_ctim.tv_nsec);
+}
+
+}  // namespace
+
+// REQUIRES: the router is not bound yet.
+void ServerShell::Impl::admit_listed() {
+  list_state = state_of(keys->list);
+  keys->zap.set(kServerDomain, {keys->peers.names(), ZapStatus::kRefused},
+                [this](const std::string& address, const PublicKey& key) {
+                  mailbox.post([this, address, key] {
+                    complaints.warn(
+                        address + " with the key " + to_z85(key),
+                        "is not let in; to let it in, append the line 'KEY "
+                        "NAME' to " +
+                            keys->list.string(),
+                        Clock::now());
+                  });
+                });
+  require_keys(*router, keys->own, kServerDomain);
+}
+
+// Reads the list again when it has changed. One that cannot be read changes
+// nothing: who is at work is not sent away for a slip of the pen.
+void ServerShell::Impl::watch_list(TimePoint now) {
+  cut_revoked(now);
+  if (now < list_due) return;
+  list_due = now + kLookAtList;
+  const std::string seen = state_of(keys->list);
+  // What somebody is just writing is read when it has stayed for a moment.
+  if (std::exchange(list_seen, seen) != seen || seen == list_state) return;
+  list_state = seen;
+  auto read = AuthorizedPeers::read(keys->list);
+  if (!read) {
+    observer->on_note(read.error().message +
+                          "; those who were let in before are let in still",
+                      true);
+    return;
+  }
+  keys->peers = std::move(*read);
+  ZapDomain domain{keys->peers.names(), ZapStatus::kRefused};
+  keys->zap.update(kServerDomain, std::move(domain));
+  observer->on_note(
+      fmt::format("{} was read again: {} peers are let in", keys->list.string(),
+                  keys->peers.names().size()),
+      false);
+  revoke_unlisted(now);
+}
+
+void ServerShell::Impl::revoke_unlisted(TimePoint now) {
+  for (auto& [id, connection] : connections) {
+    if (connection.descriptor < 0 || connection.revoked) continue;
+    const std::string* name = keys->peers.name_of(connection.key);
+    if (name != nullptr && *name == connection.user) continue;
+    connection.revoked = true;
+    revoked.emplace_back(now + kLastWord, id);
+    events.emplace_back(KeyRevoked{
+        id, name == nullptr
+                ? "the key of " + connection.user +
+                      " was taken out of the server's authorized_peers"
+                : "the key of " + connection.user + " is " + *name +
+                      "'s now in the server's authorized_peers: start it again "
+                      "under that name"});
+  }
+  handle_events();
+}
+
+void ServerShell::Impl::cut_revoked(TimePoint now) {
+  std::erase_if(revoked, [&](const auto& entry) {
+    if (now < entry.first) return false;
+    const auto connection = connections.find(entry.second);
+    if (connection != connections.end() && guard)
+      guard->cut(connection->second.descriptor, connection->second.cookie);
+    return true;
+  });
+}
+
+std::string ServerShell::Impl::denial(const Connection& connection,
+                                      const protocol::Hello& hello) const {
+  if (!keys || connection.descriptor < 0) return "";
+  const std::string* name = keys->peers.name_of(connection.key);
+  if (name == nullptr)
+    return "its key was taken out of the server's authorized_peers";
+  if (may_be_called(*name, hello.name)) return "";
+  return "its key is the one of " + *name +
+         " in the server's authorized_peers, and it calls itself " +
+         hello.name + ": start it with --name " + *name;
+}
+
+}  // namespace mdgan

@@ -1,0 +1,263 @@
+// What follows from keys, without a socket: whom ZAP lets in, whose name is
+// whose, who sends a discriminator to whom.
+#include <algorithm>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/keys/key.h"
+#include "common/net/handshake.h"
+#include "common/net/zap_decision.h"
+#include "tests/support/catch.h"
+#include "tests/support/core_server.h"
+#include "tests/support/core_session.h"
+
+using namespace mdgan;
+
+namespace {
+
+PublicKey key(int number) {
+  PublicKey bytes{};
+  bytes[0] = static_cast<std::byte>(number);
+  return bytes;
+}
+
+std::string bytes_of(const PublicKey& key) {
+  return {reinterpret_cast<const char*>(key.data()), key.size()};
+}
+
+ZapReply asked(const std::vector<std::string>& request) {
+  ZapDomains domains;
+  domains[kServerDomain].admitted = {{key(1), "ann"}, {key(2), "bob"}};
+  domains[kPeersDomain] = {{{key(3), "peer"}}, ZapStatus::kTryLater};
+  return decide(request, domains);
+}
+
+ZapReply asked(const std::string& domain, const std::string& mechanism,
+               const std::string& credentials) {
+  return asked({"1.0", "7", domain, "10.0.0.9", "", mechanism, credentials});
+}
+
+// --- the server's side ---
+
+void hello_with(core_server::Server& s, std::uint64_t connection,
+                const std::string& name, const PublicKey& its) {
+  protocol::Hello hello;
+  hello.name = name;
+  hello.shard_size = 1000;
+  hello.image = core_server::kImage;
+  hello.endpoint = "tcp://h:1";
+  hello.nonce = connection;
+  protocol::Message message;
+  message.body = hello;
+  s.feed(MessageArrived{{connection}, message, "", its});
+}
+
+const protocol::ErrorReply* last_error(const core_server::Server& s) {
+  const protocol::ErrorReply* found = nullptr;
+  for (const ServerEffect& effect : s.effects)
+    if (const auto* send = std::get_if<SendMessage>(&effect))
+      if (const auto* error =
+              std::get_if<protocol::ErrorReply>(&send->message.body))
+        found = error;
+  return found;
+}
+
+HandshakeFailures failures(bool has_keys, const std::string& mechanism,
+                           std::uint64_t in_a_row) {
+  HandshakeFailures f;
+  f.has_keys = has_keys;
+  f.mechanism = mechanism;
+  f.in_a_row = in_a_row;
+  f.server = "tcp://s:1";
+  f.own_key = "MINE";
+  return f;
+}
+
+bool says(const std::optional<Error>& error, const std::string& text) {
+  return error && error->code == ExitCode::kAuthentication &&
+         error->message.find(text) != std::string::npos;
+}
+
+}  // namespace
+
+TEST_CASE("fault 28: ZAP lets in a listed key under its name, nobody else") {
+  const ZapReply ann = asked(kServerDomain, "CURVE", bytes_of(key(1)));
+  CHECK(ann.status == ZapStatus::kAdmitted);
+  CHECK(ann.user == "ann");
+  CHECK(ann.request_id == "7");
+  CHECK(ann.metadata ==
+        std::string("\x05X-Key\0\0\0\x28", 10) + to_z85(key(1)));
+  CHECK(asked(kPeersDomain, "CURVE", bytes_of(key(3))).status ==
+        ZapStatus::kAdmitted);
+
+  struct Case {
+    const char* domain;
+    const char* mechanism;
+    std::string credentials;
+    ZapStatus expected;
+  };
+  for (const Case& c : std::vector<Case>{
+           {kServerDomain, "CURVE", bytes_of(key(9)), ZapStatus::kRefused},
+           // Who may send a discriminator may not therefore take part, and the
+           // other way round; the server may announce that one yet.
+           {kServerDomain, "CURVE", bytes_of(key(3)), ZapStatus::kRefused},
+           {kPeersDomain, "CURVE", bytes_of(key(1)), ZapStatus::kTryLater},
+           {"", "CURVE", bytes_of(key(1)), ZapStatus::kRefused},
+           {"another", "CURVE", bytes_of(key(1)), ZapStatus::kRefused},
+           {kServerDomain, "NULL", bytes_of(key(1)), ZapStatus::kRefused},
+           {kServerDomain, "PLAIN", "ann", ZapStatus::kRefused},
+           {kServerDomain, "CURVE", "", ZapStatus::kRefused},
+           {kServerDomain, "CURVE", bytes_of(key(1)).substr(1),
+            ZapStatus::kRefused},
+           {kServerDomain, "CURVE", bytes_of(key(1)) + "x",
+            ZapStatus::kRefused},
+           {kServerDomain, "CURVE", bytes_of(key(0)), ZapStatus::kRefused}}) {
+    const ZapReply reply = asked(c.domain, c.mechanism, c.credentials);
+    INFO(c.domain << " " << c.mechanism);
+    CHECK(reply.status == c.expected);
+    CHECK(reply.user.empty());
+    CHECK(reply.metadata.empty());
+    CHECK(reply.request_id == "7");
+  }
+}
+
+TEST_CASE("what is no request of ZAP is refused") {
+  CHECK(asked({}).status == ZapStatus::kBadRequest);
+  CHECK(asked({"1.0", "7"}).status == ZapStatus::kBadRequest);
+  CHECK(asked({"2.0", "7", kServerDomain, "", "", "CURVE", bytes_of(key(1))})
+            .status == ZapStatus::kBadRequest);
+  CHECK(asked({"1.0", "7", kServerDomain, "", "", "CURVE"}).status ==
+        ZapStatus::kRefused);
+  CHECK(asked({"1.0", "7", kServerDomain, "", "", "CURVE", bytes_of(key(1)),
+               "more"})
+            .status == ZapStatus::kRefused);
+}
+
+TEST_CASE("fault 29: why a handshake fails is said once it is certain") {
+  // Nobody there, or a server that was just starting.
+  CHECK_FALSE(reason_of(failures(true, "", 100)));
+  CHECK_FALSE(reason_of(failures(false, "NULL", 100)));
+  CHECK_FALSE(reason_of(failures(true, "CURVE", 1)));
+  CHECK_FALSE(reason_of(failures(true, "NULL", 0)));
+
+  CHECK(says(reason_of(failures(false, "CURVE", 1)), "mdgan-peer keygen"));
+  CHECK(says(reason_of(failures(true, "NULL", 1)), "has no key"));
+  CHECK(says(reason_of(failures(true, "CURVE", 3)), "--server-key"));
+  HandshakeFailures refused = failures(true, "", 0);
+  refused.key_refused = true;
+  CHECK(says(reason_of(refused), "MINE"));
+  CHECK(says(reason_of(refused), "authorized_peers"));
+}
+
+TEST_CASE("fault 9: a name of the run that comes with another key is refused") {
+  core_server::Server s(core_server::config(2));
+  hello_with(s, 1, "ann", key(1));
+  hello_with(s, 2, "bob", key(2));
+  CHECK(s.coordinator.live_peers() == 2);
+  CHECK(s.coordinator.position().keys.at(PeerId{0}) == key(1));
+  hello_with(s, 3, "ann", key(3));
+  REQUIRE(last_error(s));
+  CHECK(last_error(s)->code == protocol::ErrorCode::kUnauthorised);
+  CHECK(last_error(s)->text.find("another key") != std::string::npos);
+  CHECK(s.coordinator.live_peers() == 2);
+
+  // A run that goes on knows them still.
+  core_server::Server again(core_server::config(2), s.coordinator.position());
+  hello_with(again, 1, "ann", key(3));
+  REQUIRE(last_error(again));
+  CHECK(last_error(again)->code == protocol::ErrorCode::kUnauthorised);
+  hello_with(again, 2, "ann", key(1));
+  CHECK(again.coordinator.live_peers() == 1);
+}
+
+TEST_CASE("fault 28: who is revoked is told so and is not in the run") {
+  core_server::Server s(core_server::config(2));
+  hello_with(s, 1, "ann", key(1));
+  hello_with(s, 2, "bob", key(2));
+  s.feed(KeyRevoked{{2}, "the key of bob was taken out"});
+  REQUIRE(last_error(s));
+  CHECK(last_error(s)->code == protocol::ErrorCode::kUnauthorised);
+  CHECK(last_error(s)->text == "the key of bob was taken out");
+  CHECK(s.coordinator.live_peers() == 1);
+  s.feed(KeyRevoked{{77}, "a stranger"});  // has no peers
+  CHECK(s.coordinator.live_peers() == 1);
+}
+
+TEST_CASE("a swap names the keys of both ends of each edge") {
+  auto config = core_server::config(3);
+  config.swap_epochs = 0.01;
+  core_server::Server s(config);
+  for (int i = 1; i <= 3; ++i)
+    hello_with(s, static_cast<std::uint64_t>(i), "p" + std::to_string(i),
+               key(i));
+  for (int round = 0; round < 5 && s.sent<protocol::Swap>() == 0; ++round)
+    for (std::uint32_t peer = 0; peer < 3; ++peer)
+      for (std::uint32_t batch = 0; batch < 2; ++batch)
+        s.answer(peer + 1, {peer}, batch);
+  std::size_t swaps = 0;
+  for (const ServerEffect& effect : s.effects) {
+    const auto* send = std::get_if<SendMessage>(&effect);
+    const auto* swap =
+        send ? std::get_if<protocol::Swap>(&send->message.body) : nullptr;
+    if (swap == nullptr) continue;
+    ++swaps;
+    CHECK(swap->target_key == key(static_cast<int>(swap->target.value) + 1));
+    CHECK(swap->source_key == key(static_cast<int>(swap->source.value) + 1));
+  }
+  CHECK(swaps == 3);
+}
+
+TEST_CASE("a discriminator from a key that was not announced is dropped") {
+  core_session::Peer p;
+  p.be_ready();
+  protocol::Swap plan = core_session::receives(4);
+  plan.source_key = key(5);
+  p.says(plan);
+  TransferArrived forged = core_session::transfer(4, 1);  // with its token
+  forged.key = key(6);
+  CHECK_FALSE(p.session.may_await(forged.transfer, forged.key));
+  p.feed(forged);
+  CHECK(p.find<DropTransfer>());
+  CHECK_FALSE(p.find<SaveTransfer>());
+  CHECK_FALSE(p.said<protocol::Staged>());
+  TransferArrived right = core_session::transfer(4, 2);
+  right.key = key(5);
+  CHECK(p.session.awaits(right.transfer, right.key));
+  p.receive(right);
+  REQUIRE(p.said<protocol::Staged>());
+  CHECK(p.said<protocol::Staged>()->ok);
+}
+
+TEST_CASE("an early discriminator is used only if its key is announced") {
+  core_session::Peer p;
+  p.be_ready();
+  TransferArrived forged = core_session::transfer(4, 1);
+  forged.key = key(6);
+  p.feed(forged);  // faster than the swap message, it seems
+  protocol::Swap plan = core_session::receives(4);
+  plan.source_key = key(5);
+  p.says(plan);
+  CHECK(p.find<DropTransfer>());
+  CHECK_FALSE(p.find<SaveTransfer>());
+}
+
+TEST_CASE("a peer sends its discriminator to the key that the server names") {
+  core_session::Peer p;
+  p.be_ready();
+  protocol::Swap plan = core_session::sends(4);
+  plan.target_key = key(6);
+  p.says(plan);
+  REQUIRE(p.find<SendTransfer>());
+  CHECK(p.find<SendTransfer>()->key == key(6));
+}
+
+TEST_CASE("fault 28: a peer that is let in no more ends with 4") {
+  core_session::Peer p;
+  p.be_ready();
+  p.says(protocol::ErrorReply{protocol::ErrorCode::kUnauthorised,
+                              "the key of ann was taken out"});
+  REQUIRE(p.find<Leave>());
+  CHECK(p.find<Leave>()->code == ExitCode::kAuthentication);
+  CHECK(p.find<Leave>()->text.find("taken out") != std::string::npos);
+}
