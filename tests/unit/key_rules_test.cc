@@ -50,7 +50,7 @@ void hello_with(core_server::Server& s, std::uint64_t connection,
   hello.nonce = connection;
   protocol::Message message;
   message.body = hello;
-  s.feed(MessageArrived{{connection}, message, "", its});
+  s.feed(MessageArrived{{connection}, message, "", 0, its});
 }
 
 const protocol::ErrorReply* last_error(const core_server::Server& s) {
