@@ -167,6 +167,51 @@ TEST_CASE("fault 28: only listed keys take part, and a revoked one leaves") {
   CHECK(again.wait() == 0);
 }
 
+TEST_CASE("fault 28: who is revoked and does not go is cut off") {
+  KeyedRun t;
+  const std::string a = t.line_of("a");
+  const std::string b = t.line_of("b");
+  t.let_in(a + b);
+  auto server = t.keyed_server(1);
+  auto first = t.keyed_peer("a", 0, 2);
+  REQUIRE(eventually([&] { return t.round("run") > 5; }));
+
+  zmq::context_t context;
+  zmq::socket_t socket = make_dealer(context, false);
+  use_keys(socket, t.client_keys("b"));
+  zmq::socket_t events(context, zmq::socket_type::pair);
+  REQUIRE(zmq_socket_monitor(
+              socket.handle(), "inproc://b",
+              ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_DISCONNECTED) == 0);
+  events.connect("inproc://b");
+  events.set(zmq::sockopt::rcvtimeo, 60'000);
+  const auto next_event = [&] {
+    zmq::message_t event;
+    zmq::message_t address;
+    std::uint16_t kind = 0;
+    if (events.recv(event) && events.recv(address))
+      std::memcpy(&kind, event.data<char>(), sizeof kind);
+    return kind;
+  };
+  REQUIRE(connect(socket, t.endpoint("run")).ok());
+  REQUIRE(next_event() == ZMQ_EVENT_HANDSHAKE_SUCCEEDED);
+  // The refusal of such a hello shows that the server knows the connection.
+  protocol::Message hello;
+  hello.body = protocol::Hello{};
+  socket.set(zmq::sockopt::rcvtimeo, 60'000);
+  (void)send(socket, "", hello);
+  zmq::message_t refusal;
+  REQUIRE(socket.recv(refusal));
+
+  t.let_in(a);
+  CHECK(next_event() == ZMQ_EVENT_DISCONNECTED);
+  CHECK(advances(t));
+  (void)zmq_socket_monitor(socket.handle(), nullptr, 0);
+  server.signal(SIGINT);
+  CHECK(server.wait() == 0);
+  CHECK(first.wait() == 0);
+}
+
 TEST_CASE("fault 28: strangers get no byte of a batch, and no D") {
   KeyedRun t;
   t.let_in(t.line_of("a") + t.line_of("b"));

@@ -122,6 +122,14 @@ TEST_CASE("fault 28: ZAP lets in a listed key under its name, nobody else") {
   }
 }
 
+TEST_CASE("fault 28: the key that stands for none lets nobody in") {
+  const std::vector<std::string> request{
+      "1.0", "7", kServerDomain, "10.0.0.9", "", "CURVE", bytes_of(key(0))};
+  const ZapDomains domains{
+      {kServerDomain, {{{key(0), "nobody"}}, ZapStatus::kRefused}}};
+  CHECK(decide(request, domains).status == ZapStatus::kRefused);
+}
+
 TEST_CASE("what is no request of ZAP is refused") {
   CHECK(asked({}).status == ZapStatus::kBadRequest);
   CHECK(asked({"1.0", "7"}).status == ZapStatus::kBadRequest);
