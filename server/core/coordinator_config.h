@@ -52,7 +52,7 @@ struct RunPosition {
   // The nonces of processes that were set aside, while each is the last one of
   // its peer that was heard of.
   std::map<PeerId, std::uint64_t> set_aside;
-  std::map<PeerId, PublicKey> keys{};                // of those that have one
+  std::map<PeerId, PublicKey> keys{};  // of those that have one
   friend bool operator==(const RunPosition&, const RunPosition&) = default;
 };
 

@@ -9,8 +9,7 @@
 #include "tests/support/process_run.h"
 #include "tests/support/text_file.h"
 
-using namespace mdgan::test;
-
+namespace mdgan::test {
 namespace {
 
 std::vector<std::string> operator+(std::vector<std::string> a,
@@ -114,3 +113,5 @@ TEST_CASE("fl-gan goes on when a peer is killed") {
   CHECK(stats_of(t, "run").back().at("round") == 900);
   CHECK(stats_of(t, "run").back().at("peers") == 2);
 }
+
+}  // namespace mdgan::test

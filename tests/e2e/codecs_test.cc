@@ -10,8 +10,7 @@
 #include "tests/support/process_run.h"
 #include "tests/support/text_file.h"
 
-using namespace mdgan::test;
-
+namespace mdgan::test {
 namespace {
 
 const std::vector<std::string> kSmall{"--image-codec",    "uint8",
@@ -96,3 +95,5 @@ TEST_CASE("a resumed run keeps its codecs and its result") {
         std::string::npos);
   CHECK((t.weights("parts") == t.weights("whole")));
 }
+
+}  // namespace mdgan::test

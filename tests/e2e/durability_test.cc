@@ -15,7 +15,8 @@
 #include "tests/support/process_run.h"
 #include "tests/support/text_file.h"
 
-using namespace mdgan::test;
+namespace mdgan::test {
+
 namespace fs = std::filesystem;
 
 namespace {
@@ -360,3 +361,5 @@ TEST_CASE("a peer's output that nobody reads stops nobody") {
   CHECK(eventually([&] { return fs::exists(t / "code"); }));
   CHECK(eventually([&] { return read_text(t / "code") == "0\n"; }));
 }
+
+}  // namespace mdgan::test

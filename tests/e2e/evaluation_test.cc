@@ -14,8 +14,9 @@
 #include "tests/support/process_run.h"
 #include "tests/support/text_file.h"
 
+namespace mdgan::test {
+
 namespace fs = std::filesystem;
-using namespace mdgan::test;
 
 namespace {
 
@@ -190,3 +191,5 @@ TEST_CASE("the classifier learns MNIST") {
   REQUIRE(made);
   CHECK((*made)->accuracy() > 0.97);
 }
+
+}  // namespace mdgan::test

@@ -17,8 +17,8 @@
 #include "tests/support/process_run.h"
 #include "tests/support/text_file.h"
 
-using namespace mdgan;
-using namespace mdgan::test;
+namespace mdgan::test {
+
 namespace fs = std::filesystem;
 
 namespace {
@@ -305,3 +305,5 @@ TEST_CASE("fault 48: a server that runs out of memory can be resumed") {
   CHECK(t.round("run") == rounds);
 }
 #endif
+
+}  // namespace mdgan::test

@@ -5,8 +5,7 @@
 #include "tests/support/catch.h"
 #include "tests/support/process_run.h"
 
-using namespace mdgan::test;
-
+namespace mdgan::test {
 namespace {
 
 // Two of ours and one in Python, with these codecs.
@@ -58,3 +57,5 @@ TEST_CASE("a Python peer speaks the codecs of the run") {
     train_together("float32", "bfloat16", "float32");
   }
 }
+
+}  // namespace mdgan::test

@@ -18,8 +18,8 @@
 #include "tests/support/process_run.h"
 #include "tests/support/text_file.h"
 
-using namespace mdgan;
-using namespace mdgan::test;
+namespace mdgan::test {
+
 namespace fs = std::filesystem;
 
 namespace {
@@ -410,3 +410,5 @@ TEST_CASE("a secret key that others can read is refused with 4") {
   CHECK(none.wait() == 4);
   CHECK(says(none, "authorized_peers"));
 }
+
+}  // namespace mdgan::test

@@ -7,7 +7,8 @@
 #include "tests/support/catch.h"
 #include "tests/support/process_run.h"
 
-using namespace mdgan::test;
+namespace mdgan::test {
+
 namespace fs = std::filesystem;
 
 namespace {
@@ -163,3 +164,5 @@ TEST_CASE("what cannot work ends with its exit code and says what to do") {
   CHECK(other.wait() == 3);
   CHECK(other.output().find("1x12x12") != std::string::npos);
 }
+
+}  // namespace mdgan::test

@@ -5,7 +5,7 @@
 #include "tests/support/catch.h"
 #include "tests/support/process_run.h"
 
-using namespace mdgan::test;
+namespace mdgan::test {
 
 TEST_CASE(
     "the paper's MLP trains on MNIST and gives the same generator twice") {
@@ -32,3 +32,5 @@ TEST_CASE(
         std::string::npos);
   CHECK((t.weights("a") == t.weights("b")));
 }
+
+}  // namespace mdgan::test

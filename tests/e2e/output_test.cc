@@ -10,7 +10,8 @@
 #include "tests/support/process_run.h"
 #include "tests/support/text_file.h"
 
-using namespace mdgan::test;
+namespace mdgan::test {
+
 namespace fs = std::filesystem;
 
 namespace {
@@ -151,3 +152,5 @@ TEST_CASE("what --out names is written into, if it is not a plain file") {
     CHECK(has(shell.text("stderr"), "folder: Is a directory"));
   }
 }
+
+}  // namespace mdgan::test

@@ -10,9 +10,7 @@
 #include "tests/support/process_run.h"
 #include "tests/support/text_file.h"
 
-using namespace mdgan;
-using namespace mdgan::test;
-
+namespace mdgan::test {
 namespace {
 
 bool is(const nlohmann::json& status, const char* state) {
@@ -100,3 +98,5 @@ TEST_CASE("who waits for a server's endpoint hears that it has ended") {
   CHECK_THROWS(t.endpoint("run"));
   CHECK(server.wait() != 0);
 }
+
+}  // namespace mdgan::test

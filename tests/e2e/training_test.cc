@@ -10,7 +10,8 @@
 #include "tests/support/process_run.h"
 #include "tests/support/text_file.h"
 
-using namespace mdgan::test;
+namespace mdgan::test {
+
 namespace fs = std::filesystem;
 
 namespace {
@@ -296,3 +297,5 @@ TEST_CASE("a run leaves pictures, statistics, a configuration and weights") {
   REQUIRE(code == 0);
   CHECK(fs::file_size(t / "images.raw") == 4 * 64 * 4);
 }
+
+}  // namespace mdgan::test

@@ -3,7 +3,7 @@
 #include "tests/support/child_process.h"
 #include "tests/support/temporary_directory.h"
 
-using namespace mdgan::test;
+namespace mdgan::test {
 
 TEST_CASE("the user's choice of OpenBLAS kernels wins over the program's") {
   const TemporaryDirectory directory;
@@ -22,3 +22,5 @@ TEST_CASE("the user's choice of OpenBLAS kernels wins over the program's") {
 #endif
   }
 }
+
+}  // namespace mdgan::test

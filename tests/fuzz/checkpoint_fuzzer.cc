@@ -11,9 +11,8 @@
 #include "tests/fuzz/input.h"
 #include "tests/support/temporary_directory.h"
 
+namespace mdgan::test {
 namespace {
-
-using namespace mdgan;
 
 constexpr Round kRound{7};
 constexpr const char* kFolder = "00000007";
@@ -33,32 +32,32 @@ std::string true_manifest(std::span<const std::byte> state,
 void load_run_of(const std::filesystem::path& checkpoints) {
   const Result<RunState> run = load_run(checkpoints);
   const Result<RunState> same = load_run(checkpoints, kRound);
-  fuzz::require(run.ok() == same.ok(), "the newest is the only one");
+  require(run.ok() == same.ok(), "the newest is the only one");
   if (!run) {
-    fuzz::require(run.error().code == ExitCode::kCheckpoint,
-                  "a damaged checkpoint is told as one");
+    require(run.error().code == ExitCode::kCheckpoint,
+            "a damaged checkpoint is told as one");
     return;
   }
-  fuzz::require(run->position.completed == kRound, "it is of its round");
+  require(run->position.completed == kRound, "it is of its round");
   TrainingSpec spec;
   spec.image = *run->image;
   spec.algorithm = run->algorithm;
   const std::string meta = describe_run(*run, spec);
   CheckpointStore store(checkpoints, 1, 0);
-  fuzz::require(store.save(kRound, run->generator, meta).ok(),
-                "what was loaded can be saved");
+  require(store.save(kRound, run->generator, meta).ok(),
+          "what was loaded can be saved");
   const Result<RunState> again = load_run(checkpoints);
-  fuzz::require(again.ok() && again->position == run->position &&
-                    again->run == run->run && again->image == run->image &&
-                    again->algorithm == run->algorithm && again->k == run->k,
-                "what was saved is what was loaded");
+  require(again.ok() && again->position == run->position &&
+              again->run == run->run && again->image == run->image &&
+              again->algorithm == run->algorithm && again->k == run->k,
+          "what was saved is what was loaded");
 }
 
 void load_peers_of(const std::filesystem::path& state) {
   const SavedDiscriminators saved(state, "a", 0);
   for (const protocol::Held& held : saved.offers()) {
-    fuzz::require(held.round == kRound && held.discriminator.value != 0,
-                  "what is offered has a name");
+    require(held.round == kRound && held.discriminator.value != 0,
+            "what is offered has a name");
     const Result<SavedState> loaded = saved.load(held);
     if (loaded) (void)peer_state_of(*loaded);
   }
@@ -70,7 +69,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data,
                                       std::size_t size) {
   static const TemporaryDirectory folder;
   spdlog::set_level(spdlog::level::off);
-  fuzz::Input input(data, size);
+  Input input(data, size);
   const unsigned how = input.below(4);
   const bool is_peer = (how & 1U) != 0;
   const bool has_manifest = (how & 2U) != 0;
@@ -81,13 +80,15 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data,
 
   const std::filesystem::path store = folder / kRun;
   std::filesystem::remove_all(store);
-  fuzz::write(store / kFolder / "state.safetensors", state);
-  fuzz::write(store / kFolder / "meta.json", meta);
-  fuzz::write(store / kFolder / "manifest.json",
-              has_manifest ? given : std::as_bytes(std::span(made)));
+  write(store / kFolder / "state.safetensors", state);
+  write(store / kFolder / "meta.json", meta);
+  write(store / kFolder / "manifest.json",
+        has_manifest ? given : std::as_bytes(std::span(made)));
   if (is_peer)
     load_peers_of(folder.path());
   else
     load_run_of(store);
   return 0;
 }
+
+}  // namespace mdgan::test

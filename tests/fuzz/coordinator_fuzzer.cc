@@ -15,12 +15,10 @@
 #include "tests/fuzz/input.h"
 #include "tests/protocol/examples.h"
 
+namespace mdgan::test {
 namespace {
 
-using namespace mdgan;
 using namespace std::chrono_literals;
-using fuzz::Input;
-using fuzz::require;
 
 constexpr unsigned kPeers = 6;
 constexpr unsigned kConnections = 5;
@@ -174,7 +172,7 @@ class Server {
 
   // What the codec lets through.
   void any_message() {
-    static const auto messages = protocol::one_of_each();
+    static const auto messages = one_of_each();
     protocol::Message message = messages[input_.byte() % messages.size()];
     if (input_.below(2) == 1) message = of_this_run(std::move(message.body));
     const auto raw = protocol::decode(input_.bytes(input_.byte()));
@@ -297,3 +295,5 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data,
   while (!input.empty() && !server.over()) server.step();
   return 0;
 }
+
+}  // namespace mdgan::test

@@ -10,9 +10,9 @@
 #include "tests/fuzz/input.h"
 #include "tests/support/temporary_directory.h"
 
+namespace mdgan::test {
 namespace {
 
-using namespace mdgan;
 namespace fs = std::filesystem;
 
 // So much is kept of what a gzip file holds.
@@ -21,17 +21,17 @@ constexpr std::size_t kMostInflated = std::size_t{1} << 20;
 void load(const fs::path& folder) {
   const Result<Dataset> data = load_dataset(folder);
   if (!data) {
-    fuzz::require(data.error().code == ExitCode::kData,
-                  "damaged data is told as such");
+    require(data.error().code == ExitCode::kData,
+            "damaged data is told as such");
     return;
   }
-  fuzz::require(data->size() > 0 &&
-                    data->pixels.size() == data->size() * data->shape.values(),
-                "all images are whole");
-  fuzz::require(data->labels.empty() || data->labels.size() == data->size(),
-                "each image has its label");
+  require(data->size() > 0 &&
+              data->pixels.size() == data->size() * data->shape.values(),
+          "all images are whole");
+  require(data->labels.empty() || data->labels.size() == data->size(),
+          "each image has its label");
   for (const std::int32_t label : data->labels)
-    fuzz::require(
+    require(
         label >= 0 && static_cast<std::uint32_t>(label) < data->shape.classes,
         "a label is one of the classes");
 }
@@ -39,24 +39,23 @@ void load(const fs::path& folder) {
 void read(const fs::path& file) {
   const Result<Image> image = read_image(file);
   if (!image) {
-    fuzz::require(image.error().code == ExitCode::kData,
-                  "a damaged image is told as such");
+    require(image.error().code == ExitCode::kData,
+            "a damaged image is told as such");
     return;
   }
-  fuzz::require(image->pixels.size() ==
-                    std::size_t{image->channels} * image->height * image->width,
-                "an image is whole");
+  require(image->pixels.size() ==
+              std::size_t{image->channels} * image->height * image->width,
+          "an image is whole");
 }
 
 void inflate(std::span<const std::byte> bytes, std::size_t most) {
   const auto all = inflate_gzip(bytes, kMostInflated, "x.gz");
-  if (all)
-    fuzz::require(all->size() <= kMostInflated, "no more than asked for");
+  if (all) require(all->size() <= kMostInflated, "no more than asked for");
   const auto head = inflate_gzip(bytes, most, "x.gz");
   if (!all || !head) return;
-  fuzz::require(std::ranges::equal(
-                    *head, std::span(*all).first(std::min(most, all->size()))),
-                "the head is the beginning of all");
+  require(std::ranges::equal(
+              *head, std::span(*all).first(std::min(most, all->size()))),
+          "the head is the beginning of all");
 }
 
 }  // namespace
@@ -67,19 +66,19 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data,
   spdlog::set_level(spdlog::level::off);
   const fs::path set = folder / "set";
   fs::remove_all(set);
-  fuzz::Input input(data, size);
+  Input input(data, size);
   const unsigned kind = input.below(7);
   switch (kind) {
     case 0:
     case 1: {
       const std::string end = kind == 1 ? ".gz" : "";
-      fuzz::write(set / ("train-labels-idx1-ubyte" + end), input.part());
-      fuzz::write(set / ("train-images-idx3-ubyte" + end), input.rest());
+      write(set / ("train-labels-idx1-ubyte" + end), input.part());
+      write(set / ("train-images-idx3-ubyte" + end), input.rest());
       load(set);
       break;
     }
     case 2:
-      fuzz::write(set / "data_batch_1.bin", input.rest());
+      write(set / "data_batch_1.bin", input.rest());
       load(set);
       break;
     case 3: {
@@ -88,17 +87,19 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data,
       break;
     }
     case 4:
-      fuzz::write(set / "x.png", input.rest());
+      write(set / "x.png", input.rest());
       read(set / "x.png");
       break;
     case 5:
-      fuzz::write(set / "x.jpg", input.rest());
+      write(set / "x.jpg", input.rest());
       read(set / "x.jpg");
       break;
     default:
-      fuzz::write(set / "a" / "x.png", input.part());
-      fuzz::write(set / "b" / "x.jpg", input.rest());
+      write(set / "a" / "x.png", input.part());
+      write(set / "b" / "x.jpg", input.rest());
       load(set);
   }
   return 0;
 }
+
+}  // namespace mdgan::test

@@ -16,7 +16,7 @@
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data,
                                       std::size_t size);
 
-namespace mdgan::fuzz {
+namespace mdgan::test {
 
 // Aborts, so that the fuzzer keeps the input: `what` does not hold.
 inline void require(bool holds, const char* what) {
@@ -79,4 +79,4 @@ inline void write(const std::filesystem::path& file,
              static_cast<std::streamsize>(bytes.size()));
 }
 
-}  // namespace mdgan::fuzz
+}  // namespace mdgan::test

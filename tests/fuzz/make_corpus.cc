@@ -27,12 +27,12 @@
 #include "tests/protocol/examples.h"
 #include "tests/support/temporary_directory.h"
 
+namespace mdgan::test {
 namespace {
 
-using namespace mdgan;
 namespace fs = std::filesystem;
 
-const std::string kBetween = "\n%%\n";  // see fuzz::Input::part()
+const std::string kBetween = "\n%%\n";  // see Input::part()
 
 std::string text_of(std::span<const std::byte> bytes) {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
@@ -43,11 +43,11 @@ std::string content(const fs::path& file) {
 }
 std::string kind(int first) { return {static_cast<char>(first)}; }
 void put(const fs::path& file, const std::string& text) {
-  fuzz::write(file, std::as_bytes(std::span(text)));
+  write(file, std::as_bytes(std::span(text)));
 }
 
 void envelopes(const fs::path& to) {
-  for (const protocol::Message& message : protocol::one_of_each())
+  for (const protocol::Message& message : one_of_each())
     put(to / protocol::type_name(message.body),
         text_of(protocol::encode(message)));
   Random random(1, Purpose::kSimulation);
@@ -298,13 +298,15 @@ bool data_files(const fs::path& to) {
 }
 
 }  // namespace
+}  // namespace mdgan::test
 
 int main(int argc, char** argv) {
   if (argc != 2) {
     std::fputs("usage: make_corpus FOLDER\n", stderr);
     return 2;
   }
-  const fs::path to = argv[1];
+  using namespace mdgan::test;
+  const std::filesystem::path to = argv[1];
   envelopes(to / "envelope");
   coordinator_events(to / "coordinator");
   session_events(to / "session");

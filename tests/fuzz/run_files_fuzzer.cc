@@ -14,14 +14,14 @@
 #include "tests/fuzz/input.h"
 #include "tests/support/temporary_directory.h"
 
+namespace mdgan::test {
 namespace {
 
-using namespace mdgan;
 namespace fs = std::filesystem;
 
 std::string text_in(const fs::path& file) {
   const auto bytes = read_file(file, ExitCode::kCheckpoint);
-  fuzz::require(bytes.ok(), "the file is still there");
+  require(bytes.ok(), "the file is still there");
   return {reinterpret_cast<const char*>(bytes->data()), bytes->size()};
 }
 
@@ -31,19 +31,18 @@ void server_configuration(const fs::path& file) {
   const auto parsed = parse_server_options(static_cast<int>(arguments.size()),
                                            arguments.data());
   if (!parsed) {
-    fuzz::require(!parsed.error().message.empty(), "an error has a text");
+    require(!parsed.error().message.empty(), "an error has a text");
     return;
   }
   const auto* options = std::get_if<ServerOptions>(&*parsed);
   if (options == nullptr) return;
   const std::string text = effective_configuration(*options);
-  fuzz::write(file, std::as_bytes(std::span(text)));
+  write(file, std::as_bytes(std::span(text)));
   const auto again = parse_server_options(static_cast<int>(arguments.size()),
                                           arguments.data());
-  fuzz::require(again.ok(), "the configuration in force is one");
-  fuzz::require(
-      effective_configuration(std::get<ServerOptions>(*again)) == text,
-      "and gives the same options again");
+  require(again.ok(), "the configuration in force is one");
+  require(effective_configuration(std::get<ServerOptions>(*again)) == text,
+          "and gives the same options again");
 }
 
 void peer_configuration(const fs::path& file) {
@@ -57,17 +56,14 @@ void peer_configuration(const fs::path& file) {
 }
 
 void statistics(const fs::path& file) {
-  fuzz::require(truncate_after_round(file, Round{100}).ok(),
-                "any file can be cut");
+  require(truncate_after_round(file, Round{100}).ok(), "any file can be cut");
   const std::string once = text_in(file);
-  fuzz::require(once.empty() || once.ends_with('\n'), "it ends with a line");
-  fuzz::require(
-      truncate_after_round(file, Round{100}).ok() && text_in(file) == once,
-      "cutting again changes nothing");
+  require(once.empty() || once.ends_with('\n'), "it ends with a line");
+  require(truncate_after_round(file, Round{100}).ok() && text_in(file) == once,
+          "cutting again changes nothing");
   auto writer = JsonlWriter::open(file);
-  fuzz::require(writer.ok() && writer->append("{}").ok(),
-                "it can be written on");
-  fuzz::require(text_in(file) == once + "{}\n", "and loses nothing");
+  require(writer.ok() && writer->append("{}").ok(), "it can be written on");
+  require(text_in(file) == once + "{}\n", "and loses nothing");
 }
 
 void evaluations(const fs::path& run) {
@@ -75,24 +71,24 @@ void evaluations(const fs::path& run) {
   record.round = 100;
   record.samples = 10'000;
   record.features = "classifier";
-  fuzz::require(keep_evaluation(run, record).ok(), "a record is kept");
+  require(keep_evaluation(run, record).ok(), "a record is kept");
   const std::string once = text_in(run / "metric-fid10k.jsonl");
-  fuzz::require(keep_evaluation(run, record).ok() &&
-                    text_in(run / "metric-fid10k.jsonl") == once,
-                "a record takes its own place");
-  fuzz::require(truncate_evaluations(run, Round{50}).ok(), "it can be cut");
+  require(keep_evaluation(run, record).ok() &&
+              text_in(run / "metric-fid10k.jsonl") == once,
+          "a record takes its own place");
+  require(truncate_evaluations(run, Round{50}).ok(), "it can be cut");
 }
 
 void starts(const fs::path& run) {
   const auto directory = RunDirectory::open(run);
-  fuzz::require(directory.ok(), "a folder without checkpoints is opened");
+  require(directory.ok(), "a folder without checkpoints is opened");
   const std::uint32_t last = directory->last_incarnation();
   const std::uint32_t next = directory->next_incarnation(last);
-  fuzz::require(next > last || last == ~std::uint32_t{0},
-                "starts are counted upwards");
-  fuzz::require(directory->write_incarnation(next).ok() &&
-                    directory->last_incarnation() >= next,
-                "what was counted is read");
+  require(next > last || last == ~std::uint32_t{0},
+          "starts are counted upwards");
+  require(directory->write_incarnation(next).ok() &&
+              directory->last_incarnation() >= next,
+          "what was counted is read");
 }
 
 }  // namespace
@@ -103,31 +99,33 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data,
   spdlog::set_level(spdlog::level::off);
   const fs::path run = folder / "run";
   fs::remove_all(run);
-  fuzz::Input input(data, size);
+  Input input(data, size);
   switch (input.below(6)) {
     case 0:
-      fuzz::write(run / "server.ini", input.rest());
+      write(run / "server.ini", input.rest());
       server_configuration(run / "server.ini");
       break;
     case 1:
-      fuzz::write(run / "peer.ini", input.rest());
+      write(run / "peer.ini", input.rest());
       peer_configuration(run / "peer.ini");
       break;
     case 2:
-      fuzz::write(run / "stats.jsonl", input.rest());
+      write(run / "stats.jsonl", input.rest());
       statistics(run / "stats.jsonl");
       break;
     case 3:
-      fuzz::write(run / "metric-fid10k.jsonl", input.rest());
+      write(run / "metric-fid10k.jsonl", input.rest());
       evaluations(run);
       break;
     case 4:
-      fuzz::write(run / "status.json", input.rest());
+      write(run / "status.json", input.rest());
       starts(run);
       break;
     default:
-      fuzz::write(run / "incarnation", input.rest());
+      write(run / "incarnation", input.rest());
       starts(run);
   }
   return 0;
 }
+
+}  // namespace mdgan::test

@@ -8,15 +8,14 @@
 #include "tests/fuzz/input.h"
 #include "tests/support/temporary_directory.h"
 
+namespace mdgan::test {
 namespace {
-
-using namespace mdgan;
 
 void read(const std::filesystem::path& file) {
   const Result<SafetensorsFile> read = read_safetensors(file);
   if (!read) {
-    fuzz::require(read.error().code == ExitCode::kCheckpoint,
-                  "a damaged file is a checkpoint's fault");
+    require(read.error().code == ExitCode::kCheckpoint,
+            "a damaged file is a checkpoint's fault");
     return;
   }
   std::uint64_t bytes = 0;
@@ -25,24 +24,24 @@ void read(const std::filesystem::path& file) {
     // Touched, so that a view outside its buffer is noticed.
     (void)std::ranges::count(tensor.blob.bytes, std::byte{});
   }
-  fuzz::require(bytes <= std::filesystem::file_size(file),
-                "tensors are not larger than their file");
+  require(bytes <= std::filesystem::file_size(file),
+          "tensors are not larger than their file");
   const std::filesystem::path again = file.string() + ".again";
-  fuzz::require(
+  require(
       write_safetensors(again, read->tensors, read->metadata, write_new).ok(),
       "what was read can be written");
   const Result<SafetensorsFile> second = read_safetensors(again);
-  fuzz::require(second.ok(), "what was written can be read");
-  fuzz::require(second->metadata == read->metadata &&
-                    second->tensors.size() == read->tensors.size(),
-                "nothing is lost");
+  require(second.ok(), "what was written can be read");
+  require(second->metadata == read->metadata &&
+              second->tensors.size() == read->tensors.size(),
+          "nothing is lost");
   for (const NamedBlob& tensor : read->tensors) {
     const auto same =
         std::ranges::find(second->tensors, tensor.name, &NamedBlob::name);
-    fuzz::require(same != second->tensors.end() &&
-                      same->blob.meta == tensor.blob.meta &&
-                      std::ranges::equal(same->blob.bytes, tensor.blob.bytes),
-                  "each tensor is as it was");
+    require(same != second->tensors.end() &&
+                same->blob.meta == tensor.blob.meta &&
+                std::ranges::equal(same->blob.bytes, tensor.blob.bytes),
+            "each tensor is as it was");
   }
   std::filesystem::remove(again);
 }
@@ -52,7 +51,7 @@ void read(const std::filesystem::path& file) {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data,
                                       std::size_t size) {
   static const TemporaryDirectory folder;
-  fuzz::Input input(data, size);
+  Input input(data, size);
   const bool header_alone = input.below(2) == 1;
   std::vector<std::byte> file;
   if (header_alone) {
@@ -64,7 +63,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data,
   }
   const auto rest = input.rest();
   file.insert(file.end(), rest.begin(), rest.end());
-  fuzz::write(folder / "x.safetensors", file);
+  write(folder / "x.safetensors", file);
   read(folder / "x.safetensors");
   return 0;
 }
+
+}  // namespace mdgan::test

@@ -13,12 +13,10 @@
 #include "tests/fuzz/input.h"
 #include "tests/protocol/examples.h"
 
+namespace mdgan::test {
 namespace {
 
-using namespace mdgan;
 using namespace std::chrono_literals;
-using fuzz::Input;
-using fuzz::require;
 
 // At most eight wait for their swap message, and one is staged.
 constexpr std::size_t kMostArrivals = 10;
@@ -114,7 +112,7 @@ class Peer {
                          arrival_});
   }
   void any_message() {
-    static const auto messages = protocol::one_of_each();
+    static const auto messages = one_of_each();
     protocol::Message message = messages[input_.byte() % messages.size()];
     if (input_.below(2) == 1) message = of_this_run(std::move(message.body));
     const auto raw = protocol::decode(input_.bytes(input_.byte()));
@@ -229,3 +227,5 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data,
   while (!input.empty() && !peer.over()) peer.step();
   return 0;
 }
+
+}  // namespace mdgan::test

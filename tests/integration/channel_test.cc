@@ -10,8 +10,8 @@
 #include "tests/support/child_process.h"
 #include "tests/support/link.h"
 
-using namespace mdgan;
-using namespace mdgan::test;
+namespace mdgan::test {
+
 using protocol::kFrameBytes;
 using protocol::kLongFrameBytes;
 
@@ -271,3 +271,5 @@ TEST_CASE("What is no endpoint cannot be connected to", "[integration]") {
     CHECK(made.error().code == ExitCode::kUsage);
   }
 }
+
+}  // namespace mdgan::test

@@ -11,8 +11,8 @@
 #include "tests/support/raw_peer.h"
 #include "tests/support/temporary_directory.h"
 
-using namespace mdgan;
-using namespace mdgan::test;
+namespace mdgan::test {
+
 using protocol::Message;
 
 namespace {
@@ -221,3 +221,5 @@ TEST_CASE("feedback in int8 that is none changes nothing", "[integration]") {
   INFO(server.log());
   CHECK((server.weights() == expected));
 }
+
+}  // namespace mdgan::test

@@ -19,9 +19,7 @@
 #include "tests/support/tcp_client.h"
 #include "tests/support/zmtp.h"
 
-using namespace mdgan;
-using namespace mdgan::test;
-
+namespace mdgan::test {
 namespace {
 
 constexpr std::size_t kMebibyte = std::size_t{1} << 20;
@@ -175,3 +173,5 @@ TEST_CASE("Who keeps to the protocol is not taken for an attacker",
   CHECK(good == 8);
   CHECK(hub.cuts() == 0);
 }
+
+}  // namespace mdgan::test

@@ -3,7 +3,7 @@
 
 #include "tests/support/catch.h"
 
-using namespace mdgan;
+namespace mdgan::test {
 
 TEST_CASE("An endpoint is read and written back", "[integration]") {
   for (const std::string text :
@@ -69,3 +69,5 @@ TEST_CASE("Only this machine reaches a loopback endpoint", "[integration]") {
   CHECK_FALSE(loopback("::1"));
   CHECK_FALSE(loopback("lo"));
 }
+
+}  // namespace mdgan::test

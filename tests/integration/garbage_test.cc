@@ -10,9 +10,7 @@
 #include "tests/support/tcp_client.h"
 #include "tests/support/zmtp.h"
 
-using namespace mdgan;
-using namespace mdgan::test;
-
+namespace mdgan::test {
 namespace {
 
 std::string random_bytes(Random& random) {
@@ -74,3 +72,5 @@ TEST_CASE("fault 30: a handshake that does not come is not waited for",
   CHECK(silent.is_ended());
   CHECK(begun.is_ended());
 }
+
+}  // namespace mdgan::test

@@ -15,9 +15,7 @@
 #include "tests/support/child_process.h"
 #include "tests/support/link.h"
 
-using namespace mdgan;
-using namespace mdgan::test;
-
+namespace mdgan::test {
 namespace {
 
 constexpr int kEvents =
@@ -178,3 +176,5 @@ TEST_CASE("fault 29: a server's greeting tells whether it has keys") {
         "NULL");
   CHECK(mechanism_at({"127.0.0.1", "1"}, seconds(60)).empty());
 }
+
+}  // namespace mdgan::test

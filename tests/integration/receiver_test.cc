@@ -10,8 +10,8 @@
 #include "tests/support/child_process.h"
 #include "tests/support/link.h"
 
-using namespace mdgan;
-using namespace mdgan::test;
+namespace mdgan::test {
+
 using protocol::kFrameBytes;
 
 TEST_CASE("fault 24: a ZeroMQ message of many parts is one error",
@@ -169,3 +169,5 @@ TEST_CASE("What is not a message is an error, and the next one is read",
   send_frames(bad, {envelope, mega, half, tail});
   CHECK(next_message(hub.router).tensors.size() == 2);
 }
+
+}  // namespace mdgan::test

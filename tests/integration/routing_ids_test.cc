@@ -10,8 +10,7 @@
 
 #include "tests/support/catch.h"
 
-using namespace mdgan;
-
+namespace mdgan::test {
 namespace {
 
 // The id under which a ROUTER of this process knows its first connection.
@@ -61,3 +60,5 @@ TEST_CASE("The routing ids of two starts of a program differ",
   CHECK(second.size() == 5);
   CHECK(first != second);
 }
+
+}  // namespace mdgan::test

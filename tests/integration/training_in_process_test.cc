@@ -17,8 +17,8 @@
 #include "tests/support/raw_peer.h"
 #include "tests/support/temporary_directory.h"
 
-using namespace mdgan;
-using namespace mdgan::test;
+namespace mdgan::test {
+
 using protocol::ErrorCode;
 using protocol::Message;
 namespace fs = std::filesystem;
@@ -395,3 +395,5 @@ TEST_CASE("Discriminators from strangers change nothing", "[integration]") {
   CHECK(count_of(server.log(), "aborted") == 0);
   CHECK((server.weights() == expected));
 }
+
+}  // namespace mdgan::test

@@ -17,9 +17,7 @@
 #include "tests/support/child_process.h"
 #include "tests/support/link.h"
 
-using namespace mdgan;
-using namespace mdgan::test;
-
+namespace mdgan::test {
 namespace {
 
 // A discriminator, and whether anybody still has its bytes.
@@ -107,3 +105,5 @@ TEST_CASE("A link that is closed for others sends what it has",
     CHECK(next_message(listener).message.ok());
   }
 }
+
+}  // namespace mdgan::test

@@ -4,7 +4,8 @@
 #include "protocol/tensor_codecs.h"
 #include "tests/support/catch.h"
 
-using namespace mdgan;
+namespace mdgan::test {
+
 using protocol::DType;
 using Metas = std::vector<protocol::TensorMeta>;
 
@@ -51,3 +52,5 @@ TEST_CASE("a replica goes out and comes back as one tensor") {
   CHECK((batch_metas(spec, {}, 9) == Metas{{DType::kFloat32, {9}}}));
   CHECK((answer_metas(spec, {}, 9) == Metas{{DType::kFloat32, {9}}}));
 }
+
+}  // namespace mdgan::test

@@ -2,6 +2,8 @@
 
 #include "tests/support/catch.h"
 
+namespace mdgan::test {
+
 using mdgan::protocol::is_clean_text;
 using mdgan::protocol::presentable;
 
@@ -48,3 +50,5 @@ TEST_CASE("text that is not clean is shown as ASCII") {
   CHECK(presentable("plain, also é") == "plain, also é");
   CHECK(presentable("é\033[2J") == "???[2J");
 }
+
+}  // namespace mdgan::test

@@ -11,7 +11,7 @@
 #include "tests/protocol/examples.h"
 #include "tests/support/catch.h"
 
-namespace mdgan::protocol {
+namespace mdgan::test {
 namespace {
 
 using Packer = msgpack::packer<msgpack::sbuffer>;
@@ -361,4 +361,4 @@ TEST_CASE("a text for people is sent whatever it contains") {
         std::string(kMaxString - 1, 'x'));
 }
 
-}  // namespace mdgan::protocol
+}  // namespace mdgan::test

@@ -15,7 +15,7 @@
 #include "tests/protocol/examples.h"
 #include "tests/support/catch.h"
 
-namespace mdgan::protocol {
+namespace mdgan::test {
 namespace {
 
 const std::vector<std::string>& document() {
@@ -196,4 +196,4 @@ TEST_CASE("PROTOCOL.md names every loss and every condition") {
     CHECK(has_line_starting("| `" + std::string(name) + "` |"));
 }
 
-}  // namespace mdgan::protocol
+}  // namespace mdgan::test

@@ -10,7 +10,9 @@
 #include "protocol/codec.h"
 #include "protocol/limits.h"
 
-namespace mdgan::protocol {
+namespace mdgan::test {
+
+using namespace protocol;  // NOLINT: the messages' names
 
 template <std::size_t N>
 std::array<std::byte, N> counting_bytes(unsigned first) {
@@ -147,4 +149,4 @@ inline std::vector<Message> random_messages(Random& random) {
   return messages;
 }
 
-}  // namespace mdgan::protocol
+}  // namespace mdgan::test

@@ -7,7 +7,9 @@
 #include "protocol/limits.h"
 #include "tests/support/catch.h"
 
-namespace mdgan::protocol {
+namespace mdgan::test {
+
+using namespace protocol;  // NOLINT: the messages' names
 
 TEST_CASE("a tensor's bytes are the product of its dimensions") {
   CHECK(*byte_size({DType::kFloat32, {10, 1, 28, 28}}) == 31'360);
@@ -102,4 +104,4 @@ TEST_CASE("a tensor is cut into frames of one size, and a rest") {
         2048);
 }
 
-}  // namespace mdgan::protocol
+}  // namespace mdgan::test

@@ -5,7 +5,9 @@
 #include "protocol/limits.h"
 #include "tests/support/catch.h"
 
-namespace mdgan::protocol {
+namespace mdgan::test {
+
+using namespace protocol;  // NOLINT: the messages' names
 namespace {
 
 std::vector<TensorCodecs> all_combinations() {
@@ -61,4 +63,4 @@ TEST_CASE("two codecs for one use contradict each other") {
   CHECK(codecs.error().message.find("feedback-bfloat16") != std::string::npos);
 }
 
-}  // namespace mdgan::protocol
+}  // namespace mdgan::test

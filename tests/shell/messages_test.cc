@@ -12,8 +12,8 @@
 #include "tests/support/raw_peer.h"
 #include "tests/support/temporary_directory.h"
 
-using namespace mdgan;
-using namespace mdgan::test;
+namespace mdgan::test {
+
 using namespace std::chrono_literals;
 using protocol::ErrorCode;
 
@@ -158,3 +158,5 @@ TEST_CASE("fault 22: who sends rubbish is complained of once a minute") {
   CHECK(count("a: rubbish") == 2);
   spdlog::set_default_logger(before);
 }
+
+}  // namespace mdgan::test

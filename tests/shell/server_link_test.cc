@@ -10,8 +10,8 @@
 #include "tests/support/child_process.h"
 #include "tests/support/link.h"
 
-using namespace mdgan;
-using namespace mdgan::test;
+namespace mdgan::test {
+
 using namespace std::chrono_literals;
 
 TEST_CASE("fault 7: tries to connect come apart, each peer's at its own time") {
@@ -45,3 +45,5 @@ TEST_CASE("fault 7: tries to connect come apart, each peer's at its own time") {
   }
   CHECK(std::set(waits.begin() + 5, waits.end()).size() > 1);
 }
+
+}  // namespace mdgan::test

@@ -14,9 +14,7 @@
 #include "tests/support/in_process_run.h"
 #include "tests/support/temporary_directory.h"
 
-using namespace mdgan;
-using namespace mdgan::test;
-
+namespace mdgan::test {
 namespace {
 
 constexpr std::uint32_t kPeers = 4;
@@ -167,3 +165,5 @@ TEST_CASE("Peers whose process is killed are missed and come back", "[shell]") {
   CHECK(report.code == ExitCode::kOk);
   CHECK(report.rounds > 0);
 }
+
+}  // namespace mdgan::test

@@ -12,9 +12,10 @@
 
 #include "tests/support/random_cluster.h"
 
-namespace {
-
 namespace po = boost::program_options;
+
+namespace mdgan::test {
+namespace {
 
 struct Seeds {
   std::uint64_t first = 1;
@@ -41,6 +42,7 @@ std::optional<Seeds> parse(const std::string& text) {
 }
 
 }  // namespace
+}  // namespace mdgan::test
 
 int main(int argc, char** argv) {
   po::options_description description(
@@ -63,7 +65,7 @@ int main(int argc, char** argv) {
     std::cout << description;
     return 0;
   }
-  const auto seeds = parse(text);
+  const auto seeds = mdgan::test::parse(text);
   if (!seeds) {
     std::cerr << "mdgan-simulate: --seeds takes A..B with A <= B, got '" << text
               << "'\n";
@@ -72,8 +74,8 @@ int main(int argc, char** argv) {
   const auto start = std::chrono::steady_clock::now();
   std::uint64_t failures = 0, events = 0, rounds = 0;
   for (std::uint64_t seed = seeds->first;; ++seed) {
-    const mdgan::SimulatedRun run =
-        mdgan::simulate(seed, given.contains("trace") ? &std::cout : nullptr);
+    const mdgan::test::SimulatedRun run = mdgan::test::simulate(
+        seed, given.contains("trace") ? &std::cout : nullptr);
     events += run.events;
     rounds += run.rounds;
     if (!run.failure.empty()) {

@@ -4,7 +4,7 @@
 #include <cmath>
 #include <utility>
 
-namespace mdgan {
+namespace mdgan::test {
 
 using namespace std::chrono_literals;
 
@@ -391,4 +391,4 @@ void Cluster::lie() {
                     random_.below(2) == 0 ? "not finite" : "");
 }
 
-}  // namespace mdgan
+}  // namespace mdgan::test

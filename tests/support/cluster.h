@@ -21,7 +21,7 @@
 #include "peer/core/session.h"
 #include "server/core/coordinator.h"
 
-namespace mdgan {
+namespace mdgan::test {
 
 // Probabilities, unless it says otherwise.
 struct Faults {
@@ -189,4 +189,4 @@ class Cluster {
   TimePoint progress_at_ = now_;
 };
 
-}  // namespace mdgan
+}  // namespace mdgan::test

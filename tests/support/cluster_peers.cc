@@ -5,7 +5,7 @@
 
 #include "tests/support/cluster.h"
 
-namespace mdgan {
+namespace mdgan::test {
 
 using namespace std::chrono_literals;
 
@@ -277,4 +277,4 @@ void Cluster::send_transfer(Peer& peer, const SendTransfer& e) {
   });
 }
 
-}  // namespace mdgan
+}  // namespace mdgan::test

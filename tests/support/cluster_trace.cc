@@ -6,7 +6,7 @@
 #include "protocol/codec.h"
 #include "tests/support/cluster.h"
 
-namespace mdgan {
+namespace mdgan::test {
 
 void Cluster::trace(const std::string& line) {
   if (trace_ == nullptr) return;
@@ -55,4 +55,4 @@ void Cluster::trace(const std::string& whose,
   trace(line);
 }
 
-}  // namespace mdgan
+}  // namespace mdgan::test

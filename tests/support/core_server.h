@@ -11,7 +11,7 @@
 
 #include "server/core/coordinator.h"
 
-namespace mdgan::core_server {
+namespace mdgan::test {
 
 inline constexpr ImageShape kImage{1, 4, 4, 10};
 
@@ -115,4 +115,4 @@ inline CoordinatorConfig config(std::uint32_t peers) {
   return c;
 }
 
-}  // namespace mdgan::core_server
+}  // namespace mdgan::test

@@ -7,7 +7,7 @@
 
 #include "peer/core/session.h"
 
-namespace mdgan::core_session {
+namespace mdgan::test {
 
 inline const RunId kRun{std::byte{7}};
 
@@ -94,4 +94,4 @@ std::ptrdiff_t place_of(const Peer& p) {
   return it == p.effects.end() ? -1 : it - p.effects.begin();
 }
 
-}  // namespace mdgan::core_session
+}  // namespace mdgan::test

@@ -7,7 +7,7 @@
 
 #include "tests/support/catch.h"
 
-namespace mdgan {
+namespace mdgan::test {
 
 // Everything that training takes from a layer: y, the gradients of a loss by x
 // and the parameters, and those of a penalty on the gradient by x.
@@ -47,4 +47,4 @@ inline void check_alike(const std::vector<torch::Tensor>& found,
   }
 }
 
-}  // namespace mdgan
+}  // namespace mdgan::test

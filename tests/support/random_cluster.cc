@@ -3,7 +3,7 @@
 #include "common/base/random.h"
 #include "tests/support/cluster.h"
 
-namespace mdgan {
+namespace mdgan::test {
 
 using namespace std::chrono_literals;
 
@@ -62,4 +62,4 @@ SimulatedRun simulate(std::uint64_t seed, std::ostream* trace) {
   return run;
 }
 
-}  // namespace mdgan
+}  // namespace mdgan::test

@@ -5,7 +5,7 @@
 #include <ostream>
 #include <string>
 
-namespace mdgan {
+namespace mdgan::test {
 
 struct SimulatedRun {
   std::string failure;  // empty, or which invariant broke
@@ -18,4 +18,4 @@ struct SimulatedRun {
 // With `trace` every message is written there.
 SimulatedRun simulate(std::uint64_t seed, std::ostream* trace = nullptr);
 
-}  // namespace mdgan
+}  // namespace mdgan::test

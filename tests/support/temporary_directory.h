@@ -8,6 +8,8 @@
 #include <string>
 #include <string_view>
 
+namespace mdgan::test {
+
 class TemporaryDirectory {
  public:
   TemporaryDirectory() {
@@ -32,3 +34,5 @@ class TemporaryDirectory {
  private:
   std::filesystem::path path_;
 };
+
+}  // namespace mdgan::test

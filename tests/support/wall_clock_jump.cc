@@ -4,6 +4,7 @@
 #include <sys/time.h>
 #include <time.h>
 
+namespace mdgan::test {
 namespace {
 
 using ClockGettime = int(clockid_t, timespec*);
@@ -44,3 +45,5 @@ extern "C" time_t time(time_t* out) noexcept {
   if (out != nullptr) *out = now.tv_sec;
   return now.tv_sec;
 }
+
+}  // namespace mdgan::test

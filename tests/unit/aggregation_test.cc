@@ -5,9 +5,7 @@
 #include "tests/support/catch.h"
 #include "tests/support/merge_factors.h"
 
-using namespace mdgan;
-using test::merge_factors;
-
+namespace mdgan::test {
 namespace {
 
 constexpr AggregationRule kRules[] = {aggregate_mean, aggregate_by_shard_size,
@@ -139,3 +137,5 @@ TEST_CASE("a peer alone in its group counts as in the mean", "[aggregation]") {
   for (const AggregationRule rule : kRules)
     CHECK(merge_factors({rule, 1}, judgements, 1) == std::vector<float>{1, 1});
 }
+
+}  // namespace mdgan::test

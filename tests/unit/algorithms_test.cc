@@ -7,9 +7,7 @@
 #include "server/train/make_round_trainer.h"
 #include "tests/support/trainer_run.h"
 
-using namespace mdgan;
-using namespace mdgan::test;
-
+namespace mdgan::test {
 namespace {
 
 // A server and its peers of one algorithm, in the round's order.
@@ -237,3 +235,5 @@ TEST_CASE("replicas that do not fit are refused") {
   REQUIRE_FALSE(loaded.ok());
   CHECK(loaded.error().code == ExitCode::kCheckpoint);
 }
+
+}  // namespace mdgan::test

@@ -2,8 +2,7 @@
 
 #include "tests/support/catch.h"
 
-using namespace mdgan;
-
+namespace mdgan::test {
 namespace {
 
 constexpr ProcessorFeatures kOld{};
@@ -43,3 +42,5 @@ TEST_CASE("Kernels this program does not know are left alone", "[unit]") {
   CHECK(better_blas_core(kBf16, "neoversen1").empty());
   CHECK(better_blas_core(kBf16, "").empty());  // not OpenBLAS
 }
+
+}  // namespace mdgan::test

@@ -8,7 +8,7 @@
 
 #include "tests/support/catch.h"
 
-namespace mdgan {
+namespace mdgan::test {
 namespace {
 
 Blob view(std::span<const float> values) {
@@ -89,4 +89,4 @@ TEST_CASE("a number beyond the limit is found anywhere", "[blob]") {
 }
 
 }  // namespace
-}  // namespace mdgan
+}  // namespace mdgan::test

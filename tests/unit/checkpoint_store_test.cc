@@ -9,13 +9,10 @@
 #include "tests/support/temporary_directory.h"
 #include "tests/support/text_file.h"
 
-namespace mdgan {
+namespace mdgan::test {
 namespace {
 
 namespace fs = std::filesystem;
-using test::FileSizeLimit;
-using test::read_text;
-using test::write_text;
 
 std::vector<NamedBlob> state_of(float value, std::size_t n = 4) {
   const std::vector<float> values(n, value);
@@ -267,4 +264,4 @@ TEST_CASE("a directory that cannot be written is an error at the start",
 }
 
 }  // namespace
-}  // namespace mdgan
+}  // namespace mdgan::test

@@ -11,11 +11,10 @@
 #include "tests/support/text_file.h"
 #include "tests/support/trainer_run.h"
 
-namespace mdgan {
+namespace mdgan::test {
 namespace {
 
 namespace fs = std::filesystem;
-using test::same;
 
 // Bars whose place is the class, with noise.
 Dataset bars(std::uint32_t count, std::uint64_t seed) {
@@ -92,16 +91,16 @@ TEST_CASE("a damaged file in the cache is made anew", "[classifier]") {
   const EvaluationData data = two_parts();
   const auto first = obtain(data, folder.path());
   const fs::path file = file_in(folder.path());
-  const std::string good = test::read_text(file);
-  SECTION("cut off") { test::write_text(file, good.substr(0, 1000)); }
-  SECTION("empty") { test::write_text(file, ""); }
+  const std::string good = read_text(file);
+  SECTION("cut off") { write_text(file, good.substr(0, 1000)); }
+  SECTION("empty") { write_text(file, ""); }
   SECTION("of another network") {
     std::string other = good;
     other.replace(other.find("conv1"), 5, "conv9");
-    test::write_text(file, other);
+    write_text(file, other);
   }
   obtain(data, folder.path());
-  CHECK(test::read_text(file) == good);
+  CHECK(read_text(file) == good);
   const auto written = fs::last_write_time(file);
   obtain(data, folder.path());
   CHECK(fs::last_write_time(file) == written);
@@ -109,7 +108,7 @@ TEST_CASE("a damaged file in the cache is made anew", "[classifier]") {
 
 TEST_CASE("a cache that cannot be written is done without", "[classifier]") {
   const TemporaryDirectory folder;
-  test::write_text(folder / "file", "");
+  write_text(folder / "file", "");
   const auto made = obtain(two_parts(), folder / "file");
   CHECK(made->accuracy() > 0.9);
 }
@@ -149,7 +148,7 @@ TEST_CASE("a TorchScript module gives features of uint8 images",
   const Features features = (*made)->extract(images_of(data));
   CHECK(features.probabilities.empty());
   REQUIRE(features.values.meta.dims == std::vector<std::uint64_t>{60, 3});
-  const std::vector<float> values = test::floats(features.values);
+  const std::vector<float> values = floats(features.values);
   float sum = 0;
   for (std::size_t i = 0; i < 64; ++i) sum += data.pixels[i];
   CHECK(values[0] == Approx(sum / 64));
@@ -166,7 +165,7 @@ def forward(self, images):
                                 "cpu");
   REQUIRE(made);
   const Features features = (*made)->extract(images_of(bars(5, 3)));
-  CHECK(test::floats(features.probabilities) == std::vector<float>(10, 0.5F));
+  CHECK(floats(features.probabilities) == std::vector<float>(10, 0.5F));
 }
 
 TEST_CASE("a file that is no usable module is named", "[classifier]") {
@@ -178,7 +177,7 @@ TEST_CASE("a file that is no usable module is named", "[classifier]") {
     CHECK(made.error().message.find(file.string()) != std::string::npos);
   };
   fails(folder / "missing.pt");
-  test::write_text(folder / "text.pt", "not a module");
+  write_text(folder / "text.pt", "not a module");
   fails(folder / "text.pt");
   const auto wrong = load_script(
       save_module(folder / "m.pt", "def forward(self, x):\n  return x\n"),
@@ -190,7 +189,7 @@ TEST_CASE("a file that is no usable module is named", "[classifier]") {
 TEST_CASE("an evaluation repeats, whatever was measured before",
           "[evaluator]") {
   const TemporaryDirectory folder;
-  test::write_bars(folder / "data", 400, 8);
+  write_bars(folder / "data", 400, 8);
   EvaluatorOptions options;
   options.data = folder / "data";
   options.features = save_module(folder / "m.pt", kMeans);
@@ -201,7 +200,7 @@ TEST_CASE("an evaluation repeats, whatever was measured before",
   spec.model = "mlp";
   spec.image = {1, 8, 8, 10};
   spec.condition = Condition::kAcgan;
-  const auto trainer = test::make_generator_trainer(spec);
+  const auto trainer = make_generator_trainer(spec);
   const auto sampler = trainer->sampler();
   const auto first = (*evaluator)->evaluate(*sampler, Round{3}, 1);
   REQUIRE(first);
@@ -220,7 +219,7 @@ TEST_CASE("an evaluation repeats, whatever was measured before",
   CHECK(again->precision == first->precision);
 
   spec.image = {1, 4, 4, 10};
-  const auto small = test::make_generator_trainer(spec);
+  const auto small = make_generator_trainer(spec);
   const auto refused = (*evaluator)->evaluate(*small->sampler(), Round{3}, 1);
   REQUIRE_FALSE(refused);
   CHECK(refused.error().code == ExitCode::kConfiguration);
@@ -228,7 +227,7 @@ TEST_CASE("an evaluation repeats, whatever was measured before",
 
 TEST_CASE("data without a test part has a tenth held out", "[evaluator]") {
   const TemporaryDirectory folder;
-  test::write_bars(folder / "data", 400, 8);
+  write_bars(folder / "data", 400, 8);
   const auto data = load_evaluation_data(folder / "data");
   REQUIRE(data);
   CHECK(data->train.size() == 360);
@@ -240,11 +239,11 @@ TEST_CASE("data without a test part has a tenth held out", "[evaluator]") {
   const Dataset some = pick_images(data->test, 10);
   CHECK(some.size() == 10);
   CHECK(some.pixels == pick_images(data->test, 10).pixels);
-  test::write_bars(folder / "few", 19, 8);
+  write_bars(folder / "few", 19, 8);
   const auto few = load_evaluation_data(folder / "few");
   REQUIRE_FALSE(few);
   CHECK(few.error().code == ExitCode::kData);
 }
 
 }  // namespace
-}  // namespace mdgan
+}  // namespace mdgan::test

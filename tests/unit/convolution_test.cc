@@ -11,7 +11,7 @@
 #include "tests/support/catch.h"
 #include "tests/support/derivatives.h"
 
-namespace mdgan {
+namespace mdgan::test {
 namespace {
 
 struct Geometry {
@@ -270,4 +270,4 @@ TEST_CASE("convolutions in bfloat16 are near those in float32") {
   }
 }
 
-}  // namespace mdgan
+}  // namespace mdgan::test

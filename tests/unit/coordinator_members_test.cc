@@ -6,8 +6,8 @@
 #include "tests/support/catch.h"
 #include "tests/support/core_server.h"
 
-using namespace mdgan;
-using namespace mdgan::core_server;
+namespace mdgan::test {
+
 using namespace std::chrono_literals;
 
 TEST_CASE("who cannot do the run's codecs is refused by name, others train") {
@@ -339,3 +339,5 @@ TEST_CASE("hellos before the model are answered in the order they came last") {
   CHECK(coordinator.position().names.at("b") == PeerId{0});
   CHECK(coordinator.position().names.at("a") == PeerId{1});
 }
+
+}  // namespace mdgan::test

@@ -4,8 +4,8 @@
 #include "tests/support/catch.h"
 #include "tests/support/core_server.h"
 
-using namespace mdgan;
-using namespace mdgan::core_server;
+namespace mdgan::test {
+
 using namespace std::chrono_literals;
 
 TEST_CASE("a run that stops while batches are made and everybody leaves ends") {
@@ -398,3 +398,5 @@ TEST_CASE("a donor sends two copies at a time") {
   for (std::uint64_t i = 2; i < 40; ++i) s.hello(i, std::to_string(i));
   CHECK(s.sent<protocol::Swap>() == 4);  // two donors' and two receivers'
 }
+
+}  // namespace mdgan::test

@@ -6,8 +6,8 @@
 #include "tests/support/catch.h"
 #include "tests/support/core_server.h"
 
-using namespace mdgan;
-using namespace mdgan::core_server;
+namespace mdgan::test {
+
 using namespace std::chrono_literals;
 
 namespace {
@@ -224,3 +224,5 @@ TEST_CASE("a cycle goes around links, and leaves out who has no other") {
           return true;
         }).empty());
 }
+
+}  // namespace mdgan::test

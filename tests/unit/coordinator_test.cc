@@ -7,8 +7,8 @@
 #include "tests/support/catch.h"
 #include "tests/support/core_server.h"
 
-using namespace mdgan;
-using namespace mdgan::core_server;
+namespace mdgan::test {
+
 using namespace std::chrono_literals;
 
 TEST_CASE("k is max(2, floor(log2 N)) capped at N") {
@@ -191,3 +191,5 @@ TEST_CASE("fault 6: a frozen peer costs a round once some seconds") {
   s.answer(3, {2}, 0);
   CHECK_FALSE(s.coordinator.view().members[2].slow);
 }
+
+}  // namespace mdgan::test

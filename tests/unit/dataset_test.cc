@@ -11,12 +11,10 @@
 #include "tests/support/temporary_directory.h"
 #include "tests/support/text_file.h"
 
-namespace mdgan {
+namespace mdgan::test {
 namespace {
 
 namespace fs = std::filesystem;
-using test::check_fails;
-using test::write_text;
 using Bytes = std::vector<std::uint8_t>;
 
 std::string big_endian(std::uint32_t value) {
@@ -347,4 +345,4 @@ TEST_CASE("a shard is drawn from the whole data set", "[dataset][shard]") {
 }
 
 }  // namespace
-}  // namespace mdgan
+}  // namespace mdgan::test

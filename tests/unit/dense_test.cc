@@ -14,7 +14,7 @@
 #include "common/tensor/device.h"
 #include "tests/support/catch.h"
 
-namespace mdgan {
+namespace mdgan::test {
 namespace {
 
 using Floats = std::vector<float>;
@@ -246,4 +246,4 @@ TEST_CASE("a stack of dense layers gives the same bits on any threads") {
   CHECK(one == three);
 }
 
-}  // namespace mdgan
+}  // namespace mdgan::test

@@ -5,10 +5,8 @@
 
 #include "tests/support/trainer_run.h"
 
-namespace mdgan {
+namespace mdgan::test {
 namespace {
-
-using namespace test;
 
 constexpr std::uint64_t kRounds = 2000;
 
@@ -82,4 +80,4 @@ TEST_CASE("the Dirac-GAN draws the same value from every latent", "[dirac]") {
 }
 
 }  // namespace
-}  // namespace mdgan
+}  // namespace mdgan::test

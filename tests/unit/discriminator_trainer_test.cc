@@ -13,10 +13,8 @@
 #include "tests/support/real_samples.h"
 #include "tests/support/trainer_run.h"
 
-namespace mdgan {
+namespace mdgan::test {
 namespace {
-
-using namespace test;  // NOLINT: the tests' own helpers
 
 TEST_CASE("swapping identical discriminators changes nothing") {
   TrainerRun run;
@@ -130,4 +128,4 @@ TEST_CASE("a discriminator refuses a batch that is not of its kind") {
 }
 
 }  // namespace
-}  // namespace mdgan
+}  // namespace mdgan::test

@@ -4,10 +4,8 @@
 
 #include "tests/support/trainer_run.h"
 
-namespace mdgan {
+namespace mdgan::test {
 namespace {
-
-using namespace test;  // NOLINT: the tests' own helpers
 
 std::vector<Contribution> answer(const TrainerRun& run, std::uint64_t seed) {
   std::vector<float> values(run.batch * run.image.values());
@@ -18,12 +16,12 @@ std::vector<Contribution> answer(const TrainerRun& run, std::uint64_t seed) {
                       values)}};
 }
 
-bool same(const std::vector<GeneratedBatch>& a,
-          const std::vector<GeneratedBatch>& b) {
+bool same_batches(const std::vector<GeneratedBatch>& a,
+                  const std::vector<GeneratedBatch>& b) {
   return std::equal(a.begin(), a.end(), b.begin(), b.end(),
                     [](const GeneratedBatch& x, const GeneratedBatch& y) {
-                      return test::same(x.images, y.images) &&
-                             test::same(x.labels, y.labels);
+                      return same(x.images, y.images) &&
+                             same(x.labels, y.labels);
                     });
 }
 
@@ -47,9 +45,9 @@ TEST_CASE("a round may be generated while an older one is open",
     const auto early = make_generator_trainer(run.generator());
     const auto fresh = make_generator_trainer(run.generator());
     const auto first = plain->generate(Round{1});
-    CHECK(same(early->generate(Round{1}), first));
+    CHECK(same_batches(early->generate(Round{1}), first));
     // The second comes from the weights of before the first's step.
-    CHECK(same(early->generate(Round{2}), fresh->generate(Round{2})));
+    CHECK(same_batches(early->generate(Round{2}), fresh->generate(Round{2})));
     REQUIRE(plain->step(Round{1}, answer(run, 1)).ok());
     REQUIRE(early->step(Round{1}, answer(run, 1)).ok());
     const auto stepped = early->snapshot();
@@ -58,7 +56,7 @@ TEST_CASE("a round may be generated while an older one is open",
     CHECK_FALSE(same(stepped, early->snapshot()));
     // From here on both are closed.
     REQUIRE(early->load(stepped).ok());
-    CHECK(same(early->generate(Round{3}), plain->generate(Round{3})));
+    CHECK(same_batches(early->generate(Round{3}), plain->generate(Round{3})));
     REQUIRE(plain->step(Round{3}, answer(run, 3)).ok());
     REQUIRE(early->step(Round{3}, answer(run, 3)).ok());
     CHECK(same(early->snapshot(), plain->snapshot()));
@@ -74,7 +72,7 @@ TEST_CASE("a round that is generated again while others are open counts once",
     const auto first = plain->generate(Round{1});
     (void)again->generate(Round{1});
     (void)again->generate(Round{2});
-    CHECK(same(again->generate(Round{1}), first));
+    CHECK(same_batches(again->generate(Round{1}), first));
     REQUIRE(plain->step(Round{1}, answer(run, 1)).ok());
     REQUIRE(again->step(Round{1}, answer(run, 1)).ok());
     CHECK(same(again->snapshot(), plain->snapshot()));
@@ -88,11 +86,11 @@ TEST_CASE("a round that is never stepped leaves no trace in a later one",
     const auto plain = make_generator_trainer(run.generator());
     const auto skips = make_generator_trainer(run.generator());
     (void)skips->generate(Round{1});
-    CHECK(same(skips->generate(Round{2}), plain->generate(Round{2})));
+    CHECK(same_batches(skips->generate(Round{2}), plain->generate(Round{2})));
     REQUIRE(plain->step(Round{2}, answer(run, 1)).ok());
     REQUIRE(skips->step(Round{2}, answer(run, 1)).ok());
     CHECK(same(skips->snapshot(), plain->snapshot()));
   }
 }
 
-}  // namespace mdgan
+}  // namespace mdgan::test

@@ -7,8 +7,9 @@
 #include "tests/support/catch.h"
 #include "tests/support/temporary_directory.h"
 
+namespace mdgan::test {
+
 namespace fs = std::filesystem;
-using namespace mdgan;
 
 namespace {
 
@@ -71,3 +72,5 @@ TEST_CASE("evaluations are kept a file a metric, in the order of rounds") {
   REQUIRE(truncate_evaluations(folder.path(), Round{200}));
   CHECK(rounds() == std::vector<std::uint64_t>{100, 200, 200});
 }
+
+}  // namespace mdgan::test

@@ -13,13 +13,10 @@
 #include "tests/support/temporary_directory.h"
 #include "tests/support/text_file.h"
 
-namespace mdgan {
+namespace mdgan::test {
 namespace {
 
 namespace fs = std::filesystem;
-using test::FileSizeLimit;
-using test::read_text;
-using test::write_text;
 
 TEST_CASE("an atomic write replaces the file or leaves it alone",
           "[atomic_write]") {
@@ -124,4 +121,4 @@ TEST_CASE("a resumed run forgets the lines of rounds it repeats", "[jsonl]") {
 }
 
 }  // namespace
-}  // namespace mdgan
+}  // namespace mdgan::test

@@ -9,7 +9,7 @@
 #include "common/tensor/flat_adam_kernel.h"
 #include "tests/support/catch.h"
 
-namespace mdgan {
+namespace mdgan::test {
 namespace {
 
 torch::Tensor normal(std::int64_t n, Random& random) {
@@ -172,4 +172,4 @@ TEST_CASE("a restored Adam goes on as the saved one would have") {
   CHECK(other.second_moment().abs().max().item<float>() == 0.0F);
 }
 
-}  // namespace mdgan
+}  // namespace mdgan::test

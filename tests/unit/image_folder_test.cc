@@ -14,13 +14,10 @@
 #include "tests/support/temporary_directory.h"
 #include "tests/support/text_file.h"
 
-namespace mdgan {
+namespace mdgan::test {
 namespace {
 
 namespace fs = std::filesystem;
-using test::check_fails;
-using test::read_text;
-using test::write_text;
 using Bytes = std::vector<std::uint8_t>;
 
 void write_grey(const fs::path& path, std::uint32_t width, std::uint32_t height,
@@ -171,4 +168,4 @@ TEST_CASE("folders that are ambiguous are refused", "[dataset][folder]") {
 }
 
 }  // namespace
-}  // namespace mdgan
+}  // namespace mdgan::test

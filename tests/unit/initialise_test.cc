@@ -10,10 +10,8 @@
 #include "tests/support/catch.h"
 #include "tests/support/models.h"
 
-namespace mdgan {
+namespace mdgan::test {
 namespace {
-
-using namespace test;  // NOLINT: the tests' own helpers
 
 bool equal_parameters(const torch::nn::Module& a, const torch::nn::Module& b) {
   const auto left = a.parameters();
@@ -87,4 +85,4 @@ TEST_CASE("initialise also resets the running statistics", "[initialise]") {
 }
 
 }  // namespace
-}  // namespace mdgan
+}  // namespace mdgan::test

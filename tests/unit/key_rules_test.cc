@@ -12,8 +12,7 @@
 #include "tests/support/core_server.h"
 #include "tests/support/core_session.h"
 
-using namespace mdgan;
-
+namespace mdgan::test {
 namespace {
 
 PublicKey key(int number) {
@@ -40,12 +39,12 @@ ZapReply asked(const std::string& domain, const std::string& mechanism,
 
 // --- the server's side ---
 
-void hello_with(core_server::Server& s, std::uint64_t connection,
-                const std::string& name, const PublicKey& its) {
+void hello_with(Server& s, std::uint64_t connection, const std::string& name,
+                const PublicKey& its) {
   protocol::Hello hello;
   hello.name = name;
   hello.shard_size = 1000;
-  hello.image = core_server::kImage;
+  hello.image = kImage;
   hello.endpoint = "tcp://h:1";
   hello.nonce = connection;
   protocol::Message message;
@@ -53,7 +52,7 @@ void hello_with(core_server::Server& s, std::uint64_t connection,
   s.feed(MessageArrived{{connection}, message, "", 0, its});
 }
 
-const protocol::ErrorReply* last_error(const core_server::Server& s) {
+const protocol::ErrorReply* last_error(const Server& s) {
   const protocol::ErrorReply* found = nullptr;
   for (const ServerEffect& effect : s.effects)
     if (const auto* send = std::get_if<SendMessage>(&effect))
@@ -159,7 +158,7 @@ TEST_CASE("fault 29: why a handshake fails is said once it is certain") {
 }
 
 TEST_CASE("fault 9: a name of the run that comes with another key is refused") {
-  core_server::Server s(core_server::config(2));
+  Server s(config(2));
   hello_with(s, 1, "ann", key(1));
   hello_with(s, 2, "bob", key(2));
   CHECK(s.coordinator.live_peers() == 2);
@@ -171,7 +170,7 @@ TEST_CASE("fault 9: a name of the run that comes with another key is refused") {
   CHECK(s.coordinator.live_peers() == 2);
 
   // A run that goes on knows them still.
-  core_server::Server again(core_server::config(2), s.coordinator.position());
+  Server again(config(2), s.coordinator.position());
   hello_with(again, 1, "ann", key(3));
   REQUIRE(last_error(again));
   CHECK(last_error(again)->code == protocol::ErrorCode::kUnauthorised);
@@ -180,7 +179,7 @@ TEST_CASE("fault 9: a name of the run that comes with another key is refused") {
 }
 
 TEST_CASE("fault 28: who is revoked is told so and is not in the run") {
-  core_server::Server s(core_server::config(2));
+  Server s(config(2));
   hello_with(s, 1, "ann", key(1));
   hello_with(s, 2, "bob", key(2));
   s.feed(KeyRevoked{{2}, "the key of bob was taken out"});
@@ -193,9 +192,9 @@ TEST_CASE("fault 28: who is revoked is told so and is not in the run") {
 }
 
 TEST_CASE("a swap names the keys of both ends of each edge") {
-  auto config = core_server::config(3);
-  config.swap_epochs = 0.01;
-  core_server::Server s(config);
+  auto settings = config(3);
+  settings.swap_epochs = 0.01;
+  Server s(settings);
   for (int i = 1; i <= 3; ++i)
     hello_with(s, static_cast<std::uint64_t>(i), "p" + std::to_string(i),
                key(i));
@@ -217,19 +216,19 @@ TEST_CASE("a swap names the keys of both ends of each edge") {
 }
 
 TEST_CASE("a discriminator from a key that was not announced is dropped") {
-  core_session::Peer p;
+  Peer p;
   p.be_ready();
-  protocol::Swap plan = core_session::receives(4);
+  protocol::Swap plan = receives(4);
   plan.source_key = key(5);
   p.says(plan);
-  TransferArrived forged = core_session::transfer(4, 1);  // with its token
+  TransferArrived forged = transfer(4, 1);  // with its token
   forged.key = key(6);
   CHECK_FALSE(p.session.may_await(forged.transfer, forged.key));
   p.feed(forged);
   CHECK(p.find<DropTransfer>());
   CHECK_FALSE(p.find<SaveTransfer>());
   CHECK_FALSE(p.said<protocol::Staged>());
-  TransferArrived right = core_session::transfer(4, 2);
+  TransferArrived right = transfer(4, 2);
   right.key = key(5);
   CHECK(p.session.awaits(right.transfer, right.key));
   p.receive(right);
@@ -238,12 +237,12 @@ TEST_CASE("a discriminator from a key that was not announced is dropped") {
 }
 
 TEST_CASE("an early discriminator is used only if its key is announced") {
-  core_session::Peer p;
+  Peer p;
   p.be_ready();
-  TransferArrived forged = core_session::transfer(4, 1);
+  TransferArrived forged = transfer(4, 1);
   forged.key = key(6);
   p.feed(forged);  // faster than the swap message, it seems
-  protocol::Swap plan = core_session::receives(4);
+  protocol::Swap plan = receives(4);
   plan.source_key = key(5);
   p.says(plan);
   CHECK(p.find<DropTransfer>());
@@ -251,9 +250,9 @@ TEST_CASE("an early discriminator is used only if its key is announced") {
 }
 
 TEST_CASE("a peer sends its discriminator to the key that the server names") {
-  core_session::Peer p;
+  Peer p;
   p.be_ready();
-  protocol::Swap plan = core_session::sends(4);
+  protocol::Swap plan = sends(4);
   plan.target_key = key(6);
   p.says(plan);
   REQUIRE(p.find<SendTransfer>());
@@ -261,7 +260,7 @@ TEST_CASE("a peer sends its discriminator to the key that the server names") {
 }
 
 TEST_CASE("fault 28: a peer that is let in no more ends with 4") {
-  core_session::Peer p;
+  Peer p;
   p.be_ready();
   p.says(protocol::ErrorReply{protocol::ErrorCode::kUnauthorised,
                               "the key of ann was taken out"});
@@ -269,3 +268,5 @@ TEST_CASE("fault 28: a peer that is let in no more ends with 4") {
   CHECK(p.find<Leave>()->code == ExitCode::kAuthentication);
   CHECK(p.find<Leave>()->text.find("taken out") != std::string::npos);
 }
+
+}  // namespace mdgan::test

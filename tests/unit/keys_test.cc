@@ -13,8 +13,8 @@
 #include "tests/support/temporary_directory.h"
 #include "tests/support/text_file.h"
 
-using namespace mdgan;
-using namespace mdgan::test;
+namespace mdgan::test {
+
 namespace fs = std::filesystem;
 
 namespace {
@@ -235,3 +235,5 @@ TEST_CASE("authorized_peers that everybody can write to is refused") {
   REQUIRE_FALSE(none);
   CHECK(none.error().code == ExitCode::kAuthentication);
 }
+
+}  // namespace mdgan::test

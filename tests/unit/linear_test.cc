@@ -5,7 +5,7 @@
 #include "tests/support/catch.h"
 #include "tests/support/derivatives.h"
 
-namespace mdgan {
+namespace mdgan::test {
 
 TEST_CASE("a linear layer is the layer's, and so are its derivatives",
           "[models]") {
@@ -33,4 +33,4 @@ TEST_CASE("a linear layer is the layer's, and so are its derivatives",
   }
 }
 
-}  // namespace mdgan
+}  // namespace mdgan::test

@@ -9,7 +9,7 @@
 #include "common/losses/loss_gradients.h"
 #include "tests/support/catch.h"
 
-namespace mdgan {
+namespace mdgan::test {
 namespace {
 
 double value(const torch::Tensor& scalar) { return scalar.item<double>(); }
@@ -257,4 +257,4 @@ TEST_CASE("the written-out gradient of the cross-entropy is autograd's") {
   CHECK(worst(d, logits) < 1e-7);
 }
 
-}  // namespace mdgan
+}  // namespace mdgan::test

@@ -10,8 +10,7 @@
 #include "common/tensor/quantise.h"
 #include "tests/support/catch.h"
 
-using namespace mdgan;
-
+namespace mdgan::test {
 namespace {
 
 Blob blob_of(const std::vector<float>& values, std::uint64_t samples = 1) {
@@ -180,3 +179,5 @@ TEST_CASE("a rule sees the values, and says whose it refused", "[merge]") {
   CHECK(sums.verdicts[4].verdict == Verdict::kRefused);
   CHECK(sums.verdicts[4].reason == "beyond 1000");
 }
+
+}  // namespace mdgan::test

@@ -14,10 +14,9 @@
 #include "tests/support/temporary_directory.h"
 #include "tests/support/trainer_run.h"
 
-namespace mdgan {
+namespace mdgan::test {
 namespace {
 
-using test::float_blob;
 using Rows = std::vector<std::vector<float>>;
 
 Blob matrix(const Rows& rows) {
@@ -171,8 +170,8 @@ void write_floats(const std::filesystem::path& file,
 TEST_CASE("numpy and scipy compute the same metrics", "[metrics]") {
   const TemporaryDirectory folder;
   const std::string python = "/usr/bin/python3";
-  test::ChildProcess probe({python, "-c", "import numpy, scipy.linalg"},
-                           folder / "probe");
+  ChildProcess probe({python, "-c", "import numpy, scipy.linalg"},
+                     folder / "probe");
   if (probe.wait() != 0) {
     WARN("skipped: install python3-scipy to compare with it");
     return;
@@ -183,9 +182,9 @@ TEST_CASE("numpy and scipy compute the same metrics", "[metrics]") {
   write_floats(folder / "real", real);
   write_floats(folder / "generated", generated);
   write_floats(folder / "probabilities", scores);
-  test::ChildProcess twin({python, MDGAN_SOURCE_DIR "/tests/interop/metrics.py",
-                           folder.path().string(), "24", "5"},
-                          folder / "out");
+  ChildProcess twin({python, MDGAN_SOURCE_DIR "/tests/interop/metrics.py",
+                     folder.path().string(), "24", "5"},
+                    folder / "out");
   const auto code = twin.wait();
   INFO(twin.output());
   REQUIRE(code == 0);
@@ -215,4 +214,4 @@ TEST_CASE("numpy and scipy compute the same metrics", "[metrics]") {
 }
 
 }  // namespace
-}  // namespace mdgan
+}  // namespace mdgan::test

@@ -7,10 +7,8 @@
 #include "tests/support/catch.h"
 #include "tests/support/models.h"
 
-namespace mdgan {
+namespace mdgan::test {
 namespace {
-
-using namespace test;  // NOLINT: the tests' own helpers
 
 // Without the label embedding, which the papers' counts leave out.
 std::int64_t count(const torch::nn::Module& module) {
@@ -261,4 +259,4 @@ TEST_CASE("the forward passes give the same bits again", "[models]") {
 }
 
 }  // namespace
-}  // namespace mdgan
+}  // namespace mdgan::test

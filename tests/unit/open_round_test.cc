@@ -4,7 +4,8 @@
 
 #include "tests/support/catch.h"
 
-using namespace mdgan;
+namespace mdgan::test {
+
 using namespace std::chrono_literals;
 
 namespace {
@@ -141,3 +142,5 @@ TEST_CASE("fault 6: stragglers get a multiple of the time of the quorum") {
     CHECK(round.deadline == kUntil);
   }
 }
+
+}  // namespace mdgan::test

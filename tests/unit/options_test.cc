@@ -12,9 +12,9 @@
 #include "tests/support/temporary_directory.h"
 #include "tests/support/text_file.h"
 
+namespace mdgan::test {
+
 namespace fs = std::filesystem;
-using namespace mdgan;
-using namespace mdgan::test;
 
 namespace {
 
@@ -372,3 +372,5 @@ TEST_CASE("sessions share out the data and have names of their own") {
   CHECK(peer_error({"--sessions", "3", "--shard", "1/3"})
             .starts_with("3 sessions from shard 1/3 on would need 4 shards"));
 }
+
+}  // namespace mdgan::test

@@ -9,8 +9,7 @@
 #include "common/data/dataset.h"
 #include "tests/support/catch.h"
 
-using namespace mdgan;
-
+namespace mdgan::test {
 namespace {
 
 // Classes one after the other, of different sizes: 60, 70, ... images.
@@ -284,3 +283,5 @@ TEST_CASE("images without labels are counted as well", "[partition]") {
   CHECK(json["peers"][0]["images"] == 3);
   CHECK(json["peers"][0]["counts"].empty());
 }
+
+}  // namespace mdgan::test

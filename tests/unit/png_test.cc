@@ -8,7 +8,7 @@
 #include "tests/support/catch.h"
 #include "tests/support/temporary_directory.h"
 
-namespace mdgan {
+namespace mdgan::test {
 namespace {
 
 Blob images_of(std::vector<std::uint64_t> dims,
@@ -93,4 +93,4 @@ TEST_CASE("a grid keeps channels apart and clamps what is out of range",
 }
 
 }  // namespace
-}  // namespace mdgan
+}  // namespace mdgan::test

@@ -12,7 +12,7 @@
 #include "common/base/random.h"
 #include "tests/support/catch.h"
 
-namespace mdgan {
+namespace mdgan::test {
 namespace {
 
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
@@ -273,4 +273,4 @@ TEST_CASE("the limit holds for bfloat16 too", "[quantise]") {
     CHECK_FALSE(within(bad));
 }
 
-}  // namespace mdgan
+}  // namespace mdgan::test

@@ -9,7 +9,7 @@
 
 #include "tests/support/catch.h"
 
-namespace mdgan {
+namespace mdgan::test {
 namespace {
 
 std::vector<std::uint32_t> draw(Random random, std::size_t n) {
@@ -142,4 +142,4 @@ TEST_CASE("uniform numbers fill their range", "[random]") {
 }
 
 }  // namespace
-}  // namespace mdgan
+}  // namespace mdgan::test

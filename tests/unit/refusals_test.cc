@@ -10,8 +10,8 @@
 #include "tests/support/catch.h"
 #include "tests/support/core_server.h"
 
-using namespace mdgan;
-using namespace mdgan::core_server;
+namespace mdgan::test {
+
 using namespace std::chrono_literals;
 
 namespace {
@@ -164,3 +164,5 @@ TEST_CASE("a run says in words for whom it waits") {
   view.stage = RunStage::kStepping;
   CHECK(waiting_text(view, {}).empty());
 }
+
+}  // namespace mdgan::test

@@ -9,10 +9,8 @@
 #include "tests/support/catch.h"
 #include "tests/support/models.h"
 
-namespace mdgan {
+namespace mdgan::test {
 namespace {
-
-using namespace test;  // NOLINT: the tests' own helpers
 
 std::string text(const std::vector<std::string>& lines) {
   std::string joined;
@@ -88,4 +86,4 @@ TEST_CASE("every name of the list makes a model", "[registry]") {
 }
 
 }  // namespace
-}  // namespace mdgan
+}  // namespace mdgan::test

@@ -15,9 +15,7 @@
 #include "tests/support/temporary_directory.h"
 #include "tests/support/trainer_run.h"
 
-namespace mdgan {
-
-using namespace test;  // NOLINT: the tests' own helpers
+namespace mdgan::test {
 
 TEST_CASE("with replay the generated batches that a peer keeps are saved") {
   TrainerRun run;
@@ -151,4 +149,4 @@ TEST_CASE("generated batches stay with the run they were made in") {
   CHECK(saved_after_joining_as(protocol::Start::kReceive) == 0);
 }
 
-}  // namespace mdgan
+}  // namespace mdgan::test

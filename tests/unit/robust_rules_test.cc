@@ -10,8 +10,7 @@
 #include "server/simulated_attack.h"
 #include "tests/support/catch.h"
 
-using namespace mdgan;
-
+namespace mdgan::test {
 namespace {
 
 using Values = std::vector<float>;
@@ -350,3 +349,5 @@ TEST_CASE("simulated attacks are what their names say, and repeat exactly",
       CHECK(v == 0);
   }
 }
+
+}  // namespace mdgan::test

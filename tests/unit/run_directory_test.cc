@@ -12,9 +12,9 @@
 #include "tests/support/temporary_directory.h"
 #include "tests/support/text_file.h"
 
+namespace mdgan::test {
+
 namespace fs = std::filesystem;
-using namespace mdgan;
-using mdgan::test::read_text;
 
 TEST_CASE("runs are numbered on from the highest there is") {
   const TemporaryDirectory folder;
@@ -150,3 +150,5 @@ TEST_CASE("a folder that cannot be made is an error with its name") {
   CHECK(run.error().code == ExitCode::kCheckpoint);
   CHECK(run.error().message.find("/file") != std::string::npos);
 }
+
+}  // namespace mdgan::test

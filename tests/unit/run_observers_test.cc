@@ -14,9 +14,9 @@
 #include "tests/support/temporary_directory.h"
 #include "tests/support/text_file.h"
 
+namespace mdgan::test {
+
 namespace fs = std::filesystem;
-using namespace mdgan;
-using mdgan::test::read_text;
 
 namespace {
 
@@ -339,3 +339,5 @@ TEST_CASE("the progress line of the last round waits for its evaluation") {
     CHECK(shown() != std::string::npos);
   }
 }
+
+}  // namespace mdgan::test

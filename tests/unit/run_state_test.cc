@@ -7,8 +7,7 @@
 #include "tests/support/catch.h"
 #include "tests/support/temporary_directory.h"
 
-using namespace mdgan;
-
+namespace mdgan::test {
 namespace {
 
 constexpr Round kRound{30};
@@ -133,3 +132,5 @@ TEST_CASE("keys of peers that are none are refused") {
   CHECK(refusal("keys", {{"b", "x"}}) == R"(keys is {"b":"x"})");
   CHECK(refusal("keys", {{"b", 4}}) == R"(keys is {"b":4})");
 }
+
+}  // namespace mdgan::test

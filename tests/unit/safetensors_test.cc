@@ -8,12 +8,10 @@
 #include "tests/support/temporary_directory.h"
 #include "tests/support/text_file.h"
 
-namespace mdgan {
+namespace mdgan::test {
 namespace {
 
 using protocol::DType;
-using test::read_text;
-using test::write_text;
 
 template <typename T>
 NamedBlob named(std::string name, DType dtype, std::vector<std::uint64_t> dims,
@@ -253,4 +251,4 @@ TEST_CASE("a file that cannot be written leaves nothing behind",
 }
 
 }  // namespace
-}  // namespace mdgan
+}  // namespace mdgan::test

@@ -8,10 +8,8 @@
 
 #include "tests/support/trainer_run.h"
 
-namespace mdgan {
+namespace mdgan::test {
 namespace {
-
-using namespace test;  // NOLINT: the tests' own helpers
 
 TEST_CASE("the moving average follows the generator") {
   TrainerRun run;
@@ -116,4 +114,4 @@ TEST_CASE("a sampler draws what the generator drew when it was copied") {
 }
 
 }  // namespace
-}  // namespace mdgan
+}  // namespace mdgan::test

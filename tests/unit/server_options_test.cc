@@ -8,9 +8,9 @@
 #include "tests/support/parse_options.h"
 #include "tests/support/temporary_directory.h"
 
+namespace mdgan::test {
+
 namespace fs = std::filesystem;
-using namespace mdgan;
-using namespace mdgan::test;
 
 TEST_CASE("each algorithm takes what it can use and refuses the rest") {
   // The k of a configuration for MD-GAN does not stand in the others' way.
@@ -316,3 +316,5 @@ TEST_CASE("the networks are specified by the options") {
   CHECK(g.k == 2);
   CHECK(g.batch == 5);
 }
+
+}  // namespace mdgan::test

@@ -4,8 +4,8 @@
 #include "tests/support/catch.h"
 #include "tests/support/core_session.h"
 
-using namespace mdgan;
-using namespace mdgan::core_session;
+namespace mdgan::test {
+
 using namespace std::chrono_literals;
 
 TEST_CASE("the trainer is told the codecs that the welcome names") {
@@ -217,3 +217,5 @@ TEST_CASE(
   CHECK(p.find<Install>());
   CHECK(p.find<Learn>());
 }
+
+}  // namespace mdgan::test

@@ -4,8 +4,8 @@
 #include "tests/support/catch.h"
 #include "tests/support/core_session.h"
 
-using namespace mdgan;
-using namespace mdgan::core_session;
+namespace mdgan::test {
+
 using namespace std::chrono_literals;
 
 TEST_CASE("learning begins with X^d, before X^g has arrived") {
@@ -176,3 +176,5 @@ TEST_CASE(
   REQUIRE(p.find<Leave>());
   CHECK(p.find<Leave>()->code == ExitCode::kConfiguration);
 }
+
+}  // namespace mdgan::test

@@ -7,7 +7,8 @@
 #include "tests/support/cluster.h"
 #include "tests/support/random_cluster.h"
 
-using namespace mdgan;
+namespace mdgan::test {
+
 using namespace std::chrono_literals;
 
 namespace {
@@ -112,3 +113,5 @@ TEST_CASE("seeds on which the simulation once found a fault", "[sim]") {
   // forget that the peer owed the new one.
   CHECK(simulate(38266).failure == "");
 }
+
+}  // namespace mdgan::test

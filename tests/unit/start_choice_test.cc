@@ -6,7 +6,8 @@
 
 #include "tests/support/catch.h"
 
-using namespace mdgan;
+namespace mdgan::test {
+
 using protocol::Held;
 using protocol::Start;
 
@@ -93,3 +94,5 @@ TEST_CASE("an offer without a name is none") {
   p.hello.saved = {{kRun, {20}, {0}}};
   CHECK(p.choice().start == Start::kReceive);
 }
+
+}  // namespace mdgan::test

@@ -17,10 +17,10 @@
 #include "tests/support/temporary_directory.h"
 #include "tests/support/text_file.h"
 
+namespace mdgan::test {
+
 namespace fs = std::filesystem;
-using namespace mdgan;
 using namespace std::chrono_literals;
-using mdgan::test::read_text;
 
 namespace {
 
@@ -268,3 +268,5 @@ TEST_CASE("a status that cannot be written stops nothing") {
   tasks.run();
   CHECK(parsed(file)["state"] == "training");
 }
+
+}  // namespace mdgan::test

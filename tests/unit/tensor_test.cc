@@ -8,7 +8,7 @@
 #include "common/tensor/tensor_blob.h"
 #include "tests/support/catch.h"
 
-namespace mdgan {
+namespace mdgan::test {
 
 TEST_CASE("a tensor becomes a blob and a tensor again without a copy") {
   const auto type = GENERATE(torch::kFloat32, torch::kInt32, torch::kInt64);
@@ -106,4 +106,4 @@ TEST_CASE("the back ends' versions are told, LibTorch first") {
   CHECK(at::get_num_threads() == 1);
 }
 
-}  // namespace mdgan
+}  // namespace mdgan::test

@@ -8,7 +8,7 @@
 #include "common/tensor/tensor_blob.h"
 #include "tests/support/catch.h"
 
-namespace mdgan {
+namespace mdgan::test {
 namespace {
 
 TrainingSpec dcgan_spec() {
@@ -88,4 +88,4 @@ TEST_CASE("what a discriminator shows is row-major, whatever its last step was",
   CHECK(unseen.values().equal(seen.values()));
 }
 
-}  // namespace mdgan
+}  // namespace mdgan::test

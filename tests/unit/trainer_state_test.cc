@@ -5,10 +5,8 @@
 #include "common/models/model_summary.h"
 #include "tests/support/trainer_run.h"
 
-namespace mdgan {
+namespace mdgan::test {
 namespace {
-
-using namespace test;  // NOLINT: the tests' own helpers
 
 constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
 
@@ -375,4 +373,4 @@ TEST_CASE("server and peer agree on the discriminator's schema") {
         (run.condition == Condition::kNone));
 }
 
-}  // namespace mdgan
+}  // namespace mdgan::test

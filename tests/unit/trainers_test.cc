@@ -17,10 +17,9 @@
 #include "tests/support/real_samples.h"
 #include "tests/support/trainer_run.h"
 
-namespace mdgan {
+namespace mdgan::test {
 namespace {
 
-using namespace test;  // NOLINT: the tests' own helpers
 using torch::softplus;
 using torch::nn::functional::cross_entropy;
 
@@ -295,4 +294,4 @@ TEST_CASE("feedback in a small form counts as what it stands for") {
   CHECK(same(made->snapshot(), twin->snapshot()));
 }
 
-}  // namespace mdgan
+}  // namespace mdgan::test

@@ -9,8 +9,7 @@
 
 #include "tests/support/catch.h"
 
-using namespace mdgan;
-
+namespace mdgan::test {
 namespace {
 
 std::string read_all(int descriptor) {
@@ -60,3 +59,5 @@ TEST_CASE("output to a reader who has gone is dropped") {
   output.write("nobody\n");
   ::close(ends[1]);
 }
+
+}  // namespace mdgan::test

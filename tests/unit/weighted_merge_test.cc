@@ -4,10 +4,8 @@
 #include "tests/support/merge_factors.h"
 #include "tests/support/trainer_run.h"
 
-namespace mdgan {
+namespace mdgan::test {
 namespace {
-
-using namespace test;
 
 std::unique_ptr<GeneratorTrainer> server_of(const TrainerRun& run,
                                             AggregationRule rule) {
@@ -106,4 +104,4 @@ TEST_CASE("weighted feedback steps as the mean of what was weighted before",
 }
 
 }  // namespace
-}  // namespace mdgan
+}  // namespace mdgan::test

@@ -10,7 +10,8 @@
 
 #include "tests/support/catch.h"
 
-using namespace mdgan;
+namespace mdgan::test {
+
 using namespace std::chrono_literals;
 
 namespace {
@@ -125,3 +126,5 @@ TEST_CASE("What shares share, they do themselves", "[unit]") {
   });
   CHECK(done == 2);
 }
+
+}  // namespace mdgan::test

@@ -17,7 +17,8 @@
 #include "common/base/permits.h"
 #include "tests/support/catch.h"
 
-using namespace mdgan;
+namespace mdgan::test {
+
 using namespace std::chrono_literals;
 
 namespace {
@@ -217,3 +218,5 @@ TEST_CASE("What a task posts while the mailbox is drained comes next time",
   mailbox.drain();
   CHECK(seen == std::vector{1, 2});
 }
+
+}  // namespace mdgan::test
