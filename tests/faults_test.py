@@ -11,7 +11,7 @@ import sys
 
 ROWS = 50
 # Rows without a test: whoever writes one removes the number here.
-NOT_BUILT_YET = {31}
+NOT_BUILT_YET = set()
 
 ROW = re.compile(r"\| (\d+) \| (.+) \| (.+) \| (.+) \|")
 LITERAL = r'"((?:[^"\\]|\\.)*)"'

@@ -12,19 +12,23 @@ import random
 import re
 import shutil
 import signal
+import struct
 import subprocess
 import sys
 import tempfile
 import time
+import zlib
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BIN = ROOT / "build/release/bin"
 YARDSTICK = pathlib.Path(__file__).with_name("mdgan_torch.py")
 FASHION = pathlib.Path("/usr/share/datasets/fashion-mnist")
 DEADLINE_S = 600  # of one run
+PNGS = 2000  # pictures in a folder of them
 
 # channels x height x width of what a model is measured on
-SHAPES = {"mlp": (1, 28, 28), "mnist-cnn": (1, 28, 28), "dcgan": (3, 32, 32)}
+SHAPES = {"mlp": (1, 28, 28), "mnist-cnn": (1, 28, 28), "dcgan": (3, 32, 32),
+          "dcgan-64": (3, 64, 64)}
 
 
 @dataclasses.dataclass
@@ -85,20 +89,40 @@ def default_data():
 
 @contextlib.contextmanager
 def data_for(model, given=None):
-    """A folder of images: MNIST's, or made-up ones in CIFAR-10's format."""
+    """A folder of images: MNIST's, or made-up ones: CIFAR-10's file, or PNGs."""
     if SHAPES[model] == (1, 28, 28):
         yield (given or default_data()).resolve()
         return
     with temporary_folder() as folder:
         draw = random.Random(1)
+        if SHAPES[model] == (3, 64, 64):
+            for i in range(PNGS):
+                file = folder / str(i % 10) / f"{i}.png"
+                file.parent.mkdir(exist_ok=True)
+                file.write_bytes(png(64, 64, draw))
+            yield folder
+            return
         (folder / "data_batch_1.bin").write_bytes(
             b"".join(bytes([i % 10]) + draw.randbytes(3072)
                      for i in range(10_000)))
         yield folder
 
 
+def png(width, height, draw):
+    """A picture in colour, of noise."""
+    def chunk(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + \
+            struct.pack(">I", zlib.crc32(kind + data))
+    rows = b"".join(b"\0" + draw.randbytes(3 * width) for _ in range(height))
+    return b"\x89PNG\r\n\x1a\n" + \
+        chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)) + \
+        chunk(b"IDAT", zlib.compress(rows, 1)) + chunk(b"IEND", b"")
+
+
 def images_in(folder):
     """How many training images a folder of data_for() has."""
+    if (folder / "0").is_dir():
+        return PNGS
     cifar = folder / "data_batch_1.bin"
     return cifar.stat().st_size // 3073 if cifar.exists() else 60_000
 
@@ -181,7 +205,7 @@ def server_command(s, folder):
     # a rounding error.
     epochs = (s.swap + 0.5) * s.batch / shard if s.swap else 0
     c, h, w = SHAPES[s.model]
-    return (BIN / "mdgan-server", "train", "--model", s.model,
+    return (BIN / "mdgan-server", "train", "--model", s.model.partition("-64")[0],
             "--condition", "none", "--image", f"{c}x{h}x{w}", "--classes", 10,
             "--k", s.k, "--batch", s.batch, "--rounds", 1_000_000_000,
             "--swap-epochs", f"{epochs:.9f}", "--min-peers", s.peers,
@@ -256,6 +280,29 @@ def tcp(s):
         return measured(s, folder, processes, server)
 
 
+def keys(s):
+    """The same with keys: what is sent is encrypted."""
+    with temporary_folder() as made:
+        def keygen(program, name, *flags):
+            subprocess.run([BIN / program, "keygen", "--key",
+                            made / f"{name}.key", *flags], check=True,
+                           stdout=subprocess.DEVNULL)
+            return (made / f"{name}.pub").read_text()
+        own = keygen("mdgan-server", "server").split()[0]
+        (made / "authorized_peers").write_text("".join(
+            keygen("mdgan-peer", f"p{i}", "--name", f"p{i}")
+            for i in range(s.peers)))
+        with served(s, "--bind", "tcp://127.0.0.1:0", "--key",
+                    made / "server.key") as (folder, processes, server,
+                                             endpoint):
+            at = wait_until(endpoint, processes, "the server's start")
+            for i in range(s.peers):
+                processes.start(f"peer{i}", *peer_command(s, at), "--shard",
+                                f"{i}/{s.peers}", "--name", f"p{i}", "--key",
+                                made / f"p{i}.key", "--server-key", own)
+            return measured(s, folder, processes, server)
+
+
 def sessions(s):
     """A server and one process that hosts all peers."""
     with served(s, "--bind", "tcp://127.0.0.1:0") as (folder, processes, server,
@@ -328,6 +375,6 @@ def bare_sockets(s):
     return Run(result["rounds_per_s"], result["cpu_s_per_round"])
 
 
-ARMS = {"tcp": tcp, "sessions": sessions, "local": local, "torch": torch,
+ARMS = {"tcp": tcp, "keys": keys, "sessions": sessions, "local": local, "torch": torch,
         "torch-keeping-pages": torch_keeping_pages, "no-sockets": no_sockets,
         "bare-sockets": bare_sockets}

@@ -145,6 +145,20 @@ class Suite:
                  "blocking sockets cost")
         return result
 
+    def keys(self):
+        """server and 4 processes over TCP with keys against the same without"""
+        found = {}
+        for what, model, setting in (
+                ("MLP with keys against plain", "mlp",
+                 {"rounds": 400}),
+                ("DCGAN-64 with keys against plain", "dcgan-64",
+                 {"rounds": 20, "warm_up": 5, "swap": 0})):
+            found[model] = self.compare(["keys", "tcp"], model,
+                                        tuned=self.core, peers=4, **setting)
+            self.ratio(what, found[model], "keys / tcp",
+                       ">= 0.85" if model == "mlp" else "")
+        return found
+
     def wire(self):
         """bytes on the wire against the payload's, and with small codecs"""
         plain = self.compare(["tcp", "sessions"], repeats=1, rounds=40)
@@ -259,8 +273,8 @@ def show_round(result, micro):
 
 
 BENCHMARKS = {name.replace("_", "-"): getattr(Suite, name) for name in (
-    "torch", "torch_tuned", "no_sockets", "cnn", "dcgan", "wire", "scale",
-    "broadcast", "micro", "round")}
+    "torch", "torch_tuned", "no_sockets", "cnn", "dcgan", "keys", "wire",
+    "scale", "broadcast", "micro", "round")}
 
 
 def show_table(rows):

@@ -1,16 +1,26 @@
 // Faults of peers, files, clocks and memory, with real processes; each case is
 // named after its row of FAULTS.md.
+#include <arpa/inet.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <chrono>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <sstream>
 #include <string>
+#include <thread>
 #include <vector>
 
+#include "common/files/file_descriptor.h"
 #include "common/net/channel.h"
+#include "common/net/endpoint.h"
 #include "protocol/limits.h"
 #include "tests/support/catch.h"
 #include "tests/support/cutting_proxy.h"
@@ -51,6 +61,67 @@ nlohmann::json member(const ProcessRun& t, const std::string& run,
 bool has(const std::string& text, const std::string& part) {
   return text.find(part) != std::string::npos;
 }
+
+// Of the newest checkpoint; 0: there is none.
+std::uint64_t newest_checkpoint(const fs::path& run) {
+  std::uint64_t newest = 0;
+  std::error_code none;
+  for (const auto& entry : fs::directory_iterator(run / "checkpoints", none))
+    if (const std::string name = entry.path().filename().string();
+        name.find_first_not_of("0123456789") == name.npos)
+      newest = std::max<std::uint64_t>(newest, std::stoull(name));
+  return newest;
+}
+
+// Keeps as many connections that say nothing as it can: up to a thousand a
+// second in place of those that the server closes.
+class SilentConnections {
+ public:
+  explicit SilentConnections(const std::string& endpoint)
+      : port_(static_cast<std::uint16_t>(
+            std::stoul(parse_endpoint(endpoint, "endpoint")->port))),
+        thread_([this] { flood(); }) {}
+  ~SilentConnections() {
+    over_ = true;
+    thread_.join();
+  }
+  SilentConnections(const SilentConnections&) = delete;
+  SilentConnections& operator=(const SilentConnections&) = delete;
+  std::uint64_t made() const { return made_; }
+
+ private:
+  void flood() {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    address.sin_port = htons(port_);
+    std::vector<FileDescriptor> open(400);
+    for (std::size_t i = 0; !over_; i = (i + 1) % open.size()) {
+      if (is_alive(open[i])) {
+        if (i == 0) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+        continue;
+      }
+      open[i] =
+          FileDescriptor(::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0));
+      // It fails where the server's queue is full.
+      (void)::connect(open[i].get(),
+                      reinterpret_cast<const sockaddr*>(&address),
+                      sizeof address);
+      ++made_;
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+  }
+  static bool is_alive(const FileDescriptor& connection) {
+    char greeting[64];
+    const auto got = ::recv(connection.get(), greeting, sizeof greeting, 0);
+    return got > 0 || (got < 0 && errno == EAGAIN);
+  }
+
+  const std::uint16_t port_;
+  std::atomic<bool> over_ = false;
+  std::atomic<std::uint64_t> made_ = 0;
+  std::thread thread_;
+};
 
 // Set for the processes that are started meanwhile.
 class EnvironmentVariable {
@@ -155,6 +226,36 @@ TEST_CASE("fault 21: a frame too large costs a peer its connection, not more") {
   // It gives up only when no word has come for its --connect-timeout.
   CHECK(peer.wait() == 5);
   CHECK(has(peer.output(), "no word from"));
+}
+
+TEST_CASE("fault 31: more connections than descriptors stop nobody") {
+  ProcessRun t;
+  auto server = t.server("run", endless(2), {"prlimit", "--nofile=160:160"});
+  auto first = t.peer("run", 0, 3);
+  auto second = t.peer("run", 1, 3);
+  REQUIRE(advances(t, "run", 20));
+
+  {
+    const SilentConnections flood(t.endpoint("run"));
+    REQUIRE(eventually([&] { return flood.made() > 600; }));
+    const auto saved = newest_checkpoint(t / "run");
+    CHECK(advances(t, "run", 100));
+    CHECK(
+        eventually([&] { return newest_checkpoint(t / "run") > saved + 20; }));
+    CHECK(t.peers("run") == 2);
+  }
+
+  auto third = t.peer("run", 2, 3);
+  CHECK(eventually([&] { return t.peers("run") == 3; }));
+  const std::string log = t.log("run");
+  std::size_t complaints = 0;
+  for (auto at = log.find("connection is closed"); at != log.npos;
+       at = log.find("connection is closed", at + 1))
+    ++complaints;
+  CHECK(complaints < 100);
+  CHECK_FALSE(has(log, "Too many open files"));
+  server.signal(SIGTERM);
+  CHECK(server.wait() == 10);
 }
 
 TEST_CASE("fault 35: a peer follows its server to another address") {

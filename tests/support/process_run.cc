@@ -56,7 +56,8 @@ void write_bars(const fs::path& directory, std::uint32_t count,
 ProcessRun::ProcessRun() { write_bars(directory_ / "data", 400, 8); }
 
 ChildProcess ProcessRun::server(const std::string& run,
-                                const std::vector<std::string>& more) const {
+                                const std::vector<std::string>& more,
+                                const std::vector<std::string>& through) const {
   std::vector<std::string> arguments{MDGAN_SERVER,
                                      "train",
                                      "--stats-every",
@@ -75,6 +76,7 @@ ChildProcess ProcessRun::server(const std::string& run,
                      {"--run-dir", (directory_ / run).string()});
   }
   arguments.insert(arguments.end(), more.begin(), more.end());
+  arguments.insert(arguments.begin(), through.begin(), through.end());
   ChildProcess server(arguments, directory_ / (run + ".server.out"));
   servers_[run] = server.pid();
   return server;

@@ -24,9 +24,10 @@ class ProcessRun {
   ProcessRun();
 
   // mdgan-server train on the bars, with what every small run has; `more` is
-  // appended and wins.
+  // appended and wins. `through`: a command that becomes the server, as nice.
   ChildProcess server(const std::string& run,
-                      const std::vector<std::string>& more) const;
+                      const std::vector<std::string>& more,
+                      const std::vector<std::string>& through = {}) const;
   // mdgan-peer on shard `index` of `count`, to the server of `run`.
   ChildProcess peer(const std::string& run, std::uint32_t index,
                     std::uint32_t count,
