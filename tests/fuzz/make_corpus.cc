@@ -51,7 +51,7 @@ void envelopes(const fs::path& to) {
     put(to / protocol::type_name(message.body),
         text_of(protocol::encode(message)));
   Random random(1, Purpose::kSimulation);
-  for (const protocol::Message& message : protocol::random_messages(random))
+  for (const protocol::Message& message : random_messages(random))
     put(to / (std::string(protocol::type_name(message.body)) + "-random"),
         text_of(protocol::encode(message)));
 }
@@ -177,12 +177,12 @@ bool checkpoints(const fs::path& to) {
   const std::vector<NamedBlob> generator{
       {"generator", blob({6}, protocol::DType::kFloat32)}};
   RunState run;
-  run.run = protocol::counting_bytes<16>(1);
+  run.run = counting_bytes<16>(1);
   run.incarnation = 3;
   run.position = {
       {7}, {5}, {{"a", {0}}, {"Zo\u00eb", {1}}}, {{{0}, {9}}, {{1}, {8}}}};
   run.k = 2;
-  TrainingSpec spec = protocol::example_spec();
+  TrainingSpec spec = example_spec();
   CheckpointStore store(folder / "run", 3, 0);
   if (!store.save({7}, generator, describe_run(run, spec))) return false;
   add("run", false, folder / "run" / "00000007");
