@@ -147,6 +147,8 @@ ExitCode run(const PeerOptions& options) {
           : options.listen;
   const auto keys = load_keys(options, listen);
   if (!keys) return report(keys.error());
+  auto objection = load_known_peers(options, *keys);
+  if (!objection) return report(objection.error());
   if (const auto set = set_precision(options.precision, options.device); !set)
     return report(set.error());
   auto loaded = load_dataset(options.data);
@@ -180,6 +182,7 @@ ExitCode run(const PeerOptions& options) {
     host.keys = (*keys)->own;
     host.server_key = (*keys)->server;
     host.zap = &zap.emplace(context);
+    host.objection = std::move(*objection);
   }
   PeerShell peers(
       context, std::move(host), data,

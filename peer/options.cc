@@ -119,6 +119,11 @@ OptionTable peer_table(PeerOptions& o) {
          {"server-key", &o.server_key, "KEY",
           "The server's public key, or a file with it: no other server is "
           "talked to."},
+         {"known-peers", &o.known_peers, "FILE",
+          "Exchange discriminators with the peers of this file alone, whomever "
+          "the server names: a line KEY NAME for each, as in the server's "
+          "authorized_peers. The server's own key stands for the peers in its "
+          "process. Without it the server alone decides."},
          {"insecure", &o.insecure, "",
           "Do without keys where others can read along and take the server's "
           "place.",
@@ -162,6 +167,10 @@ Result<void> check(const PeerOptions& o) {
                        "`mdgan-peer keygen` makes one"
                      : "key needs the server's public key: give --server-key "
                        "KEY, as `mdgan-server keygen` printed it");
+  if (!o.known_peers.empty() && o.key.empty())
+    return usage(
+        "known-peers needs a run with keys, by which peers are known: give "
+        "--key FILE and --server-key KEY");
   if (!o.key.empty() && o.insecure)
     return usage("--insecure is for a run without keys: leave out one of them");
   if (o.listen.empty()) return usage("listen must be like tcp://*:0, is empty");

@@ -31,9 +31,10 @@ struct PeerOptions {
   Partition partition;
   std::string name;  // empty: the host's, see sessions_of()
   std::string listen = "tcp://*:0";
-  std::string advertise;   // empty: where the server sees this peer
-  std::string key;         // the secret key's file; empty: no keys
-  std::string server_key;  // the server's public key, or a file with it
+  std::string advertise;    // empty: where the server sees this peer
+  std::string key;          // the secret key's file; empty: no keys
+  std::string server_key;   // the server's public key, or a file with it
+  std::string known_peers;  // a file; empty: the server names the partners
   bool insecure = false;
   std::string device = "cpu";
   Precision precision = Precision::kFloat32;

@@ -6,6 +6,7 @@
 
 #include "common/base/result.h"
 #include "common/net/curve.h"
+#include "peer/core/session.h"
 #include "peer/options.h"
 
 namespace mdgan {
@@ -16,6 +17,12 @@ namespace mdgan {
 // nor --insecure. `listen` is the listener's address.
 Result<std::optional<ClientKeys>> load_keys(const PeerOptions& options,
                                             const std::string& listen);
+
+// Whom the peers of this process exchange no discriminators with, as
+// --known-peers says; null where it is not given. Fails with kAuthentication.
+// REQUIRES: `keys` is there if it is given.
+Result<Objection> load_known_peers(const PeerOptions& options,
+                                   const std::optional<ClientKeys>& keys);
 
 // Whether others can read along, because --insecure allows it.
 bool is_insecure(const PeerOptions& options, const std::string& listen);

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <utility>
@@ -21,9 +22,15 @@ struct SessionCounters {
   std::uint64_t refused = 0;  // messages that the state did not allow
 };
 
+// Why a peer exchanges no discriminator with the holder of a key; empty: it
+// does.
+using Objection = std::function<std::string(const PublicKey& key)>;
+
 class Session {
  public:
-  Session() = default;
+  // Without `objection` the server alone decides who exchanges with whom.
+  explicit Session(Objection objection = {})
+      : objection_(std::move(objection)) {}
 
   // Feeds one event and appends what is to be done. Never throws.
   void handle(const SessionEvent& event, TimePoint now,
@@ -94,6 +101,9 @@ class Session {
   void enter(State next, const char* why);
   void on_commit(const protocol::Commit& commit, Round round, Out& out);
   void on_swap(const protocol::Message& message, Out& out);
+  // Why this peer does not exchange with `peer`, in words; empty: it does.
+  std::string objection_to(PeerId peer, const PublicKey& key) const;
+  void refuse(SwapId swap, const std::string& why, Out& out) const;
   void decline(SwapId swap, const std::string& why, Out& out) const;
   void defer(const protocol::Message& message, Out& out);
   void obey_deferred(Out& out);
@@ -107,6 +117,7 @@ class Session {
   protocol::Message to_server(protocol::Body body) const;
   void leave(ExitCode code, const std::string& text, Out& out);
 
+  Objection objection_;
   State state_ = State::kGreeting;
   RunId run_{};
   std::uint32_t incarnation_ = 0;
@@ -119,6 +130,9 @@ class Session {
   std::vector<std::pair<Round, std::uint32_t>> batches_;  // of the open round
   std::optional<protocol::Swap> swap_;  // announced, not ended
   Round swap_round_;                    // in its envelope
+  // Why this peer does not send for it: the server is told once what comes has
+  // been staged, since it takes an earlier refusal for one to receive.
+  std::string not_sent_;
   Round keep_;                          // as the last checkpoint message said
   std::vector<TransferArrived> early_;  // before their swap message
   // Swaps that this peer sends for, and checkpoints: until the trainer is

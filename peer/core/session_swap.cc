@@ -22,7 +22,15 @@ void Session::on_swap(const protocol::Message& message, Out& out) {
     defer(message, out);
     return;
   }
-  if (swap.sends) {
+  const std::string no_target =
+      swap.sends ? objection_to(swap.target, swap.target_key) : "";
+  const std::string no_source =
+      swap.receives ? objection_to(swap.source, swap.source_key) : "";
+  if (!no_source.empty() || (!no_target.empty() && !swap.receives)) {
+    refuse(swap.swap, no_source.empty() ? no_target : no_source, out);
+    return;
+  }
+  if (swap.sends && no_target.empty()) {
     if (state_ != State::kReady) {  // it waits for a copy of its own
       decline(swap.swap, "this peer has no discriminator yet", out);
       return;
@@ -42,12 +50,15 @@ void Session::on_swap(const protocol::Message& message, Out& out) {
   drop_staged(out);
   swap_ = swap;
   swap_round_ = message.round;
+  not_sent_ = no_target;
   for (const TransferArrived& early : std::exchange(early_, {}))
     on(early, {}, out);
 }
 
 void Session::on(const TransferArrived& e, TimePoint, Out& out) {
-  if (swap_ && swap_->swap == e.transfer.swap) {
+  if (!objection_to(e.transfer.source, e.key).empty()) {
+    out.emplace_back(DropTransfer{e.arrival});
+  } else if (swap_ && swap_->swap == e.transfer.swap) {
     stage(e, out);
   } else if (!swap_ || swap_->swap < e.transfer.swap) {
     // Faster than the server's own message: keep it until that arrives.
@@ -70,7 +81,20 @@ bool Session::awaits(const protocol::Transfer& transfer,
 
 bool Session::may_await(const protocol::Transfer& transfer,
                         const PublicKey& key) const {
-  return awaits(transfer, key) || !swap_ || swap_->swap < transfer.swap;
+  return awaits(transfer, key) || ((!swap_ || swap_->swap < transfer.swap) &&
+                                   objection_to(transfer.source, key).empty());
+}
+
+std::string Session::objection_to(PeerId peer, const PublicKey& key) const {
+  const std::string why = objection_ ? objection_(key) : "";
+  return why.empty() ? ""
+                     : "no exchange with peer " + std::to_string(peer.value) +
+                           ": " + why;
+}
+
+void Session::refuse(SwapId swap, const std::string& why, Out& out) const {
+  out.emplace_back(Report{why, true});
+  decline(swap, why, out);
 }
 
 void Session::stage(const TransferArrived& e, Out& out) {
@@ -102,6 +126,7 @@ void Session::on(const TransferSaved& e, TimePoint, Out& out) {
   staged_->told = true;
   out.emplace_back(
       SayToServer{to_server(protocol::Staged{swap_->swap, true, ""})});
+  if (!not_sent_.empty()) refuse(swap_->swap, not_sent_, out);
 }
 
 std::optional<protocol::Held> Session::staged() const {

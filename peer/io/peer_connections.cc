@@ -210,7 +210,8 @@ void PeerShell::Impl::on_server_message(Received received) {
     if (const auto* abort = std::get_if<protocol::Abort>(&message.body))
       links.drop(abort->swap);
     if (const auto* swap = std::get_if<protocol::Swap>(&message.body);
-        swap != nullptr && swap->receives && options.keys)
+        swap != nullptr && swap->receives && options.keys &&
+        (!options.objection || options.objection(swap->source_key).empty()))
       options.zap->admit(kPeersDomain, swap->source_key, "peer");
     await_batches(*s, message);
     feed(*s, ServerSaid{message});

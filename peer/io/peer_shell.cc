@@ -49,6 +49,7 @@ Result<void> PeerShell::Impl::open() {
     sessions.push_back(std::make_unique<PeerRuntime>(
         *pool, *file_pool, returns, std::move(peer), data, arithmetic,
         options.keep_every));
+    sessions.back()->session = Session(options.objection);
     sessions.back()->number = static_cast<std::uint32_t>(taking_part++);
   }
   last_heard = connected = last_report = Clock::now();

@@ -17,6 +17,7 @@
 #include "common/data/dataset.h"
 #include "common/keys/key.h"
 #include "common/net/zap_handler.h"
+#include "peer/core/session.h"
 #include "peer/train/peer_trainer.h"
 
 namespace mdgan {
@@ -42,6 +43,8 @@ struct PeerShellOptions {
   std::optional<KeyPair> keys;
   std::optional<PublicKey> server_key;
   ZapHandler* zap = nullptr;
+  // With whom the peers exchange no discriminators, whatever the server says.
+  Objection objection;
   bool insecure = false;  // others can read and join, and the log says so
   bool verbose = true;    // log joining, swaps and rounds; off for local peers
   std::vector<PeerSetup> peers;

@@ -353,6 +353,46 @@ TEST_CASE("local peers and others swap with keys") {
   CHECK(peer.wait() == 0);
 }
 
+TEST_CASE("a peer exchanges with those of its --known-peers alone") {
+  KeyedRun t;
+  const std::string a = t.line_of("a");
+  const std::string b = t.line_of("b");
+  t.let_in(a + b + t.line_of("c"));
+  write_text(t / "known", b);
+  auto server = t.keyed_server(3);
+  auto pinned = t.keyed_peer("a", 0, 3, {"--known-peers", t.file("known")});
+  auto second = t.keyed_peer("b", 1, 3);
+  auto third = t.keyed_peer("c", 2, 3);
+  // In a swap among three each is the neighbour of both others.
+  REQUIRE(eventually([&] { return t.server_says(" aborted, "); }));
+  CHECK(t.server_says("peer a: no exchange with peer "));
+  CHECK(t.server_says("is not in " + t.file("known")));
+  CHECK(
+      eventually([&] { return says(pinned, "is not in " + t.file("known")); }));
+  CHECK(advances(t));
+  CHECK(t.peers("run") == 3);
+  CHECK_FALSE(t.server_says(" among 3 "));  // no swap was committed
+  server.signal(SIGINT);
+  CHECK(server.wait() == 0);
+
+  const auto refused = [&](const std::string& words) {
+    auto peer =
+        t.tool(joined(joined({MDGAN_PEER}, t.keys_of("a")),
+                      {"--server", "tcp://127.0.0.1:1", "--data",
+                       t.file("data"), "--known-peers", t.file("known")}),
+               "refused");
+    CHECK(peer.wait() == 4);
+    CHECK(says(peer, words));
+  };
+  write_text(t / "known", b + "nonsense\n");
+  refused("known:2: ");
+  write_text(t / "known", b);
+  REQUIRE(::chmod(t.file("known").c_str(), 0666) == 0);
+  refused("everybody can write to it");
+  fs::remove(t / "known");
+  refused(t.file("known"));
+}
+
 TEST_CASE("what others can reach needs keys, or --insecure, which is loud") {
   const ProcessRun t;
   auto server = t.server("run", {"--bind", "tcp://0.0.0.0:*"});

@@ -269,4 +269,87 @@ TEST_CASE("fault 28: a peer that is let in no more ends with 4") {
   CHECK(p.find<Leave>()->text.find("taken out") != std::string::npos);
 }
 
+namespace {
+
+// Exchanges with the holders of the keys 5 and 6 alone.
+Peer peer_that_knows_5_and_6() {
+  Peer p;
+  p.session = Session([](const PublicKey& its) {
+    return its == key(5) || its == key(6) ? "" : "it is not in known_peers";
+  });
+  p.be_ready();
+  return p;
+}
+
+bool refuses(const Peer& p) {
+  const auto* staged = p.said<protocol::Staged>();
+  const auto* report = p.find<Report>();
+  return staged && !staged->ok && report && report->warning &&
+         staged->reason == report->text &&
+         staged->reason.find("not in known_peers") != std::string::npos;
+}
+
+}  // namespace
+
+TEST_CASE("with known peers a discriminator goes to nobody else") {
+  Peer p = peer_that_knows_5_and_6();
+  protocol::Swap plan = sends(4);
+  plan.target_key = key(7);
+  plan.source_key = key(5);
+  p.says(plan);
+  CHECK_FALSE(p.find<SendTransfer>());
+  CHECK_FALSE(p.said<protocol::Staged>());
+  // The server is told who it is that it does not send to: see Session.
+  TransferArrived arrived = transfer(4, 1);
+  arrived.key = key(5);
+  p.feed(arrived);
+  p.feed(TransferSaved{1});
+  REQUIRE(p.effects.size() == 3);
+  CHECK(p.said<protocol::Staged>()->ok);
+  CHECK_FALSE(std::get<protocol::Staged>(
+                  std::get<SayToServer>(p.effects[2]).message.body)
+                  .ok);
+  p.says(protocol::Abort{{4}, "as it was told"});
+  CHECK(p.session.held().discriminator == DiscriminatorId{11});
+
+  plan = sends(5);
+  plan.receives = false;
+  plan.target_key = key(7);
+  p.says(plan);
+  CHECK_FALSE(p.find<SendTransfer>());
+  CHECK(refuses(p));
+
+  plan.target_key = key(6);
+  p.says(plan);
+  REQUIRE(p.find<SendTransfer>());
+  CHECK(p.find<SendTransfer>()->key == key(6));
+}
+
+TEST_CASE("with known peers a discriminator comes from nobody else") {
+  Peer p = peer_that_knows_5_and_6();
+  TransferArrived arrived = transfer(4, 1);
+  arrived.key = key(7);
+  CHECK_FALSE(p.session.may_await(arrived.transfer, arrived.key));
+  p.feed(arrived);  // before it is announced
+  CHECK(p.find<DropTransfer>());
+  protocol::Swap plan = sends(4);
+  plan.target_key = key(6);
+  plan.source_key = key(7);
+  p.says(plan);
+  CHECK_FALSE(p.find<SendTransfer>());
+  CHECK(refuses(p));
+  p.feed(arrived);
+  CHECK(p.find<DropTransfer>());
+  CHECK_FALSE(p.find<SaveTransfer>());
+
+  plan = receives(5);
+  plan.source_key = key(5);
+  p.says(plan);
+  arrived = transfer(5, 2);
+  arrived.key = key(5);
+  p.receive(arrived);
+  REQUIRE(p.said<protocol::Staged>());
+  CHECK(p.said<protocol::Staged>()->ok);
+}
+
 }  // namespace mdgan::test
