@@ -49,6 +49,12 @@ void ZapHandler::admit(const std::string& domain, const PublicKey& key,
   domains_[domain].admitted[key] = name;
 }
 
+void ZapHandler::withdraw(const std::string& domain, const PublicKey& key) {
+  const std::lock_guard lock(mutex_);
+  const auto found = domains_.find(domain);
+  if (found != domains_.end()) found->second.admitted.erase(key);
+}
+
 void ZapHandler::remove(const std::string& domain) {
   const std::lock_guard lock(mutex_);
   domains_.erase(domain);

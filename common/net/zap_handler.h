@@ -36,6 +36,8 @@ class ZapHandler {
   // Lets one more in.
   void admit(const std::string& domain, const PublicKey& key,
              const std::string& name);
+  // Lets it in no more. Connections that are there stay.
+  void withdraw(const std::string& domain, const PublicKey& key);
   // Nobody is let in any more, and nobody told: returns when the last call of
   // its `refused` is over.
   void remove(const std::string& domain);

@@ -55,6 +55,8 @@ class Session {
   bool awaits(const protocol::Transfer& transfer, const PublicKey& key) const;
   bool may_await(const protocol::Transfer& transfer,
                  const PublicKey& key) const;
+  // The keys whose discriminators it waits for: nobody else need be let in.
+  std::vector<PublicKey> awaited_keys() const;
   // The progress that the server told last.
   const protocol::Progress& progress() const { return progress_; }
   // The run's last round; 0 before the first welcome.

@@ -85,6 +85,17 @@ bool Session::may_await(const protocol::Transfer& transfer,
                                    objection_to(transfer.source, key).empty());
 }
 
+std::vector<PublicKey> Session::awaited_keys() const {
+  std::vector<PublicKey> keys;
+  if (swap_) keys.push_back(swap_->source_key);
+  for (const protocol::Message& order : deferred_)
+    if (const auto* swap = std::get_if<protocol::Swap>(&order.body);
+        swap != nullptr && swap->receives &&
+        objection_to(swap->source, swap->source_key).empty())
+      keys.push_back(swap->source_key);
+  return keys;
+}
+
 std::string Session::objection_to(PeerId peer, const PublicKey& key) const {
   const std::string why = objection_ ? objection_(key) : "";
   return why.empty() ? ""

@@ -85,8 +85,11 @@ void PeerShell::Impl::drain_listener() {
   for (int i = 0; i < kBurst; ++i) {
     if (!receiver.take(*listener, received)) {
       guard->end_drain();
-      for (const auto& [descriptor, cookie] : std::exchange(closed, {}))
+      for (const auto& [descriptor, cookie] : std::exchange(closed, {})) {
         receiver.forget(descriptor, cookie);
+        for (auto& [key, connections] : senders)
+          connections.erase({descriptor, cookie});
+      }
       return;
     }
     if (!received) continue;
@@ -98,6 +101,24 @@ void PeerShell::Impl::drain_listener() {
           "unreadable transfer: " + received->message.error().message,
           Clock::now());
     handle_events();
+  }
+}
+
+// Lets in on the listener whom the session waits for, until the exchange has
+// ended: who is revoked at the server is then nowhere let in.
+void PeerShell::Impl::track_keys(PeerRuntime& s) {
+  std::vector<PublicKey> awaited = s.session.awaited_keys();
+  if (awaited == s.let_in) return;
+  for (const PublicKey& key : awaited)
+    if (let_in[key]++ == 0) options.zap->admit(kPeersDomain, key, "peer");
+  for (const PublicKey& key : std::exchange(s.let_in, awaited)) {
+    if (--let_in[key] > 0) continue;
+    let_in.erase(key);
+    options.zap->withdraw(kPeersDomain, key);
+    const auto connections = senders.extract(key);
+    if (connections.empty()) continue;
+    for (const auto& [descriptor, cookie] : connections.mapped())
+      guard->cut(descriptor, cookie);
   }
 }
 
@@ -209,10 +230,9 @@ void PeerShell::Impl::on_server_message(Received received) {
   } else if (PeerRuntime* s = by_peer(message.peer)) {
     if (const auto* abort = std::get_if<protocol::Abort>(&message.body))
       links.drop(abort->swap);
-    if (const auto* swap = std::get_if<protocol::Swap>(&message.body);
-        swap != nullptr && swap->receives && options.keys &&
-        (!options.objection || options.objection(swap->source_key).empty()))
-      options.zap->admit(kPeersDomain, swap->source_key, "peer");
+    if (const auto* commit = std::get_if<protocol::Commit>(&message.body);
+        commit != nullptr && options.keys)
+      links.drop(commit->swap);
     await_batches(*s, message);
     feed(*s, ServerSaid{message});
   }
@@ -286,6 +306,14 @@ void PeerShell::Impl::await_batches(PeerRuntime& s,
 // A transfer may come before the server announces it; nobody but the members of
 // the run knows the run's name, and no session keeps more than a few.
 bool PeerShell::Impl::wants_transfer(const Received& received) {
+  if (options.keys && received.descriptor >= 0) {
+    const std::uint64_t cookie = socket_cookie(received.descriptor);
+    if (!let_in.contains(key_of(received))) {  // of an exchange that has ended
+      guard->cut(received.descriptor, cookie);
+      return false;
+    }
+    senders[key_of(received)].emplace(received.descriptor, cookie);
+  }
   const protocol::Message& message = *received.message;
   const auto* transfer = std::get_if<protocol::Transfer>(&message.body);
   const PeerRuntime* s = by_peer(message.peer);

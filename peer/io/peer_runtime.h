@@ -60,7 +60,8 @@ class PeerRuntime {
   // Under which the shell has it listed, see PeerShell::Impl::track().
   std::optional<PeerId> address;
   std::optional<TimePoint> alarm;
-  std::uint64_t nonce = 0;  // tells this process from an earlier one
+  std::vector<PublicKey> let_in;  // on the listener, for its exchanges
+  std::uint64_t nonce = 0;        // tells this process from an earlier one
   // How many checkpoints were begun, the newest of them that has ended, and why
   // that is not on the disk; empty if it is. Rounds may go back: another run.
   std::uint64_t saves = 0;

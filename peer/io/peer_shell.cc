@@ -153,6 +153,7 @@ void PeerShell::Impl::track(PeerRuntime& s, bool was_over) {
     if (address) welcomed[*address] = &s;
     s.address = address;
   }
+  if (options.keys) track_keys(s);
   if (!was_over && s.session.over()) --taking_part;
 }
 

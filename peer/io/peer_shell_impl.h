@@ -62,6 +62,10 @@ struct PeerShell::Impl {
   // Connections to the listener that are closed, while frames of theirs may
   // still be there to be taken: descriptor and socket_cookie().
   std::vector<std::pair<int, std::uint64_t>> closed;
+  // Whom the listener lets in, where the run has keys, and for how many
+  // exchanges; and the connections of those who have sent something.
+  std::map<PublicKey, std::size_t> let_in;
+  std::map<PublicKey, std::set<std::pair<int, std::uint64_t>>> senders;
   TransferLinks links;
   std::string announced;  // our listener, for hello
 
@@ -135,6 +139,7 @@ struct PeerShell::Impl {
   void handle_events();
   void ring_alarms(TimePoint now);
   void track(PeerRuntime& s, bool was_over);
+  void track_keys(PeerRuntime& s);
   void await_batches(PeerRuntime& s, const protocol::Message& message);
   PeerRuntime* by_peer(PeerId peer);
 

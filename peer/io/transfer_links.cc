@@ -30,7 +30,8 @@ Result<void> TransferLinks::send(const std::string& endpoint, SwapId swap,
                                  const protocol::Message& message,
                                  TensorFrames& frames, const PublicKey& key) {
   const auto known = std::ranges::find_if(links_, [&](const Link& link) {
-    return link.endpoint == endpoint && link.key == key;
+    return link.endpoint == endpoint && link.key == key &&
+           (!own_ || link.swap == swap);
   });
   if (known == links_.end()) {
     if (auto opened = open(endpoint, key, 1 + frames.count()); !opened)

@@ -1,5 +1,6 @@
 // The connections on which a process's peers send discriminators to others, one
-// for each endpoint, kept for the next swap.
+// for each endpoint, kept for the next swap. Where they have keys a connection
+// is for one exchange: after that the other end lets nobody in.
 //
 // What an endpoint that cannot be reached costs is bounded: a link queues few
 // transfers, and gives them up when their swap is aborted.

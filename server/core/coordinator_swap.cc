@@ -152,6 +152,11 @@ void Coordinator::commit_exchange(SwapId id, TimePoint now, Out& out) {
     links_.worked(edge.source, edge.target);
     ++counters_.transfers;
     send(members_.at(edge.target), protocol::Commit{id}, now, out);
+    // Who only sends can close its connection.
+    if (!exchange.is_swap)
+      if (Member& donor = members_.at(edge.source);
+          donor.presence != Presence::kAbsent)
+        send(donor, protocol::Commit{id}, now, out);
   }
   if (exchange.is_swap) {
     swap_time_ = std::clamp<Duration>(

@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -128,6 +129,50 @@ std::uint64_t bytes_for(const KeyedRun& t, const std::string& name,
   return bytes;
 }
 
+// Whether the listener of the peer with the key `its` lets in a client.
+bool lets_in(const std::string& listener, const PublicKey& its,
+             ClientKeys client) {
+  client.server = its;
+  zmq::context_t context;
+  zmq::socket_t socket = make_dealer(context, false);
+  use_keys(socket, client);
+  zmq::socket_t events(context, zmq::socket_type::pair);
+  REQUIRE(zmq_socket_monitor(socket.handle(), "inproc://e",
+                             ZMQ_EVENT_HANDSHAKE_SUCCEEDED |
+                                 ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL |
+                                 ZMQ_EVENT_HANDSHAKE_FAILED_AUTH) == 0);
+  events.connect("inproc://e");
+  REQUIRE(connect(socket, listener).ok());
+  zmq::message_t event;
+  events.set(zmq::sockopt::rcvtimeo, 60'000);
+  REQUIRE(events.recv(event));
+  std::uint16_t kind = 0;
+  std::memcpy(&kind, event.data<char>(), sizeof kind);
+  (void)zmq_socket_monitor(socket.handle(), nullptr, 0);
+  return kind == ZMQ_EVENT_HANDSHAKE_SUCCEEDED;
+}
+
+// Established TCP connections to a port of this machine.
+int connections_to(const std::string& endpoint) {
+  const int port = std::stoi(endpoint.substr(endpoint.rfind(':') + 1));
+  std::istringstream table(read_text("/proc/net/tcp"));
+  std::string line;
+  std::getline(table, line);
+  int count = 0;
+  while (std::getline(table, line)) {
+    std::istringstream words(line);
+    std::string number;
+    std::string local;
+    std::string remote;
+    std::string state;
+    words >> number >> local >> remote >> state;
+    if (state == "01" &&
+        std::stoi(local.substr(local.rfind(':') + 1), nullptr, 16) == port)
+      ++count;
+  }
+  return count;
+}
+
 }  // namespace
 
 TEST_CASE("fault 28: only listed keys take part, and a revoked one leaves") {
@@ -229,25 +274,30 @@ TEST_CASE("fault 28: strangers get no byte of a batch, and no D") {
   // Nor may a key that is let in send a discriminator that nobody announced.
   const nlohmann::json status = t.status("run");
   const std::string listener = status["peers"][0]["endpoint"];
-  zmq::context_t context;
-  ClientKeys eve = t.client_keys("eve");
-  eve.server = read_key_pair(t / "a.key")->public_key;
-  zmq::socket_t socket = make_dealer(context, false);
-  use_keys(socket, eve);
-  zmq::socket_t events(context, zmq::socket_type::pair);
-  REQUIRE(zmq_socket_monitor(socket.handle(), "inproc://e",
-                             ZMQ_EVENT_HANDSHAKE_SUCCEEDED |
-                                 ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL |
-                                 ZMQ_EVENT_HANDSHAKE_FAILED_AUTH) == 0);
-  events.connect("inproc://e");
-  REQUIRE(connect(socket, listener).ok());
-  zmq::message_t event;
-  events.set(zmq::sockopt::rcvtimeo, 60'000);
-  REQUIRE(events.recv(event));
-  std::uint16_t kind = 0;
-  std::memcpy(&kind, event.data<char>(), sizeof kind);
-  CHECK(kind != ZMQ_EVENT_HANDSHAKE_SUCCEEDED);
-  (void)zmq_socket_monitor(socket.handle(), nullptr, 0);
+  CHECK_FALSE(lets_in(listener, read_key_pair(t / "a.key")->public_key,
+                      t.client_keys("eve")));
+  server.signal(SIGINT);
+  CHECK(server.wait() == 0);
+}
+
+TEST_CASE("fault 28: a key is let in at a listener for one exchange") {
+  KeyedRun t;
+  t.let_in(t.line_of("a") + t.line_of("b"));
+  auto server = t.keyed_server(1, {"--swap-epochs", "0"});
+  auto donor = t.keyed_peer("a", 0, 2);
+  REQUIRE(eventually([&] { return t.round("run") > 5; }));
+  auto joiner = t.keyed_peer("b", 1, 2);
+  REQUIRE(eventually([&] { return t.server_says(" has a copy of peer "); }));
+  std::string listener;
+  REQUIRE(eventually([&] {
+    const nlohmann::json status = t.status("run");
+    for (const auto& peer : status["peers"])
+      if (peer["name"] == "b") listener = peer["endpoint"];
+    return !listener.empty();
+  }));
+  CHECK(eventually([&] { return connections_to(listener) == 0; }));
+  CHECK_FALSE(
+      lets_in(listener, t.client_keys("b").own.public_key, t.client_keys("a")));
   server.signal(SIGINT);
   CHECK(server.wait() == 0);
 }

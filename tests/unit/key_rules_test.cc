@@ -352,4 +352,38 @@ TEST_CASE("with known peers a discriminator comes from nobody else") {
   CHECK(p.said<protocol::Staged>()->ok);
 }
 
+TEST_CASE("a key is awaited from its exchange's beginning to its end") {
+  Peer p;
+  p.be_ready();
+  CHECK(p.session.awaited_keys().empty());
+  protocol::Swap plan = receives(4);
+  plan.source_key = key(5);
+  p.says(plan);
+  CHECK(p.session.awaited_keys() == std::vector{key(5)});
+  TransferArrived arrived = transfer(4, 1);
+  arrived.key = key(5);
+  p.receive(arrived);
+  CHECK(p.session.awaited_keys() == std::vector{key(5)});
+  SECTION("committed") { p.says(protocol::Commit{{4}}); }
+  SECTION("aborted") { p.says(protocol::Abort{{4}, "too slow"}); }
+  SECTION("its end did not arrive") { p.feed(Connected{}); }
+  SECTION("the peer leaves") {
+    p.feed(LeaveRequested{});
+    p.feed(LeaveRequested{});
+  }
+  CHECK(p.session.awaited_keys().empty());
+}
+
+TEST_CASE("a key is awaited while the exchange waits for the trainer") {
+  Peer p;
+  p.feed(Connected{});
+  p.welcome();
+  protocol::Swap plan = sends(4);
+  plan.source_key = key(5);
+  p.says(plan);
+  CHECK(p.session.awaited_keys() == std::vector{key(5)});
+  p.says(protocol::Abort{{4}, "too slow"});
+  CHECK(p.session.awaited_keys().empty());
+}
+
 }  // namespace mdgan::test
