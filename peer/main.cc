@@ -26,6 +26,7 @@
 #include "common/tensor/blas_core.h"
 #include "common/version/version.h"
 #include "peer/io/peer_shell.h"
+#include "peer/join.h"
 #include "peer/keygen.h"
 #include "peer/options.h"
 #include "peer/peer_keys.h"
@@ -207,6 +208,11 @@ ExitCode run(const PeerOptions& options) {
 
 ExitCode run(const PeerKeygenOptions& options) {
   return run_keygen(options, host_name());
+}
+
+ExitCode run(const PeerJoinOptions& options) {
+  const auto joined = join(options);
+  return joined ? show(*joined) : report(joined.error());
 }
 
 ExitCode run(const PeerVersionRequest&) {

@@ -21,6 +21,7 @@ the server how its generated ones should change. No image leaves this machine.
 The server says what to train; a peer needs its address and the data.
 
 Usage: mdgan-peer --server tcp://HOST:PORT --data DIR [--KEY VALUE ...]
+       mdgan-peer join LINE [--key FILE]
        mdgan-peer keygen [--key FILE] [--name NAME]
 
 A flag beats the configuration file, the file beats the default. In the file
@@ -44,6 +45,15 @@ constexpr std::string_view kKeygenIntro =
 it in there. Nothing is sent anywhere.
 
 Usage: mdgan-peer keygen [--key FILE] [--name NAME]
+
+)";
+
+constexpr std::string_view kJoinIntro =
+    R"(Makes this peer's key and leaves the public half at the server that invited it.
+LINE is what `mdgan-server invite NAME` printed there. Then read the fingerprint to
+whoever runs the server, by telephone: if it is the same there, this peer is let in.
+
+Usage: mdgan-peer join LINE [--key FILE]
 
 )";
 
@@ -220,6 +230,30 @@ Result<ParsedPeer> parse_keygen(std::span<const char* const> arguments) {
   return ParsedPeer(std::move(o));
 }
 
+Result<ParsedPeer> parse_join(std::span<const char* const> arguments) {
+  PeerJoinOptions o;
+  OptionTable table(
+      {{"Options",
+        {{"key", &o.key, "FILE",
+          "The file to write the secret key to; the public one goes beside it, "
+          "with .pub in place of the extension. A key that is there already is "
+          "used, if it is this peer's."}}}});
+  if (asks_for_help(arguments))
+    return ParsedPeer(PeerHelpRequest{std::string(kJoinIntro) + table.help()});
+  if (!arguments.empty() && !std::string_view(arguments[0]).starts_with('-')) {
+    o.line = arguments[0];
+    arguments = arguments.subspan(1);
+  }
+  const auto no_files = [] { return std::vector<std::filesystem::path>(); };
+  if (auto done = table.parse(arguments, no_files); !done) return done.error();
+  if (o.line.empty())
+    return usage(
+        "which invitation? Give the line that `mdgan-server invite` printed: "
+        "mdgan-peer join LINE");
+  if (o.key.empty()) return usage("which file? Give it with --key FILE");
+  return ParsedPeer(std::move(o));
+}
+
 }  // namespace
 
 Result<ParsedPeer> parse_peer_options(int argc, const char* const* argv) {
@@ -228,6 +262,8 @@ Result<ParsedPeer> parse_peer_options(int argc, const char* const* argv) {
   const auto arguments = all.subspan(std::min<std::size_t>(1, all.size()));
   if (!arguments.empty() && std::string_view(arguments[0]) == "keygen")
     return parse_keygen(arguments.subspan(1));
+  if (!arguments.empty() && std::string_view(arguments[0]) == "join")
+    return parse_join(arguments.subspan(1));
   PeerOptions options;
   OptionTable table = peer_table(options);
   if (asks_for_help(arguments))

@@ -59,11 +59,17 @@ struct PeerKeygenOptions {
   std::string name;  // empty: the host's
 };
 
+// `mdgan-peer join`: leaves this peer's key at the server that invited it.
+struct PeerJoinOptions {
+  std::string line;  // the invitation
+  std::string key = "peer.key";
+};
+
 struct PeerVersionRequest {};
 struct PeerHelpRequest {
   std::string text;
 };
-using ParsedPeer = std::variant<PeerOptions, PeerKeygenOptions,
+using ParsedPeer = std::variant<PeerOptions, PeerKeygenOptions, PeerJoinOptions,
                                 PeerVersionRequest, PeerHelpRequest>;
 
 // Reads the command line and the file it names. Errors have ExitCode::kUsage.

@@ -67,6 +67,8 @@ void pack_fields(Packer& p, const Goodbye& m) {
 void pack_fields(Packer& p, const ErrorReply& m) {
   pack_record(p, m.code, sendable(m.text), m.session);
 }
+void pack_fields(Packer& p, const Join& m) { pack_record(p, m.key, m.name); }
+void pack_fields(Packer& p, const Joined& m) { pack_record(p, m.fingerprint); }
 
 // The enumerators' wire values are contiguous.
 template <typename Enum>
@@ -265,6 +267,13 @@ void read_fields(Reader& r, ErrorReply& m) {
   m.text = r.text("text");
   m.session = r.integer32("session");
 }
+void read_fields(Reader& r, Join& m) {
+  r.binary("key", m.key);
+  m.name = r.text("name", 1);
+}
+void read_fields(Reader& r, Joined& m) {
+  m.fingerprint = r.text("fingerprint");
+}
 
 template <typename Alternative>
 Body read_body(Reader& reader) {
@@ -278,24 +287,27 @@ struct Type {
   std::uint32_t number;  // wire values: never renumber, never reuse
   std::string_view name;
   Body (*read)(Reader&);
+  bool sent_by_peers = false;
 };
 
 // In the order of Body's alternatives.
 constexpr std::array<Type, std::variant_size_v<Body>> kTypes{{
-    {1, "hello", read_body<Hello>},
+    {1, "hello", read_body<Hello>, true},
     {2, "welcome", read_body<Welcome>},
     {3, "round", read_body<RoundBegin>},
     {4, "batch", read_body<Batch>},
-    {5, "feedback", read_body<Feedback>},
+    {5, "feedback", read_body<Feedback>, true},
     {6, "swap", read_body<Swap>},
-    {7, "transfer", read_body<Transfer>},
-    {8, "staged", read_body<Staged>},
+    {7, "transfer", read_body<Transfer>, true},
+    {8, "staged", read_body<Staged>, true},
     {9, "commit", read_body<Commit>},
     {10, "abort", read_body<Abort>},
     {11, "checkpoint", read_body<Checkpoint>},
     {12, "progress", read_body<Progress>},
-    {13, "goodbye", read_body<Goodbye>},
+    {13, "goodbye", read_body<Goodbye>, true},
     {14, "error", read_body<ErrorReply>},
+    {17, "join", read_body<Join>, true},
+    {18, "joined", read_body<Joined>},
 }};
 
 const Type* find_type(std::uint32_t number) {
@@ -400,6 +412,10 @@ std::span<const TensorMeta> tensors_of(const Body& body) {
 
 std::string_view type_name(const Body& body) {
   return kTypes[body.index()].name;
+}
+
+bool sent_by_peers(const Body& body) {
+  return kTypes[body.index()].sent_by_peers;
 }
 
 }  // namespace mdgan::protocol

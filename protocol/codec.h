@@ -31,4 +31,8 @@ std::span<const TensorMeta> tensors_of(const Body& body);
 // "hello", "welcome", ...: the name in PROTOCOL.md.
 std::string_view type_name(const Body& body);
 
+// Whether peers, and those who are to become one, send it: the bytes that leave
+// a site. SECURITY.md lists them.
+bool sent_by_peers(const Body& body);
+
 }  // namespace mdgan::protocol

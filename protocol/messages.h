@@ -244,10 +244,24 @@ struct ErrorReply {
   friend bool operator==(const ErrorReply&, const ErrorReply&) = default;
 };
 
+// invited -> server, the only message on a connection whose key is an
+// invitation's: the key and the name that the peer is to be let in with.
+struct Join {
+  PublicKey key{};
+  std::string name;
+  friend bool operator==(const Join&, const Join&) = default;
+};
+
+// server -> invited: the key was noted, and is let in once a person says so.
+struct Joined {
+  std::string fingerprint;  // of the key, as the server's owner sees it
+  friend bool operator==(const Joined&, const Joined&) = default;
+};
+
 // Wire values are in codec.cc and PROTOCOL.md, not the variant's order.
 using Body = std::variant<Hello, Welcome, RoundBegin, Batch, Feedback, Swap,
                           Transfer, Staged, Commit, Abort, Checkpoint, Progress,
-                          Goodbye, ErrorReply>;
+                          Goodbye, ErrorReply, Join, Joined>;
 
 // The header every message carries. `run` and `incarnation` are zero until the
 // welcome has told them.

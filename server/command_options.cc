@@ -2,7 +2,10 @@
 
 #include <charconv>
 
+#include "common/keys/authorized_peers.h"
+#include "common/net/endpoint.h"
 #include "common/options/text.h"
+#include "protocol/clean_text.h"
 
 namespace mdgan {
 namespace {
@@ -55,6 +58,64 @@ it lets in. Nothing is sent anywhere.
 Usage: mdgan-server keygen [--key FILE]
 
 )";
+
+constexpr std::string_view kInviteIntro =
+    R"(Prints an invitation for the peer NAME: one line, good once and for a while, to
+be sent to whoever runs that peer and to nobody else. There,
+
+  mdgan-peer join LINE
+
+makes the peer's key and leaves the public half here. The server that runs says so,
+with the key's fingerprint; compare it by telephone, then `mdgan-server admit NAME`.
+A new invitation for a name takes the place of the one before.
+
+Usage: mdgan-server invite NAME [--KEY VALUE ...]
+
+)";
+constexpr std::string_view kAdmitIntro =
+    R"(Lets in the peer NAME, which joined by its invitation: appends its key to
+authorized_peers, which a server that runs reads by itself. Without NAME: shows who
+waits, with fingerprints.
+
+Usage: mdgan-server admit [NAME] [--KEY VALUE ...]
+
+)";
+
+// "90m"; whole minutes, hours or days.
+CustomValue time_span(std::chrono::seconds* span) {
+  return {"a number and m, h or d, such as 24h, of at most 365 days",
+          [=] { return std::to_string(span->count() / 3600) + "h"; },
+          [=](std::string_view text) {
+            std::uint32_t number = 0;
+            const char* const end = text.data() + text.size();
+            const auto read = std::from_chars(text.data(), end, number);
+            if (read.ec != std::errc{} || end - read.ptr != 1 || number == 0)
+              return false;
+            const std::uint64_t unit = *read.ptr == 'm'   ? 60
+                                       : *read.ptr == 'h' ? 3600
+                                       : *read.ptr == 'd' ? 86'400
+                                                          : 0;
+            if (unit == 0 || number > 365 * 86'400 / unit) return false;
+            *span = std::chrono::seconds(number * unit);
+            return true;
+          }};
+}
+
+// Takes the word that a command begins with, if there is one.
+std::string take_word(std::span<const char* const>& arguments) {
+  if (arguments.empty() || std::string_view(arguments[0]).starts_with('-'))
+    return "";
+  std::string word = arguments[0];
+  arguments = arguments.subspan(1);
+  return word;
+}
+
+Result<void> check_name(const std::string& name) {
+  const std::string defect = defect_of_name(name);
+  if (defect.empty()) return {};
+  return Error{"the name '" + protocol::presentable(name) + "' " + defect,
+               ExitCode::kUsage};
+}
 
 // "0,1,2"; empty: none.
 CustomValue class_list(std::vector<std::int32_t>* classes) {
@@ -229,6 +290,54 @@ Result<ParsedCommand> parse_keygen(std::span<const char* const> arguments) {
   if (auto done = table.parse(arguments, no_files); !done) return done.error();
   if (o.key.empty())
     return Error{"which file? Give it with --key FILE", ExitCode::kUsage};
+  return ParsedCommand(std::move(o));
+}
+
+Result<ParsedCommand> parse_invite(std::span<const char* const> arguments) {
+  InviteOptions o;
+  OptionTable table(
+      {{"Options",
+        {{"key", &o.key, "FILE",
+          "The server's secret key; the list of invitations is beside it."},
+         {"address", &o.address, "tcp://HOST:PORT",
+          "Where the peer reaches the server. Empty: this host's name, port "
+          "5555."},
+         {"valid", time_span(&o.valid), "TIME", "How long it is good."}}}});
+  if (asks_for_help(arguments)) return help(kInviteIntro, table, "");
+  o.name = take_word(arguments);
+  const auto no_files = [] { return std::vector<std::filesystem::path>(); };
+  if (auto done = table.parse(arguments, no_files); !done) return done.error();
+  if (o.name.empty())
+    return Error{"whom? Give the peer's name: mdgan-server invite NAME",
+                 ExitCode::kUsage};
+  if (auto named = check_name(o.name); !named) return named.error();
+  if (!o.address.empty()) {
+    const auto endpoint = parse_endpoint(o.address, "address");
+    if (!endpoint) return endpoint.error();
+    if (endpoint->port == "*" || endpoint->host == "*")
+      return Error{
+          "address must be a host and a port that the peer reaches; "
+          "it is '" +
+              o.address + "'",
+          ExitCode::kUsage};
+  }
+  return ParsedCommand(std::move(o));
+}
+
+Result<ParsedCommand> parse_admit(std::span<const char* const> arguments) {
+  AdmitOptions o;
+  OptionTable table(
+      {{"Options",
+        {{"key", &o.key, "FILE",
+          "The server's secret key; the list of those who wait is beside it."},
+         {"authorized-peers", &o.authorized_peers, "FILE",
+          "The list to append to. Empty: authorized_peers beside the key."}}}});
+  if (asks_for_help(arguments)) return help(kAdmitIntro, table, "");
+  o.name = take_word(arguments);
+  const auto no_files = [] { return std::vector<std::filesystem::path>(); };
+  if (auto done = table.parse(arguments, no_files); !done) return done.error();
+  if (!o.name.empty())
+    if (auto named = check_name(o.name); !named) return named.error();
   return ParsedCommand(std::move(o));
 }
 

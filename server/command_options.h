@@ -12,5 +12,7 @@ Result<ParsedCommand> parse_sample(std::span<const char* const> arguments);
 Result<ParsedCommand> parse_evaluate(std::span<const char* const> arguments);
 Result<ParsedCommand> parse_export(std::span<const char* const> arguments);
 Result<ParsedCommand> parse_keygen(std::span<const char* const> arguments);
+Result<ParsedCommand> parse_invite(std::span<const char* const> arguments);
+Result<ParsedCommand> parse_admit(std::span<const char* const> arguments);
 
 }  // namespace mdgan

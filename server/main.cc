@@ -9,6 +9,7 @@
 #include "common/tensor/blas_core.h"
 #include "common/version/version.h"
 #include "server/commands/commands.h"
+#include "server/commands/enrol.h"
 
 namespace {
 
@@ -19,6 +20,15 @@ ExitCode run(const SampleOptions& options) { return run_sample(options); }
 ExitCode run(const EvaluateOptions& options) { return run_evaluate(options); }
 ExitCode run(const ExportOptions& options) { return run_export(options); }
 ExitCode run(const KeygenOptions& options) { return run_keygen(options); }
+ExitCode show_result(const Result<std::string>& text) {
+  return text ? show(*text) : report(text.error());
+}
+ExitCode run(const InviteOptions& options) {
+  return show_result(invite(options));
+}
+ExitCode run(const AdmitOptions& options) {
+  return show_result(admit(options));
+}
 ExitCode run(const VersionRequest&) {
   return show(version_text("mdgan-server"));
 }

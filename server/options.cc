@@ -27,6 +27,8 @@ Usage: mdgan-server COMMAND [--KEY VALUE ...]
   evaluate   measure how good a run's generator is: FID and others
   export     write a run's generator as safetensors
   keygen     make the key by which peers on other machines know this server
+  invite     make an invitation, by which a peer leaves its key here
+  admit      let in a peer that came by its invitation
   --version  the version, and the libraries in use
   --help     this text; after a command, what that command can do
 
@@ -233,7 +235,8 @@ Result<ParsedCommand> parse_server_options(int argc, const char* const* argv) {
       argv, static_cast<std::size_t>(std::max(argc, 0)));
   if (arguments.size() < 2)
     return usage(
-        "no command: mdgan-server train|sample|evaluate|export|keygen; see "
+        "no command: mdgan-server train|sample|evaluate|export|keygen|invite|"
+        "admit; see "
         "mdgan-server --help");
   const std::string_view command = arguments[1];
   const auto rest = arguments.subspan(2);
@@ -242,16 +245,19 @@ Result<ParsedCommand> parse_server_options(int argc, const char* const* argv) {
   if (command == "evaluate") return parse_evaluate(rest);
   if (command == "export") return parse_export(rest);
   if (command == "keygen") return parse_keygen(rest);
+  if (command == "invite") return parse_invite(rest);
+  if (command == "admit") return parse_admit(rest);
   if (command == "--version") return ParsedCommand(VersionRequest{});
   if (asks_for_help(arguments.subspan(1, 1)))
     return ParsedCommand(HelpRequest{std::string(kCommands)});
-  constexpr std::array<std::string_view, 5> kNames{
-      "train", "sample", "evaluate", "export", "keygen"};
+  constexpr std::array<std::string_view, 7> kNames{
+      "train", "sample", "evaluate", "export", "keygen", "invite", "admit"};
   return usage(fmt::format(
       "unknown command '{}'{}", command,
       nearest(command, kNames)
           ? suggestion(command, kNames)
           : ": it is one of train, sample, evaluate, export, keygen, "
+            "invite, admit, "
             "--help"));
 }
 

@@ -1,9 +1,10 @@
-// What a user can ask of mdgan-server: `train`, `sample`, `evaluate`, `export`
-// and `keygen`, with their options. configs/server.ini documents the keys of
-// `train`.
+// What a user can ask of mdgan-server: `train`, `sample`, `evaluate`, `export`,
+// `keygen`, `invite` and `admit`, with their options. configs/server.ini
+// documents the keys of `train`.
 #pragma once
 
 #include <array>
+#include <chrono>
 #include <cstdint>
 #include <filesystem>
 #include <optional>
@@ -144,6 +145,21 @@ struct KeygenOptions {
   std::string key = "server.key";
 };
 
+// `mdgan-server invite`: an invitation for a peer.
+struct InviteOptions {
+  std::string name;
+  std::string key = "server.key";
+  std::string address;  // empty: this host's name, port 5555
+  std::chrono::seconds valid = std::chrono::hours(24);
+};
+
+// `mdgan-server admit`: lets in a peer that joined.
+struct AdmitOptions {
+  std::string name;  // empty: shows who waits
+  std::string key = "server.key";
+  std::string authorized_peers;  // empty: beside the key
+};
+
 struct VersionRequest {};
 struct HelpRequest {
   std::string text;
@@ -151,7 +167,8 @@ struct HelpRequest {
 
 using ParsedCommand =
     std::variant<ServerOptions, SampleOptions, EvaluateOptions, ExportOptions,
-                 KeygenOptions, VersionRequest, HelpRequest>;
+                 KeygenOptions, InviteOptions, AdmitOptions, VersionRequest,
+                 HelpRequest>;
 
 // Reads the command line and the files it names. Errors have ExitCode::kUsage,
 // but kConfiguration where options contradict the run that they go on with.

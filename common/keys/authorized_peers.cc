@@ -123,8 +123,7 @@ Result<AuthorizedPeers> AuthorizedPeers::parse(std::string_view text,
   return peers;
 }
 
-Result<AuthorizedPeers> AuthorizedPeers::read(
-    const std::filesystem::path& file) {
+Result<std::string> read_list(const std::filesystem::path& file) {
   struct stat status {};
   if (::stat(file.c_str(), &status) == 0 && (status.st_mode & S_IWOTH) != 0)
     return Error{file.string() +
@@ -134,8 +133,15 @@ Result<AuthorizedPeers> AuthorizedPeers::read(
                  ExitCode::kAuthentication};
   const auto bytes = read_file(file, ExitCode::kAuthentication);
   if (!bytes) return bytes.error();
-  return parse({reinterpret_cast<const char*>(bytes->data()), bytes->size()},
-               file.string());
+  return std::string(reinterpret_cast<const char*>(bytes->data()),
+                     bytes->size());
+}
+
+Result<AuthorizedPeers> AuthorizedPeers::read(
+    const std::filesystem::path& file) {
+  const auto text = read_list(file);
+  if (!text) return text.error();
+  return parse(*text, file.string());
 }
 
 const std::string* AuthorizedPeers::name_of(const PublicKey& key) const {

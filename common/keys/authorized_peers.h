@@ -39,6 +39,10 @@ class AuthorizedPeers {
   std::map<PublicKey, std::string> names_;
 };
 
+// The text of such a file, or of one like it. Fails with kAuthentication when
+// it cannot be read, or when everybody may write to it.
+Result<std::string> read_list(const std::filesystem::path& file);
+
 // The file to read: `given`, or the one beside the server's secret key.
 std::filesystem::path authorized_peers_of(const std::filesystem::path& key_file,
                                           const std::string& given);

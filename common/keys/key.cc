@@ -71,6 +71,12 @@ std::optional<SecretKey> SecretKey::from_z85(std::string_view text) {
   return key;
 }
 
+SecretKey SecretKey::from_bytes(const std::array<std::byte, 32>& bytes) {
+  SecretKey key;
+  key.bytes_ = bytes;
+  return key;
+}
+
 SecretKey::~SecretKey() { sodium_memzero(bytes_.data(), bytes_.size()); }
 
 std::string SecretKey::z85() const { return encode(bytes_); }

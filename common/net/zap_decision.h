@@ -20,6 +20,10 @@ inline constexpr const char* kPeersDomain = "mdgan-peers";
 // in Z85; "User-Id" holds the name.
 inline constexpr const char* kKeyProperty = "X-Key";
 
+// The name under which the key of an invitation is let in; no peer's has a
+// blank. See common/keys/enrolment.h.
+inline constexpr const char* kInvitedUser = "an invitation";
+
 enum class ZapStatus {
   kAdmitted = 200,
   kTryLater = 300,  // the client is told nothing, and connects again

@@ -12,6 +12,7 @@
 
 #include "common/files/hash.h"
 #include "common/net/address.h"
+#include "protocol/codec.h"
 
 namespace mdgan {
 namespace {
@@ -294,7 +295,9 @@ std::string ServerLink::text() const {
 
 Sent ServerLink::send(const protocol::Message& message, TensorFrames* frames) {
   if (!connected()) return Sent::kGone;
-  return mdgan::send(*socket_, "", message, frames);
+  MDGAN_CHECK(protocol::sent_by_peers(message.body));
+  return mdgan::send(*socket_, "", message, frames,
+                     &sent_[protocol::type_name(message.body)]);
 }
 
 bool ServerLink::take(std::optional<Received>& received) {

@@ -59,10 +59,14 @@ class ServerLink {
   // Why there will be no connection, however often it is tried: the keys of
   // both sides do not fit. Fails with kAuthentication.
   std::optional<Error> refusal() const;
+  // Whether that is because the server does not let in this side's key.
+  bool key_refused() const { return failures_.key_refused; }
 
   // Refused with kGone while there is no connection.
   Sent send(const protocol::Message& message, TensorFrames* frames = nullptr);
   bool take(std::optional<Received>& received);
+  // What was handed to ZeroMQ so far, also what was lost with a connection.
+  const SentBytes& sent() const { return sent_; }
   // What is queued may still be sent for so long after the end.
   void set_linger(int milliseconds);
 
@@ -103,6 +107,7 @@ class ServerLink {
   std::optional<zmq::socket_t> socket_;
   std::optional<zmq::socket_t> monitor_;
   Receiver receiver_;
+  SentBytes sent_;
 };
 
 }  // namespace mdgan

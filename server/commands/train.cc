@@ -136,6 +136,14 @@ Result<PeerShellReport> run_host(PeerShell& host) {
   }
 }
 
+// What `mdgan-server admit` needs to find this server's files.
+std::string admit_options(const ServerOptions& options) {
+  std::string command = "--key " + options.key;
+  if (!options.authorized_peers.empty())
+    command += " --authorized-peers " + options.authorized_peers;
+  return command;
+}
+
 Finish run_shell(ServerShell& shell, RunObserver& observer,
                  std::function<Result<void>()> begin) {
   try {
@@ -229,7 +237,8 @@ Finish train_in(const ServerOptions& options, const RunDirectory& directory,
   std::optional<ServerKeys> server_keys;
   if (keys) {
     zap.emplace(context);
-    server_keys.emplace(ServerKeys{keys->own, keys->list, keys->peers, *zap});
+    server_keys.emplace(ServerKeys{keys->own, keys->list, keys->peers, *zap,
+                                   options.key, admit_options(options)});
   }
   ServerShell shell(context, options, directory, std::move(state), *image, stop,
                     std::move(arithmetic), std::move(server_keys));

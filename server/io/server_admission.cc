@@ -16,31 +16,31 @@ using namespace std::chrono_literals;
 // The word that a key was revoked needs a moment to arrive.
 constexpr auto kLastWord = 1s;
 
-// What changes with the file; empty if it is not there.
-std::string state_of(const std::filesystem::path& file) {
-  struct stat s {};
-  if (::stat(file.c_str(), &s) != 0) return "";
-  return fmt::format("{} {} {}.{} {}.{}", s.st_ino, s.st_size, s.st_mtim.tv_sec,
-                     s.st_mtim.tv_nsec, s.st_ctim.tv_sec, s.st_ctim.tv_nsec);
-}
-
 }  // namespace
 
 // REQUIRES: the router is not bound yet.
 void ServerShell::Impl::admit_listed() {
-  list_state = state_of(keys->list);
-  keys->zap.set(kServerDomain, {keys->peers.names(), ZapStatus::kRefused},
+  list_state = file_state(keys->list);
+  keys->zap.set(kServerDomain, whom_to_let_in(),
                 [this](const std::string& address, const PublicKey& key) {
                   mailbox.post([this, address, key] {
                     complaints.warn(
                         address + " with the key " + to_z85(key),
                         "is not let in; to let it in, append the line 'KEY "
                         "NAME' to " +
-                            keys->list.string(),
+                            keys->list.string() +
+                            ", or invite it with `mdgan-server invite NAME`",
                         Clock::now());
                   });
                 });
   require_keys(*router, keys->own, kServerDomain);
+}
+
+ZapDomain ServerShell::Impl::whom_to_let_in() const {
+  ZapDomain domain{keys->peers.names(), ZapStatus::kRefused};
+  for (const auto& [key, invitation] : invitations)
+    domain.admitted.try_emplace(key, kInvitedUser);
+  return domain;
 }
 
 // Reads the list again when it has changed. One that cannot be read changes
@@ -49,7 +49,8 @@ void ServerShell::Impl::watch_list(TimePoint now) {
   cut_revoked(now);
   if (now < list_due) return;
   list_due = now + kLookAtList;
-  const std::string seen = state_of(keys->list);
+  watch_invitations();
+  const std::string seen = file_state(keys->list);
   // What somebody is just writing is read when it has stayed for a moment.
   if (std::exchange(list_seen, seen) != seen || seen == list_state) return;
   list_state = seen;
@@ -61,8 +62,7 @@ void ServerShell::Impl::watch_list(TimePoint now) {
     return;
   }
   keys->peers = std::move(*read);
-  ZapDomain domain{keys->peers.names(), ZapStatus::kRefused};
-  keys->zap.update(kServerDomain, std::move(domain));
+  keys->zap.update(kServerDomain, whom_to_let_in());
   observer->on_note(
       fmt::format("{} was read again: {} peers are let in", keys->list.string(),
                   keys->peers.names().size()),
@@ -72,7 +72,8 @@ void ServerShell::Impl::watch_list(TimePoint now) {
 
 void ServerShell::Impl::revoke_unlisted(TimePoint now) {
   for (auto& [id, connection] : connections) {
-    if (connection.descriptor < 0 || connection.revoked) continue;
+    if (connection.descriptor < 0 || connection.revoked || connection.invited)
+      continue;
     const std::string* name = keys->peers.name_of(connection.key);
     if (name != nullptr && *name == connection.user) continue;
     connection.revoked = true;

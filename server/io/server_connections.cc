@@ -77,6 +77,7 @@ ConnectionId ServerShell::Impl::connection_of(const Received& received) {
       connection.key =
           received.descriptor < 0 ? keys->own.public_key : received.key;
       connection.user = received.user;
+      connection.invited = received.user == kInvitedUser;
     }
     ++next_connection;
     if (connections.size() > kMaxConnections) forget_a_stranger();
@@ -139,6 +140,10 @@ void ServerShell::Impl::on_received(Received received) {
   tick.add_received(received.bytes);
   const ConnectionId id = connection_of(received);
   if (connections[id].revoked) return;
+  if (connections[id].invited) {
+    on_invited(id, received);
+    return;
+  }
   if (!received.message) {
     complain(received, id);
     return;

@@ -106,7 +106,10 @@ Result<void> ServerShell::Impl::open() {
   if (auto opened = store.open_for_writing(); !opened) return opened;
   std::string bound = options.bind.value_or(kLocalEndpoint);
   router = make_router(context);
-  if (keys) admit_listed();
+  if (keys) {
+    if (auto read = read_enrolment(); !read) return read;
+    admit_listed();
+  }
   if (options.bind) watch_connections();
   receiver = Receiver([this](const Received& r) { return wants_tensors(r); },
                       guard ? &*guard : nullptr);

@@ -32,6 +32,9 @@ struct ServerKeys {
   std::filesystem::path list;  // the file of `peers`: it is read again
   AuthorizedPeers peers;
   ZapHandler& zap;  // of the shell's context; outlives the shell
+  // Of `own`; beside it are the files of enrolment.h.
+  std::filesystem::path key_file;
+  std::string admit_options;  // of `mdgan-server admit NAME`, for people
 };
 
 class ServerShell {

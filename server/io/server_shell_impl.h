@@ -17,6 +17,7 @@
 #include "common/base/work_sharer.h"
 #include "common/base/worker_pool.h"
 #include "common/files/checkpoint_store.h"
+#include "common/keys/enrolment.h"
 #include "common/net/channel.h"
 #include "common/net/complaints.h"
 #include "common/net/connection_guard.h"
@@ -32,6 +33,9 @@ namespace mdgan {
 // it is to be gone within 2 s.
 inline constexpr Duration kLookAtList = std::chrono::milliseconds(500);
 
+// What changes with the file; empty if it is not there.
+std::string file_state(const std::filesystem::path& file);
+
 struct ServerShell::Impl {
   struct Connection {
     std::string routing_id;
@@ -44,6 +48,7 @@ struct ServerShell::Impl {
     PublicKey key{};                                  // zeros: it has none
     std::string user{};  // the name of the key when it was let in
     bool revoked = false;
+    bool invited = false;  // its key is an invitation's: it may join, no more
   };
   struct ReadyBatch {
     TensorFrames& frames_of(std::size_t frame_bytes) {
@@ -80,6 +85,10 @@ struct ServerShell::Impl {
   std::string list_state;  // of the file with the keys let in, as last read
   std::string list_seen;   // likewise, as last seen
   TimePoint list_due{};    // when to look at it again
+  Invitations invitations;
+  PendingPeers pending;
+  std::string invitations_state;  // like list_state
+  bool noting = false;            // a peer that joins is being noted
   // Connections whose key was revoked, and when they are cut.
   std::vector<std::pair<TimePoint, ConnectionId>> revoked;
   // Closed, while frames of theirs may still be there to be taken.
@@ -174,6 +183,13 @@ struct ServerShell::Impl {
   void watch_list(TimePoint now);
   void revoke_unlisted(TimePoint now);
   void cut_revoked(TimePoint now);
+  ZapDomain whom_to_let_in() const;
+  // Those who are invited (server_enrolment.cc).
+  Result<void> read_enrolment();
+  void watch_invitations();
+  void on_invited(ConnectionId id, const Received& received);
+  void note_pending(ConnectionId id, const protocol::Join& join);
+  void reply_to_invited(ConnectionId id, protocol::Body body);
   // Why the connection may not say this hello; empty if it may.
   std::string denial(const Connection& connection,
                      const protocol::Hello& hello) const;

@@ -443,6 +443,48 @@ TEST_CASE("a peer exchanges with those of its --known-peers alone") {
   refused(t.file("known"));
 }
 
+TEST_CASE("a peer is invited, joins, is admitted and trains") {
+  KeyedRun t;
+  t.let_in(t.line_of("a"));
+  auto server = t.keyed_server(2);
+  auto first = t.keyed_peer("a", 0, 2);
+  auto invite = t.tool({MDGAN_SERVER, "invite", "b", "--key",
+                        t.file("server.key"), "--address", t.endpoint("run")},
+                       "invite");
+  REQUIRE(invite.wait() == 0);
+  const std::string output = invite.output();
+  const auto begin = output.find("tcp://");
+  REQUIRE(begin != output.npos);
+  const std::string line =
+      output.substr(begin, output.find('\n', begin) - begin);
+  REQUIRE(eventually([&] {
+    auto join =
+        t.tool({MDGAN_PEER, "join", line, "--key", t.file("b.key")}, "join");
+    return join.wait() == 0;
+  }));
+  const std::string print = fingerprint(read_key_pair(t / "b.key")->public_key);
+  REQUIRE(eventually([&] { return t.server_says(print); }));
+  CHECK(t.server_says("mdgan-server admit b --key " + t.file("server.key")));
+  auto early = t.keyed_peer("b", 1, 2);
+  CHECK(early.wait() == 4);  // nobody has admitted it
+
+  auto admit = t.tool(
+      {MDGAN_SERVER, "admit", "b", "--key", t.file("server.key")}, "admit");
+  CHECK(admit.wait() == 0);
+  CHECK(says(admit, print));
+  REQUIRE(eventually([&] { return t.server_says("2 peers are let in"); }));
+  auto second = t.keyed_peer("b", 1, 2);
+  REQUIRE(eventually([&] { return t.round("run") > 5; }));
+  server.signal(SIGINT);
+  CHECK(server.wait() == 0);
+  CHECK(second.wait() == 0);
+  CHECK(says(second, "bytes that left this process: feedback "));
+
+  auto nonsense = t.tool({MDGAN_PEER, "join", "nonsense"}, "nonsense");
+  CHECK(nonsense.wait() == 4);
+  CHECK(says(nonsense, "mdgan-server invite"));
+}
+
 TEST_CASE("what others can reach needs keys, or --insecure, which is loud") {
   const ProcessRun t;
   auto server = t.server("run", {"--bind", "tcp://0.0.0.0:*"});

@@ -89,6 +89,8 @@ inline std::vector<Message> one_of_each() {
   add(Progress{Phase::kPaused, 50'000, 3, 4});
   add(Goodbye{Reason::kStopped, "stopped after round 7", true});
   add(ErrorReply{ErrorCode::kUnknownPeer, "say hello again", 7});
+  add(Join{counting_bytes<32>(9), "hospital-c"});
+  add(Joined{"0011-2233-4455-6677-8899-aabb-ccdd-eeff"});
   return messages;
 }
 
@@ -144,6 +146,8 @@ inline std::vector<Message> random_messages(Random& random) {
       feedback->generator_loss = (random.uniform() - 0.5) * 1e300;
     } else if (auto* error = std::get_if<ErrorReply>(&message.body)) {
       error->text = random_text(random);
+    } else if (auto* join = std::get_if<Join>(&message.body)) {
+      join->name = random_text(random);
     }
   }
   return messages;

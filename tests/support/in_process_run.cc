@@ -8,6 +8,7 @@
 #include "common/base/random.h"
 #include "common/data/partition.h"
 #include "common/files/hash.h"
+#include "common/keys/key_file.h"
 #include "tests/support/text_file.h"
 
 namespace mdgan::test {
@@ -86,9 +87,17 @@ InProcessServer::InProcessServer(const fs::path& directory,
           directory_->write_configuration(effective_configuration(options_));
       !written)
     throw std::runtime_error(written.error().message);
-  shell_ = std::make_unique<ServerShell>(context_, options_, *directory_,
-                                         std::move(state), kImage, -1,
-                                         server_arithmetic(options_));
+  std::optional<ServerKeys> keys;
+  if (!options_.key.empty()) {
+    zap_.emplace(context_);
+    const fs::path list = authorized_peers_of(options_.key, "");
+    keys.emplace(ServerKeys{required(read_key_pair(options_.key)), list,
+                            required(AuthorizedPeers::read(list)), *zap_,
+                            options_.key, "--key " + options_.key});
+  }
+  shell_ = std::make_unique<ServerShell>(
+      context_, options_, *directory_, std::move(state), kImage, -1,
+      server_arithmetic(options_), std::move(keys));
   if (const auto opened = shell_->open(); !opened)
     throw std::runtime_error(opened.error().message);
   finish_ = std::async(std::launch::async, [this] {

@@ -34,6 +34,7 @@ class InProcessServer {
  public:
   // Starts training, as soon as there are peers, on a thread of its own: goes
   // on with the run that `directory` holds, if it holds one.
+  // With `options.key` it has keys, and authorized_peers beside the key.
   InProcessServer(const std::filesystem::path& directory,
                   const ServerOptions& options);
   ~InProcessServer();  // stops a run that has not ended
@@ -62,6 +63,7 @@ class InProcessServer {
   std::optional<ProgressLine> progress_;
   std::optional<StatsWriter> stats_;
   RunObservers observers_;
+  std::optional<ZapHandler> zap_;
   std::unique_ptr<ServerShell> shell_;
   std::shared_future<Finish> finish_;
 };
