@@ -26,6 +26,9 @@ Result<PeerShellReport> PeerShell::Impl::run() {
   while (!over()) poll();
   // The goodbyes get a moment to leave.
   server->set_linger(1000);
+  report.sent = server->sent();
+  if (links.sent() > 0) report.sent["transfer"] = links.sent();
+  if (options.verbose) report_sent();
   for (const auto& s : sessions) {
     report.rounds += s->session.counters().rounds;
     report.swaps += s->session.counters().swaps_installed;
@@ -102,6 +105,15 @@ void PeerShell::Impl::report_progress(TimePoint now) {
   else if (first.peer())
     spdlog::info("waiting for training to start: {} of {} peers{}",
                  first.progress().live, first.progress().needed, insecure);
+}
+
+// Its kinds are those of SECURITY.md.
+void PeerShell::Impl::report_sent() const {
+  std::string text;
+  for (const auto& [kind, bytes] : report.sent)
+    if (bytes > 0)
+      text += fmt::format("{}{} {}", text.empty() ? "" : ", ", kind, bytes);
+  spdlog::info("bytes that left this process: {}", text.empty() ? "0" : text);
 }
 
 // --- sessions ---------------------------------------------------------------

@@ -16,6 +16,7 @@
 #include "common/base/result.h"
 #include "common/data/dataset.h"
 #include "common/keys/key.h"
+#include "common/net/channel.h"
 #include "common/net/zap_handler.h"
 #include "peer/core/session.h"
 #include "peer/train/peer_trainer.h"
@@ -56,6 +57,7 @@ struct PeerShellReport {
   std::string text;
   std::uint64_t rounds = 0;
   std::uint64_t swaps = 0;
+  SentBytes sent;  // that left the process
 };
 
 class PeerShell {

@@ -116,6 +116,7 @@ struct PeerShell::Impl {
   void watch_server(TimePoint now);
   void give_up(const Error& error);
   void report_progress(TimePoint now);
+  void report_sent() const;
   bool over() const { return returns.awaited() == 0 && taking_part == 0; }
 
   void on_server_message(Received received);

@@ -39,7 +39,8 @@ Result<void> TransferLinks::send(const std::string& endpoint, SwapId swap,
   } else {
     links_.splice(links_.begin(), links_, known);
   }
-  const Sent sent = mdgan::send(links_.front().socket, "", message, &frames);
+  const Sent sent =
+      mdgan::send(links_.front().socket, "", message, &frames, &sent_);
   links_.front().swap = swap;
   if (sent == Sent::kYes) return {};
   return Error{endpoint + " cannot be reached: " + std::to_string(queued_) +

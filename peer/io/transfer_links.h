@@ -47,6 +47,8 @@ class TransferLinks {
   void drop(SwapId swap);
 
   std::size_t size() const { return links_.size(); }
+  // Bytes handed to ZeroMQ so far, also of transfers that were given up.
+  std::uint64_t sent() const { return sent_; }
 
  private:
   struct Link {
@@ -63,6 +65,7 @@ class TransferLinks {
   std::size_t queued_;
   std::size_t most_;
   std::optional<KeyPair> own_;
+  std::uint64_t sent_ = 0;
   std::list<Link> links_;  // the most recently used first
 };
 

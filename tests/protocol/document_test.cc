@@ -5,6 +5,7 @@
 #include <fstream>
 #include <iterator>
 #include <map>
+#include <set>
 #include <sstream>
 #include <string>
 #include <vector>
@@ -119,6 +120,21 @@ TEST_CASE("PROTOCOL.md numbers the messages as the code does") {
     INFO(row);
     CHECK(has_line_starting(row));
   }
+}
+
+TEST_CASE("SECURITY.md lists exactly the messages that leave a site") {
+  std::ifstream file(MDGAN_SOURCE_DIR "/SECURITY.md");
+  std::set<std::string> listed;
+  bool inside = false;
+  for (std::string line; std::getline(file, line);) {
+    if (line.starts_with("## ")) inside = line == "## What leaves a site";
+    if (inside && line.starts_with("| `"))
+      listed.insert(line.substr(3, line.find('`', 3) - 3));
+  }
+  std::set<std::string> sent;
+  for (const Message& message : one_of_each())
+    if (sent_by_peers(message.body)) sent.emplace(type_name(message.body));
+  CHECK(listed == sent);
 }
 
 TEST_CASE("PROTOCOL.md tells how large a frame a socket takes") {

@@ -102,6 +102,11 @@ TEST_CASE("Two hosts of peers that swap give what one gives", "[shell]") {
   const PeerShellReport report = others.wait();
   CHECK(report.rounds == 2 * 40);
   CHECK(report.swaps > 0);
+  for (const char* kind : {"hello", "feedback", "staged", "transfer"}) {
+    INFO(kind);
+    REQUIRE(report.sent.contains(kind));
+    CHECK(report.sent.at(kind) > 0);
+  }
   CHECK(server.weights() == expected);
 }
 
