@@ -141,10 +141,11 @@ ExitCode run(const PeerOptions& options) {
   const auto server = parse_endpoint(options.server, "server");
   if (!server) return report(server.error());
   // On one machine nothing need listen to the outside.
-  const std::string listen =
-      is_loopback(*server) && options.listen == PeerOptions{}.listen
-          ? "tcp://127.0.0.1:*"
-          : options.listen;
+  std::string listen = options.listen;
+  if (options.no_listen)
+    listen.clear();
+  else if (is_loopback(*server) && listen == PeerOptions{}.listen)
+    listen = "tcp://127.0.0.1:*";
   const auto keys = load_keys(options, listen);
   if (!keys) return report(keys.error());
   if (const auto set = set_precision(options.precision, options.device); !set)

@@ -113,6 +113,10 @@ OptionTable peer_table(PeerOptions& o) {
           "The address at which other peers reach --listen, if it is behind a "
           "network address translation. Empty: the address that the server "
           "sees."},
+         {"no-listen", &o.no_listen, "",
+          "Listen nowhere, as behind a firewall that lets nobody in: "
+          "discriminators come and go through the server, sealed so that a "
+          "server with keys cannot read them."},
          {"key", &o.key, "FILE",
           "This peer's secret key, as `mdgan-peer keygen` makes it, for a "
           "server with keys."},
@@ -164,6 +168,11 @@ Result<void> check(const PeerOptions& o) {
                        "KEY, as `mdgan-server keygen` printed it");
   if (!o.key.empty() && o.insecure)
     return usage("--insecure is for a run without keys: leave out one of them");
+  if (o.no_listen && (o.listen != PeerOptions{}.listen || !o.advertise.empty()))
+    return usage(
+        fmt::format("no-listen and {} exclude each other: leave out one "
+                    "of them",
+                    o.advertise.empty() ? "listen" : "advertise"));
   if (o.listen.empty()) return usage("listen must be like tcp://*:0, is empty");
   if (!protocol::is_clean_text(o.name))
     return usage(fmt::format(

@@ -32,6 +32,7 @@ struct PeerOptions {
   std::string name;  // empty: the host's, see sessions_of()
   std::string listen = "tcp://*:0";
   std::string advertise;   // empty: where the server sees this peer
+  bool no_listen = false;  // `listen` and `advertise` mean nothing then
   std::string key;         // the secret key's file; empty: no keys
   std::string server_key;  // the server's public key, or a file with it
   bool insecure = false;

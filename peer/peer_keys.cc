@@ -19,7 +19,7 @@ bool others_can_reach(const std::string& address) {
 // The first address that is not on loopback alone; empty if there is none.
 std::string exposed(const PeerOptions& options, const std::string& listen) {
   if (others_can_reach(options.server)) return options.server;
-  return others_can_reach(listen) ? listen : "";
+  return !listen.empty() && others_can_reach(listen) ? listen : "";
 }
 
 Error no_keys(const std::string& address) {

@@ -13,7 +13,8 @@ namespace mdgan {
 // What the options' files hold; nothing for a run without keys. Fails with
 // kAuthentication, saying what to do, when a file will not do, and when the
 // server or the listener is not on loopback alone and there is neither a key
-// nor --insecure. `listen` is the listener's address.
+// nor --insecure. `listen` is the listener's address,
+// empty if there is none.
 Result<std::optional<ClientKeys>> load_keys(const PeerOptions& options,
                                             const std::string& listen);
 

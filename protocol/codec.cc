@@ -67,6 +67,12 @@ void pack_fields(Packer& p, const Goodbye& m) {
 void pack_fields(Packer& p, const ErrorReply& m) {
   pack_record(p, m.code, sendable(m.text), m.session);
 }
+void pack_fields(Packer& p, const Chunk& m) {
+  pack_record(p, m.swap, m.index, m.tensors);
+}
+void pack_fields(Packer& p, const ChunksTaken& m) {
+  pack_record(p, m.swap, m.count);
+}
 
 // The enumerators' wire values are contiguous.
 template <typename Enum>
@@ -265,6 +271,15 @@ void read_fields(Reader& r, ErrorReply& m) {
   m.text = r.text("text");
   m.session = r.integer32("session");
 }
+void read_fields(Reader& r, Chunk& m) {
+  m.swap.value = r.integer("swap");
+  m.index = r.integer32("index");
+  m.tensors = read_tensors(r);
+}
+void read_fields(Reader& r, ChunksTaken& m) {
+  m.swap.value = r.integer("swap");
+  m.count = r.integer32("count");
+}
 
 template <typename Alternative>
 Body read_body(Reader& reader) {
@@ -296,6 +311,8 @@ constexpr std::array<Type, std::variant_size_v<Body>> kTypes{{
     {12, "progress", read_body<Progress>},
     {13, "goodbye", read_body<Goodbye>},
     {14, "error", read_body<ErrorReply>},
+    {15, "chunk", read_body<Chunk>},
+    {16, "chunks-taken", read_body<ChunksTaken>},
 }};
 
 const Type* find_type(std::uint32_t number) {

@@ -23,6 +23,19 @@ Result<std::uint64_t> byte_size(const TensorMeta& meta) {
   return bytes;
 }
 
+bool is_chunk(std::span<const TensorMeta> tensors) {
+  return tensors.size() == 1 && tensors[0].dtype == DType::kUint8 &&
+         tensors[0].dims.size() == 1 &&
+         tensors[0].dims[0] <= kChunkBytes + kSealAllowance;
+}
+
+std::uint64_t chunks_of(std::span<const TensorMeta> tensors) {
+  std::uint64_t count = 1;
+  for (const TensorMeta& meta : tensors)
+    count += (*byte_size(meta) + kChunkBytes - 1) / kChunkBytes;
+  return count;
+}
+
 Result<FrameSequence> FrameSequence::of(std::span<const TensorMeta> tensors,
                                         bool may_be_long) {
   FrameSequence frames;

@@ -15,6 +15,13 @@ namespace mdgan::protocol {
 // a dimension is 0; checks the product for overflow.
 Result<std::uint64_t> byte_size(const TensorMeta& meta);
 
+// Whether a chunk may have these tensors: one, within the limits.
+bool is_chunk(std::span<const TensorMeta> tensors);
+
+// The chunks of a transfer with these tensors: its envelope is the first, and a
+// chunk has bytes of one tensor only. REQUIRES: byte_size() takes them.
+std::uint64_t chunks_of(std::span<const TensorMeta> tensors);
+
 // Checks, frame by frame, that what comes is what the envelope announces.
 class FrameSequence {
  public:

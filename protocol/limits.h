@@ -17,6 +17,12 @@ inline constexpr std::size_t kMaxDepth = 5;
 inline constexpr std::size_t kFrameBytes = std::size_t{1} << 20;
 // Likewise to a peer that asks for long frames.
 inline constexpr std::size_t kLongFrameBytes = std::size_t{4} << 20;
+// A transfer that is relayed travels in chunks of so many bytes, which the seal
+// makes a little longer.
+inline constexpr std::size_t kChunkBytes = std::size_t{1} << 16;
+inline constexpr std::size_t kSealAllowance = 64;
+// Chunks on their way that the target has not taken yet.
+inline constexpr std::uint32_t kChunkWindow = 16;
 // MAXMSGSIZE is so much more: CURVE, for one, adds 33 bytes to a frame.
 inline constexpr std::size_t kFrameAllowance = 4096;
 // Frames of one message, the envelope included: 4 GiB of tensors, or 16.

@@ -67,7 +67,8 @@ struct Hello {
   std::int64_t index = -1;    // the PeerId it would like; -1: no wish
   std::uint64_t shard_size = 0;
   ImageShape image;
-  std::string endpoint;  // where other peers reach it; host '*': "where I am"
+  // Where other peers reach it; host '*': "where I am". Empty: nowhere.
+  std::string endpoint;
   std::uint64_t nonce = 0;  // drawn once per process: tells restart from retry
   // The discriminators it still has: the one in use, and those it could go back
   // or on to, saved ones and one that an exchange has brought, of any run.
@@ -138,9 +139,10 @@ struct Feedback {
 };
 
 // server -> peer: an exchange of discriminators. A peer with `sends` sends its
-// D to `target` at `endpoint`; a peer with `receives` will get one from
-// `source`. Where the run has keys, D goes to nobody but the holder of
-// `target_key`, and comes from nobody but the holder of `source_key`.
+// D to `target` at `endpoint`, or by relay if that is empty; a peer with
+// `receives` will get one from `source`. Where the run has keys, D goes to
+// nobody but the holder of `target_key`, and comes from nobody but the holder
+// of `source_key`.
 struct Swap {
   SwapId swap;
   bool sends = false;
@@ -167,6 +169,22 @@ struct Transfer {
   std::array<std::byte, 32> schema{};
   std::vector<TensorMeta> tensors;
   friend bool operator==(const Transfer&, const Transfer&) = default;
+};
+
+// peer -> server -> peer: a part of a transfer that the server passes on from
+// the exchange's source to its target, sealed. Tensor: its bytes, uint8 [n].
+struct Chunk {
+  SwapId swap;
+  std::uint32_t index = 0;  // 0, 1, ...
+  std::vector<TensorMeta> tensors;
+  friend bool operator==(const Chunk&, const Chunk&) = default;
+};
+
+// The other way: how many chunks the target has taken so far.
+struct ChunksTaken {
+  SwapId swap;
+  std::uint32_t count = 0;
+  friend bool operator==(const ChunksTaken&, const ChunksTaken&) = default;
 };
 
 // peer -> server: the incoming discriminator is complete and valid (or not, and
@@ -247,7 +265,7 @@ struct ErrorReply {
 // Wire values are in codec.cc and PROTOCOL.md, not the variant's order.
 using Body = std::variant<Hello, Welcome, RoundBegin, Batch, Feedback, Swap,
                           Transfer, Staged, Commit, Abort, Checkpoint, Progress,
-                          Goodbye, ErrorReply>;
+                          Goodbye, ErrorReply, Chunk, ChunksTaken>;
 
 // The header every message carries. `run` and `incarnation` are zero until the
 // welcome has told them.

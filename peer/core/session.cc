@@ -103,19 +103,12 @@ void Session::on(const ServerSaid& e, TimePoint now, Out& out) {
                  std::get_if<protocol::Commit>(&message.body)) {
     on_commit(*commit, message.round, out);
   } else if (const auto* abort = std::get_if<protocol::Abort>(&message.body)) {
-    if (swap_ && swap_->swap == abort->swap) {
-      swap_.reset();
-      drop_staged(out);
-      out.emplace_back(
-          Report{"keeps its discriminator, the exchange was "
-                 "aborted: " +
-                     abort->reason,
-                 true});
-    }
-    std::erase_if(deferred_, [&](const protocol::Message& order) {
-      const auto* swap = std::get_if<protocol::Swap>(&order.body);
-      return swap != nullptr && swap->swap == abort->swap;
-    });
+    on_abort(*abort, out);
+  } else if (const auto* chunk = std::get_if<protocol::Chunk>(&message.body)) {
+    on_chunk(*chunk, out);
+  } else if (const auto* taken =
+                 std::get_if<protocol::ChunksTaken>(&message.body)) {
+    on_chunks_taken(*taken, out);
   } else if (const auto* checkpoint =
                  std::get_if<protocol::Checkpoint>(&message.body)) {
     keep_ = checkpoint->keep;

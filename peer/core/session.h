@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <utility>
@@ -81,6 +82,8 @@ class Session {
   void on(const Restored& e, TimePoint now, Out& out);
   void on(const RestoreFailed& e, TimePoint now, Out& out);
   void on(const TransferFailed& e, TimePoint now, Out& out);
+  void on(const ChunksReady& e, TimePoint now, Out& out);
+  void on(const ChunkRefused& e, TimePoint now, Out& out);
   void on(const TransferSaved& e, TimePoint now, Out& out);
   void on(const Failed& e, TimePoint now, Out& out);
   void on(const ServerLost& e, TimePoint now, Out& out);
@@ -94,6 +97,10 @@ class Session {
   void enter(State next, const char* why);
   void on_commit(const protocol::Commit& commit, Round round, Out& out);
   void on_swap(const protocol::Message& message, Out& out);
+  void send_chunks(SwapId swap, Out& out);
+  void on_chunk(const protocol::Chunk& chunk, Out& out);
+  void on_chunks_taken(const protocol::ChunksTaken& taken, Out& out);
+  void on_abort(const protocol::Abort& abort, Out& out);
   void decline(SwapId swap, const std::string& why, Out& out) const;
   void defer(const protocol::Message& message, Out& out);
   void obey_deferred(Out& out);
@@ -119,6 +126,7 @@ class Session {
   std::vector<std::pair<Round, std::uint32_t>> batches_;  // of the open round
   std::optional<protocol::Swap> swap_;  // announced, not ended
   Round swap_round_;                    // in its envelope
+  std::uint32_t next_chunk_ = 0;        // of what it brings, if by relay
   Round keep_;                          // as the last checkpoint message said
   std::vector<TransferArrived> early_;  // before their swap message
   // Swaps that this peer sends for, and checkpoints: until the trainer is
@@ -135,6 +143,13 @@ class Session {
     bool told = false;
   };
   std::optional<Staged> staged_;
+  // Transfers that this peer sends by relay.
+  struct SentByRelay {
+    std::uint32_t chunks = 0;  // 0: not prepared yet
+    std::uint32_t sent = 0;
+    std::uint32_t taken = 0;  // by the target
+  };
+  std::map<SwapId, SentByRelay> relays_;
   bool restoring_ = false;  // since it was welcomed last
   bool leave_when_done_ = false;
   TimePoint hello_due_{};

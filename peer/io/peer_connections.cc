@@ -11,6 +11,7 @@
 #include "common/tensor/quantise.h"
 #include "peer/io/peer_shell_impl.h"
 #include "protocol/algorithm.h"
+#include "protocol/frames.h"
 
 namespace mdgan {
 namespace {
@@ -34,6 +35,7 @@ constexpr int kBurst = 256;
 }  // namespace
 
 Result<void> PeerShell::Impl::open_listener() {
+  if (options.listen.empty()) return {};
   listener = make_router(context);
   ConnectionGuard::Limits limits;
   // Who sends a discriminator says nothing before.
@@ -158,6 +160,10 @@ PublicKey PeerShell::Impl::key_of(const Received& received) const {
   return options.keys ? received.key : PublicKey{};
 }
 
+PublicKey PeerShell::Impl::own_key() const {
+  return options.keys ? options.keys->public_key : PublicKey{};
+}
+
 void PeerShell::Impl::on_server_message(Received received) {
   last_heard = Clock::now();
   if (!received.message) {
@@ -210,8 +216,10 @@ void PeerShell::Impl::on_server_message(Received received) {
     if (const auto* abort = std::get_if<protocol::Abort>(&message.body))
       links.drop(abort->swap);
     if (const auto* swap = std::get_if<protocol::Swap>(&message.body);
-        swap != nullptr && swap->receives && options.keys)
+        swap != nullptr && swap->receives && options.keys && listener)
       options.zap->admit(kPeersDomain, swap->source_key, "peer");
+    if (std::holds_alternative<protocol::Chunk>(message.body))
+      chunk = received.tensors.empty() ? Blob{} : received.tensors.front();
     await_batches(*s, message);
     feed(*s, ServerSaid{message});
   }
@@ -236,11 +244,16 @@ std::string PeerShell::Impl::defect_of_batch(
   return "";
 }
 
-bool PeerShell::Impl::wants_batch(const Received& received) const {
+bool PeerShell::Impl::wants_from_server(const Received& received) {
   const protocol::Message& message = *received.message;
+  if (!spec || message.run != served_run ||
+      message.incarnation != served_incarnation)
+    return false;
+  if (const auto* part = std::get_if<protocol::Chunk>(&message.body))
+    return by_peer(message.peer) != nullptr &&
+           protocol::is_chunk(part->tensors);
   const auto* batch = std::get_if<protocol::Batch>(&message.body);
-  return batch != nullptr && spec && message.run == served_run &&
-         message.incarnation == served_incarnation &&
+  return batch != nullptr &&
          batch->tensors == batch_metas(*spec, codecs, parameters);
 }
 
@@ -292,14 +305,7 @@ bool PeerShell::Impl::wants_transfer(const Received& received) {
       !s->session.may_await(*transfer, key_of(received)))
     return false;
   if (options.keys && key_of(received) == PublicKey{}) return false;
-  const std::size_t count = spec->swap_optimizer ? 3 : 1;
-  const protocol::DType dtype = codecs.swap == SwapCodec::kFloat32
-                                    ? protocol::DType::kFloat32
-                                    : protocol::DType::kBfloat16;
-  if (transfer->tensors.size() != count ||
-      !std::ranges::all_of(transfer->tensors, [&](const auto& meta) {
-        return meta == protocol::TensorMeta{dtype, {parameters}};
-      }))
+  if (transfer->tensors != transfer_metas(*spec, codecs, parameters))
     return false;
   if (received.descriptor >= 0) guard->trust(received.descriptor);
   return true;

@@ -69,9 +69,9 @@ void PeerShell::Impl::apply(PeerRuntime& s, const SendTransfer& e) {
       trainer_failure(s));
 }
 
-void PeerShell::Impl::send_transfer(PeerRuntime& s, SendTransfer e,
-                                    const PeerState& state) {
-  auto& body = std::get<protocol::Transfer>(e.message.body);
+std::vector<Blob> PeerShell::Impl::complete_transfer(protocol::Message& message,
+                                                     const PeerState& state) {
+  auto& body = std::get<protocol::Transfer>(message.body);
   body.adam_steps = state.adam_steps;
   std::vector<Blob> tensors{state.parameters};
   if (!state.first_moment.empty()) {
@@ -79,9 +79,15 @@ void PeerShell::Impl::send_transfer(PeerRuntime& s, SendTransfer e,
     tensors.push_back(state.second_moment);
   }
   for (const Blob& tensor : tensors) body.tensors.push_back(tensor.meta);
+  return tensors;
+}
+
+void PeerShell::Impl::send_transfer(PeerRuntime& s, SendTransfer e,
+                                    const PeerState& state) {
+  const std::vector<Blob> tensors = complete_transfer(e.message, state);
+  const auto& body = std::get<protocol::Transfer>(e.message.body);
   if (by_peer(e.target) != nullptr) {  // a peer of this very process
-    on_transfer(e.message, tensors,
-                options.keys ? options.keys->public_key : PublicKey{});
+    on_transfer(e.message, tensors, own_key());
     return;
   }
   if (options.keys && e.key == PublicKey{}) {

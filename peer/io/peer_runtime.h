@@ -15,6 +15,7 @@
 #include "common/base/worker_pool.h"
 #include "peer/core/session.h"
 #include "peer/io/peer_shell.h"
+#include "peer/io/relays.h"
 #include "peer/io/saved_discriminators.h"
 #include "peer/train/peer_trainer.h"
 
@@ -68,6 +69,9 @@ class PeerRuntime {
   std::string not_saved;
   std::optional<ComputedFeedback> computed;
   std::map<std::uint64_t, PeerState> arrivals;
+  // What it sends and receives by relay.
+  std::map<SwapId, OutgoingRelay> outgoing;
+  std::optional<IncomingRelay> incoming;
   // Transfers that came while the trainer was still being made.
   std::vector<IncomingTransfer> early;
   bool ever_prepared = false;  // there has been a trainer: hello offers its D

@@ -3,6 +3,7 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <span>
 #include <utility>
 
 #include "common/base/time.h"
@@ -57,7 +58,7 @@ Result<void> PeerShell::Impl::open() {
     with = ClientKeys{*options.keys, *options.server_key};
   server.emplace(
       context, options.server,
-      [this](const Received& r) { return wants_batch(r); }, with);
+      [this](const Received& r) { return wants_from_server(r); }, with);
   return server->open(last_heard);
 }
 
@@ -67,14 +68,14 @@ void PeerShell::Impl::poll() {
   zmq::pollitem_t items[] = {
       {server->socket().handle(), 0, ZMQ_POLLIN, 0},
       {server->monitor().handle(), 0, ZMQ_POLLIN, 0},
-      {listener->handle(), 0, ZMQ_POLLIN, 0},
       {nullptr, mailbox.fd(), ZMQ_POLLIN, 0},
+      {listener ? listener->handle() : nullptr, -1, ZMQ_POLLIN, 0},
   };
-  wait_readable(items, wait);
+  wait_readable(std::span(items).first(listener ? 4 : 3), wait);
   mailbox.drain();
   handle_events();
   drain_server();
-  drain_listener();
+  if (listener) drain_listener();
   const TimePoint now = Clock::now();
   watch_link(now);
   ring_alarms(now);

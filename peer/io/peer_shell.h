@@ -30,7 +30,7 @@ struct PeerSetup {
 
 struct PeerShellOptions {
   std::string server;     // tcp://HOST:PORT, or inproc://NAME of this process
-  std::string listen;     // tcp://HOST:PORT, port '*': any free one
+  std::string listen;     // tcp://HOST:PORT, port '*': any free one; or empty
   std::string advertise;  // what others are told; empty: where I am seen
   unsigned workers = 1;
   std::chrono::seconds connect_timeout{300};

@@ -55,15 +55,16 @@ struct PeerShell::Impl {
   std::optional<WorkerPool> pool;  // waits for its tasks, which use the above
 
   std::optional<ServerLink> server;
-  std::optional<zmq::socket_t> listener;
-  std::optional<ConnectionGuard> guard;  // of the listener
-  Receiver receiver;                     // likewise
+  std::optional<zmq::socket_t> listener;  // none: all comes by relay
+  std::optional<ConnectionGuard> guard;   // of the listener
+  Receiver receiver;                      // likewise
   Complaints complaints;
   // Connections to the listener that are closed, while frames of theirs may
   // still be there to be taken: descriptor and socket_cookie().
   std::vector<std::pair<int, std::uint64_t>> closed;
   TransferLinks links;
-  std::string announced;  // our listener, for hello
+  std::string announced;  // our listener, for hello; empty: there is none
+  Blob chunk;             // of the message of the server's that is handled
 
   // Whose welcome was the last; batches of others are not for us.
   RunId served_run{};
@@ -115,7 +116,8 @@ struct PeerShell::Impl {
   bool over() const { return returns.awaited() == 0 && taking_part == 0; }
 
   void on_server_message(Received received);
-  bool wants_batch(const Received& received) const;
+  // Whether the bytes of a batch or a chunk that comes are kept.
+  bool wants_from_server(const Received& received);
   void on_batch(const protocol::Message& message, std::vector<Blob> tensors);
   std::string defect_of_batch(const std::vector<Blob>& tensors) const;
   // Whether the bytes of a transfer that comes are kept.
@@ -126,6 +128,7 @@ struct PeerShell::Impl {
   void take_transfer(PeerRuntime& s, IncomingTransfer transfer);
   void admit_transfer(PeerRuntime& s, IncomingTransfer transfer);
   PublicKey key_of(const Received& received) const;
+  PublicKey own_key() const;  // zeros in a run without keys
 
   // Queues an event for handle_events().
   void feed(PeerRuntime& s, SessionEvent event);
@@ -148,6 +151,10 @@ struct PeerShell::Impl {
   void apply(PeerRuntime& s, const Learn& e);
   void apply(PeerRuntime& s, const ComputeFeedback& e);
   void apply(PeerRuntime& s, const SendTransfer& e);
+  void apply(PeerRuntime& s, const PrepareChunks& e);
+  void apply(PeerRuntime& s, const SendChunk& e);
+  void apply(PeerRuntime& s, const OpenChunk& e);
+  void apply(PeerRuntime& s, const DropChunks& e);
   void apply(PeerRuntime& s, const SaveTransfer& e);
   void apply(PeerRuntime& s, const Install& e);
   void apply(PeerRuntime& s, const DropTransfer& e);
@@ -156,6 +163,10 @@ struct PeerShell::Impl {
   void apply(PeerRuntime& s, const Leave& e);
 
   void send_transfer(PeerRuntime& s, SendTransfer e, const PeerState& state);
+  void prepare_chunks(PeerRuntime& s, PrepareChunks e, const PeerState& state);
+  // Says in a transfer what is sent with it, and returns that.
+  static std::vector<Blob> complete_transfer(protocol::Message& message,
+                                             const PeerState& state);
   std::string reachable(const std::string& endpoint) const;
   void say_hello(PeerRuntime& s);
   // What ends a session whose arithmetic threw.

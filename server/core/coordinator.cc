@@ -144,6 +144,11 @@ void Coordinator::on(const MessageArrived& e, TimePoint now, Out& out) {
   } else if (const auto* staged =
                  std::get_if<protocol::Staged>(&message.body)) {
     on_staged(*member, *staged, now, out);
+  } else if (std::holds_alternative<protocol::Chunk>(message.body)) {
+    on_chunk(*member, e, now, out);
+  } else if (const auto* taken =
+                 std::get_if<protocol::ChunksTaken>(&message.body)) {
+    on_chunks_taken(*member, *taken, now, out);
   } else if (const auto* bye = std::get_if<protocol::Goodbye>(&message.body)) {
     if (bye->reason == protocol::Reason::kFailed &&
         failed_.size() < kFailedKept)
@@ -285,16 +290,20 @@ void Coordinator::enter(RunStage next, const char* why) {
 
 void Coordinator::send(Member& member, protocol::Body body, TimePoint now,
                        Out& out) {
+  protocol::Message message = message_to(member, std::move(body), now);
+  out.emplace_back(SendMessage{member.connection, std::move(message)});
+}
+
+protocol::Message Coordinator::message_to(Member& member, protocol::Body body,
+                                          TimePoint now) {
   // While a round is open its number is the current one; between rounds, what
   // is said concerns the round completed last.
   const bool open =
       stage_ == RunStage::kCollecting || stage_ == RunStage::kGenerating;
   member.last_sent = now;
   keepalive_due_ = std::min(keepalive_due_, now + silence_allowed(member));
-  out.emplace_back(SendMessage{
-      member.connection,
-      {config_.run, config_.incarnation, open ? current() : position_.completed,
-       member.id, std::move(body)}});
+  return {config_.run, config_.incarnation,
+          open ? current() : position_.completed, member.id, std::move(body)};
 }
 
 bool Coordinator::has_its_key(ConnectionId connection,

@@ -43,6 +43,9 @@ class Coordinator {
 
   // Whether a peer of the run is on this connection.
   bool knows(ConnectionId connection) const;
+  // Whether this message is the chunk of a transfer that is to be relayed next.
+  bool awaits_chunk(ConnectionId connection,
+                    const protocol::Message& message) const;
 
   const RunPosition& position() const { return position_; }
   const CoordinatorCounters& counters() const { return counters_; }
@@ -80,7 +83,8 @@ class Coordinator {
   void welcome(Member& member, const protocol::Hello& hello,
                const PublicKey& key, TimePoint now, Out& out);
   void send_welcome(Member& member, TimePoint now, Out& out);
-  void set_aside(Member& member, TimePoint now, Out& out);
+  void set_aside(Member& member, const std::string& why,
+                 const std::string& advice, TimePoint now, Out& out);
   void forget_strangers();
   PeerId choose_id(const protocol::Hello& hello);
   std::ptrdiff_t newcomers_on(ConnectionId connection) const;
@@ -123,7 +127,22 @@ class Coordinator {
   // What follows from the end of an exchange.
   void go_on_after(const Exchange& exchange, bool committed, TimePoint now,
                    Out& out);
-  std::string describe_link(const SwapEdge& edge) const;
+  std::string blame(const Exchange& exchange,
+                    const std::vector<SwapEdge>& broken, TimePoint now);
+  std::string describe_link(const SwapEdge& edge, bool relayed) const;
+  void set_deadline(Exchange& exchange, TimePoint deadline);
+
+  // Transfers by way of this server (coordinator_relay.cc).
+  bool can_relay(PeerId source, PeerId target) const;
+  bool goes_by_relay(PeerId source, PeerId target) const;
+  bool is_avoided(PeerId source, PeerId target, TimePoint now) const;
+  std::uint64_t most_chunks() const;
+  void on_chunk(Member& member, const MessageArrived& e, TimePoint now,
+                Out& out);
+  void on_chunks_taken(Member& member, const protocol::ChunksTaken& taken,
+                       TimePoint now, Out& out);
+  void on_breach(Member& member, const std::string& what, TimePoint now,
+                 Out& out);
 
   // Rounds (coordinator_rounds.cc).
   OpenRound* collecting();  // the round whose answers are awaited; or null
@@ -136,6 +155,7 @@ class Coordinator {
                     Out& out) const;
   void on_feedback(Member& member, const MessageArrived& e, TimePoint now,
                    Out& out);
+  void set_aside_for_answers(Member& member, TimePoint now, Out& out);
   void refuse_feedback(Member& member, Round round, const std::string& defect,
                        Out& out);
   void close_round_if_complete(TimePoint now, Out& out);
@@ -150,6 +170,8 @@ class Coordinator {
 
   void save(TimePoint now, Out& out);
   void send(Member& member, protocol::Body body, TimePoint now, Out& out);
+  protocol::Message message_to(Member& member, protocol::Body body,
+                               TimePoint now);
   Member* find(ConnectionId connection, PeerId peer);
   const Member* find(ConnectionId connection, PeerId peer) const;
   std::vector<PeerId> available() const;  // live and owing nothing, by id

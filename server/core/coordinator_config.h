@@ -65,6 +65,7 @@ struct CoordinatorCounters {
   std::uint64_t swaps_committed = 0;
   std::uint64_t swaps_aborted = 0;
   std::uint64_t transfers = 0;  // discriminators that have arrived by exchange
+  std::uint64_t relayed = 0;    // of them, by way of this server
 };
 
 }  // namespace mdgan

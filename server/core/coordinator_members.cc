@@ -6,6 +6,7 @@
 #include "common/base/transition.h"
 #include "protocol/algorithm.h"
 #include "protocol/limits.h"
+#include "protocol/tensor_codecs.h"
 #include "server/core/coordinator.h"
 
 namespace mdgan {
@@ -22,19 +23,21 @@ std::string describe(const ImageShape& image) {
          std::to_string(image.classes) + " classes";
 }
 
+bool has_ability(const protocol::Hello& hello, std::string_view ability) {
+  return std::ranges::find(hello.abilities, ability) != hello.abilities.end();
+}
+
 // The first codec of the run that the peer cannot do; empty if there is none.
 std::string missing_codec(const TensorCodecs& codecs,
                           const protocol::Hello& hello) {
   for (std::string& name : protocol::codec_names(codecs))
-    if (std::ranges::find(hello.abilities, name) == hello.abilities.end())
-      return std::move(name);
+    if (!has_ability(hello, name)) return std::move(name);
   return "";
 }
 
 bool knows_algorithm(Algorithm algorithm, const protocol::Hello& hello) {
   const std::string_view ability = traits_of(algorithm).ability;
-  return ability.empty() ||
-         std::ranges::find(hello.abilities, ability) != hello.abilities.end();
+  return ability.empty() || has_ability(hello, ability);
 }
 
 // Once training runs, so many peers of a connection may be new at a time: each
@@ -214,11 +217,13 @@ void Coordinator::welcome(Member& member, const protocol::Hello& hello,
   member.epoch_shard = std::max(member.epoch_shard, hello.shard_size);
   member.held = hello.held;
   member.saved = hello.saved;
+  member.relays = has_ability(hello, protocol::kRelay);
   if (std::exchange(member.endpoint, hello.endpoint) != hello.endpoint)
     links_.forget(member.id);
   member.owes.reset();
   member.failed_copies = 0;
   member.invalid_in_a_row = 0;
+  member.breaches = 0;
   position_.set_aside.erase(member.id);
   member.warning.clear();
   failed_.erase(member.id);
@@ -271,15 +276,16 @@ void Coordinator::send_welcome(Member& member, TimePoint now, Out& out) {
        now, out);
 }
 
-void Coordinator::set_aside(Member& member, TimePoint now, Out& out) {
-  const std::string why =
-      "is set aside: " + std::to_string(member.invalid_in_a_row) +
-      " of its answers in a row could not be used";
-  refuse(member.connection, member.id, protocol::ErrorCode::kSetAside,
-         "this peer " + why + "; look at its data, and start it anew", out);
+void Coordinator::set_aside(Member& member, const std::string& why,
+                            const std::string& advice, TimePoint now,
+                            Out& out) {
+  refuse(
+      member.connection, member.id, protocol::ErrorCode::kSetAside,
+      "this peer is set aside: " + why + "; " + advice + ", and start it anew",
+      out);
   position_.set_aside[member.id] = member.nonce;
   failed_.insert(member.id);
-  lose({&member.id, 1}, why, now, out);
+  lose({&member.id, 1}, "is set aside: " + why, now, out);
 }
 
 // Names of those that came and went are not kept, nor saved.

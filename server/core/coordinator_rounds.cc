@@ -168,7 +168,7 @@ void Coordinator::on_feedback(Member& member, const MessageArrived& e,
     round.take(member.id, {});
     refuse_feedback(member, round.round, e.defect, out);
     if (member.invalid_in_a_row >= kInvalidAttempts) {
-      set_aside(member, now, out);
+      set_aside_for_answers(member, now, out);
       return;
     }
   }
@@ -196,6 +196,14 @@ void Coordinator::close_round_if_complete(TimePoint now, Out& out) {
     close_round(*round, now, out);
 }
 
+void Coordinator::set_aside_for_answers(Member& member, TimePoint now,
+                                        Out& out) {
+  set_aside(member,
+            std::to_string(member.invalid_in_a_row) +
+                " of its answers in a row could not be used",
+            "look at its data", now, out);
+}
+
 void Coordinator::close_round(OpenRound& round, TimePoint now, Out& out) {
   const std::vector<PeerId> too_long = round.refuse_too_long();
   for (const PeerId peer : too_long)
@@ -210,7 +218,7 @@ void Coordinator::close_round(OpenRound& round, TimePoint now, Out& out) {
       if (Member& member = members_.at(peer);
           member.invalid_in_a_row >= kInvalidAttempts &&
           member.presence != Presence::kAbsent)
-        set_aside(member, now, out);
+        set_aside_for_answers(member, now, out);
   };
   for (const Contributor& c : closed.step.contributors)
     members_.at(c.peer).invalid_in_a_row = 0;

@@ -90,6 +90,11 @@ struct SendMessage {
   ConnectionId connection;
   protocol::Message message;
 };
+// Send the message with the tensors of the message that this event brought.
+struct ForwardMessage {
+  ConnectionId connection;
+  protocol::Message message;
+};
 // Send generated batch `index` of the round, once for all the connection's
 // `peers` that need it.
 struct SendBatch {
@@ -169,8 +174,8 @@ inline bool passes(std::uint64_t round, std::uint64_t steps,
 }
 
 using ServerEffect =
-    std::variant<SendMessage, SendBatch, DecideModel, GenerateBatches,
-                 KeepFeedback, StepGenerator, ReportRound, SaveCheckpoint, Note,
-                 ReportRefusal, Finish>;
+    std::variant<SendMessage, ForwardMessage, SendBatch, DecideModel,
+                 GenerateBatches, KeepFeedback, StepGenerator, ReportRound,
+                 SaveCheckpoint, Note, ReportRefusal, Finish>;
 
 }  // namespace mdgan

@@ -32,7 +32,8 @@ struct Member {
   protocol::Held held;
   std::vector<protocol::Held> saved;
   DiscriminatorId welcomed_with;
-  std::string endpoint;
+  std::string endpoint;       // empty: it has no listener
+  bool relays = false;        // can send and receive by relay
   std::optional<Round> owes;  // asked, not answered yet: gets nothing new
   TimePoint owes_since{};
   TimePoint last_sent{};
@@ -41,11 +42,20 @@ struct Member {
   bool slow = false;         // the last of them did
   Round last_round;  // in which it contributed, or got another discriminator
   int invalid_in_a_row = 0;  // answers
+  int breaches = 0;          // of the relay's rules
   bool taken_part = false;   // has contributed, to this server or before
   int failed_copies = 0;
   protocol::Start start = protocol::Start::kFresh;  // as last told
   Round restore;
   std::string warning;  // likewise
+};
+
+// A transfer that goes by way of this server.
+struct Relay {
+  PeerId target;
+  std::uint32_t sent =
+      0;  // chunks, and those of them that the target has taken
+  std::uint32_t taken = 0;
 };
 
 // A set of transfers that is committed or aborted as a whole.
@@ -55,6 +65,8 @@ struct Exchange {
   std::vector<SwapEdge> edges;
   std::map<PeerId, DiscriminatorId> brings;  // to each target
   std::set<PeerId> staged;
+  std::set<PeerId> refused;        // targets that got what will not do
+  std::map<PeerId, Relay> relays;  // by source
   TimePoint begun{};
   TimePoint deadline{};
 };

@@ -12,6 +12,7 @@
 #include "common/tensor/floats.h"
 #include "protocol/algorithm.h"
 #include "protocol/limits.h"
+#include "protocol/tensor_codecs.h"
 #include "server/io/server_shell_impl.h"
 
 namespace mdgan {
@@ -114,10 +115,12 @@ void ServerShell::Impl::give_up_closed() {
 
 // The bytes of all others are thrown away as they come.
 bool ServerShell::Impl::wants_tensors(const Received& received) const {
-  const auto* sent = std::get_if<protocol::Feedback>(&received.message->body);
   const auto sender = by_routing_id.find(received.routing_id);
+  if (sender == by_routing_id.end()) return false;
+  if (coordinator.awaits_chunk(sender->second, *received.message)) return true;
+  const auto* sent = std::get_if<protocol::Feedback>(&received.message->body);
   return sent != nullptr && sent->tensors == answer &&
-         sender != by_routing_id.end() && coordinator.knows(sender->second);
+         coordinator.knows(sender->second);
 }
 
 void ServerShell::Impl::complain(const Received& received, ConnectionId id) {
@@ -184,9 +187,15 @@ void ServerShell::Impl::on_received(Received received) {
 std::string ServerShell::Impl::defect_of(
     const protocol::Message& message, const std::vector<Blob>& tensors) const {
   if (const auto* hello = std::get_if<protocol::Hello>(&message.body)) {
+    if (hello->endpoint.empty() &&
+        std::ranges::find(hello->abilities, protocol::kRelay) !=
+            hello->abilities.end())
+      return "";
     const auto listener = parse_endpoint(hello->endpoint, "endpoint");
     return listener ? "" : listener.error().message;
   }
+  if (std::holds_alternative<protocol::Chunk>(message.body))
+    return tensors.empty() ? "its bytes were not awaited" : "";
   const auto* answered = std::get_if<protocol::Feedback>(&message.body);
   if (answered == nullptr || !spec) return "";
   if (!std::isfinite(answered->discriminator_loss) ||
@@ -251,6 +260,12 @@ void ServerShell::Impl::apply(const SendMessage& e) {
     goodbyes.push_back(e);
   else
     deliver(e.connection, e.message, nullptr);
+}
+
+void ServerShell::Impl::apply(const ForwardMessage& e) {
+  ReadyBatch once;
+  once.tensors = std::move(arrived);
+  deliver(e.connection, e.message, &once);
 }
 
 void ServerShell::Impl::apply(const SendBatch& e) {

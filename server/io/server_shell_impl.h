@@ -184,6 +184,7 @@ struct ServerShell::Impl {
 
   // One overload per effect: an effect without one does not compile.
   void apply(const SendMessage& e);
+  void apply(const ForwardMessage& e);
   void apply(const SendBatch& e);
   void apply(const DecideModel& e);
   void apply(const GenerateBatches& e);

@@ -411,4 +411,48 @@ TEST_CASE("a secret key that others can read is refused with 4") {
   CHECK(says(none, "authorized_peers"));
 }
 
+TEST_CASE("A peer that nobody can connect to swaps by relay, with keys") {
+  KeyedRun t;
+  t.let_in(t.line_of("a") + t.line_of("b") + t.line_of("c"));
+  auto server = t.keyed_server(3);
+  auto first = t.keyed_peer("a", 0, 3);
+  auto second = t.keyed_peer("b", 1, 3);
+  auto hidden = t.keyed_peer("c", 2, 3, {"--no-listen"});
+  REQUIRE(eventually([&] { return t.server_says(" by relay"); }));
+  CHECK(advances(t));
+  CHECK(eventually([&] {
+    const std::string said = hidden.output();
+    return said.find(" discriminators received") != said.npos &&
+           said.find(" 0 discriminators received") == said.npos;
+  }));
+  CHECK_FALSE(t.server_says("aborted"));
+  server.signal(SIGINT);
+  CHECK(server.wait() == 0);
+  CHECK(first.wait() == 0);
+  CHECK(second.wait() == 0);
+  CHECK(hidden.wait() == 0);
+}
+
+TEST_CASE(
+    "fault 43: an address at which nobody listens costs a swap, then "
+    "discriminators go by relay") {
+  KeyedRun t;
+  t.let_in(t.line_of("a") + t.line_of("b"));
+  auto server = t.keyed_server(2, {"--swap-timeout", "3"});
+  auto first = t.keyed_peer("a", 0, 2);
+  auto second = t.keyed_peer("b", 1, 2, {"--advertise", "tcp://127.0.0.1:1"});
+  REQUIRE(eventually([&] { return t.server_says(" 1 by relay"); }));
+  CHECK(t.server_says(
+      "what peer a sends to peer b at tcp://127.0.0.1:1 had not come through; "
+      "from now on it goes by relay"));
+  const auto before = t.round("run");
+  CHECK(eventually([&] { return t.round("run") > before + 50; }));
+  const std::string log = t.log("run");
+  CHECK(log.find("aborted") == log.rfind("aborted"));  // the one
+  server.signal(SIGINT);
+  CHECK(server.wait() == 0);
+  CHECK(first.wait() == 0);
+  CHECK(second.wait() == 0);
+}
+
 }  // namespace mdgan::test

@@ -96,6 +96,28 @@ void coordinator_events(const fs::path& to) {
       resumed += answer + feedback(0) + feedback(1) + answer + events({9});
     put(to / ("resumed-" + std::to_string(algorithm)), resumed);
   }
+  // Two peers without a listener, a swap after each round; its last peer dies
+  // with the third.
+  const auto hidden = [](int name) {
+    return events({0, 0, name, name + 1, 1, 0, 2, 0, 19, 0, 0, name, 0});
+  };
+  const auto chunk = [](int exchange, int index, int peer) {
+    return events({12, exchange, index, peer, 0, 0, 1, peer, 0});
+  };
+  const auto taken = [](int exchange, int count, int peer) {
+    return events({12, exchange, count, peer, 0, 0, 0, peer, 0});
+  };
+  Events relay = events({0, 0, 1, 20, 1, 2, 0, 1, 0}) + answer + hidden(0) +
+                 hidden(1) + events({0});  // a checkpoint before the first
+  for (int i = 1; i < 4; ++i) {
+    relay += answer + answer + feedback(0) + feedback(1) + answer;
+    for (const int peer : {0, 1})
+      relay += chunk(i, 0, peer) + taken(i, 1, 1 - peer) + chunk(i, 1, peer) +
+               chunk(i, 3, peer);
+    if (i == 3) relay += events({7, 1});
+    relay += feedback(0) + feedback(1) + answer;
+  }
+  put(to / "relay", relay);
 }
 
 void session_events(const fs::path& to) {
@@ -131,6 +153,19 @@ void session_events(const fs::path& to) {
             welcome(3) + round(2) + events({9, 255}) + events({10}) +
             welcome(2) + round(3) + events({11, 2}));
   }
+  // Sends exchange 2 by relay, in 20 chunks; receives exchange 3 likewise.
+  const auto taken = [](int number, int count) {
+    return events({12, 0, number, count, 0, 0, 3, 0});
+  };
+  const auto chunk = [](int number, int index) {
+    return events({12, 1, number, index, 0, 0, 3, 0}) + events({0});
+  };
+  put(to / "relay", welcome(1) + answer + round(1) +
+                        events({5, 1, 2, 1, 1, 1, 2, 0, 0, 2, 0}) +
+                        events({20}) + answer + taken(2, 3) + taken(2, 16) +
+                        taken(2, 20) +
+                        events({5, 2, 3, 1, 1, 1, 2, 0, 0, 3, 0}) +
+                        chunk(3, 0) + chunk(3, 1) + abort(3, 3) + round(4));
   put(to / "copy", welcome(4) + answer + transfer(1) +
                        events({5, 2, 1, 1, 1, 1, 2, 0, 0, 3, 0}) + answer +
                        commit(3, 1) + round(4) + round(5));

@@ -108,7 +108,7 @@ TEST_CASE("tensors_of gives the list of the messages that have one") {
     if (!tensors_of(message.body).empty())
       with_tensors.emplace_back(type_name(message.body));
   CHECK(with_tensors ==
-        std::vector<std::string>{"batch", "feedback", "transfer"});
+        std::vector<std::string>{"batch", "feedback", "transfer", "chunk"});
 }
 
 TEST_CASE("every proper prefix of a message is refused") {

@@ -89,6 +89,8 @@ inline std::vector<Message> one_of_each() {
   add(Progress{Phase::kPaused, 50'000, 3, 4});
   add(Goodbye{Reason::kStopped, "stopped after round 7", true});
   add(ErrorReply{ErrorCode::kUnknownPeer, "say hello again", 7});
+  add(Chunk{SwapId{5}, 3, {{DType::kUint8, {65'553}}}});
+  add(ChunksTaken{SwapId{5}, 4});
   return messages;
 }
 

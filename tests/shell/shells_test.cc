@@ -105,6 +105,44 @@ TEST_CASE("Two hosts of peers that swap give what one gives", "[shell]") {
   CHECK(server.weights() == expected);
 }
 
+TEST_CASE("Discriminators that go by relay change no bit", "[shell]") {
+  const std::string expected = undisturbed(40);
+  const TemporaryDirectory directory;
+  const bool some_listen = GENERATE(true, false);
+  InProcessServer server(directory / "run", options_of(40));
+  InProcessPeers some(server.context(), server.endpoint(), directory.path(), 0,
+                      1, kPeers, some_listen);
+  InProcessPeers others(server.context(), server.endpoint(), directory.path(),
+                        2, 3, kPeers, false);
+  CHECK(server.wait().code == ExitCode::kOk);
+  CHECK(some.wait().code == ExitCode::kOk);
+  const PeerShellReport report = others.wait();
+  CHECK(report.rounds == 2 * 40);
+  CHECK(report.swaps == 2 * 40);
+  CHECK(server.weights() == expected);
+  CHECK(server.log().find(" by relay") != std::string::npos);
+  CHECK(server.log().find("aborted") == std::string::npos);
+}
+
+TEST_CASE("A late joiner that nobody can connect to gets its copy by relay",
+          "[shell]") {
+  const TemporaryDirectory directory;
+  ServerOptions options = options_of(1'000'000);
+  options.min_peers = 2;
+  InProcessServer server(directory / "run", options);
+  InProcessPeers first(server.context(), server.endpoint(), directory.path(), 0,
+                       1, kPeers);
+  REQUIRE(eventually([&] { return count_of(server.stats(), "\n") > 20; }));
+  InProcessPeers late(server.context(), server.endpoint(), directory.path(), 2,
+                      3, kPeers, false);
+  CHECK(eventually(
+      [&] { return count_of(server.log(), "has a copy of peer") == 2; }));
+  CHECK(eventually([&] { return count_of(server.log(), "among 4") > 0; }));
+  server.stop();
+  CHECK(server.wait().code == ExitCode::kOk);
+  CHECK(late.wait().swaps > 2);
+}
+
 TEST_CASE("A run that is resumed gives what an uninterrupted one gives",
           "[shell]") {
   const std::string expected = undisturbed(60);

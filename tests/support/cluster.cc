@@ -13,6 +13,8 @@ namespace {
 // Longer than any timeout of the coordinator: nothing may stand still so long.
 constexpr Duration kStuck = 600s;
 constexpr std::size_t kOverheard = 64;
+// Of a discriminator: more chunks than may be on their way.
+constexpr std::uint64_t kParameters = 100'000;
 
 }  // namespace
 
@@ -50,6 +52,7 @@ bool Cluster::happens(double probability) {
 Cluster::Process& Cluster::add_process(std::uint32_t sessions) {
   Process& process = *processes_.emplace_back(std::make_unique<Process>());
   process.number = static_cast<std::uint32_t>(processes_.size() - 1);
+  process.listens = !happens(faults_.no_listener);
   for (std::uint32_t i = 0; i < sessions; ++i) {
     Peer& peer = *peers_.emplace_back(std::make_unique<Peer>());
     peer.number = static_cast<std::uint32_t>(peers_.size() - 1);
@@ -206,6 +209,12 @@ void Cluster::apply(const ServerEffect& effect) {
       if (swap->sends != swap->receives) copies_.insert(swap->swap);
     to_connection(send->connection,
                   [this, m = send->message](Process& p) { deliver(p, m); });
+  } else if (const auto* forward = std::get_if<ForwardMessage>(&effect)) {
+    if (arriving_ == nullptr ||
+        !std::holds_alternative<protocol::Chunk>(arriving_->body))
+      fail("what is forwarded did not arrive");
+    to_connection(forward->connection,
+                  [this, m = forward->message](Process& p) { deliver(p, m); });
   } else if (const auto* batch = std::get_if<SendBatch>(&effect)) {
     to_connection(batch->connection, [this, b = *batch](Process& p) {
       for (Peer* peer : p.peers) feed(*peer, BatchArrived{b.round, b.index});
@@ -214,7 +223,7 @@ void Cluster::apply(const ServerEffect& effect) {
     TrainingSpec spec;
     spec.image = decide->image;
     spec.algorithm = config_.algorithm;
-    answer(1ms, ModelReady{spec, {}, 100});
+    answer(1ms, ModelReady{spec, {}, kParameters});
   } else if (const auto* generate = std::get_if<GenerateBatches>(&effect)) {
     answer(5ms, BatchesReady{generate->round});
   } else if (const auto* keep = std::get_if<KeepFeedback>(&effect)) {
@@ -370,7 +379,7 @@ void Cluster::lie() {
     message.run = config_.run;
     message.incarnation = config_.incarnation;
     message.round = {completed().value + random_.below(3)};
-    switch (random_.below(4)) {
+    switch (random_.below(6)) {
       case 0:
         message.body = protocol::Staged{{random_.below(20)}, false, "a lie"};
         break;
@@ -379,6 +388,14 @@ void Cluster::lie() {
         break;
       case 2:
         message.body = protocol::Goodbye{protocol::Reason::kFailed, "a lie"};
+        break;
+      case 3:
+        message.body =
+            protocol::Chunk{{random_.below(20)}, random_.next() % 3, {}};
+        break;
+      case 4:
+        message.body =
+            protocol::ChunksTaken{{random_.below(20)}, random_.next() % 30};
         break;
       default:
         message.body = protocol::Commit{{random_.below(20)}};

@@ -34,6 +34,7 @@ struct Faults {
   double stop_server = 0;  // per second; peers leave, all are started again
   double cut_off = 0;   // per second and process: from the server, for a while
   double cut_link = 0;  // per second and process: from another process
+  double no_listener = 0;   // of a process: others cannot connect to it
   double bad_feedback = 0;  // not finite
   double bad_transfer = 0;  // not finite
   double slow_peer = 0;     // a computation takes 100 times as long
@@ -88,6 +89,7 @@ class Cluster {
     std::optional<std::uint64_t> d;  // the discriminator in use
     std::set<std::uint64_t> used;    // that it had in use at some time
     std::map<std::uint64_t, std::uint64_t> arrivals;
+    std::set<SwapId> chunks;  // of transfers that it sends by relay
     std::map<Round, std::uint64_t> trained;  // with which D, by round
     // The disk, which survives the process: at most three checkpoints, and two
     // discriminators that exchanges have brought.
@@ -100,6 +102,7 @@ class Cluster {
     std::uint64_t nonce = 0;
     std::uint64_t life = 0;  // events of an earlier process do not reach it
     bool up = false;
+    bool listens = true;
     ConnectionId connection;
     TimePoint heard{};
     TimePoint cut_until{};
@@ -152,7 +155,11 @@ class Cluster {
   void apply(Peer& peer, const SessionEffect& effect);
   protocol::Hello hello_of(Peer& peer);
   bool is_last_owner(const Peer& peer) const;
+  // What it sends: its discriminator, or a copy.
+  std::uint64_t sent_by(const Peer& peer, const protocol::Transfer& transfer);
   void send_transfer(Peer& peer, const SendTransfer& e);
+  void prepare_chunks(Peer& peer, const PrepareChunks& e);
+  void open_chunk(Peer& peer, const OpenChunk& e);
   void restore(Peer& peer, const RestoreDiscriminator& e);
 
   CoordinatorConfig config_;
@@ -175,7 +182,14 @@ class Cluster {
   std::map<ConnectionId, TimePoint> in_order_;  // per connection and direction
   std::map<ConnectionId, TimePoint> out_order_;
   std::map<std::pair<std::uint32_t, std::uint32_t>, TimePoint> cut_links_;
-  std::set<SwapId> copies_;                   // exchanges that are no swaps
+  std::set<SwapId> copies_;  // exchanges that are no swaps
+  // What is sealed in the chunks of a swap for a target.
+  struct Sealed {
+    protocol::Transfer transfer;
+    std::string defect;
+    std::uint64_t d = 0;
+  };
+  std::map<std::pair<SwapId, PeerId>, Sealed> sealed_;
   std::vector<protocol::Message> overheard_;  // what a liar may repeat
   std::uint64_t next_connection_ = 1;
   std::uint64_t next_number_ = 1;

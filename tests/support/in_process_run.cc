@@ -127,10 +127,11 @@ std::string InProcessServer::weights() const {
 InProcessPeers::InProcessPeers(zmq::context_t& context,
                                const std::string& server,
                                const fs::path& directory, std::uint32_t first,
-                               std::uint32_t last, std::uint32_t count) {
+                               std::uint32_t last, std::uint32_t count,
+                               bool listens) {
   PeerShellOptions options;
   options.server = server;
-  options.listen = "tcp://127.0.0.1:*";
+  if (listens) options.listen = "tcp://127.0.0.1:*";
   options.workers = 2;
   options.verbose = false;
   for (std::uint32_t i = first; i <= last; ++i) {

@@ -69,10 +69,10 @@ class InProcessServer {
 class InProcessPeers {
  public:
   // Peers `first` to `last` of `count`, each with its part of small_images(),
-  // behind one connection to `server`.
+  // behind one connection to `server`. `listens`: others can connect to them.
   InProcessPeers(zmq::context_t& context, const std::string& server,
                  const std::filesystem::path& directory, std::uint32_t first,
-                 std::uint32_t last, std::uint32_t count);
+                 std::uint32_t last, std::uint32_t count, bool listens = true);
   ~InProcessPeers();  // asks peers that are still there to leave
   InProcessPeers(const InProcessPeers&) = delete;
   InProcessPeers& operator=(const InProcessPeers&) = delete;

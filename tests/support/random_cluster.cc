@@ -49,6 +49,7 @@ SimulatedRun simulate(std::uint64_t seed, std::ostream* trace) {
   faults.slow_disk = maybe(0.2);
   faults.full_disk = maybe(0.2);
   faults.liar = maybe(0.5);
+  faults.no_listener = maybe(1);
   faults.until = std::chrono::seconds(between(5, 200));
   const auto sessions = static_cast<std::uint32_t>(between(1, 3));
   Cluster cluster(peers, config, faults, seed, sessions);

@@ -300,7 +300,7 @@ TEST_CASE("the help names every key and keeps to 80 columns") {
   const std::string peers = peer_help();
   const std::vector<std::string> peer_keys =
       keys_of(peer_configuration_template());
-  CHECK(peer_keys.size() == 16);
+  CHECK(peer_keys.size() == 17);
   for (const std::string& key : peer_keys)
     CHECK(peers.find("--" + key) != std::string::npos);
   for (const std::string& help :
@@ -327,6 +327,14 @@ TEST_CASE("a peer needs a server and data") {
             .starts_with("advertise: 'tcp://:1'"));
   CHECK(peer_error({"--listn", "x"}) ==
         "unknown option --listn: did you mean 'listen'?");
+}
+
+TEST_CASE("a peer listens somewhere or nowhere") {
+  CHECK(peer_options({"--no-listen"}).no_listen);
+  CHECK(peer_error({"--no-listen", "--listen", "tcp://*:7"}) ==
+        "no-listen and listen exclude each other: leave out one of them");
+  CHECK(peer_error({"--no-listen", "--advertise", "tcp://h:7"}) ==
+        "no-listen and advertise exclude each other: leave out one of them");
 }
 
 TEST_CASE("a name that a server would refuse is a usage error") {

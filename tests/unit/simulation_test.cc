@@ -114,4 +114,39 @@ TEST_CASE("seeds on which the simulation once found a fault", "[sim]") {
   CHECK(simulate(38266).failure == "");
 }
 
+TEST_CASE("peers without a listener swap by relay like all others", "[sim]") {
+  Cluster cluster(5, config(5, 200), {.no_listener = 1}, 1);
+  REQUIRE(cluster.run() == "");
+  CHECK(cluster.counters().swaps_committed == 40);
+  CHECK(cluster.counters().relayed == 200);
+  std::set<std::uint64_t> distinct;
+  for (const auto& [peer, d] : cluster.discriminators()) distinct.insert(d);
+  CHECK(distinct.size() == 5);
+}
+
+TEST_CASE(
+    "fault 43: links that fail, and peers without a listener, lose and double "
+    "no discriminator",
+    "[sim]") {
+  const auto seed = GENERATE(range(1, 61));
+  INFO("seed " << seed);
+  Cluster cluster(8, config(8, 150),
+                  {.break_connection = 0.001,
+                   .lose_message = 0.001,
+                   .repeat_message = 0.02,
+                   .kill_peer = 0.01,
+                   .cut_off = 0.005,
+                   .cut_link = 0.2,
+                   .no_listener = 0.4,
+                   .bad_transfer = 0.02},
+                  static_cast<std::uint64_t>(seed));
+  cluster.join_later(3s);
+  cluster.join_later(5s);
+  REQUIRE(cluster.run() == "");
+  CHECK(cluster.counters().relayed > 0);
+  std::set<std::uint64_t> distinct;
+  for (const auto& [peer, d] : cluster.discriminators()) distinct.insert(d);
+  CHECK(distinct.size() == cluster.discriminators().size());
+}
+
 }  // namespace mdgan::test
