@@ -147,6 +147,12 @@ TEST_CASE("chunks wait until the target has taken those before") {
   for (std::uint32_t i = 0; i < protocol::kChunkWindow; ++i) run.chunk({0}, i);
   CHECK(run.forwarded().size() == protocol::kChunkWindow);
   CHECK_FALSE(run.awaits({0}, protocol::kChunkWindow));
+  SECTION("one that does not wait goes nowhere") {
+    run.chunk({0}, protocol::kChunkWindow);
+    CHECK(run.forwarded().size() == protocol::kChunkWindow);
+    CHECK(run.s.sent<protocol::ErrorReply>() == 1);
+    return;
+  }
   run.say({1}, protocol::ChunksTaken{run.swap, 2});
   CHECK(run.s.sent<protocol::ChunksTaken>() == 1);
   CHECK(run.awaits({0}, protocol::kChunkWindow));
