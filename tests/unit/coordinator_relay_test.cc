@@ -10,8 +10,7 @@
 #include "tests/support/catch.h"
 #include "tests/support/core_server.h"
 
-using namespace mdgan;
-using namespace mdgan::core_server;
+namespace mdgan::test {
 using namespace std::chrono_literals;
 
 namespace {
@@ -342,3 +341,5 @@ TEST_CASE("a pair that needs the relay is tried again once one has moved") {
   links.forget({2});
   CHECK_FALSE(links.needs_relay({1}, {2}));
 }
+
+}  // namespace mdgan::test

@@ -13,7 +13,7 @@
 #include "protocol/limits.h"
 #include "tests/support/catch.h"
 
-using namespace mdgan;
+namespace mdgan::test {
 
 namespace {
 
@@ -261,3 +261,5 @@ TEST_CASE("a source that cuts its transfer otherwise is refused") {
     }
   }
 }
+
+}  // namespace mdgan::test
