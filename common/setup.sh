@@ -9,13 +9,13 @@ packages_build=(
   ca-certificates cmake ninja-build g++ pkg-config
   libtorch-dev libdnnl-dev libzmq3-dev cppzmq-dev libmsgpack-cxx-dev
   libboost-program-options-dev libspdlog-dev nlohmann-json3-dev
-  libpng-dev libturbojpeg0-dev zlib1g-dev libsodium-dev
+  libpng-dev libjpeg62-turbo-dev zlib1g-dev libsodium-dev
   # Without it LibTorch gets the reference BLAS, which is many times slower.
   libopenblas0-pthread
 )
 packages_data=(dataset-fashion-mnist)
 packages_test=(catch2 iproute2 python3-zmq python3-msgpack python3-torch
-  python3-numpy python3-matplotlib python3-scipy)
+  python3-numpy python3-matplotlib python3-scipy python3-pil)
 packages_experiment=(python3-matplotlib python3-numpy)
 packages_lint=(clang-format clang-tidy)
 packages_bench=(libbenchmark-dev python3-torch python3-numpy)

@@ -3,6 +3,7 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "common/data/image_file.h"
@@ -34,7 +35,7 @@ Result<Listing> list(const fs::path& directory) {
     if (path.filename().string().starts_with('.')) continue;
     if (it->is_directory(ignored))
       listing.folders.push_back(path);
-    else if (has_image_name(path))
+    else if (is_image_file(path))
       listing.images.push_back(path);
     else
       ++listing.others;
@@ -111,9 +112,30 @@ std::vector<std::uint8_t> grey_to_rgb(const std::vector<std::uint8_t>& grey,
   return rgb;
 }
 
-Result<void> append(const Plan& plan, std::size_t index, Dataset& data) {
+void widen(std::optional<Range16>& all, const std::optional<Range16>& one) {
+  if (!one) return;
+  if (!all) all = one;
+  all->lowest = std::min(all->lowest, one->lowest);
+  all->highest = std::max(all->highest, one->highest);
+}
+
+// Scanners store 10 or 12 bits in 16, unscaled: black pictures.
+void warn_of_dark_values(const fs::path& directory,
+                         const std::optional<Range16>& range) {
+  constexpr std::uint16_t kHalf = 0x8000;
+  if (range && range->highest < kHalf)
+    spdlog::warn(
+        "{}: the values of its 16-bit images lie in [{}, {}], and 65535 is "
+        "white: these images are dark; if they hold fewer bits, scale their "
+        "values up to 65535",
+        directory.string(), range->lowest, range->highest);
+}
+
+Result<void> append(const Plan& plan, std::size_t index, Dataset& data,
+                    std::optional<Range16>& range) {
   Result<Image> image = read_image(plan.images[index]);
   if (!image) return image.error();
+  widen(range, image->range16);
   ImageShape& shape = data.shape;
   if (index == 0) {
     shape.channels = image->channels;
@@ -148,10 +170,12 @@ Result<Dataset> load_image_folder(const fs::path& directory) {
     spdlog::info("{}: {} files that are not PNG or JPEG left out",
                  directory.string(), plan->others);
   Dataset data;
+  std::optional<Range16> range;
   for (std::size_t i = 0; i < plan->images.size(); ++i) {
-    const Result<void> appended = append(*plan, i, data);
+    const Result<void> appended = append(*plan, i, data, range);
     if (!appended) return appended.error();
   }
+  warn_of_dark_values(directory, range);
   data.shape.classes = static_cast<std::uint32_t>(plan->class_names.size());
   data.labels = std::move(plan->labels);
   data.class_names = std::move(plan->class_names);

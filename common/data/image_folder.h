@@ -9,7 +9,8 @@
 namespace mdgan {
 
 // Images and classes are in the order of their names' bytes. One channel if all
-// images are grey, else three. Other files are left out, and their number is
+// images are grey, else three; what an image is its content
+// says. Other files are left out, and their number is
 // logged; names that begin with '.' do not count at all. Fails with kData like
 // load_dataset(), also on a class without images and on images beside folders.
 Result<Dataset> load_image_folder(const std::filesystem::path& directory);

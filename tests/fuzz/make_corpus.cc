@@ -2,7 +2,6 @@
 //   make_corpus tests/fuzz/corpus
 // What fuzzing found lies beside them, and stays.
 
-#include <turbojpeg.h>
 #include <zlib.h>
 
 #include <algorithm>
@@ -25,6 +24,7 @@
 #include "server/run/stats_record.h"
 #include "tests/fuzz/input.h"
 #include "tests/protocol/examples.h"
+#include "tests/support/jpeg.h"
 #include "tests/support/temporary_directory.h"
 
 namespace mdgan::test {
@@ -248,19 +248,6 @@ std::string gzip(const std::string& text) {
   return content(folder / "x");
 }
 
-std::string jpeg(const std::vector<std::uint8_t>& pixels, int side, bool grey) {
-  const tjhandle encoder = tjInitCompress();
-  unsigned char* bytes = nullptr;
-  unsigned long size = 0;
-  tjCompress2(encoder, pixels.data(), side, 0, side,
-              grey ? TJPF_GRAY : TJPF_RGB, &bytes, &size,
-              grey ? TJSAMP_GRAY : TJSAMP_420, 80, 0);
-  std::string text(reinterpret_cast<char*>(bytes), size);
-  tjFree(bytes);
-  tjDestroy(encoder);
-  return text;
-}
-
 bool data_files(const fs::path& to) {
   const TemporaryDirectory folder;
   Random random(2, Purpose::kSimulation);
@@ -291,9 +278,10 @@ bool data_files(const fs::path& to) {
   };
   put(to / "png-grey", kind(4) + png(1));
   put(to / "png", kind(4) + png(3));
-  put(to / "jpeg-grey", kind(5) + jpeg(pixels(256), 16, true));
-  put(to / "jpeg", kind(5) + jpeg(pixels(768), 16, false));
-  put(to / "folder", kind(6) + png(3) + kBetween + jpeg(pixels(192), 8, false));
+  put(to / "jpeg-grey", kind(5) + test::jpeg_of(pixels(256), 16, 16, true));
+  put(to / "jpeg", kind(5) + test::jpeg_of(pixels(768), 16, 16, false));
+  put(to / "folder",
+      kind(6) + png(3) + kBetween + test::jpeg_of(pixels(192), 8, 8, false));
   return !png(3).empty();
 }
 

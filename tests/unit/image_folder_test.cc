@@ -1,9 +1,11 @@
-#include <turbojpeg.h>
+#include <spdlog/sinks/ostream_sink.h>
+#include <spdlog/spdlog.h>
 
 #include <cstdint>
 #include <cstdlib>
 #include <filesystem>
 #include <memory>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -11,6 +13,7 @@
 #include "common/files/png.h"
 #include "tests/support/catch.h"
 #include "tests/support/dataset_fails.h"
+#include "tests/support/jpeg.h"
 #include "tests/support/temporary_directory.h"
 #include "tests/support/text_file.h"
 
@@ -24,19 +27,6 @@ void write_grey(const fs::path& path, std::uint32_t width, std::uint32_t height,
                 std::uint8_t value) {
   fs::create_directories(path.parent_path());
   REQUIRE(write_png(path, width, height, 1, Bytes(width * height, value)));
-}
-
-std::string jpeg_of(const Bytes& pixels, int width, int height, bool grey) {
-  const std::unique_ptr<void, int (*)(tjhandle)> coder(tjInitCompress(),
-                                                       &tjDestroy);
-  unsigned char* bytes = nullptr;
-  unsigned long size = 0;
-  REQUIRE(tjCompress2(coder.get(), pixels.data(), width, 0, height,
-                      grey ? TJPF_GRAY : TJPF_RGB, &bytes, &size,
-                      grey ? TJSAMP_GRAY : TJSAMP_444, 95, 0) == 0);
-  std::string text(reinterpret_cast<const char*>(bytes), size);
-  tjFree(bytes);
-  return text;
 }
 
 TEST_CASE("images alone are a data set without labels", "[dataset][folder]") {
@@ -138,19 +128,60 @@ TEST_CASE("damaged images are refused by name", "[dataset][folder]") {
     }
   }
   SECTION("truncated JPEG") {
-    for (std::size_t n = 0; n < jpeg.size(); n += 7) {
+    for (std::size_t n = 0; n + 2 < jpeg.size(); n += 7) {
       write_text(dir / "b.jpg", jpeg.substr(0, n));
       check_fails(dir.path(), "b.jpg");
     }
   }
-  SECTION("a PNG by the name of a JPEG") {
-    write_text(dir / "b.jpg", png);
-    check_fails(dir.path(), "b.jpg");
+  SECTION("no image at all") {
+    write_text(dir / "b.png", "not an image");
+    check_fails(dir.path(), "b.png: damaged from byte 0 on");
   }
   SECTION("a PNG that is too large") {
     write_grey(dir / "a.png", 4097, 1, 0);
     check_fails(dir.path(), "4097x1");
   }
+}
+
+TEST_CASE("content decides what a file is, not its name", "[dataset][folder]") {
+  const TemporaryDirectory dir;
+  write_grey(dir / "a.png", 8, 8, 50);
+  const std::string png = read_text(dir / "a.png");
+  fs::remove(dir / "a.png");
+  write_text(dir / "a.jpg", png);
+  write_text(dir / "b.png", jpeg_of(Bytes(64, 100), 8, 8, true));
+  write_text(dir / "c", png);
+  write_text(dir / "notes.txt", "not an image");
+  const auto data = load_dataset(dir.path());
+  REQUIRE(data);
+  REQUIRE(data->size() == 3);
+  CHECK(data->pixels[0] == 50);
+  CHECK(std::abs(data->pixels[64] - 100) <= 2);
+  CHECK(data->pixels[128] == 50);
+  write_text(dir / "d", "GIF89a and more");
+  check_fails(dir.path(), "d: is a GIF file");
+}
+
+TEST_CASE("12 bits in 16 are told, with the range", "[dataset][folder]") {
+  // Two grey pixels, 0x0123 and 0x0FFF.
+  const Bytes png{0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a, 0x00, 0x00,
+                  0x00, 0x0d, 0x49, 0x48, 0x44, 0x52, 0x00, 0x00, 0x00, 0x02,
+                  0x00, 0x00, 0x00, 0x01, 0x10, 0x00, 0x00, 0x00, 0x00, 0x81,
+                  0xd9, 0xfc, 0x15, 0x00, 0x00, 0x00, 0x0d, 0x49, 0x44, 0x41,
+                  0x54, 0x78, 0x9c, 0x63, 0x60, 0x54, 0xe6, 0xff, 0x0f, 0x00,
+                  0x01, 0x8f, 0x01, 0x33, 0x2e, 0x7b, 0x75, 0x31, 0x00, 0x00,
+                  0x00, 0x00, 0x49, 0x45, 0x4e, 0x44, 0xae, 0x42, 0x60, 0x82};
+  const TemporaryDirectory dir;
+  write_text(dir / "a.png", std::string(png.begin(), png.end()));
+  std::ostringstream log;
+  const auto before = spdlog::default_logger();
+  spdlog::set_default_logger(std::make_shared<spdlog::logger>(
+      "test", std::make_shared<spdlog::sinks::ostream_sink_mt>(log)));
+  const auto data = load_dataset(dir.path());
+  spdlog::set_default_logger(before);
+  REQUIRE(data);
+  CHECK(data->pixels == Bytes{1, 16});
+  CHECK(log.str().find("lie in [291, 4095]") != std::string::npos);
 }
 
 TEST_CASE("folders that are ambiguous are refused", "[dataset][folder]") {
