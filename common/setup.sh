@@ -9,7 +9,7 @@ packages_build=(
   ca-certificates cmake ninja-build g++ pkg-config
   libtorch-dev libdnnl-dev libzmq3-dev cppzmq-dev libmsgpack-cxx-dev
   libboost-program-options-dev libspdlog-dev nlohmann-json3-dev
-  libpng-dev libjpeg62-turbo-dev zlib1g-dev libsodium-dev
+  libpng-dev libjpeg62-turbo-dev libtiff-dev libwebp-dev zlib1g-dev libsodium-dev
   # Without it LibTorch gets the reference BLAS, which is many times slower.
   libopenblas0-pthread
 )

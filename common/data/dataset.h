@@ -31,7 +31,8 @@ enum class DataPart { kTrain, kTest };
 //             the test part t10k- instead of train-
 //   CIFAR-10  data_batch_1.bin ... data_batch_5.bin (whichever exist);
 //             test_batch.bin
-//   folder    PNG/JPEG files, either all directly inside (no labels) or in
+//   folder    PNG, JPEG, WebP or TIFF files, either all directly inside (no
+//   labels) or in
 //             subfolders, one per class, in the order of their names; it has
 //             no test part
 // Pixels are not resized: images of different sizes are an error. On any damage

@@ -19,6 +19,11 @@ Result<Image> decode_png(std::span<const std::byte> bytes,
 Result<Image> decode_jpeg(std::span<const std::byte> bytes,
                           const std::string& name);
 
+Result<Image> decode_webp(std::span<const std::byte> bytes,
+                          const std::string& name);
+Result<Image> decode_tiff(std::span<const std::byte> bytes,
+                          const std::string& name);
+
 Error bad_image(std::string_view name, std::string_view what);
 
 // Fails unless both sides are in [1, kMaxImageSide].

@@ -16,20 +16,20 @@ namespace {
 
 using namespace std::string_view_literals;
 
-// How files of a format begin. A '?' stands for any byte.
+// How files of a format begin; a '?' stands for any byte. Formats without a
+// decoder are named, so that whoever has them knows what to convert.
 struct Format {
   std::string_view begin;
   std::string_view name;
+  Result<Image> (*decode)(std::span<const std::byte>,
+                          const std::string&) = nullptr;
 };
-constexpr Format kPng{"\x89PNG\r\n\x1a\n"sv, "PNG"};
-constexpr Format kJpeg{"\xff\xd8\xff"sv, "JPEG"};
-// Others are named, so that whoever has them knows what to convert.
 constexpr std::array kFormats{
-    kPng,
-    kJpeg,
-    Format{"RIFF????WEBP"sv, "WebP"},
-    Format{"II*\0"sv, "TIFF"},
-    Format{"MM\0*"sv, "TIFF"},
+    Format{"\x89PNG\r\n\x1a\n"sv, "PNG", &decode_png},
+    Format{"\xff\xd8\xff"sv, "JPEG", &decode_jpeg},
+    Format{"RIFF????WEBP"sv, "WebP", &decode_webp},
+    Format{"II*\0"sv, "TIFF", &decode_tiff},
+    Format{"MM\0*"sv, "TIFF", &decode_tiff},
     Format{"BM????\0\0\0\0"sv, "BMP"},
     Format{"GIF8"sv, "GIF"},
     Format{"????ftypavif"sv, "AVIF"},
@@ -56,7 +56,8 @@ bool has_image_name(const std::filesystem::path& path) {
   std::ranges::transform(text, text.begin(), [](char c) {
     return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
   });
-  return text == ".png" || text == ".jpg" || text == ".jpeg";
+  constexpr std::array kEnds{".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff"};
+  return std::ranges::find(kEnds, text) != kEnds.end();
 }
 
 }  // namespace
@@ -81,8 +82,7 @@ Result<Image> read_image(const std::filesystem::path& path) {
       format_of({reinterpret_cast<const char*>(bytes->data()), bytes->size()});
   if (format == nullptr)
     return bad_image(name, "damaged from byte 0 on: no image begins like it");
-  if (format->name == kPng.name) return decode_png(*bytes, name);
-  if (format->name == kJpeg.name) return decode_jpeg(*bytes, name);
+  if (format->decode != nullptr) return format->decode(*bytes, name);
   return Error{fmt::format("{}: is a {} file, which is not read; convert it to "
                            "PNG, as with: mogrify -format png FILE",
                            name, format->name),

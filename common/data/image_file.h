@@ -28,10 +28,11 @@ struct Image {
 // regular file that begins like one.
 bool is_image_file(const std::filesystem::path& path);
 
-// Reads a PNG or JPEG file; its first bytes decide which, not its name.
+// Reads a PNG, JPEG, WebP or TIFF (its first page) file; its first bytes decide
+// which, not its name.
 //   transparency  is laid on white, in the stored values
 //   palettes      become RGB, or grey if each colour that is used is grey
-//   16 bits       are reduced to 8: round(v / 257)
+//   16 bits       are reduced to 8: round(v / 257); a TIFF in colour: v / 256
 //   gAMA, iCCP    are not applied: the stored values count, as in Pillow and in
 //                 the tools that train on images, so that they mean the same
 //                 in each file of a data set

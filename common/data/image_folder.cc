@@ -60,7 +60,7 @@ Result<void> add_class(const fs::path& folder, Plan& plan) {
   if (!listing) return listing.error();
   if (listing->images.empty())
     return bad(folder,
-               "this class has no PNG or JPEG files; add some or remove the "
+               "this class has no images; add some or remove the "
                "folder");
   plan.others += listing->others + listing->folders.size();
   const auto label = static_cast<std::int32_t>(plan.class_names.size());
@@ -77,7 +77,7 @@ Result<Plan> make_plan(const fs::path& directory) {
   if (!top) return top.error();
   if (top->folders.empty() && top->images.empty())
     return bad(directory,
-               "holds no MNIST or CIFAR-10 training files and no PNG or JPEG "
+               "holds no MNIST or CIFAR-10 training files and no "
                "images");
   if (!top->folders.empty() && !top->images.empty())
     return bad(directory,
@@ -167,7 +167,7 @@ Result<Dataset> load_image_folder(const fs::path& directory) {
   Result<Plan> plan = make_plan(directory);
   if (!plan) return plan.error();
   if (plan->others > 0)
-    spdlog::info("{}: {} files that are not PNG or JPEG left out",
+    spdlog::info("{}: {} files that are not images left out",
                  directory.string(), plan->others);
   Dataset data;
   std::optional<Range16> range;

@@ -1,4 +1,4 @@
-// A folder of PNG and JPEG files, or of one such folder a class.
+// A folder of image files, or of one such folder a class.
 #pragma once
 
 #include <filesystem>

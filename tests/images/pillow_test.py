@@ -125,12 +125,34 @@ def file_cases():
         yield f"PNG eXIf {orientation}", saved(rgb, "PNG", exif=exif)
 
 
+    for quality in (30, 95):
+        yield f"WebP {quality}", saved(smooth, "WEBP", quality=quality)
+    yield "WebP lossless", saved(rgb, "WEBP", lossless=True)
+    yield "WebP alpha", saved(Image.fromarray(RGBA), "WEBP", lossless=True,
+                              exact=True)
+    for orientation in (3, 6, 7):
+        exif = with_exif(orientation)
+        yield f"WebP EXIF {orientation}", saved(smooth, "WEBP", exif=exif)
+    for compression in (None, "tiff_lzw", "tiff_adobe_deflate", "packbits"):
+        for mode in ("1", "L", "RGB", "CMYK"):
+            yield f"TIFF {mode} {compression}", saved(
+                rgb.convert(mode), "TIFF", compression=compression)
+    yield "TIFF palette", saved(rgb.quantize(200), "TIFF")
+    yield "TIFF grey 4", saved(smooth.convert("L"), "TIFF",
+                               compression="tiff_lzw")
+
+
 def cases():
     """Of each: its name, the file and the pixels, an array."""
     for name, file in file_cases():
         yield name, file, on_white(Image.open(io.BytesIO(file)))
     file = saved(Image.fromarray(RGB).convert("L").quantize(16), "PNG")
     yield "PNG grey palette", file, on_white(Image.open(io.BytesIO(file)))[..., 0]
+    for orientation in range(1, 9):  # Pillow turns a TIFF or does not
+        png = saved(Image.fromarray(RGB), "PNG", exif=with_exif(orientation))
+        yield f"TIFF orientation {orientation}", saved(
+            Image.fromarray(RGB), "TIFF", tiffinfo={274: orientation}), \
+            on_white(Image.open(io.BytesIO(png)))
     # Pillow shows these wrongly or not at all: it cuts 16 bits off, and takes
     # a missing end mark for missing pixels.
     exact = np.rint(GREY16 / 257).astype(np.uint8)
@@ -139,6 +161,7 @@ def cases():
     yield "PNG RGB of 16 bits", raw_png(
         W, H, 16, 2, rows_of(values.astype(">u2"))), np.rint(
             values / 257).astype(np.uint8)
+    yield "TIFF 16 bits", saved(Image.fromarray(GREY16), "TIFF"), exact
     whole = saved(Image.fromarray(SMOOTH), "JPEG")
     pixels = np.asarray(Image.open(io.BytesIO(whole)))
     yield "JPEG without end", whole[:-2], pixels
@@ -155,6 +178,12 @@ def refused():
         yield "cut progressive JPEG", progressive[:-len(jpeg) // part], \
             "damaged JPEG"
         yield "cut PNG", png[:-len(png) // part], "damaged PNG"
+        for kind in ("WEBP", "TIFF"):
+            file = saved(Image.fromarray(SMOOTH), kind)
+            yield f"cut {kind}", file[:-len(file) // part], "damaged"
+    yield "animation", saved(
+        Image.fromarray(RGB), "WEBP", save_all=True,
+        append_images=[Image.fromarray(SMOOTH)]), "is an animation"
     yield "cut tail", jpeg[:-12], "damaged JPEG"
     yield "progressive without end", progressive[:-2], "damaged JPEG"
     yield "GIF", saved(Image.fromarray(RGB), "GIF"), "is a GIF file"

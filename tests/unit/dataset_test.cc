@@ -77,7 +77,7 @@ TEST_CASE("a path that is no data set is refused with a reason", "[dataset]") {
   write_text(dir / "file", "");
   check_fails(dir / "file", "not a directory");
   fs::create_directory(dir / "empty");
-  check_fails(dir / "empty", "no PNG or JPEG");
+  check_fails(dir / "empty", "and no images");
 }
 
 TEST_CASE("MNIST is read, plain and compressed", "[dataset][idx]") {
