@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <optional>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "common/data/image_file.h"
 #include "protocol/limits.h"
@@ -131,24 +133,48 @@ void warn_of_dark_values(const fs::path& directory,
         directory.string(), range->lowest, range->highest);
 }
 
-Result<void> append(const Plan& plan, std::size_t index, Dataset& data,
-                    std::optional<Range16>& range) {
-  Result<Image> image = read_image(plan.images[index]);
+// What is wrong with the files of a folder: all of it at once, so that a person
+// mends a folder once and not file by file.
+struct Faults {
+  static constexpr std::size_t kShown = 20;
+  std::vector<std::string> messages;  // the first kShown
+  std::size_t count = 0;
+  void add(const Error& error) {
+    if (++count <= kShown) messages.push_back(error.message);
+  }
+};
+
+Error error_of(const fs::path& directory, const Faults& faults,
+               std::size_t images) {
+  if (faults.count == 1) return {faults.messages[0], ExitCode::kData};
+  std::string text =
+      fmt::format("{} of {} images cannot be used:\n  {}", faults.count, images,
+                  fmt::join(faults.messages, "\n  "));
+  if (faults.count > faults.messages.size())
+    text +=
+        fmt::format("\n  and {} more", faults.count - faults.messages.size());
+  return bad(directory, text);
+}
+
+// `first`: the image that decides on the size, once there is one.
+Result<void> append(const fs::path& path, std::size_t images, fs::path& first,
+                    Dataset& data, std::optional<Range16>& range) {
+  Result<Image> image = read_image(path);
   if (!image) return image.error();
-  widen(range, image->range16);
   ImageShape& shape = data.shape;
-  if (index == 0) {
+  if (first.empty()) {
+    first = path;
     shape.channels = image->channels;
     shape.height = image->height;
     shape.width = image->width;
-    data.pixels.reserve(plan.images.size() * shape.values());
+    data.pixels.reserve(images * shape.values());
   }
   if (image->height != shape.height || image->width != shape.width)
-    return bad(plan.images[index],
-               fmt::format("is {}x{} but {} is {}x{}; bring all images to one "
-                           "size",
-                           image->width, image->height, plan.images[0].string(),
-                           shape.width, shape.height));
+    return bad(path, fmt::format("is {}x{} but {} is {}x{}; bring all images "
+                                 "to one size",
+                                 image->width, image->height, first.string(),
+                                 shape.width, shape.height));
+  widen(range, image->range16);
   const std::size_t area = std::size_t{shape.height} * shape.width;
   if (image->channels > shape.channels) {
     data.pixels = grey_to_rgb(data.pixels, area);
@@ -171,10 +197,14 @@ Result<Dataset> load_image_folder(const fs::path& directory) {
                  directory.string(), plan->others);
   Dataset data;
   std::optional<Range16> range;
-  for (std::size_t i = 0; i < plan->images.size(); ++i) {
-    const Result<void> appended = append(*plan, i, data, range);
-    if (!appended) return appended.error();
+  fs::path first;
+  Faults faults;
+  for (const fs::path& path : plan->images) {
+    const Result<void> appended =
+        append(path, plan->images.size(), first, data, range);
+    if (!appended) faults.add(appended.error());
   }
+  if (faults.count > 0) return error_of(directory, faults, plan->images.size());
   warn_of_dark_values(directory, range);
   data.shape.classes = static_cast<std::uint32_t>(plan->class_names.size());
   data.labels = std::move(plan->labels);

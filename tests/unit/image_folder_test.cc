@@ -143,6 +143,20 @@ TEST_CASE("damaged images are refused by name", "[dataset][folder]") {
   }
 }
 
+TEST_CASE("fault 41: all bad images are named at once", "[dataset][folder]") {
+  const TemporaryDirectory dir;
+  for (char c = 'a'; c <= 'z'; ++c)
+    write_text(dir / (std::string(1, c) + "0.png"), "");
+  write_grey(dir / "a1.png", 2, 1, 0);
+  write_grey(dir / "b1.png", 2, 1, 0);
+  write_grey(dir / "a2.png", 1, 2, 0);
+  check_fails(dir.path(), "27 of 29 images cannot be used");
+  check_fails(dir.path(), "a0.png: is empty");
+  check_fails(dir.path(), "a2.png: is 1x2");
+  check_fails(dir.path(), "b0.png: is empty");
+  check_fails(dir.path(), "and 7 more");
+}
+
 TEST_CASE("content decides what a file is, not its name", "[dataset][folder]") {
   const TemporaryDirectory dir;
   write_grey(dir / "a.png", 8, 8, 50);
