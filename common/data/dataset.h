@@ -28,7 +28,8 @@ enum class DataPart { kTrain, kTest };
 
 // Reads a part of a data set; the layout is recognised by its files:
 //   MNIST     train-images-idx3-ubyte[.gz], train-labels-idx1-ubyte[.gz]; of
-//             the test part t10k- instead of train-
+//             the test part t10k- instead of train-; also .idx3-ubyte for
+//             -idx3-ubyte, and all of it in torchvision's MNIST/raw
 //   CIFAR-10  data_batch_1.bin ... data_batch_5.bin (whichever exist);
 //             test_batch.bin
 //   folder    PNG, JPEG, WebP or TIFF files, either all directly inside (no

@@ -44,12 +44,27 @@ Names names_of(DataPart part) {
   return {"train-images-idx3-ubyte", "train-labels-idx1-ubyte"};
 }
 
-std::optional<fs::path> find(const fs::path& directory, const char* name) {
-  for (const char* suffix : {"", ".gz"}) {
-    const fs::path path = directory / (std::string(name) + suffix);
-    std::error_code ignored;
-    if (fs::exists(path, ignored)) return path;
-  }
+// The file by its publisher's name, or with the dot that Windows and Kaggle put
+// before idx.
+std::optional<fs::path> find(const fs::path& folder, const char* name) {
+  std::string dotted = name;
+  dotted.replace(dotted.find("-idx"), 1, ".");
+  for (const std::string& stem : {std::string(name), dotted})
+    for (const char* suffix : {"", ".gz"}) {
+      fs::path path = folder / (stem + suffix);
+      std::error_code ignored;
+      if (fs::exists(path, ignored)) return path;
+    }
+  return std::nullopt;
+}
+
+// Where one of the files is: `directory`, or where torchvision puts it below.
+// Both files are looked for there alone, lest labels be of other images.
+std::optional<fs::path> folder_of(const fs::path& directory,
+                                  const Names& names) {
+  for (fs::path folder :
+       {directory, directory / "raw", directory / "MNIST" / "raw"})
+    if (find(folder, names.images) || find(folder, names.labels)) return folder;
   return std::nullopt;
 }
 
@@ -129,21 +144,21 @@ Result<IdxArray> read_idx(const fs::path& path, std::uint32_t rank) {
 }  // namespace
 
 bool has_idx_files(const fs::path& directory, DataPart part) {
-  const Names names = names_of(part);
-  return find(directory, names.images) || find(directory, names.labels);
+  return folder_of(directory, names_of(part)).has_value();
 }
 
 Result<Dataset> load_idx(const fs::path& directory, DataPart part) {
   const Names names = names_of(part);
+  const fs::path folder = folder_of(directory, names).value_or(directory);
   for (const char* name : {names.images, names.labels})
-    if (!find(directory, name))
-      return bad(directory.string(),
+    if (!find(folder, name))
+      return bad(folder.string(),
                  fmt::format("{}[.gz] is missing; put it beside the other "
                              "file of the data set",
                              name));
-  const Result<IdxArray> images = read_idx(*find(directory, names.images), 3);
+  const Result<IdxArray> images = read_idx(*find(folder, names.images), 3);
   if (!images) return images.error();
-  const Result<IdxArray> labels = read_idx(*find(directory, names.labels), 1);
+  const Result<IdxArray> labels = read_idx(*find(folder, names.labels), 1);
   if (!labels) return labels.error();
   if (images->dims[0] != labels->dims[0])
     return bad(images->path,

@@ -20,6 +20,15 @@ Error bad(const fs::path& path, std::string_view what) {
   return {fmt::format("{}: {}", path.string(), what), ExitCode::kData};
 }
 
+// What systems put into folders: archives made by a Mac, NAS indices, file
+// systems' own; hidden ones, too.
+bool is_left_by_system(const fs::path& path) {
+  const std::string name = path.filename().string();
+  return name.starts_with('.') || name == "__MACOSX" || name == "@eaDir" ||
+         name == "lost+found" || name == "$RECYCLE.BIN" ||
+         name == "System Volume Information";
+}
+
 // A folder's entries, sorted.
 struct Listing {
   std::vector<fs::path> folders;
@@ -34,7 +43,7 @@ Result<Listing> list(const fs::path& directory) {
        it.increment(code)) {
     const fs::path& path = it->path();
     std::error_code ignored;
-    if (path.filename().string().starts_with('.')) continue;
+    if (is_left_by_system(path)) continue;
     if (it->is_directory(ignored))
       listing.folders.push_back(path);
     else if (is_image_file(path))
@@ -60,6 +69,13 @@ struct Plan {
 Result<void> add_class(const fs::path& folder, Plan& plan) {
   Result<Listing> listing = list(folder);
   if (!listing) return listing.error();
+  // Tiny ImageNet has CLASS/images/*.
+  if (listing->images.empty() && listing->folders.size() == 1 &&
+      listing->folders[0].filename() == "images") {
+    plan.others += listing->others;
+    listing = list(fs::path(listing->folders[0]));
+    if (!listing) return listing.error();
+  }
   if (listing->images.empty())
     return bad(folder,
                "this class has no images; add some or remove the "

@@ -11,9 +11,11 @@ namespace mdgan {
 // Images and classes are in the order of their names' bytes. One channel if all
 // images are grey, else three; what an image is its content
 // says. Other files are left out, and their number is
-// logged; names that begin with '.' do not count at all. Fails with kData like
-// load_dataset(), also on a class without images and on images beside folders. Names all bad
-// images at once, the first 20 with what is wrong.
+// logged; names that begin with '.' and
+// folders that only systems make (__MACOSX, @eaDir, lost+found, ...) do not
+// count at all. A class may have its images in CLASS/images. Fails with kData
+// like load_dataset(), also on a class without images and on images beside
+// folders. Names all bad images at once, the first 20 with what is wrong.
 Result<Dataset> load_image_folder(const std::filesystem::path& directory);
 
 }  // namespace mdgan

@@ -92,6 +92,20 @@ TEST_CASE("MNIST is read, plain and compressed", "[dataset][idx]") {
     write_text(dir / (std::string(kLabelsName) + ".gz"), gzip(kLabels));
     check_small_mnist(dir.path());
   }
+  SECTION("names with dots") {
+    write_text(dir / "train-images.idx3-ubyte", kImages);
+    write_text(dir / "train-labels.idx1-ubyte", kLabels);
+    check_small_mnist(dir.path());
+  }
+  SECTION("where torchvision puts it") {
+    fs::create_directories(dir / "MNIST" / "raw");
+    write_text(dir / "MNIST" / "raw" / kImagesName, kImages);
+    write_text(dir / "MNIST" / "raw" / kLabelsName, kLabels);
+    check_small_mnist(dir.path());
+    check_small_mnist(dir / "MNIST");
+    write_text(dir / kImagesName, kImages);  // not with the others' labels
+    check_fails(dir.path(), "train-labels-idx1-ubyte[.gz] is missing");
+  }
   SECTION("mixed") {
     write_text(dir / kImagesName, kImages);
     write_text(dir / (std::string(kLabelsName) + ".gz"), gzip(kLabels));

@@ -157,6 +157,22 @@ TEST_CASE("fault 41: all bad images are named at once", "[dataset][folder]") {
   check_fails(dir.path(), "and 7 more");
 }
 
+TEST_CASE("folders that only systems make are passed over",
+          "[dataset][folder]") {
+  const TemporaryDirectory dir;
+  write_grey(dir / "cat" / "1.png", 1, 1, 1);
+  write_grey(dir / "dog" / "images" / "1.png", 1, 1, 2);
+  write_text(dir / "dog" / "boxes.txt", "1 2 3 4");
+  fs::create_directories(dir / "__MACOSX" / "cat");
+  fs::create_directories(dir / "cat" / "@eaDir");
+  fs::create_directory(dir / "lost+found");
+  fs::create_directory(dir / ".ipynb_checkpoints");
+  const auto data = load_dataset(dir.path());
+  REQUIRE(data);
+  CHECK(data->class_names == std::vector<std::string>{"cat", "dog"});
+  CHECK(data->pixels == Bytes{1, 2});
+}
+
 TEST_CASE("content decides what a file is, not its name", "[dataset][folder]") {
   const TemporaryDirectory dir;
   write_grey(dir / "a.png", 8, 8, 50);
