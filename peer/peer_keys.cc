@@ -6,15 +6,9 @@
 
 #include "common/keys/key_file.h"
 #include "common/net/address.h"
-#include "common/net/endpoint.h"
 
 namespace mdgan {
 namespace {
-
-bool others_can_reach(const std::string& address) {
-  const auto endpoint = parse_endpoint(address, "server");
-  return !endpoint || !is_loopback(*endpoint);
-}
 
 // The first address that is not on loopback alone; empty if there is none.
 std::string exposed(const PeerOptions& options, const std::string& listen) {

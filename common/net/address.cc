@@ -73,6 +73,11 @@ bool is_loopback(const Endpoint& endpoint) {
   return addresses && std::ranges::all_of(*addresses, is_loopback_address);
 }
 
+bool others_can_reach(const std::string& address) {
+  const auto endpoint = parse_endpoint(address, "address");
+  return !endpoint || !is_loopback(*endpoint);
+}
+
 Result<std::vector<Endpoint>> resolve(const Endpoint& endpoint) {
   if (endpoint.host == "*" || is_address(endpoint.host))
     return std::vector{endpoint};

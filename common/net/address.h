@@ -26,6 +26,9 @@ std::optional<std::string> host_of(const sockaddr* address);
 // Whether only this machine can reach it: is_loopback_address(), or the name
 // "localhost" where the system knows no other addresses for it.
 bool is_loopback(const Endpoint& endpoint);
+// Whether other machines can reach `address`, tcp://HOST:PORT: it is not
+// is_loopback(), or cannot be read.
+bool others_can_reach(const std::string& address);
 
 // The endpoints to try, one after the other, to reach `endpoint`: all addresses
 // of its host, in the system's order of preference. Waits for the name service,

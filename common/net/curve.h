@@ -10,8 +10,8 @@
 
 namespace mdgan {
 
-// Of a socket that connects: its own key, and the one that the other end must
-// have.
+// What a socket needs to connect with keys: its own, and the one that the other
+// end must have.
 struct ClientKeys {
   KeyPair own;
   PublicKey server{};

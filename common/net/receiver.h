@@ -28,7 +28,7 @@ class ConnectionGuard;
 struct Received {
   std::string routing_id;  // of a ROUTER's connection; else empty
   std::string address;  // the sender's IP address where the transport has one
-  // Of the sender's connection, as zap_handler.h authenticated it; zeros and
+  // The key of the connection, as zap_handler.h authenticated it; zeros and
   // empty: it has no key.
   PublicKey key{};
   std::string user;

@@ -1,5 +1,5 @@
-// Who is let in on a socket with keys: ZAP (rfc.zeromq.org/spec/27) as a pure
-// function.
+// This decides who is let in on a socket with keys: ZAP
+// (rfc.zeromq.org/spec/27) as a pure function.
 #pragma once
 
 #include <map>
@@ -40,7 +40,7 @@ struct ZapReply {
   std::string text;
   std::string user;      // the name
   std::string metadata;  // as ZMTP encodes it
-  // Of the request, for those who tell people; the key if it has one.
+  // What the request named, for those who tell people; no key: it had none.
   std::string domain;
   std::string address;
   std::optional<PublicKey> key;

@@ -43,8 +43,7 @@ class Session {
   std::optional<protocol::Held> staged() const;
   const SessionCounters& counters() const { return counters_; }
   // Whether a transfer, on a connection with this key, is the one that the
-  // server has announced; or may be one
-  // that it is yet to announce.
+  // server has announced; or may be one that it is yet to announce.
   bool awaits(const protocol::Transfer& transfer, const PublicKey& key) const;
   bool may_await(const protocol::Transfer& transfer,
                  const PublicKey& key) const;

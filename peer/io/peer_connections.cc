@@ -56,7 +56,7 @@ Result<void> PeerShell::Impl::open_listener() {
   receiver = Receiver([this](const Received& r) { return wants_transfer(r); },
                       &*guard);
   if (options.keys) {
-    // Who comes before the server has announced it comes again.
+    // A peer that comes before the server has announced it comes again.
     options.zap->set(kPeersDomain, {{}, ZapStatus::kTryLater});
     require_keys(*listener, *options.keys, kPeersDomain);
   }

@@ -36,9 +36,9 @@ struct PeerShellOptions {
   std::chrono::seconds connect_timeout{300};
   // The checkpoints of such rounds stay; 0: only the last few.
   std::uint64_t keep_every = 0;
-  // Of this process, whose listener then lets in only those whom the server
-  // announces. With them `zap`, of the shell's context, which outlives the
-  // shell, and the server's, unless that is in this process.
+  // The keys of this process; its listener then lets in only those whom the
+  // server announces. With them `zap`, of the shell's context, which outlives
+  // the shell, and the server's, unless that is in this process.
   std::optional<KeyPair> keys;
   std::optional<PublicKey> server_key;
   ZapHandler* zap = nullptr;

@@ -36,9 +36,6 @@ inline constexpr unsigned kWriters = 4;
 // peer here that swaps, or a few copies for those who join there.
 inline constexpr std::size_t kQueuedTransfers = 16;
 
-// Connections to other processes' listeners.
-inline constexpr std::size_t kLinks = 512;
-
 struct PeerShell::Impl {
   zmq::context_t& context;
   PeerShellOptions options;
@@ -98,7 +95,7 @@ struct PeerShell::Impl {
         options(std::move(o)),
         data(std::move(d)),
         arithmetic(std::move(computes)),
-        links(c, std::max(kQueuedTransfers, options.peers.size()), kLinks,
+        links(c, std::max(kQueuedTransfers, options.peers.size()),
               options.keys) {}
 
   Result<PeerShellReport> run();

@@ -30,8 +30,8 @@ class TransferLinks {
   // nevertheless.
   // With `own` each link has keys.
   TransferLinks(zmq::context_t& context, std::size_t queued,
-                std::size_t most = 512, std::optional<KeyPair> own = {})
-      : context_(context), queued_(queued), most_(most), own_(std::move(own)) {}
+                std::optional<KeyPair> own = {}, std::size_t most = 512)
+      : context_(context), queued_(queued), own_(std::move(own)), most_(most) {}
 
   // Sends `message`, a Transfer of the swap `swap`, to `endpoint`, as soon as
   // there is a connection. Fails with kUsage for a malformed endpoint, with
@@ -60,8 +60,8 @@ class TransferLinks {
 
   zmq::context_t& context_;
   std::size_t queued_;
-  std::size_t most_;
   std::optional<KeyPair> own_;
+  std::size_t most_;
   std::list<Link> links_;  // the most recently used first
 };
 

@@ -6,15 +6,9 @@
 
 #include "common/keys/key_file.h"
 #include "common/net/address.h"
-#include "common/net/endpoint.h"
 
 namespace mdgan {
 namespace {
-
-bool others_can_reach(const std::string& bind) {
-  const auto endpoint = parse_endpoint(bind, "bind");
-  return !endpoint || !is_loopback(*endpoint);
-}
 
 Error no_keys(const std::string& bind) {
   return {

@@ -32,9 +32,9 @@ struct MessageArrived {
   // Of a feedback on images, as too_long() in feedback_bound.h takes it; else
   // 0.
   double feedback_length = 0;
-  // By which the connection is authenticated; zeros: it has none.
+  // The connection is authenticated by this key; zeros: it has none.
   PublicKey key{};
-  // With what a hello that has a defect is refused.
+  // A hello that has a defect is refused with this code.
   protocol::ErrorCode refusal = protocol::ErrorCode::kMismatch;
 };
 // The key of a connection is let in no more, and why.

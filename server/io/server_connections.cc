@@ -73,7 +73,7 @@ ConnectionId ServerShell::Impl::connection_of(const Received& received) {
                                       socket_cookie(received.descriptor)};
     if (keys) {
       Connection& connection = connections[{next_connection}];
-      // Who is in this process needs no key of its own.
+      // A peer in this process needs no key of its own.
       connection.key =
           received.descriptor < 0 ? keys->own.public_key : received.key;
       connection.user = received.user;

@@ -26,7 +26,7 @@ namespace mdgan {
 // Where hosts of local peers connect to, within the process.
 inline constexpr const char* kLocalEndpoint = "inproc://mdgan-server";
 
-// By which a server proves who it is, and knows whom to let in.
+// With these a server proves who it is, and knows whom to let in.
 struct ServerKeys {
   KeyPair own;
   std::filesystem::path list;  // the file of `peers`: it is read again

@@ -169,7 +169,7 @@ struct ServerShell::Impl {
   double feedback_length(const protocol::Message& message,
                          const std::vector<Blob>& tensors) const;
   ConnectionId connection_of(const Received& received);
-  // Who is let in (server_admission.cc).
+  // These decide who is let in (server_admission.cc).
   void admit_listed();
   void watch_list(TimePoint now);
   void revoke_unlisted(TimePoint now);

@@ -62,7 +62,7 @@ bool has(const std::string& text, const std::string& part) {
   return text.find(part) != std::string::npos;
 }
 
-// Of the newest checkpoint; 0: there is none.
+// The round of the newest checkpoint; 0: there is none.
 std::uint64_t newest_checkpoint(const fs::path& run) {
   std::uint64_t newest = 0;
   std::error_code none;

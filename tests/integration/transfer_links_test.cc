@@ -93,7 +93,7 @@ TEST_CASE("A link that leads nowhere queues no more than it may",
 TEST_CASE("A link that is closed for others sends what it has",
           "[integration]") {
   zmq::context_t context;
-  TransferLinks links(context, 16, 2);
+  TransferLinks links(context, 16, {}, 2);
   std::vector<std::string> endpoints{free_endpoint(), free_endpoint(),
                                      free_endpoint()};
   const Discriminator d;

@@ -47,7 +47,8 @@ class Server {
   }
 
   void hello(std::uint64_t connection, const std::string& name,
-             const std::function<void(protocol::Hello&)>& change = {}) {
+             const std::function<void(protocol::Hello&)>& change = {},
+             const PublicKey& key = {}) {
     protocol::Hello hello;
     hello.name = name;
     hello.shard_size = 1000;
@@ -57,7 +58,7 @@ class Server {
     if (change) change(hello);
     protocol::Message message;
     message.body = hello;
-    feed(MessageArrived{{connection}, message, ""});
+    feed(MessageArrived{{connection}, message, "", 0, key});
   }
 
   void answer(std::uint64_t connection, PeerId peer, std::uint32_t generated,

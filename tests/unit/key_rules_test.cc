@@ -39,19 +39,6 @@ ZapReply asked(const std::string& domain, const std::string& mechanism,
 
 // --- the server's side ---
 
-void hello_with(Server& s, std::uint64_t connection, const std::string& name,
-                const PublicKey& its) {
-  protocol::Hello hello;
-  hello.name = name;
-  hello.shard_size = 1000;
-  hello.image = kImage;
-  hello.endpoint = "tcp://h:1";
-  hello.nonce = connection;
-  protocol::Message message;
-  message.body = hello;
-  s.feed(MessageArrived{{connection}, message, "", 0, its});
-}
-
 const protocol::ErrorReply* last_error(const Server& s) {
   const protocol::ErrorReply* found = nullptr;
   for (const ServerEffect& effect : s.effects)
@@ -98,7 +85,7 @@ TEST_CASE("fault 28: ZAP lets in a listed key under its name, nobody else") {
   };
   for (const Case& c : std::vector<Case>{
            {kServerDomain, "CURVE", bytes_of(key(9)), ZapStatus::kRefused},
-           // Who may send a discriminator may not therefore take part, and the
+           // A key that may send a discriminator may not take part, and the
            // other way round; the server may announce that one yet.
            {kServerDomain, "CURVE", bytes_of(key(3)), ZapStatus::kRefused},
            {kPeersDomain, "CURVE", bytes_of(key(1)), ZapStatus::kTryLater},
@@ -159,11 +146,11 @@ TEST_CASE("fault 29: why a handshake fails is said once it is certain") {
 
 TEST_CASE("fault 9: a name of the run that comes with another key is refused") {
   Server s(config(2));
-  hello_with(s, 1, "ann", key(1));
-  hello_with(s, 2, "bob", key(2));
+  s.hello(1, "ann", {}, key(1));
+  s.hello(2, "bob", {}, key(2));
   CHECK(s.coordinator.live_peers() == 2);
   CHECK(s.coordinator.position().keys.at(PeerId{0}) == key(1));
-  hello_with(s, 3, "ann", key(3));
+  s.hello(3, "ann", {}, key(3));
   REQUIRE(last_error(s));
   CHECK(last_error(s)->code == protocol::ErrorCode::kUnauthorised);
   CHECK(last_error(s)->text.find("another key") != std::string::npos);
@@ -171,17 +158,17 @@ TEST_CASE("fault 9: a name of the run that comes with another key is refused") {
 
   // A run that goes on knows them still.
   Server again(config(2), s.coordinator.position());
-  hello_with(again, 1, "ann", key(3));
+  again.hello(1, "ann", {}, key(3));
   REQUIRE(last_error(again));
   CHECK(last_error(again)->code == protocol::ErrorCode::kUnauthorised);
-  hello_with(again, 2, "ann", key(1));
+  again.hello(2, "ann", {}, key(1));
   CHECK(again.coordinator.live_peers() == 1);
 }
 
 TEST_CASE("fault 28: who is revoked is told so and is not in the run") {
   Server s(config(2));
-  hello_with(s, 1, "ann", key(1));
-  hello_with(s, 2, "bob", key(2));
+  s.hello(1, "ann", {}, key(1));
+  s.hello(2, "bob", {}, key(2));
   s.feed(KeyRevoked{{2}, "the key of bob was taken out"});
   REQUIRE(last_error(s));
   CHECK(last_error(s)->code == protocol::ErrorCode::kUnauthorised);
@@ -196,8 +183,7 @@ TEST_CASE("a swap names the keys of both ends of each edge") {
   settings.swap_epochs = 0.01;
   Server s(settings);
   for (int i = 1; i <= 3; ++i)
-    hello_with(s, static_cast<std::uint64_t>(i), "p" + std::to_string(i),
-               key(i));
+    s.hello(static_cast<std::uint64_t>(i), "p" + std::to_string(i), {}, key(i));
   for (int round = 0; round < 5 && s.sent<protocol::Swap>() == 0; ++round)
     for (std::uint32_t peer = 0; peer < 3; ++peer)
       for (std::uint32_t batch = 0; batch < 2; ++batch)
