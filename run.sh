@@ -64,7 +64,7 @@ while (($#)); do
   esac
 done
 [[ $peers =~ ^[1-9][0-9]{0,3}$ ]] ||
-  fail "--peers must be 1 to 9999, is '$peers'"
+  fail "--peers must be 1 to 9999, but is '$peers'"
 [[ -f $config ]] || fail "there is no configuration $config"
 
 # shellcheck source=common/setup.sh

@@ -6,12 +6,15 @@ if [[ ${1:-} == --help || ${1:-} == -h ]]; then
   cat <<'TEXT'
 Usage: ./test.sh [PRESET [CTEST OPTION ...]]
 
-Builds a preset of CMakePresets.json (release, debug, asan, tsan; [release]) and
-runs its tests. What follows the preset goes to ctest:
+Builds a preset of CMakePresets.json (release, debug, asan, asan-core, tsan, gpu;
+[release]) and runs its tests. What follows the preset goes to ctest:
   ./test.sh release -L unit        only the tests with a label: unit, protocol,
-                                   tensor, integration, e2e, experiment,
-                                   tree, fuzz
+                                   tensor, shell, integration, e2e,
+                                   simulation, experiment, python, tree, fuzz
   ./test.sh debug -R swap          only those whose name matches
+  ./test.sh gpu                    whether a GPU works here, and how fast: with
+                                   the LibTorch of CMAKE_PREFIX_PATH or of
+                                   python3's torch; see docs/gpu.md
 MDGAN_MNIST_DIR may name a folder with MNIST's four files, for the tests that
 need it; without it they are skipped.
 TEXT
@@ -21,6 +24,7 @@ fi
 cd "$(dirname "${BASH_SOURCE[0]}")"
 preset=${1:-release}
 shift || true
+if [[ $preset == gpu ]]; then exec tests/gpu/run.sh "$@"; fi
 
 # shellcheck source=common/setup.sh
 source common/setup.sh

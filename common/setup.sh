@@ -5,17 +5,18 @@
 #   source common/setup.sh
 #   bash common/setup.sh build     prints the list packages_build
 
-packages_build=(
+packages_libraries=(
   ca-certificates cmake ninja-build g++ pkg-config
-  libtorch-dev libdnnl-dev libzmq3-dev cppzmq-dev libmsgpack-cxx-dev
+  libzmq3-dev cppzmq-dev libmsgpack-cxx-dev
   libboost-program-options-dev libspdlog-dev nlohmann-json3-dev
-  libpng-dev libturbojpeg0-dev zlib1g-dev libsodium-dev
+  libpng-dev libjpeg62-turbo-dev libtiff-dev libwebp-dev zlib1g-dev libsodium-dev
   # Without it LibTorch gets the reference BLAS, which is many times slower.
   libopenblas0-pthread
 )
+packages_build=("${packages_libraries[@]}" libtorch-dev libdnnl-dev)
 packages_data=(dataset-fashion-mnist)
 packages_test=(catch2 iproute2 python3-zmq python3-msgpack python3-torch
-  python3-numpy python3-matplotlib python3-scipy)
+  python3-numpy python3-matplotlib python3-scipy python3-pil python3-yaml)
 packages_experiment=(python3-matplotlib python3-numpy)
 packages_lint=(clang-format clang-tidy)
 packages_bench=(libbenchmark-dev python3-torch python3-numpy)
@@ -69,6 +70,6 @@ build() {
 }
 
 if [[ ${BASH_SOURCE[0]} == "$0" ]]; then
-  declare -n list="packages_${1:?build, data, test, experiment, lint or bench}"
+  declare -n list="packages_${1:?build, libraries, data, test, experiment, lint or bench}"
   printf '%s\n' "${list[@]}"
 fi

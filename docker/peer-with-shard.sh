@@ -1,7 +1,7 @@
 #!/bin/bash
 # Starts mdgan-peer on a part of the data that no other container has: a
 # container does not know its number among its like, so it takes the first of the
-# PEERS shards that is free. A shard is taken by a lock on a file in /work/shards,
+# SHARDS shards that is free. A shard is taken by a lock on a file in /work/shards,
 # a volume all of them share; the kernel frees it when the container ends, however
 # it ends, and the container that comes in its place takes that shard and name.
 # Its key is made on its first start, and let in by a line in the list that the server
@@ -25,16 +25,17 @@ keys_of() { # NAME
   sleep 1 # the server looks at the list twice a second
 }
 
-: "${PEERS:?the number of shards, which is the number of peers}"
-for ((i = 0; i < PEERS; i++)); do
+: "${SHARDS:?into how many parts the data is cut}"
+for ((i = 0; i < SHARDS; i++)); do
   exec {lock}>"/work/shards/$i"
   if flock --nonblock "$lock"; then
     keys_of "peer-$i"
     # The lock is mdgan-peer's from here on: exec keeps the file open.
-    exec mdgan-peer --shard "$i/$PEERS" --name "peer-$i" \
+    exec mdgan-peer --shard "$i/$SHARDS" --name "peer-$i" \
       --key "/work/state/peer-$i.key" --server-key /work/keys/server.pub "$@"
   fi
   exec {lock}>&-
 done
-echo "All $PEERS shards are taken: set PEERS to the number of peers" >&2
-exit 2
+echo "all $SHARDS shards are taken: this peer is one too many; SHARDS in" \
+  "compose.yaml says how many there are" >&2
+exit 0 # so that it is not started again

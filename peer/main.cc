@@ -13,22 +13,29 @@
 
 #include "common/base/descriptors.h"
 #include "common/base/heap.h"
+#include "common/base/service_manager.h"
 #include "common/base/stop_signal.h"
 #include "common/base/terminal.h"
 #include "common/base/time.h"
 #include "common/data/class_table.h"
 #include "common/data/dataset.h"
 #include "common/files/atomic_write.h"
+#include "common/files/plain_file.h"
+#include "common/models/script_file.h"
 #include "common/net/address.h"
 #include "common/net/channel.h"
 #include "common/net/endpoint.h"
 #include "common/net/routing_ids.h"
+#include "common/privacy/ledger_book.h"
 #include "common/tensor/blas_core.h"
 #include "common/version/version.h"
+#include "peer/check.h"
 #include "peer/io/peer_shell.h"
+#include "peer/join.h"
 #include "peer/keygen.h"
 #include "peer/options.h"
 #include "peer/peer_keys.h"
+#include "peer/show_status.h"
 #include "peer/train/make_peer_trainer.h"
 #include "protocol/clean_text.h"
 
@@ -72,22 +79,21 @@ Result<PeerShellReport> take_part(PeerShell& peers) {
 }
 
 // Waits for the first stop signal; ends when the write end of `quit` closes.
-// What the program is then to end with, if nothing else happens.
-ExitCode watch_for_stop(int stop, int quit, PeerShell& host) {
+void watch_for_stop(int stop, int quit, PeerShell& host) {
   zmq::pollitem_t items[] = {{nullptr, stop, ZMQ_POLLIN, 0},
                              {nullptr, quit, ZMQ_POLLIN | ZMQ_POLLERR, 0}};
   while (items[0].revents == 0 && items[1].revents == 0)
     wait_readable(items, std::chrono::hours(1));
-  if (items[1].revents != 0) return ExitCode::kOk;
+  if (items[1].revents != 0) return;
   const ExitCode code = read_stop_signal(stop);
+  tell_stopping();
   spdlog::info("finishing the round; once more, in two seconds, ends at once");
-  host.request_leave();
+  host.request_leave(code);
   // The server may hang, and the round's other batch never come.
   const TimePoint end = Clock::now() + std::chrono::seconds(5);
   while (items[1].revents == 0 && Clock::now() < end)
     wait_readable(std::span(items).subspan(1), std::chrono::seconds(1));
-  if (items[1].revents == 0) host.request_leave();
-  return code;
+  if (items[1].revents == 0) host.request_leave(code);
 }
 
 // A peer can do without the file, which is for people.
@@ -125,7 +131,8 @@ Result<std::vector<PeerSetup>> hosted_peers(const PeerOptions& options,
                                     data.labels, data.shape.classes));
     if (session.shards > 1)
       save_classes(options, data, session, classes.back());
-    peers.push_back({session.name, session.index, shard, session.state});
+    peers.push_back({session.name, session.index, shard, session.state,
+                     options.privacy.mode != DpMode::kNone});
   }
   if (options.partition != Partition{})
     for (const std::string& line :
@@ -135,23 +142,49 @@ Result<std::vector<PeerSetup>> hosted_peers(const PeerOptions& options,
   return peers;
 }
 
+std::filesystem::path ledger_folder(const PeerOptions& options) {
+  return std::filesystem::path(options.state_dir) / "privacy";
+}
+
+// Of the images' privacy budgets: they belong to the data, not to a name.
+std::shared_ptr<const LedgerBook> ledgers(const PeerOptions& options,
+                                          const Dataset& data,
+                                          const std::vector<PeerSetup>& peers) {
+  std::vector<std::vector<std::uint32_t>> shards;
+  for (const PeerSetup& peer : peers) shards.push_back(peer.shard);
+  return std::make_shared<const LedgerBook>(
+      options.privacy, ledger_folder(options), data, shards);
+}
+
 ExitCode run(const PeerOptions& options) {
   if (options.quiet) spdlog::set_level(spdlog::level::warn);
   const int stop = install_stop_signals();
   const auto server = parse_endpoint(options.server, "server");
   if (!server) return report(server.error());
   // On one machine nothing need listen to the outside.
-  const std::string listen =
-      is_loopback(*server) && options.listen == PeerOptions{}.listen
-          ? "tcp://127.0.0.1:*"
-          : options.listen;
+  std::string listen = options.listen;
+  if (options.no_listen)
+    listen.clear();
+  else if (is_loopback(*server) && listen == PeerOptions{}.listen)
+    listen = "tcp://127.0.0.1:*";
   const auto keys = load_keys(options, listen);
   if (!keys) return report(keys.error());
+  auto objection = load_known_peers(options, *keys);
+  if (!objection) return report(objection.error());
   if (const auto set = set_precision(options.precision, options.device); !set)
     return report(set.error());
-  auto loaded = load_dataset(options.data);
+  if (!options.model_file.empty())
+    if (const auto added = add_script(options.model_file); !added)
+      return report(added.error());
+  auto loaded = load_dataset(options.data, DataPart::kTrain, options.reading);
   if (!loaded) return report(loaded.error());
   const auto data = std::make_shared<const Dataset>(std::move(*loaded));
+
+  if (const std::string defect = defect_of(data->class_names); !defect.empty())
+    spdlog::warn(
+        "the classes in {} cannot be told: {}; a run that uses labels will not "
+        "take this peer",
+        options.data, defect);
 
   PeerShellOptions host;
   host.server = options.server;
@@ -162,7 +195,12 @@ ExitCode run(const PeerOptions& options) {
         "INSECURE: others can read what is sent to {}, and take its place; "
         "keys end that, see `mdgan-peer keygen`",
         options.server);
+  host.status_files = true;
+  host.on_status = [](const PeerStatus& status) {
+    tell_alive(peer_sentence(status, true, status.updated));
+  };
   host.advertise = options.advertise;
+  host.tell_classes = options.tell_classes;
   host.workers =
       std::clamp(std::thread::hardware_concurrency(), 1U, options.sessions);
   host.connect_timeout =
@@ -170,9 +208,20 @@ ExitCode run(const PeerOptions& options) {
   auto peers_here = hosted_peers(options, *data);
   if (!peers_here) return report(peers_here.error());
   host.peers = std::move(*peers_here);
-  spdlog::info("{} images of {}x{}x{} in {}; connecting to {}", data->size(),
-               data->shape.channels, data->shape.height, data->shape.width,
-               options.data, options.server);
+  spdlog::info(
+      "{} images of {}x{}x{} in {}; connecting to {} as {}{}", data->size(),
+      data->shape.channels, data->shape.height, data->shape.width, options.data,
+      options.server, host.peers.front().name,
+      host.peers.size() > 1 ? fmt::format(" and {} more", host.peers.size() - 1)
+                            : "");
+
+  std::shared_ptr<const LedgerBook> privacy;
+  if (options.privacy.mode != DpMode::kNone) {
+    const auto folder = ledger_folder(options);
+    if (const auto writable = check_writable({&folder, 1}); !writable)
+      return report(writable.error());
+    privacy = ledgers(options, *data, host.peers);
+  }
 
   zmq::context_t context;
   std::optional<ZapHandler> zap;
@@ -180,20 +229,23 @@ ExitCode run(const PeerOptions& options) {
     host.keys = (*keys)->own;
     host.server_key = (*keys)->server;
     host.zap = &zap.emplace(context);
+    host.objection = std::move(*objection);
   }
   PeerShell peers(
       context, std::move(host), data,
-      torch_peer(options.device, static_cast<int>(options.threads)));
+      torch_peer(options.device, static_cast<int>(options.threads), privacy));
   int quit[2] = {-1, -1};
   if (pipe(quit) != 0) return report({"out of file descriptors"});
-  ExitCode stopped = ExitCode::kOk;
-  std::thread watcher([&] { stopped = watch_for_stop(stop, quit[0], peers); });
+  std::thread watcher([&] { watch_for_stop(stop, quit[0], peers); });
+  // The server may come later: that is no reason not to be ready.
+  tell_ready("connecting to " + protocol::presentable(options.server));
   const auto done = take_part(peers);
+  tell_stopping();
   close(quit[1]);
   watcher.join();
   close(quit[0]);
   if (!done) return report(done.error());
-  if (done->code == ExitCode::kOk) return stopped;
+  if (done->code == ExitCode::kOk) return done->code;
   if (done->code == ExitCode::kData)
     return report(
         {done->text + " (its data is in " + options.data + ")", done->code});
@@ -204,6 +256,43 @@ ExitCode run(const PeerOptions& options) {
 
 ExitCode run(const PeerKeygenOptions& options) {
   return run_keygen(options, host_name());
+}
+
+ExitCode run(const PeerJoinOptions& options) {
+  const auto joined = join(options);
+  return joined ? show(*joined) : report(joined.error());
+}
+
+ExitCode run(const PeerStatusOptions& options) {
+  const auto text = show_status(options);
+  return text ? show(*text) : report(text.error());
+}
+
+// A line at once: reading the data may take long.
+ExitCode run(const PeerCheckOptions& options) {
+  spdlog::set_level(spdlog::level::err);
+  const PeerOptions& peer = options.peer;
+  PeerCheckOptions looked_at = options;
+  if (!peer.model_file.empty()) {
+    const auto added = add_script(peer.model_file);
+    if (!added) return report(added.error());
+    looked_at.model = *added;
+  }
+  const CheckArithmetic arithmetic{
+      [&peer]() -> Result<void> {
+        return set_precision(peer.precision, peer.device);
+      },
+      torch_peer(peer.device, static_cast<int>(peer.threads))};
+  ExitCode shown = ExitCode::kOk;
+  const ExitCode code = check(
+      looked_at, host_name(), arithmetic,
+      [&shown](std::string_view part, const Result<std::string>& found) {
+        const ExitCode wrote =
+            show(fmt::format("{:6}  {:11} {}\n", found ? "ok" : "FAILED", part,
+                             found ? *found : found.error().message));
+        if (wrote != ExitCode::kOk) shown = wrote;
+      });
+  return code == ExitCode::kOk ? shown : code;
 }
 
 ExitCode run(const PeerVersionRequest&) {
@@ -219,10 +308,12 @@ int main(int argc, char** argv) {
   raise_descriptor_limit();
   take_long_turns();
   choose_blas_core(argv);
+  fix_cublas_workspace();
   log_to_stderr("%Y-%m-%d %H:%M:%S %^%l%$ %v");
   try {
     seed_routing_ids();
-    const auto command = parse_peer_options(argc, argv);
+    const auto command =
+        parse_peer_options(argc, argv, environment_of_process());
     if (!command) {
       std::fprintf(stderr, "mdgan-peer: %s\n", command.error().message.c_str());
       return static_cast<int>(command.error().code);

@@ -1,14 +1,16 @@
 #include "peer/options.h"
 
-#include <spdlog/fmt/fmt.h>
+#include <spdlog/spdlog.h>
 
 #include <algorithm>
 #include <charconv>
 
-#include "common/keys/authorized_peers.h"
 #include "common/net/endpoint.h"
+#include "common/options/image_options.h"
+#include "common/options/privacy_options.h"
 #include "common/options/shared_options.h"
 #include "common/options/text.h"
+#include "peer/command_options.h"
 #include "protocol/clean_text.h"
 #include "protocol/limits.h"
 
@@ -21,10 +23,14 @@ the server how its generated ones should change. No image leaves this machine.
 The server says what to train; a peer needs its address and the data.
 
 Usage: mdgan-peer --server tcp://HOST:PORT --data DIR [--KEY VALUE ...]
+       mdgan-peer check --server tcp://HOST:PORT --data DIR [--KEY VALUE ...]
+       mdgan-peer join LINE [--key FILE]
        mdgan-peer keygen [--key FILE] [--name NAME]
+       mdgan-peer status [NAME] [--state-dir DIR] [--json]
 
-A flag beats the configuration file, the file beats the default. In the file
-a line is KEY = VALUE, with the flags' names as keys; '#' begins a comment.
+A flag beats the environment (MDGAN_STATE_DIR for --state-dir), that the
+configuration file, and that the default. In the file a line is KEY = VALUE,
+with the flags' names as keys; '#' begins a comment.
 
 )";
 
@@ -39,13 +45,9 @@ Examples
     mdgan-peer --server tcp://127.0.0.1:5555 --data mnist --sessions 4
 )";
 
-constexpr std::string_view kKeygenIntro =
-    R"(Makes the key by which a server knows this peer, and prints the line that lets
-it in there. Nothing is sent anywhere.
-
-Usage: mdgan-peer keygen [--key FILE] [--name NAME]
-
-)";
+Error usage(std::string message) {
+  return {std::move(message), ExitCode::kUsage};
+}
 
 CustomValue shard_of(ShardOption* shard) {
   return {
@@ -70,82 +72,103 @@ CustomValue shard_of(ShardOption* shard) {
       }};
 }
 
-OptionTable peer_table(PeerOptions& o) {
-  return OptionTable(
-      {{"The training",
-        {{"config", &o.config, "FILE",
-          "Read this configuration file; see configs/peer.ini.", OptionRange{},
-          Where::kFlagOnly},
-         {"server", &o.server, "tcp://HOST:PORT",
-          "Address of the server. Required."},
-         {"name", &o.name, "NAME",
-          "The peer's name, which must be unique in the run; a peer keeps its "
-          "place across restarts by it. Empty: the host's name. With --shard "
-          "or --sessions \"-I\" is appended for shard I, except to the --name "
-          "of a single peer."},
-         {"connect-timeout",
-          &o.connect_timeout,
-          "SECONDS",
-          "End with exit code 5 after this long without a word from the "
-          "server.",
-          {1, 86400 * 365}}}},
-       {"The data",
-        {{"data", &o.data, "DIR",
-          "The folder with this peer's data: MNIST files (IDX, plain or gzip), "
-          "CIFAR-10 binary files, or image files (PNG or JPEG), with a "
-          "subfolder for each class. Required."},
-         {"shard", shard_of(&o.shard), "I/N",
-          "Train on part I of N of the data, for simulations. Without it: on "
-          "all of the data."},
-         {"sessions",
-          &o.sessions,
-          "M",
-          "Host M peers in this process: with shards I to I+M-1 of N, or, "
-          "without --shard, each with one of M parts of the data.",
-          {1, protocol::kMaxPeers}},
-         {"partition", partition_value(&o.partition), "CUT", kPartitionHelp}}},
-       {"The network",
-        {{"listen", &o.listen, "tcp://ADDR:PORT",
-          "The address at which this peer receives discriminators from other "
-          "peers. Port 0: any free port; *: all addresses of this machine. "
-          "With a server on 127.0.0.1 the default is 127.0.0.1 too."},
-         {"advertise", &o.advertise, "tcp://HOST:PORT",
-          "The address at which other peers reach --listen, if it is behind a "
-          "network address translation. Empty: the address that the server "
-          "sees."},
-         {"key", &o.key, "FILE",
-          "This peer's secret key, as `mdgan-peer keygen` makes it, for a "
-          "server with keys."},
-         {"server-key", &o.server_key, "KEY",
-          "The server's public key, or a file with it: no other server is "
-          "talked to."},
-         {"insecure", &o.insecure, "",
-          "Do without keys where others can read along and take the server's "
-          "place.",
-          OptionRange{}, Where::kFlagOnly}}},
-       {"Machine",
-        {{"device", &o.device, "DEVICE",
-          "The device that holds the discriminator: cpu, cuda or cuda:N."},
-         {"precision", one_of(&o.precision, kPrecisionNames), "NAME",
-          kPrecisionHelp},
-         {"threads",
-          &o.threads,
-          "N",
-          "Number of processor threads for each session's arithmetic.",
-          {1, 256}},
-         {"state-dir", &o.state_dir, "DIR",
-          "The folder of checkpoints; a peer's own are in DIR/NAME."},
-         {"quiet", &o.quiet, "", "Show only warnings on the terminal."}}}});
+}  // namespace
+
+std::vector<OptionGroup> peer_groups(PeerOptions& o) {
+  return {
+      {"The training",
+       {{"config", &o.config, "FILE",
+         "Read this configuration file; see configs/peer.ini.", OptionRange{},
+         Where::kFlagOnly},
+        {"server", &o.server, "tcp://HOST:PORT",
+         "Address of the server. Required."},
+        {"name", &o.name, "NAME",
+         "The peer's name, which must be unique in the run; a peer keeps its "
+         "place across restarts by it. Empty: the host's name. With --shard "
+         "or --sessions \"-I\" is appended for shard I, except to the --name "
+         "of a single peer."},
+        {"connect-timeout",
+         &o.connect_timeout,
+         "SECONDS",
+         "End with exit code 5 after this long without a word from the "
+         "server.",
+         {1, 86400 * 365}}}},
+      {"The data",
+       {{"data", &o.data, "DIR",
+         "The folder with this peer's data: MNIST files (IDX, plain or gzip), "
+         "CIFAR's binary files, or image files (PNG, JPEG, WebP or TIFF), "
+         "with a subfolder for each class. Required."},
+        {"shard", shard_of(&o.shard), "I/N",
+         "Train on part I of N of the data, for simulations. Without it: on "
+         "all of the data."},
+        {"sessions",
+         &o.sessions,
+         "M",
+         "Host M peers in this process: with shards I to I+M-1 of N, or, "
+         "without --shard, each with one of M parts of the data.",
+         {1, protocol::kMaxPeers}},
+        {"partition", partition_value(&o.partition), "CUT", kPartitionHelp},
+        {"tell-classes", one_of(&o.tell_classes, kTellClassesNames), "WHAT",
+         "What the server is told of the labels. counts: the classes' names "
+         "and how many images there are of each. presence: the names, and "
+         "which of them there are images of. names: the names alone, by which "
+         "a label means the same at every peer."}}},
+      images_group(&o.reading),
+      privacy_group(&o.privacy),
+      {"The network",
+       {{"listen", &o.listen, "tcp://ADDR:PORT",
+         "The address at which this peer receives discriminators from other "
+         "peers. Port 0: any free port; *: all addresses of this machine. "
+         "With a server on 127.0.0.1 the default is 127.0.0.1 too."},
+        {"advertise", &o.advertise, "tcp://HOST:PORT",
+         "The address at which other peers reach --listen, if it is behind a "
+         "network address translation. Empty: the address that the server "
+         "sees."},
+        {"no-listen", &o.no_listen, "",
+         "Listen nowhere, as behind a firewall that lets nobody in: "
+         "discriminators come and go through the server, sealed so that a "
+         "server with keys cannot read them."},
+        {"key", &o.key, "FILE",
+         "This peer's secret key, as `mdgan-peer keygen` makes it, for a "
+         "server with keys."},
+        {"server-key", &o.server_key, "KEY",
+         "The server's public key, or a file with it: the peer takes part "
+         "with no other server."},
+        {"known-peers", &o.known_peers, "FILE",
+         "Exchange discriminators with the peers of this file alone, whomever "
+         "the server names: a line KEY NAME for each, as in the server's "
+         "authorized_peers. The server's own key stands for the peers in its "
+         "process. Without it the server alone decides."},
+        {"insecure", &o.insecure, "",
+         "Run without keys, although others on the network can read the "
+         "traffic and pose as the server.",
+         OptionRange{}, Where::kFlagOnly}}},
+      {"Machine",
+       {{"device", &o.device, "DEVICE",
+         "The device that holds the discriminator: cpu, cuda or cuda:N."},
+        {"model-file", &o.model_file, "FILE",
+         "A TorchScript file that you have from whoever runs the server, "
+         "where the run's model is none of those that both programs know: it "
+         "is not sent. Such a file is a program, which can do what this one "
+         "can; docs/own-models.md."},
+        {"precision", one_of(&o.precision, kPrecisionNames), "NAME",
+         kPrecisionHelp},
+        {"threads",
+         &o.threads,
+         "N",
+         "Number of processor threads for each session's arithmetic.",
+         {1, 256}},
+        {"state-dir", &o.state_dir, "DIR",
+         "The folder of checkpoints; a peer's own are in DIR/NAME. With --dp, "
+         "also of what was spent of the budget, in DIR/privacy."},
+        {"quiet", &o.quiet, "", "Show only warnings on the terminal."}}}};
 }
 
-Error usage(std::string message) {
-  return {std::move(message), ExitCode::kUsage};
-}
-
-Result<void> check(const PeerOptions& o) {
+Result<void> check_peer(const PeerOptions& o) {
   if (o.server.empty())
     return usage("which server? Give its address: --server tcp://HOST:PORT");
   if (o.data.empty()) return usage("which data? Give its folder: --data DIR");
+  if (auto fits = check_images(o.reading); !fits) return fits.error();
   for (const auto& [key, value] :
        {std::pair("server", &o.server), std::pair("listen", &o.listen),
         std::pair("advertise", &o.advertise)})
@@ -162,9 +185,19 @@ Result<void> check(const PeerOptions& o) {
                        "`mdgan-peer keygen` makes one"
                      : "key needs the server's public key: give --server-key "
                        "KEY, as `mdgan-server keygen` printed it");
+  if (!o.known_peers.empty() && o.key.empty())
+    return usage(
+        "known-peers needs a run with keys, by which peers are known: give "
+        "--key FILE and --server-key KEY");
   if (!o.key.empty() && o.insecure)
     return usage("--insecure is for a run without keys: leave out one of them");
-  if (o.listen.empty()) return usage("listen must be like tcp://*:0, is empty");
+  if (o.no_listen && (o.listen != PeerOptions{}.listen || !o.advertise.empty()))
+    return usage(
+        fmt::format("no-listen and {} exclude each other: leave out one "
+                    "of them",
+                    o.advertise.empty() ? "listen" : "advertise"));
+  if (o.listen.empty())
+    return usage("listen must be like tcp://*:0, but is empty");
   if (!protocol::is_clean_text(o.name))
     return usage(fmt::format(
         "name must be UTF-8 without control and format characters; it is '{}'",
@@ -188,51 +221,37 @@ Result<void> check(const PeerOptions& o) {
   return {};
 }
 
-Result<ParsedPeer> parse_keygen(std::span<const char* const> arguments) {
-  PeerKeygenOptions o;
-  OptionTable table(
-      {{"Options",
-        {{"key", &o.key, "FILE",
-          "The file to write the secret key to; the public one goes beside it, "
-          "with .pub in place of the extension."},
-         {"name", &o.name, "NAME",
-          "The peer's name, which its owner and the server's agree on. Empty: "
-          "the host's name."}}}});
-  if (asks_for_help(arguments))
-    return ParsedPeer(
-        PeerHelpRequest{std::string(kKeygenIntro) + table.help()});
-  const auto no_files = [] { return std::vector<std::filesystem::path>(); };
-  if (auto done = table.parse(arguments, no_files); !done) return done.error();
-  if (o.key.empty()) return usage("which file? Give it with --key FILE");
-  if (o.name.empty()) return ParsedPeer(std::move(o));
-  if (const std::string defect = defect_of_name(o.name); !defect.empty())
-    return usage(
-        fmt::format("name '{}' {}", protocol::presentable(o.name), defect));
-  return ParsedPeer(std::move(o));
+Result<void> parse_peer(PeerOptions& options, OptionTable& table,
+                        std::span<const char* const> arguments,
+                        const Environment& environment) {
+  auto done = table.parse(arguments, environment, [&] {
+    std::vector<std::filesystem::path> files;
+    if (!options.config.empty()) files.emplace_back(options.config);
+    return files;
+  });
+  return done ? check_peer(options) : done;
 }
 
-}  // namespace
-
-Result<ParsedPeer> parse_peer_options(int argc, const char* const* argv) {
+Result<ParsedPeer> parse_peer_options(int argc, const char* const* argv,
+                                      const Environment& environment) {
   const std::span<const char* const> all(
       argv, static_cast<std::size_t>(std::max(argc, 0)));
   const auto arguments = all.subspan(std::min<std::size_t>(1, all.size()));
-  if (!arguments.empty() && std::string_view(arguments[0]) == "keygen")
-    return parse_keygen(arguments.subspan(1));
+  if (!arguments.empty())
+    for (const PeerCommand& command : kPeerCommands)
+      if (arguments[0] == command.name)
+        return command.parse(arguments.subspan(1), environment);
   PeerOptions options;
-  OptionTable table = peer_table(options);
+  OptionTable table(peer_groups(options));
   if (asks_for_help(arguments))
     return ParsedPeer(PeerHelpRequest{std::string(kIntro) + table.help() +
                                       std::string(kExamples)});
   if (!arguments.empty() && std::string_view(arguments[0]) == "--version")
     return ParsedPeer(PeerVersionRequest{});
-  auto done = table.parse(arguments, [&] {
-    std::vector<std::filesystem::path> files;
-    if (!options.config.empty()) files.emplace_back(options.config);
-    return files;
-  });
-  if (done) done = check(options);
+  const auto done = parse_peer(options, table, arguments, environment);
   if (!done) return done.error();
+  for (const std::string& warning : table.unknown_in(environment))
+    spdlog::warn("{}", warning);
   return ParsedPeer(std::move(options));
 }
 
@@ -263,7 +282,7 @@ std::string peer_configuration_template() {
   return "# Every key of `mdgan-peer --config FILE`, with its default.\n"
          "# Remove the # in front of a key to set it; a flag --KEY VALUE beats "
          "the file.\n" +
-         peer_table(options).template_file();
+         OptionTable(peer_groups(options)).template_file();
 }
 
 }  // namespace mdgan

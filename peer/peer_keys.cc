@@ -4,6 +4,7 @@
 
 #include <utility>
 
+#include "common/keys/authorized_peers.h"
 #include "common/keys/key_file.h"
 #include "common/net/address.h"
 
@@ -13,7 +14,7 @@ namespace {
 // The first address that is not on loopback alone; empty if there is none.
 std::string exposed(const PeerOptions& options, const std::string& listen) {
   if (others_can_reach(options.server)) return options.server;
-  return others_can_reach(listen) ? listen : "";
+  return !listen.empty() && others_can_reach(listen) ? listen : "";
 }
 
 Error no_keys(const std::string& address) {
@@ -51,6 +52,24 @@ Result<std::optional<ClientKeys>> load_keys(const PeerOptions& options,
   const auto server = read_public_key(options.server_key, "server-key");
   if (!server) return server.error();
   return std::optional<ClientKeys>(ClientKeys{std::move(*own), *server});
+}
+
+Result<Objection> load_known_peers(const PeerOptions& options,
+                                   const std::optional<ClientKeys>& keys) {
+  if (options.known_peers.empty()) return Objection();
+  auto known = AuthorizedPeers::read(options.known_peers);
+  if (!known) return known.error();
+  return Objection([known = std::move(*known), file = options.known_peers,
+                    own = keys->own.public_key,
+                    server = keys->server](const PublicKey& key) {
+    // The peers of one process have one key.
+    if (key == own || known.name_of(key) != nullptr) return std::string();
+    if (key == PublicKey{}) return std::string("the server names no key of it");
+    return fmt::format(
+        "its key {}{} is not in {}; if it is to be, append the line KEY NAME "
+        "there and start the peer whose file that is again",
+        to_z85(key), key == server ? ", the server's own," : "", file);
+  });
 }
 
 std::string default_name(const PeerOptions& options,

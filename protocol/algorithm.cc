@@ -56,4 +56,13 @@ std::vector<TensorMeta> answer_metas(const TrainingSpec& spec,
   return metas;
 }
 
+std::vector<TensorMeta> transfer_metas(const TrainingSpec& spec,
+                                       const TensorCodecs& codecs,
+                                       std::uint64_t parameters) {
+  const DType dtype =
+      codecs.swap == SwapCodec::kFloat32 ? DType::kFloat32 : DType::kBfloat16;
+  return std::vector<TensorMeta>(spec.swap_optimizer ? 3 : 1,
+                                 TensorMeta{dtype, {parameters}});
+}
+
 }  // namespace mdgan

@@ -108,4 +108,10 @@ std::vector<protocol::TensorMeta> answer_metas(const TrainingSpec& spec,
                                                const TensorCodecs& codecs,
                                                std::uint64_t parameters);
 
+// The tensors that a transfer must have: the parameters and, where they travel
+// with them, Adam's moments.
+std::vector<protocol::TensorMeta> transfer_metas(const TrainingSpec& spec,
+                                                 const TensorCodecs& codecs,
+                                                 std::uint64_t parameters);
+
 }  // namespace mdgan

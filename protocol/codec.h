@@ -1,6 +1,6 @@
-// Messages to envelope bytes and back. Only its implementation (codec.cc with
-// reader.h and writer.h beside it) knows msgpack. Reads bytes from anybody:
-// never throws, never allocates more than limits.h allows.
+// Messages to envelope bytes and back. Only its implementation (codec.cc and
+// codec_read.cc with reader.h and writer.h) knows msgpack. Reads bytes from
+// anybody: never throws, never allocates more than limits.h allows.
 #pragma once
 
 #include <cstddef>
@@ -30,5 +30,9 @@ std::span<const TensorMeta> tensors_of(const Body& body);
 
 // "hello", "welcome", ...: the name in PROTOCOL.md.
 std::string_view type_name(const Body& body);
+
+// Whether peers, and those who are to become one, send it: the bytes that leave
+// a site. docs/what-leaves-a-site.md lists them.
+bool sent_by_peers(const Body& body);
 
 }  // namespace mdgan::protocol

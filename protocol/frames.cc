@@ -3,10 +3,35 @@
 #include <algorithm>
 #include <numeric>
 #include <string>
+#include <string_view>
+#include <utility>
 
 #include "protocol/limits.h"
 
 namespace mdgan::protocol {
+namespace {
+
+constexpr std::size_t kShapesShown = 4;
+
+std::string_view name_of(DType type) {
+  switch (type) {
+    case DType::kFloat32:
+      return "float32";
+    case DType::kInt32:
+      return "int32";
+    case DType::kInt64:
+      return "int64";
+    case DType::kBfloat16:
+      return "bfloat16";
+    case DType::kUint8:
+      return "uint8";
+    case DType::kInt8:
+      return "int8";
+  }
+  return "?";
+}
+
+}  // namespace
 
 Result<std::uint64_t> byte_size(const TensorMeta& meta) {
   if (meta.dims.size() > kMaxRank)
@@ -21,6 +46,40 @@ Result<std::uint64_t> byte_size(const TensorMeta& meta) {
     bytes *= dim;
   }
   return bytes;
+}
+
+std::uint64_t total_bytes(std::span<const TensorMeta> tensors) {
+  std::uint64_t bytes = 0;
+  for (const TensorMeta& tensor : tensors)
+    if (const auto size = byte_size(tensor)) bytes += *size;
+  return bytes;
+}
+
+std::string shapes_text(std::span<const TensorMeta> tensors) {
+  if (tensors.empty()) return "no tensor";
+  std::string text;
+  for (std::size_t i = 0; i < tensors.size(); ++i) {
+    if (i == kShapesShown)
+      return text + " and " + std::to_string(tensors.size() - i) + " more";
+    text += (i == 0 ? "" : ", ") + std::string(name_of(tensors[i].dtype));
+    const char* before = " ";
+    for (const std::uint64_t dim : tensors[i].dims)
+      text += std::exchange(before, "x") + std::to_string(dim);
+  }
+  return text;
+}
+
+bool is_chunk(std::span<const TensorMeta> tensors) {
+  return tensors.size() == 1 && tensors[0].dtype == DType::kUint8 &&
+         tensors[0].dims.size() == 1 &&
+         tensors[0].dims[0] <= kChunkBytes + kSealAllowance;
+}
+
+std::uint64_t chunks_of(std::span<const TensorMeta> tensors) {
+  std::uint64_t count = 1;
+  for (const TensorMeta& meta : tensors)
+    count += (*byte_size(meta) + kChunkBytes - 1) / kChunkBytes;
+  return count;
 }
 
 Result<FrameSequence> FrameSequence::of(std::span<const TensorMeta> tensors,

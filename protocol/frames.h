@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "common/base/result.h"
@@ -15,10 +16,23 @@ namespace mdgan::protocol {
 // a dimension is 0; checks the product for overflow.
 Result<std::uint64_t> byte_size(const TensorMeta& meta);
 
+// Of all of them together; those that byte_size() refuses count nothing.
+std::uint64_t total_bytes(std::span<const TensorMeta> tensors);
+// Types and dimensions for people, as in "float32 10x1x28x28, float32 10": of
+// the first few tensors.
+std::string shapes_text(std::span<const TensorMeta> tensors);
+
+// Whether a chunk may have these tensors: one, within the limits.
+bool is_chunk(std::span<const TensorMeta> tensors);
+
+// The chunks of a transfer with these tensors: its envelope is the first, and a
+// chunk has bytes of one tensor only. REQUIRES: byte_size() takes them.
+std::uint64_t chunks_of(std::span<const TensorMeta> tensors);
+
 // Checks, frame by frame, that what comes is what the envelope announces.
 class FrameSequence {
  public:
-  // Of a message without tensors.
+  // Makes the sequence of a message without tensors.
   FrameSequence() = default;
   // With `may_be_long` a tensor may also be cut into frames of kLongFrameBytes.
   // Fails for a tensor that byte_size() refuses, and for more frames than

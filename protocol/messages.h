@@ -1,5 +1,5 @@
 // The messages of MD-GAN as plain values. PROTOCOL.md explains each field, who
-// sends it and when; codec.cc alone knows their bytes.
+// sends it and when; the codec alone knows their bytes.
 #pragma once
 
 #include <array>
@@ -9,47 +9,16 @@
 #include <vector>
 
 #include "common/base/ids.h"
+#include "protocol/exchange_messages.h"
+#include "protocol/tensor_meta.h"
 #include "protocol/training_spec.h"
 
 namespace mdgan::protocol {
 
 // A receiver refuses another major version; a higher minor version may append
 // fields to a message and add message types, which a receiver ignores.
-inline constexpr std::uint32_t kMajor = 2;
+inline constexpr std::uint32_t kMajor = 3;
 inline constexpr std::uint32_t kMinor = 0;
-
-// Wire values. Never renumber, never reuse: retire with a comment instead.
-enum class DType : std::uint8_t {
-  kFloat32 = 1,
-  kInt32 = 2,
-  kInt64 = 3,     // in files only: the codec refuses it
-  kBfloat16 = 4,  // the upper half of a float32
-  kUint8 = 5,
-  kInt8 = 6,
-};
-constexpr std::size_t bytes_of(DType dtype) {
-  switch (dtype) {
-    case DType::kInt64:
-      return 8;
-    case DType::kBfloat16:
-      return 2;
-    case DType::kUint8:
-    case DType::kInt8:
-      return 1;
-    case DType::kFloat32:
-    case DType::kInt32:
-      break;
-  }
-  return 4;
-}
-
-// Describes one tensor whose bytes follow the envelope as raw frames:
-// little-endian, row-major, contiguous.
-struct TensorMeta {
-  DType dtype = DType::kFloat32;
-  std::vector<std::uint64_t> dims;
-  friend bool operator==(const TensorMeta&, const TensorMeta&) = default;
-};
 
 // A discriminator that a peer has, of which run, and as of which round: the
 // last one in which it was trained. `discriminator` 0: there is none.
@@ -67,7 +36,8 @@ struct Hello {
   std::int64_t index = -1;    // the PeerId it would like; -1: no wish
   std::uint64_t shard_size = 0;
   ImageShape image;
-  std::string endpoint;  // where other peers reach it; host '*': "where I am"
+  // Where other peers reach it; host '*': "where I am". Empty: nowhere.
+  std::string endpoint;
   std::uint64_t nonce = 0;  // drawn once per process: tells restart from retry
   // The discriminators it still has: the one in use, and those it could go back
   // or on to, saved ones and one that an exchange has brought, of any run.
@@ -75,6 +45,12 @@ struct Hello {
   std::vector<Held> saved;
   // Codecs it can do besides float32, and algorithms besides MD-GAN.
   std::vector<std::string> abilities;
+  // The names of its classes, by its own labels: image.classes of them, or none
+  // where it has no labels or cannot tell them.
+  ClassNames classes;
+  // How many images of each class its shard has; or 1 for a class that it has
+  // and 0 for one that it lacks; or nothing.
+  std::vector<std::uint64_t> class_counts;
   friend bool operator==(const Hello&, const Hello&) = default;
 };
 
@@ -137,58 +113,6 @@ struct Feedback {
   friend bool operator==(const Feedback&, const Feedback&) = default;
 };
 
-// server -> peer: an exchange of discriminators. A peer with `sends` sends its
-// D to `target` at `endpoint`; a peer with `receives` will get one from
-// `source`. Where the run has keys, D goes to nobody but the holder of
-// `target_key`, and comes from nobody but the holder of `source_key`.
-struct Swap {
-  SwapId swap;
-  bool sends = false;
-  PeerId target;
-  std::string endpoint;
-  std::uint64_t send_token = 0;  // to be repeated in the transfer to `target`
-  bool receives = false;
-  PeerId source;
-  std::uint64_t receive_token = 0;  // what the transfer of `source` repeats
-  DiscriminatorId discriminator;    // the incoming one's name
-  PublicKey target_key{};           // zeros: none
-  PublicKey source_key{};           // likewise
-  friend bool operator==(const Swap&, const Swap&) = default;
-};
-
-// peer -> peer: a discriminator. The envelope's peer is the receiver. Tensors:
-// parameters [P]; with the optimiser also Adam's first and second moments [P];
-// as the swap codec says.
-struct Transfer {
-  SwapId swap;
-  std::uint64_t token = 0;
-  PeerId source;
-  std::uint64_t adam_steps = 0;
-  std::array<std::byte, 32> schema{};
-  std::vector<TensorMeta> tensors;
-  friend bool operator==(const Transfer&, const Transfer&) = default;
-};
-
-// peer -> server: the incoming discriminator is complete and valid (or not, and
-// why); the peer still uses its own.
-struct Staged {
-  SwapId swap;
-  bool ok = false;
-  std::string reason;
-  friend bool operator==(const Staged&, const Staged&) = default;
-};
-
-// server -> peer: install what was staged, or throw it away.
-struct Commit {
-  SwapId swap;
-  friend bool operator==(const Commit&, const Commit&) = default;
-};
-struct Abort {
-  SwapId swap;
-  std::string reason;  // for a person
-  friend bool operator==(const Abort&, const Abort&) = default;
-};
-
 // server -> peer: save your discriminator as of the round in the envelope.
 struct Checkpoint {
   Round keep;  // the one of this round is still needed: the server's newest
@@ -244,10 +168,25 @@ struct ErrorReply {
   friend bool operator==(const ErrorReply&, const ErrorReply&) = default;
 };
 
+// invited -> server, the only message on a connection whose key is an
+// invitation's: the key and the name that the peer is to be let in with.
+struct Join {
+  PublicKey key{};
+  std::string name;
+  friend bool operator==(const Join&, const Join&) = default;
+};
+
+// server -> invited: the key was noted, and is let in once a person says so.
+struct Joined {
+  std::string fingerprint;  // of the key, as the server's owner sees it
+  friend bool operator==(const Joined&, const Joined&) = default;
+};
+
 // Wire values are in codec.cc and PROTOCOL.md, not the variant's order.
-using Body = std::variant<Hello, Welcome, RoundBegin, Batch, Feedback, Swap,
-                          Transfer, Staged, Commit, Abort, Checkpoint, Progress,
-                          Goodbye, ErrorReply>;
+using Body =
+    std::variant<Hello, Welcome, RoundBegin, Batch, Feedback, Swap, Transfer,
+                 Staged, Commit, Abort, Checkpoint, Progress, Goodbye,
+                 ErrorReply, Chunk, ChunksTaken, Join, Joined>;
 
 // The header every message carries. `run` and `incarnation` are zero until the
 // welcome has told them.

@@ -62,6 +62,8 @@ std::vector<std::string> known_abilities() {
   std::vector<std::string> names = known_codecs();
   for (const AlgorithmTraits& traits : kAlgorithms)
     if (!traits.ability.empty()) names.emplace_back(traits.ability);
+  names.emplace_back(kRelay);
+  names.emplace_back(kRoundsAhead);
   return names;
 }
 

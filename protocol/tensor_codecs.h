@@ -54,8 +54,15 @@ std::vector<std::string> codec_names(const TensorCodecs& codecs);
 // All the names there are.
 std::vector<std::string> known_codecs();
 
-// What hello says of this program: those, and the algorithms besides MD-GAN.
+// What hello says of this program: those, the algorithms besides MD-GAN,
+// kRelay and kRoundsAhead.
 std::vector<std::string> known_abilities();
+
+// The peer can send and receive discriminators by way of the server.
+inline constexpr std::string_view kRelay = "relay";
+
+// The peer takes rounds before it has answered those that came before.
+inline constexpr std::string_view kRoundsAhead = "rounds-ahead";
 
 // What it also says where the peer wants its batches in frames of
 // kLongFrameBytes.

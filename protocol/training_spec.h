@@ -8,17 +8,30 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
+
+#include "protocol/class_names.h"
 
 namespace mdgan {
 
 // The adversarial loss of D and G; the formulas are in PROTOCOL.md, "Losses".
-enum class Loss { kNonSaturating, kSaturating, kHinge, kWassersteinGp };
-inline constexpr std::array<std::pair<Loss, std::string_view>, 4> kLossNames{{
+enum class Loss {
+  kNonSaturating,
+  kSaturating,
+  kHinge,
+  kWassersteinGp,
+  kRelativistic,
+};
+inline constexpr std::array<std::pair<Loss, std::string_view>, 5> kLossNames{{
     {Loss::kNonSaturating, "non-saturating"},
     {Loss::kSaturating, "saturating"},
     {Loss::kHinge, "hinge"},
     {Loss::kWassersteinGp, "wgan-gp"},
+    {Loss::kRelativistic, "relativistic"},
 }};
+
+// Whether G's loss sets each generated image against a real one.
+constexpr bool pairs_images(Loss loss) { return loss == Loss::kRelativistic; }
 
 // How labels enter: not at all; as a class head beside the real/fake logit
 // (ACGAN, Odena et al. 2017, the paper's); or as an inner product of a label
@@ -29,6 +42,31 @@ inline constexpr std::array<std::pair<Condition, std::string_view>, 3>
         {Condition::kNone, "none"},
         {Condition::kAcgan, "acgan"},
         {Condition::kProjection, "projection"},
+    }};
+
+// How the images that a discriminator sees, real and generated, are changed at
+// random, so that few of them do not teach it their details.
+enum class Augment {
+  kNone,
+  kDiffAugment,
+  kAda,  // each change as probable as the peer's images need it
+};
+inline constexpr std::array<std::pair<Augment, std::string_view>, 3>
+    kAugmentNames{{
+        {Augment::kNone, "none"},
+        {Augment::kDiffAugment, "diffaugment"},
+        {Augment::kAda, "ada"},
+    }};
+
+// Which labels the generated batches of a conditional model have.
+enum class BatchLabels {
+  kUniform,  // each class is as likely, whoever judges the batch
+  kShard,    // those of the shards of the peers that judge it
+};
+inline constexpr std::array<std::pair<BatchLabels, std::string_view>, 2>
+    kBatchLabelsNames{{
+        {BatchLabels::kUniform, "uniform"},
+        {BatchLabels::kShard, "shard"},
     }};
 
 // How training is distributed; PROTOCOL.md, "Algorithms". In all of them a
@@ -64,6 +102,9 @@ struct ImageShape {
   friend bool operator==(const ImageShape&, const ImageShape&) = default;
 };
 
+// How many images of each class there are.
+using ClassCounts = std::vector<std::uint64_t>;
+
 // Adam (Kingma and Ba 2015) with bias correction.
 struct AdamSpec {
   double learning_rate = 2e-4;
@@ -73,8 +114,8 @@ struct AdamSpec {
   friend bool operator==(const AdamSpec&, const AdamSpec&) = default;
 };
 
-// Everything a peer must know to train its discriminator, and with the last
-// three, which MD-GAN does not use, a generator of its own.
+// Everything a peer must know to train its discriminator, and a generator of
+// its own, of which MD-GAN uses nothing.
 struct TrainingSpec {
   std::string model;  // "mlp", "mnist-cnn", ...: common/models/registry.h
   ImageShape image;
@@ -93,8 +134,15 @@ struct TrainingSpec {
   std::uint64_t seed = 1;
   bool swap_optimizer = true;  // Adam's moments travel with D
   Algorithm algorithm = Algorithm::kMdGan;
-  std::uint32_t latent = 100;
+  std::uint32_t latent = 100;  // with generator_adam, of the generator
   AdamSpec generator_adam;
+  // What a label of the run means: its class's place in this list. Empty:
+  // labels play no part.
+  ClassNames classes;
+  Augment augment = Augment::kNone;
+  // MD-GAN's labels come with the batches; a peer with a generator draws its
+  // own as this says.
+  BatchLabels labels = BatchLabels::kUniform;
   friend bool operator==(const TrainingSpec&, const TrainingSpec&) = default;
 };
 

@@ -10,6 +10,7 @@
 #include <type_traits>
 #include <vector>
 
+#include "protocol/algorithm.h"
 #include "protocol/messages.h"
 
 namespace mdgan::protocol {
@@ -59,7 +60,9 @@ inline void pack(Packer& p, const TrainingSpec& s) {
               name_of(kLossNames, s.loss), s.r1_gamma, s.r2_gamma,
               s.gradient_penalty, s.adam, s.batch, s.local_steps, s.seed,
               s.swap_optimizer, name_of(kAlgorithmNames, s.algorithm), s.latent,
-              s.generator_adam, s.replay);
+              s.generator_adam, s.replay, s.classes,
+              name_of(kAugmentNames, s.augment),
+              name_of(kBatchLabelsNames, s.labels));
 }
 inline void pack(Packer& p, const Held& h) {
   pack_record(p, h.run, h.round, h.discriminator);

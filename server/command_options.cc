@@ -1,8 +1,14 @@
 #include "server/command_options.h"
 
+#include <spdlog/fmt/fmt.h>
+
+#include <algorithm>
 #include <charconv>
 
+#include "common/keys/authorized_peers.h"
+#include "common/net/endpoint.h"
 #include "common/options/text.h"
+#include "protocol/clean_text.h"
 
 namespace mdgan {
 namespace {
@@ -14,8 +20,9 @@ Usage: mdgan-server sample --run DIR [--KEY VALUE ...]
 
 )";
 constexpr std::string_view kSampleExample = R"(
-Example: eight pictures of each of the classes 0 and 7
+Examples: eight pictures of each of two classes
   mdgan-server sample --run runs/00001-mnist-mlp --count 16 --classes 0,7
+  mdgan-server sample --run runs/00002-pets --count 16 --classes cat,dog
 )";
 
 constexpr std::string_view kEvaluateIntro =
@@ -35,7 +42,8 @@ with 500 images, as the paper does
 
 constexpr std::string_view kExportIntro =
     R"(Writes the generator of a run's checkpoint as a safetensors file, with
-PyTorch's names and shapes.
+PyTorch's names and shapes; or, with --format npz, the mean and covariance of
+features of its images or of the real ones.
 
 Usage: mdgan-server export --run DIR [--KEY VALUE ...]
 
@@ -56,27 +64,67 @@ Usage: mdgan-server keygen [--key FILE]
 
 )";
 
-// "0,1,2"; empty: none.
-CustomValue class_list(std::vector<std::int32_t>* classes) {
-  return {"class numbers like 0,1,2",
-          [=] {
-            std::string text;
-            for (const std::int32_t value : *classes)
-              text += (text.empty() ? "" : ",") + std::to_string(value);
-            return text;
-          },
+constexpr std::string_view kInviteIntro =
+    R"(Prints an invitation for the peer NAME: one line, good once and for a while, to
+be sent to whoever runs that peer and to nobody else. There,
+
+  mdgan-peer join LINE
+
+makes the peer's key and leaves the public half here. The server that runs says so,
+with the key's fingerprint; compare it by telephone, then `mdgan-server admit NAME`.
+A new invitation for a name takes the place of the one before.
+
+Usage: mdgan-server invite NAME [--KEY VALUE ...]
+
+)";
+constexpr std::string_view kAdmitIntro =
+    R"(Lets in the peer NAME, which joined by its invitation: appends its key to
+authorized_peers, which a server that runs reads by itself. Without NAME: shows who
+waits, with fingerprints.
+
+Usage: mdgan-server admit [NAME] [--KEY VALUE ...]
+
+)";
+
+// "90m"; whole minutes, hours or days.
+CustomValue time_span(std::chrono::seconds* span) {
+  return {"a number and m, h or d, such as 24h, of at most 365 days",
+          [=] { return std::to_string(span->count() / 3600) + "h"; },
           [=](std::string_view text) {
-            std::vector<std::int32_t> values;
-            const char* at = text.data();
-            const char* const end = at + text.size();
-            while (at != end) {
-              std::int32_t value = -1;
-              const auto [next, error] = std::from_chars(at, end, value);
-              if (error != std::errc{} || value < 0) return false;
-              values.push_back(value);
-              at = next;
-              if (at == end) break;
-              if (*at++ != ',' || at == end) return false;
+            std::uint32_t number = 0;
+            const char* const end = text.data() + text.size();
+            const auto read = std::from_chars(text.data(), end, number);
+            if (read.ec != std::errc{} || end - read.ptr != 1 || number == 0)
+              return false;
+            const std::uint64_t unit = *read.ptr == 'm'   ? 60
+                                       : *read.ptr == 'h' ? 3600
+                                       : *read.ptr == 'd' ? 86'400
+                                                          : 0;
+            if (unit == 0 || number > std::uint64_t{365} * 86'400 / unit)
+              return false;
+            *span = std::chrono::seconds(number * unit);
+            return true;
+          }};
+}
+
+Result<void> check_name(const std::string& name) {
+  const std::string defect = defect_of_name(name);
+  if (defect.empty()) return {};
+  return Error{"the name '" + protocol::presentable(name) + "' " + defect,
+               ExitCode::kUsage};
+}
+
+// "cat,dog"; empty: none.
+CustomValue class_list(std::vector<std::string>* classes) {
+  return {"classes like cat,dog or 0,1,2",
+          [=] { return fmt::format("{}", fmt::join(*classes, ",")); },
+          [=](std::string_view text) {
+            std::vector<std::string> values;
+            for (std::size_t at = 0; !text.empty() && at <= text.size();) {
+              const std::size_t end = std::min(text.find(',', at), text.size());
+              values.emplace_back(text.substr(at, end - at));
+              if (values.back().empty()) return false;
+              at = end + 1;
             }
             *classes = std::move(values);
             return true;
@@ -118,6 +166,37 @@ Option round_option(std::uint64_t* round) {
           {0, 1e12}};
 }
 
+// What images are measured with.
+OptionGroup measure_group(MeasureOptions& o) {
+  return {
+      "Measuring",
+      {{"data", &o.data, "DIR",
+        "The folder with the real images: the test part of MNIST's or CIFAR's "
+        "files or of a folder with train/ and test/, or a tenth of another "
+        "folder's images. They are read as the run's size, fit, channels and "
+        "skip-bad say. Without it: the run's evaluate-data or data."},
+       {"samples",
+        &o.samples,
+        "N",
+        "Number of generated images, and at most as many real ones; 20 or "
+        "more. 0: the run's evaluate-samples.",
+        {0, 50'000}},
+       {"features", &o.features, "FILE",
+        "A TorchScript module that computes the features, such as StyleGAN's "
+        "inception-2015-12-05.pt. Without it: as in the run; by default a "
+        "classifier, trained once on the data."},
+       {"cache", &o.cache, "DIR",
+        "The folder that keeps trained classifiers. Without it: the run's "
+        "evaluate-cache, or ~/.cache/mdgan."}}};
+}
+
+Result<void> check_samples(const MeasureOptions& o) {
+  if (o.samples == 0 || o.samples >= 20) return {};
+  return Error{
+      "--samples must be 0 or in [20, 50000], not " + std::to_string(o.samples),
+      ExitCode::kUsage};
+}
+
 ParsedCommand help(std::string_view intro, const OptionTable& table,
                    std::string_view example) {
   return HelpRequest{std::string(intro) + table.help() + std::string(example)};
@@ -127,8 +206,7 @@ ParsedCommand help(std::string_view intro, const OptionTable& table,
 Result<void> parse_flags(OptionTable& table,
                          std::span<const char* const> arguments,
                          const std::string& run) {
-  const auto no_files = [] { return std::vector<std::filesystem::path>(); };
-  if (auto done = table.parse(arguments, no_files); !done) return done.error();
+  if (auto done = table.parse(arguments); !done) return done.error();
   if (run.empty())
     return Error{"which run? Give its folder with --run DIR", ExitCode::kUsage};
   return {};
@@ -149,7 +227,8 @@ Result<ParsedCommand> parse_sample(std::span<const char* const> arguments) {
           {1, 65536}},
          {"out", &o.out, "FILE", "The PNG file to write."},
          {"classes", class_list(&o.classes), "LIST",
-          "The pictures' classes, in turn. Without it: all classes."},
+          "The pictures' classes, in turn: names, or numbers in the order of "
+          "the run's classes. Without it: all classes."},
          {"seed", optional_seed(&o.seed), "N",
           "Seed of the latents. Without it: the run's own seed, which gives "
           "the pictures in samples/."}}}});
@@ -165,38 +244,33 @@ Result<ParsedCommand> parse_evaluate(std::span<const char* const> arguments) {
   OptionTable table(
       {{"Options",
         {run_option(&o.run),
-         {"data", &o.data, "DIR",
-          "The folder with the real images: the test part of MNIST or CIFAR-10 "
-          "files, or a tenth of another folder's images. Without it: the run's "
-          "evaluate-data or data."},
          round_option(&o.round),
          {"all", &o.all, "", "Measure every checkpoint there is."},
-         {"samples",
-          &o.samples,
-          "N",
-          "Number of generated images, and at most as many real ones; 20 or "
-          "more. 0: the run's evaluate-samples.",
-          {0, 50'000}},
-         {"features", &o.features, "FILE",
-          "A TorchScript module that computes the features, such as StyleGAN's "
-          "inception-2015-12-05.pt. Without it: as in the run; by default a "
-          "classifier, trained once on the data."},
+         {"against", &o.against, "FILE",
+          "Compare with the mean and covariance of features in FILE, as "
+          "`export "
+          "--format npz` and pytorch-fid write them, and not with images: FID "
+          "alone, which is only printed. The features must be the same "
+          "network's."},
+         {"tstr", &o.tstr, "",
+          "Also train a classifier on as many generated images as there are "
+          "real ones to train on, and measure it on the real test images, "
+          "beside one that real images have trained (train on synthetic, test "
+          "on real). For conditional models; it takes minutes."},
          {"no-ema", &o.no_ema, "",
           "Measure the weights under training rather than their moving "
-          "average; the results are only printed."},
-         {"cache", &o.cache, "DIR",
-          "The folder that keeps trained classifiers. Without it: the run's "
-          "evaluate-cache, or ~/.cache/mdgan."}}}});
+          "average; the results are only printed."}}},
+       measure_group(o.measure)});
   if (asks_for_help(arguments))
     return help(kEvaluateIntro, table, kEvaluateExample);
   if (auto done = parse_flags(table, arguments, o.run); !done)
     return done.error();
   if (o.all && o.round > 0)
     return Error{"--all and --round exclude each other", ExitCode::kUsage};
-  if (o.samples > 0 && o.samples < 20)
-    return Error{"--samples must be 0 or in [20, 50000], not " +
-                     std::to_string(o.samples),
+  if (!o.against.empty() && o.tstr)
+    return Error{"--against compares features alone: leave out --tstr",
                  ExitCode::kUsage};
+  if (auto enough = check_samples(o.measure); !enough) return enough.error();
   return ParsedCommand(std::move(o));
 }
 
@@ -206,18 +280,34 @@ Result<ParsedCommand> parse_export(std::span<const char* const> arguments) {
       {{"Options",
         {run_option(&o.run),
          round_option(&o.round),
-         {"out", &o.out, "FILE", "The safetensors file to write."},
+         {"format", one_of(&o.format, kExportFormatNames), "FORMAT",
+          "safetensors: the generator's weights. npz: the mean (mu) and the "
+          "covariance (sigma) of features of images, as pytorch-fid keeps "
+          "them: `evaluate --against` and pytorch-fid take such files in place "
+          "of images."},
+         {"out", &o.out, "FILE",
+          "The file to write. Empty: generator.safetensors, or features.npz."},
          {"weights", weights(&o.ema), "WHICH",
           "ema: the moving average that samples come from; generator: the "
-          "weights under training."}}}});
+          "weights under training."},
+         {"real", &o.real, "",
+          "With npz: of the real images, of which a generator's distance is "
+          "measured, rather than of generated ones."}}},
+       measure_group(o.measure)});
   if (asks_for_help(arguments))
     return help(kExportIntro, table, kExportExample);
   if (auto done = parse_flags(table, arguments, o.run); !done)
     return done.error();
+  if (auto enough = check_samples(o.measure); !enough) return enough.error();
+  const bool is_npz = o.format == ExportFormat::kNpz;
+  if (o.real && !is_npz)
+    return Error{"--real is for --format npz", ExitCode::kUsage};
+  if (o.out.empty()) o.out = is_npz ? "features.npz" : "generator.safetensors";
   return ParsedCommand(std::move(o));
 }
 
-Result<ParsedCommand> parse_keygen(std::span<const char* const> arguments) {
+Result<ParsedCommand> parse_keygen(std::span<const char* const> arguments,
+                                   const Environment& environment) {
   KeygenOptions o;
   OptionTable table({{"Options",
                       {{"key", &o.key, "FILE",
@@ -225,10 +315,64 @@ Result<ParsedCommand> parse_keygen(std::span<const char* const> arguments) {
                         "goes beside it, with .pub in place of the "
                         "extension."}}}});
   if (asks_for_help(arguments)) return help(kKeygenIntro, table, "");
-  const auto no_files = [] { return std::vector<std::filesystem::path>(); };
-  if (auto done = table.parse(arguments, no_files); !done) return done.error();
+  if (auto done = table.parse(arguments, environment); !done)
+    return done.error();
   if (o.key.empty())
     return Error{"which file? Give it with --key FILE", ExitCode::kUsage};
+  return ParsedCommand(std::move(o));
+}
+
+Result<ParsedCommand> parse_invite(std::span<const char* const> arguments,
+                                   const Environment& environment) {
+  InviteOptions o;
+  OptionTable table(
+      {{"Options",
+        {{"key", &o.key, "FILE",
+          "The server's secret key; the list of invitations is beside it."},
+         {"authorized-peers", &o.authorized_peers, "FILE",
+          "The list that says which names have a key already. Empty: "
+          "authorized_peers beside the key."},
+         {"address", &o.address, "tcp://HOST:PORT",
+          "Where the peer reaches the server. Empty: this host's name, port "
+          "5555."},
+         {"valid", time_span(&o.valid), "TIME",
+          "How long the invitation is valid: 90m, 24h, 7d."}}}});
+  if (asks_for_help(arguments)) return help(kInviteIntro, table, "");
+  o.name = take_word(arguments);
+  if (auto done = table.parse(arguments, environment); !done)
+    return done.error();
+  if (o.name.empty())
+    return Error{"no peer named: give its name, as in mdgan-server invite NAME",
+                 ExitCode::kUsage};
+  if (auto named = check_name(o.name); !named) return named.error();
+  if (!o.address.empty()) {
+    const auto endpoint = parse_endpoint(o.address, "address");
+    if (!endpoint) return endpoint.error();
+    if (endpoint->port == "*" || endpoint->host == "*")
+      return Error{
+          "address must be a host and a port that the peer reaches; "
+          "it is '" +
+              o.address + "'",
+          ExitCode::kUsage};
+  }
+  return ParsedCommand(std::move(o));
+}
+
+Result<ParsedCommand> parse_admit(std::span<const char* const> arguments,
+                                  const Environment& environment) {
+  AdmitOptions o;
+  OptionTable table(
+      {{"Options",
+        {{"key", &o.key, "FILE",
+          "The server's secret key; the list of those who wait is beside it."},
+         {"authorized-peers", &o.authorized_peers, "FILE",
+          "The list to append to. Empty: authorized_peers beside the key."}}}});
+  if (asks_for_help(arguments)) return help(kAdmitIntro, table, "");
+  o.name = take_word(arguments);
+  if (auto done = table.parse(arguments, environment); !done)
+    return done.error();
+  if (!o.name.empty())
+    if (auto named = check_name(o.name); !named) return named.error();
   return ParsedCommand(std::move(o));
 }
 

@@ -1,14 +1,16 @@
 #include "server/options.h"
 
-#include <spdlog/fmt/fmt.h>
+#include <spdlog/spdlog.h>
 
 #include <algorithm>
 
+#include "common/options/image_options.h"
 #include "common/options/text.h"
 #include "protocol/algorithm.h"
 #include "protocol/clean_text.h"
 #include "server/command_options.h"
 #include "server/core/swap_cycle.h"
+#include "server/option_conflicts.h"
 #include "server/run_options.h"
 #include "server/train_options.h"
 
@@ -26,7 +28,14 @@ Usage: mdgan-server COMMAND [--KEY VALUE ...]
   sample     make a grid of pictures from a run
   evaluate   measure how good a run's generator is: FID and others
   export     write a run's generator as safetensors
+  status     how a run stands, and its peers
+  view       a run's page for a browser: pictures, curves, peers
+  stop       save a run and end it
+  inspect    what a run, a checkpoint or an exported generator is
+  advise     which settings fit a network: staleness and codecs
   keygen     make the key by which peers on other machines know this server
+  invite     make an invitation, by which a peer leaves its key here
+  admit      let in a peer that came by its invitation
   --version  the version, and the libraries in use
   --help     this text; after a command, what that command can do
 
@@ -41,8 +50,9 @@ constexpr std::string_view kTrainIntro =
 
 Usage: mdgan-server train [--config FILE] [--KEY VALUE ...]
 
-A flag beats the configuration file, the file beats the default. In the file
-a line is KEY = VALUE, with the flags' names as keys; '#' begins a comment.
+A flag beats the environment (MDGAN_ROUND_TIMEOUT for --round-timeout), that
+the configuration file, and that the default. In the file a line is KEY = VALUE,
+with the flags' names as keys; '#' begins a comment.
 
 )";
 
@@ -63,11 +73,12 @@ Examples
 Ctrl-C finishes the round, saves, tells the peers and ends; once more, two
 seconds later or after that, ends at once. SIGTERM and SIGHUP do the same.
 
-Exit code: 0 the run is complete, or Ctrl-C stopped it; 10 it was stopped by
-SIGTERM or SIGHUP and is saved: start the command again to go on; 2 wrong
-usage; 3 what does not fit together; 4 keys; 5 the address cannot be had; 6
-the data; 7 a file cannot be written or read, the last checkpoint among them;
-8 too few peers for too long; 9 diverged; 1 a fault of this program.
+Exit code: 0 the run is complete, or Ctrl-C stopped it; 10 SIGTERM or SIGHUP
+stopped it, and it is saved: start the command again to go on; 2 a wrong option
+or value; 3 options, version, model, device or run folder do not fit together;
+4 a key is missing or cannot be used; 5 the address cannot be bound; 6 the data
+cannot be used; 7 a file of the run, such as a checkpoint, cannot be read or
+written; 8 too few peers for too long; 9 training diverged; 1 a bug of ours.
 )";
 
 Error usage(std::string message) {
@@ -99,43 +110,22 @@ Result<void> resolve_algorithm(ServerOptions& o) {
   if (traits.content == RoundContent::kImages) return {};
   o.k = 1;  // there is one replica
   if (o.codecs != TensorCodecs{})
-    return wrong("sends float32 only: the codecs are MD-GAN's");
+    return wrong(
+        "sends float32 only: the codec options apply to algorithm = md-gan "
+        "only: leave them out");
   if (o.aggregation.rule != aggregate_mean)
-    return wrong("has no feedback to weigh: aggregate is MD-GAN's");
+    return wrong(
+        "has no feedback to weigh: aggregate applies to algorithm = md-gan "
+        "only: leave it out");
+  if (o.staleness > 0)
+    return wrong(
+        "trains what its peers were sent: staleness applies to algorithm = "
+        "md-gan only: leave it out");
+  if (o.class_share != ClassShare::kUniform)
+    return wrong(
+        "weighs classes as the data have them: class-share applies to "
+        "algorithm = md-gan only: leave it out");
   return {};
-}
-
-Result<void> check_attack(const ServerOptions& o) {
-  if (o.attack.peers == 0) return {};
-  if (traits_of(o.training.algorithm).content != RoundContent::kImages)
-    return usage("simulate-attack falsifies MD-GAN's feedback: leave it out");
-  if (o.bind)
-    return usage(
-        "simulate-attack is for experiments with local peers alone, not for a "
-        "server that others join: leave out bind, or simulate-attack");
-  if (o.attack.peers > o.local_peers)
-    return usage(
-        fmt::format("simulate-attack makes {} peers hostile, and there are {} "
-                    "local peers: give more --local-peers",
-                    o.attack.peers, o.local_peers));
-  return {};
-}
-
-// A rule that is to bear hostile peers needs so many others beside them.
-Result<void> check_group(const ServerOptions& o) {
-  const Aggregation& how = o.aggregation;
-  const std::size_t least = smallest_group(how.rule, how.parameters.hostile);
-  const std::uint32_t k = batches_per_round(o, o.min_peers);
-  const std::uint32_t group = o.min_peers / k;  // assign_batches()'s smallest
-  if (group >= least) return {};
-  return Error{
-      fmt::format("aggregate = {} with aggregate-hostile = {} needs {} peers "
-                  "that judge the same batch, and {} peers with k = {} are {} "
-                  "a batch: give a smaller --k, more --min-peers, or a smaller "
-                  "--aggregate-hostile",
-                  name_of(kAggregationRules, how.rule), how.parameters.hostile,
-                  least, o.min_peers, k, group),
-      ExitCode::kConfiguration};
 }
 
 }  // namespace
@@ -146,11 +136,17 @@ Result<ServerOptions> resolve(ServerOptions o) {
         "--resume goes on in the run's own folder: leave out --run-dir");
   if (o.local_peers > 0 && o.data.empty())
     return usage("local-peers needs data: give the folder with --data DIR");
+  if (auto fits = check_images(o.reading); !fits) return fits.error();
+  if (auto fits = resolve_model(o); !fits) return fits.error();
   if (auto fits = resolve_algorithm(o); !fits) return fits.error();
   if (o.local_peers == 0 && o.partition != Partition{})
     return usage(
         "partition cuts the data of local peers: give --local-peers N, or give "
         "the partition to the peers");
+  if (o.local_peers == 0 && o.privacy.mode != DpMode::kNone)
+    return usage(
+        "dp is for the images of local peers: give --local-peers N, or give "
+        "--dp to the peers, each of which decides for itself");
   if (!o.bind && o.local_peers == 0) o.bind = "tcp://127.0.0.1:5555";
   if (!o.key.empty() && o.insecure)
     return usage("--insecure is for a run without keys: leave out one of them");
@@ -158,21 +154,15 @@ Result<ServerOptions> resolve(ServerOptions o) {
     return usage(
         "authorized-peers needs the server's own key: give --key FILE; "
         "`mdgan-server keygen` makes one");
+  if (o.http.empty() && !o.http_token.empty())
+    return usage("http-token is for the page of --http: give --http, too");
   if (o.min_peers == 0) o.min_peers = std::max(1U, o.local_peers);
   if (!o.bind && o.min_peers > o.local_peers)
     return usage(fmt::format(
         "min-peers is {} but there are only the {} local peers: give --bind "
         "tcp://ADDRESS:PORT so that others can join, or a smaller --min-peers",
         o.min_peers, o.local_peers));
-  if (auto fits = check_attack(o); !fits) return fits.error();
-  if (auto fits = check_group(o); !fits) return fits.error();
-  if (o.aggregation.rule != aggregate_mean &&
-      o.aggregation.rule != aggregate_clip && o.min_peers > 1 &&
-      batches_per_round(o, o.min_peers) == o.min_peers)
-    return usage(fmt::format(
-        "aggregate = {} weighs peers that judge the same batch, and with {} "
-        "peers and k = {} each has its own: give a smaller k",
-        name_of(kAggregationRules, o.aggregation.rule), o.min_peers, o.k));
+  if (auto fits = check_training(o); !fits) return fits.error();
   if (o.name.empty())
     o.name = o.config.empty() ? o.model
                               : std::filesystem::path(o.config).stem().string();
@@ -190,7 +180,7 @@ Result<ServerOptions> resolve(ServerOptions o) {
         "evaluate-every needs images to compare with: give their folder with "
         "--evaluate-data DIR");
   for (std::string* path : {&o.data, &o.evaluate_data, &o.evaluate_features,
-                            &o.key, &o.authorized_peers}) {
+                            &o.key, &o.authorized_peers, &o.http_token}) {
     if (path->empty()) continue;
     std::error_code ignored;  // then the path stays as it was given
     const auto absolute = std::filesystem::absolute(*path, ignored);
@@ -203,14 +193,15 @@ namespace {
 
 // The options of a run that goes on are its own; the command line and --config
 // add to them.
-Result<ParsedCommand> parse_train(std::span<const char* const> arguments) {
+Result<ParsedCommand> parse_train(std::span<const char* const> arguments,
+                                  const Environment& environment) {
   ServerOptions options;
   OptionTable table = train_table(options);
   if (asks_for_help(arguments))
     return ParsedCommand(HelpRequest{std::string(kTrainIntro) + table.help() +
                                      std::string(kTrainExamples)});
   std::optional<std::filesystem::path> run;
-  const auto done = table.parse(arguments, [&] {
+  const auto done = table.parse(arguments, environment, [&] {
     run = run_to_go_on_with(options);
     std::vector<std::filesystem::path> files;
     if (run) files.push_back(*run / "config.ini");
@@ -218,6 +209,8 @@ Result<ParsedCommand> parse_train(std::span<const char* const> arguments) {
     return files;
   });
   if (!done) return done.error();
+  for (const std::string& warning : table.unknown_in(environment))
+    spdlog::warn("{}", warning);
   auto resolved = resolve(std::move(options));
   if (!resolved) return resolved.error();
   if (run)
@@ -228,31 +221,39 @@ Result<ParsedCommand> parse_train(std::span<const char* const> arguments) {
 
 }  // namespace
 
-Result<ParsedCommand> parse_server_options(int argc, const char* const* argv) {
+Result<ParsedCommand> parse_server_options(int argc, const char* const* argv,
+                                           const Environment& environment) {
   const std::span<const char* const> arguments(
       argv, static_cast<std::size_t>(std::max(argc, 0)));
+  constexpr std::array<std::string_view, 12> kNames{
+      "train",  "sample", "evaluate", "export", "advise", "keygen",
+      "invite", "admit",  "status",   "view",   "stop",   "inspect"};
   if (arguments.size() < 2)
     return usage(
-        "no command: mdgan-server train|sample|evaluate|export|keygen; see "
-        "mdgan-server --help");
+        fmt::format("no command: mdgan-server {}; see mdgan-server --help",
+                    fmt::join(kNames, "|")));
   const std::string_view command = arguments[1];
   const auto rest = arguments.subspan(2);
-  if (command == "train") return parse_train(rest);
+  if (command == "train") return parse_train(rest, environment);
   if (command == "sample") return parse_sample(rest);
   if (command == "evaluate") return parse_evaluate(rest);
   if (command == "export") return parse_export(rest);
-  if (command == "keygen") return parse_keygen(rest);
+  if (command == "advise") return parse_advise(rest);
+  if (command == "keygen") return parse_keygen(rest, environment);
+  if (command == "invite") return parse_invite(rest, environment);
+  if (command == "admit") return parse_admit(rest, environment);
+  if (command == "status") return parse_status(rest);
+  if (command == "view") return parse_view(rest, environment);
+  if (command == "stop") return parse_stop(rest);
+  if (command == "inspect") return parse_inspect(rest);
   if (command == "--version") return ParsedCommand(VersionRequest{});
   if (asks_for_help(arguments.subspan(1, 1)))
     return ParsedCommand(HelpRequest{std::string(kCommands)});
-  constexpr std::array<std::string_view, 5> kNames{
-      "train", "sample", "evaluate", "export", "keygen"};
   return usage(fmt::format(
       "unknown command '{}'{}", command,
       nearest(command, kNames)
           ? suggestion(command, kNames)
-          : ": it is one of train, sample, evaluate, export, keygen, "
-            "--help"));
+          : fmt::format(": it is one of {}, --help", fmt::join(kNames, ", "))));
 }
 
 std::string effective_configuration(const ServerOptions& options) {
@@ -273,12 +274,16 @@ std::string server_configuration_template() {
 
 std::uint32_t batches_per_round(const ServerOptions& options,
                                 std::uint32_t peers) {
-  if (options.k == 0) return default_k(peers);
+  if (options.participants > 0) peers = std::min(peers, options.participants);
+  if (options.k == 0)
+    return options.labels == BatchLabels::kShard
+               ? std::clamp(peers, 1U, kMostBatches)
+               : default_k(peers);
   return std::clamp(options.k, 1U, std::max(peers, 1U));
 }
 
 TrainingSpec training_spec(const ServerOptions& options,
-                           const ImageShape& image) {
+                           const ImageShape& image, ClassNames classes) {
   return {.model = options.model,
           .image = image,
           .condition = options.condition,
@@ -294,8 +299,21 @@ TrainingSpec training_spec(const ServerOptions& options,
           .swap_optimizer = options.swap_optimizer,
           .algorithm = options.training.algorithm,
           .latent = options.latent,
-          .generator_adam = options.adam_g};
+          .generator_adam = options.adam_g,
+          .classes = std::move(classes),
+          .augment = options.augment,
+          .labels = options.labels};
 }
+
+namespace {
+
+MergeParameters with_loss(const ServerOptions& options) {
+  MergeParameters parameters = options.aggregation.parameters;
+  parameters.loss = options.loss;
+  return parameters;
+}
+
+}  // namespace
 
 GeneratorSpec generator_spec(const ServerOptions& options,
                              const ImageShape& image, std::uint32_t k) {
@@ -308,7 +326,8 @@ GeneratorSpec generator_spec(const ServerOptions& options,
           .batch = options.batch,
           .k = k,
           .seed = options.seed,
-          .aggregation = options.aggregation};
+          .aggregation = {options.aggregation.rule, with_loss(options)},
+          .class_share = options.class_share};
 }
 
 }  // namespace mdgan

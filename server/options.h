@@ -1,9 +1,9 @@
-// What a user can ask of mdgan-server: `train`, `sample`, `evaluate`, `export`
-// and `keygen`, with their options. configs/server.ini documents the keys of
-// `train`.
+// What a user can ask of mdgan-server: its commands with their options.
+// configs/server.ini documents the keys of `train`.
 #pragma once
 
 #include <array>
+#include <chrono>
 #include <cstdint>
 #include <filesystem>
 #include <optional>
@@ -13,13 +13,16 @@
 #include <vector>
 
 #include "common/base/result.h"
+#include "common/data/image_reading.h"
 #include "common/data/partition.h"
 #include "common/options/options_parser.h"
+#include "common/privacy/privacy_spec.h"
 #include "common/tensor/precision.h"
 #include "common/train/generator/generator_trainer.h"
 #include "protocol/algorithm.h"
 #include "protocol/tensor_codecs.h"
 #include "protocol/training_spec.h"
+#include "server/core/coordinator_config.h"
 #include "server/simulated_attack.h"
 
 namespace mdgan {
@@ -50,31 +53,40 @@ struct ServerOptions {
   std::uint32_t local_peers = 0;
   Partition partition;  // of `data` among the local peers
   SimulatedAttack attack;
+  PrivacySpec privacy;  // of the local peers' images
 
   std::optional<std::string> bind;  // parsed: nothing means local peers only
   std::uint32_t min_peers = 0;      // parsed: at least 1
   std::string key;  // the secret key's file; parsed: absolute, or empty
   std::string authorized_peers;  // parsed: absolute; empty: beside the key
   bool insecure = false;
+  std::string http;        // ADDRESS:PORT; empty: no page
+  std::string http_token;  // a file; parsed: absolute, or empty
+  ImageReading reading;    // of data and evaluate_data
   TensorCodecs codecs;
 
   Training training;
   std::uint64_t rounds = 10'000;
   std::uint64_t seed = 1;
-  std::uint32_t k = 0;  // 0: automatic, see batches_per_round()
+  std::uint32_t k = 0;             // 0: automatic, see batches_per_round()
+  std::uint32_t participants = 0;  // 0: all
+  std::uint32_t staleness = 0;     // rounds asked ahead
   std::uint32_t batch = 10;
   std::uint32_t local_steps = 1;
   bool replay = false;
+  BatchLabels labels = BatchLabels::kUniform;
+  ClassShare class_share = ClassShare::kUniform;
   Aggregation aggregation;
   double swap_epochs = 1;
   bool swap_optimizer = true;
 
-  std::string model = "mlp";
+  std::string model = "mlp";  // parsed: of script:FILE, script:SHA256
   Condition condition = Condition::kNone;
   std::uint32_t latent = 100;
-  ImageShape image;           // without classes; all 0: from the data
-  std::int32_t classes = -1;  // -1: from the data
+  ImageShape image;    // without classes; all 0: from the data
+  ClassNames classes;  // empty: from the data
 
+  Augment augment = Augment::kNone;
   Loss loss = Loss::kNonSaturating;
   double r1 = 0;
   double r2 = 0;
@@ -102,60 +114,13 @@ struct ServerOptions {
   std::string resume;   // empty: a new run
   std::uint64_t stats_every = 50;
   std::uint64_t samples_every = 500;
+  bool tensorboard = false;
   std::uint64_t checkpoint_every = 1000;
   std::uint32_t keep_last = 3;
   std::uint64_t keep_every = 10'000;
   bool dry_run = false;
   bool quiet = false;
 };
-
-// `mdgan-server sample`: a grid of pictures from a run's newest checkpoint.
-struct SampleOptions {
-  std::string run;
-  std::uint32_t count = 64;
-  std::string out = "grid.png";
-  std::vector<std::int32_t> classes;  // empty: all, in turn
-  std::uint64_t round = 0;            // of the checkpoint; 0: the newest
-  std::optional<std::uint64_t> seed;  // nothing: the run's own
-};
-
-// `mdgan-server evaluate`: how good a run's generator is.
-struct EvaluateOptions {
-  std::string run;
-  std::string data;           // empty: the run's own
-  std::uint64_t round = 0;    // of the checkpoint; 0: the newest
-  bool all = false;           // every checkpoint there is
-  std::uint32_t samples = 0;  // 0: the run's own
-  std::string features;       // empty: the run's own
-  bool no_ema = false;
-  std::string cache;  // empty: the run's own
-};
-
-// `mdgan-server export`: the generator's weights alone.
-struct ExportOptions {
-  std::string run;
-  std::string out = "generator.safetensors";
-  std::uint64_t round = 0;  // of the checkpoint; 0: the newest
-  bool ema = true;  // the moving average rather than the weights under training
-};
-
-// `mdgan-server keygen`: the server's key.
-struct KeygenOptions {
-  std::string key = "server.key";
-};
-
-struct VersionRequest {};
-struct HelpRequest {
-  std::string text;
-};
-
-using ParsedCommand =
-    std::variant<ServerOptions, SampleOptions, EvaluateOptions, ExportOptions,
-                 KeygenOptions, VersionRequest, HelpRequest>;
-
-// Reads the command line and the files it names. Errors have ExitCode::kUsage,
-// but kConfiguration where options contradict the run that they go on with.
-Result<ParsedCommand> parse_server_options(int argc, const char* const* argv);
 
 // Fills in what depends on other options, and refuses what cannot go together,
 // with kUsage.
@@ -169,14 +134,18 @@ std::string effective_configuration(const ServerOptions& options);
 // The text of configs/server.ini.
 std::string server_configuration_template();
 
-// k for a run of `peers`: the option, or when that is 0 max(2, floor(log2 N));
-// at most N.
+inline constexpr std::uint32_t kMostBatches = 1024;  // k
+
+// k for a run of N peers, or of N participants where fewer are asked a round:
+// the option, or when that is 0 max(2, floor(log2 N)); at most N. With labels
+// of shards 0 is N.
 std::uint32_t batches_per_round(const ServerOptions& options,
                                 std::uint32_t peers);
 
-// The specifications of both networks, for images of `image`.
+// The specifications of both networks, for images of `image` and labels of
+// `classes`.
 TrainingSpec training_spec(const ServerOptions& options,
-                           const ImageShape& image);
+                           const ImageShape& image, ClassNames classes);
 GeneratorSpec generator_spec(const ServerOptions& options,
                              const ImageShape& image, std::uint32_t k);
 

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "common/files/checkpoint_store.h"
+#include "common/models/script_file.h"
 #include "server/train_options.h"
 
 namespace mdgan {
@@ -19,13 +20,14 @@ namespace fs = std::filesystem;
 
 // What a start may choose anew: it changes where, how long and how watched a
 // run trains, but not what it is.
-constexpr std::array<std::string_view, 25> kOfTheStart{"name",
+constexpr std::array<std::string_view, 29> kOfTheStart{"name",
                                                        "rounds",
                                                        "bind",
                                                        "key",
                                                        "authorized-peers",
                                                        "min-peers",
                                                        "data",
+                                                       "skip-bad",
                                                        "round-timeout",
                                                        "quorum",
                                                        "quorum-timeout",
@@ -39,10 +41,13 @@ constexpr std::array<std::string_view, 25> kOfTheStart{"name",
                                                        "threads",
                                                        "stats-every",
                                                        "samples-every",
+                                                       "tensorboard",
                                                        "checkpoint-every",
                                                        "keep-last",
                                                        "keep-every",
                                                        "quiet",
+                                                       "http",
+                                                       "http-token",
                                                        "precision"};
 
 // What the saved state cannot take otherwise.
@@ -77,7 +82,7 @@ bool contains(std::span<const std::string_view> keys, std::string_view key) {
 // The run's data decided these: they are compared with its checkpoint.
 bool is_open(const Setting& setting) {
   return (setting.key == "image" && setting.value.empty()) ||
-         (setting.key == "classes" && setting.value == "-1") ||
+         (setting.key == "classes" && setting.value.empty()) ||
          (setting.key == "k" && setting.value == "0");
 }
 
@@ -88,8 +93,9 @@ std::string shown(const std::string& value) {
 Result<ServerOptions> options_of_run(const fs::path& run) {
   ServerOptions options;
   OptionTable table = train_table(options);
+  options.config = (run / "config.ini").string();
   if (auto read = table.parse(
-          {}, [&] { return std::vector<fs::path>{run / "config.ini"}; });
+          {}, {}, [&] { return std::vector<fs::path>{options.config}; });
       !read)
     return read.error();
   return resolve(std::move(options));
@@ -134,6 +140,32 @@ Result<void> check_against_run(const ServerOptions& options,
                   run.string(), contradictions,
                   state ? "" : ", change it by --resume in place of --run-dir"),
       ExitCode::kConfiguration};
+}
+
+Result<void> resolve_model(ServerOptions& o) {
+  if (!o.model.starts_with(kScriptPrefix)) return {};
+  fs::path file = o.model.substr(kScriptPrefix.size());
+  if (!is_script(o.model)) {
+    auto name = add_script(file);
+    if (!name) return name.error();
+    o.model = std::move(*name);
+    if (o.name.empty() && o.config.empty()) o.name = file.stem().string();
+    return {};
+  }
+  if (find_script(o.model)) return {};
+  const auto run = run_to_go_on_with(o);
+  file = run ? *run : fs::path(o.config).parent_path();
+  file /= kScriptInRun;
+  const auto name = add_script(file);
+  if (!name || *name != o.model)
+    return Error{
+        fmt::format("the model is the TorchScript file {}, and {}: give it "
+                    "with --model script:FILE",
+                    o.model,
+                    name ? file.string() + " is another, " + *name
+                         : name.error().message),
+        ExitCode::kConfiguration};
+  return {};
 }
 
 }  // namespace mdgan

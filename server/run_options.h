@@ -14,6 +14,12 @@ namespace mdgan {
 std::optional<std::filesystem::path> run_to_go_on_with(
     const ServerOptions& options);
 
+// Has a model of the user's own, given as script:FILE, named by its file's hash
+// (common/models/script_file.h). Where a configuration has that name, the file
+// is in the run's folder, beside it. Fails with kConfiguration where the file
+// cannot be read or is another.
+Result<void> resolve_model(ServerOptions& options);
+
 // Whether `options`, resolved, may go on with `run`. Fails with kConfiguration,
 // naming each option that contradicts the run's own: with --resume, what its
 // saved state cannot take; with --run-dir also what would make it another run.

@@ -3,11 +3,13 @@
 #include <spdlog/fmt/fmt.h>
 
 #include <algorithm>
-#include <charconv>
 
 #include "common/net/endpoint.h"
+#include "common/options/image_options.h"
+#include "common/options/privacy_options.h"
 #include "common/options/shared_options.h"
 #include "protocol/limits.h"
+#include "server/command_options.h"
 
 namespace mdgan {
 namespace {
@@ -22,30 +24,15 @@ CustomValue tcp_endpoint(std::optional<std::string>* value) {
           }};
 }
 
-CustomValue image_size(ImageShape* image) {
-  return {"like 3x32x32 (channels x height x width)",
-          [=] {
-            if (image->values() == 0) return std::string();
-            return fmt::format("{}x{}x{}", image->channels, image->height,
-                               image->width);
-          },
+CustomValue class_names(ClassNames* classes) {
+  return {"names like cat, dog, fox, or their number",
+          [=] { return to_text(*classes); },
           [=](std::string_view text) {
-            if (text.empty()) return *image = {}, true;
-            ImageShape shape;
-            const char* const end = text.data() + text.size();
-            const char* at = text.data();
-            for (std::uint32_t* side :
-                 {&shape.channels, &shape.height, &shape.width}) {
-              if (side != &shape.channels && (at == end || *at++ != 'x'))
-                return false;
-              at = std::from_chars(at, end, *side).ptr;
-            }
-            const bool valid =
-                at == end && shape.values() > 0 &&
-                shape.channels <= protocol::kMaxChannels &&
-                std::max(shape.height, shape.width) <= protocol::kMaxImageSide;
-            if (valid) *image = shape;
-            return valid;
+            // -1 is what files of before have where the data decide.
+            if (text.empty() || text == "-1") return classes->clear(), true;
+            const auto parsed = parse_classes(text);
+            if (parsed) *classes = *parsed;
+            return parsed.has_value();
           }};
 }
 
@@ -85,8 +72,9 @@ OptionGroup peers_group(ServerOptions& o) {
         {0, kPeers}},
        {"data", &o.data, "DIR",
         "The folder with the data of the local peers: MNIST files (IDX, plain "
-        "or gzip), CIFAR-10 binary files, or image files (PNG or JPEG), with a "
-        "subfolder for each class. Other peers bring their own."},
+        "or gzip), CIFAR's binary files, or image files (PNG, JPEG, WebP or "
+        "TIFF), with a subfolder for each class. Other peers bring their "
+        "own."},
        {"partition", partition_value(&o.partition), "CUT", kPartitionHelp},
        {"simulate-attack", attack_value(&o.attack), "ATTACK:M",
         "For experiments: the last M of the local peers are hostile and answer "
@@ -135,8 +123,24 @@ OptionGroup algorithm_group(ServerOptions& o) {
         "K",
         "Number of distinct generated batches a round, dealt out among the "
         "peers. 0: max(2, floor(log2 N)) for N peers; never more than N. The "
-        "other algorithms ignore it.",
-        {0, 1024}},
+        "other algorithms ignore it. With labels = shard 0 is N.",
+        {0, kMostBatches}},
+       {"participants",
+        &o.participants,
+        "M",
+        "Number of peers that are asked a round, drawn anew for each. 0: all. "
+        "Peers that are not drawn skip the round but still swap.",
+        {0, protocol::kMaxPeers}},
+       {"staleness",
+        &o.staleness,
+        "S",
+        "How many rounds peers are asked ahead, so that they work while "
+        "answers are on their way: for sites that are far apart. The feedback "
+        "of a round is then on images that the generator made S steps before "
+        "it takes it, and is used for those that it makes now of the same "
+        "latents. 0: the paper's, one round after the other. Nothing is asked "
+        "ahead over a swap or a checkpoint.",
+        {0, protocol::kMaxStaleness}},
        {"local-steps",
         &o.local_steps,
         "L",
@@ -147,13 +151,25 @@ OptionGroup algorithm_group(ServerOptions& o) {
         "batch, one of the last L rounds: the peer keeps them, 2 GiB at most, "
         "and no more bytes are sent. Without it, as in the paper, all L steps "
         "take one batch. It has no effect with local-steps = 1."},
+       {"labels", one_of(&o.labels, kBatchLabelsNames), "NAME",
+        "Which classes the generated images have that a peer judges. uniform: "
+        "all, whatever its own images are (the paper's). shard: those of its "
+        "own images, as often; a discriminator is then not asked about classes "
+        "that it has never seen. Each batch is for the peers whose images are "
+        "most alike, and swaps are among such. For sites that have other "
+        "classes than each other; it needs a condition."},
+       {"class-share", one_of(&o.class_share, kClassShareNames), "NAME",
+        "How much each class counts where labels = shard. uniform: all alike; "
+        "data: as often as it is in the data of all peers."},
        {"aggregate", one_of(&o.aggregation.rule, kAggregationRules), "NAME",
         "How the feedback of the peers that saw the same batch is averaged. "
         "mean weighs all alike (the paper's); shard-size weighs by a peer's "
-        "number of images; gman weighs the discriminator most that takes an "
-        "image for a fake, f2a the one that takes it for real; ua-gan weighs "
-        "as f2a, times the number of images. The others bear hostile peers and "
-        "discard minorities: clip shortens long answers to the median's "
+        "number of images; gman gives most weight to the discriminator that "
+        "rates the image most fake, f2a to the one that rates it most real; "
+        "ua-gan makes of them the discriminator of all peers' data together, "
+        "for the losses "
+        "non-saturating and saturating. The others tolerate hostile peers, "
+        "but ignore rare data: clip shortens long answers to the median's "
         "length; median and trimmed-mean take each value's; krum takes the "
         "answer in the midst of the others, multi-krum the mean of several "
         "such. All but mean and clip need several peers a batch, so a small "
@@ -161,8 +177,16 @@ OptionGroup algorithm_group(ServerOptions& o) {
        {"aggregate-temperature",
         &o.aggregation.parameters.temperature,
         "T",
-        "Inverse temperature: the softmax of gman, f2a and ua-gan multiplies "
-        "the logits by it. 0: they do not count.",
+        "Inverse temperature: the softmax of gman and f2a multiplies the "
+        "logits by it. 0: logits are ignored.",
+        {0, 1e6}},
+       {"aggregate-logit-bound",
+        &o.aggregation.parameters.logit_bound,
+        "B",
+        "gman, f2a and ua-gan believe what peers say of their logits. With "
+        "this, a logit counts no farther than B from the median of those for "
+        "the same image, so no peer weighs more than exp(B) times a typical "
+        "one (with a temperature T exp(B T)). 0: however far.",
         {0, 1e6}},
        {"aggregate-hostile",
         &o.aggregation.parameters.hostile,
@@ -193,7 +217,7 @@ OptionGroup algorithm_group(ServerOptions& o) {
         &o.seed,
         "N",
         "Seed of everything random. The same seed, peers and device give the "
-        "same generator, bit for bit.",
+        "same generator, bit for bit (not with dp).",
         {0, 4294967295.0}}}};
 }
 
@@ -203,7 +227,10 @@ OptionGroup model_group(ServerOptions& o) {
       {{"model", &o.model, "NAME",
         "The architecture: mlp, mnist-cnn, cifar10-cnn (the paper's), dcgan "
         "(32, 64 or 128 pixels), resnet (32 or 64 pixels), dirac (a single "
-        "value, to study convergence)."},
+        "value, to study convergence). script:FILE: one of your own, in a "
+        "TorchScript file, which every peer is given by --model-file, too. "
+        "Such a file is a program, which can do what this one can; "
+        "docs/own-models.md."},
        {"condition", one_of(&o.condition, kConditionNames), "NAME",
         "How labels enter the networks. none: they do not. acgan: the "
         "discriminator also classifies the image (the paper's). projection: "
@@ -212,12 +239,12 @@ OptionGroup model_group(ServerOptions& o) {
        {"image", image_size(&o.image), "CxHxW",
         "Size of the images, such as 1x28x28; it must be that of the peers' "
         "images. Empty: the size of the first peer's."},
-       {"classes",
-        &o.classes,
-        "N",
-        "Number of classes; it must be that of the peers' data. -1: the number "
-        "in the first peer's.",
-        {-1, protocol::kMaxClasses}}}};
+       {"classes", class_names(&o.classes), "LIST",
+        "The names of the classes that the labels of a conditional model mean, "
+        "such as cat, dog, fox: a peer may lack some, and one that has others "
+        "is refused. A number N: the classes 0 to N-1, as in MNIST. Empty: "
+        "those of --data, or all that the peers have with which the run "
+        "starts."}}};
 }
 
 OptionGroup optimisation_group(ServerOptions& o) {
@@ -226,9 +253,20 @@ OptionGroup optimisation_group(ServerOptions& o) {
   constexpr OptionRange kWeight{0, 1e6};
   return {
       "Optimisation",
-      {{"loss", one_of(&o.loss, kLossNames), "NAME",
+      {{"augment", one_of(&o.augment, kAugmentNames), "NAME",
+        "How images, real and generated, are changed at random before a "
+        "discriminator sees them, so that few real ones (some hundred a peer) "
+        "do not teach it their details. diffaugment: brightness, saturation, "
+        "contrast, a shift, a square cut out; no mirroring. ada: the same, "
+        "each with a probability that a peer raises while its discriminator is "
+        "sure of too many of its images, and lowers again; it is for losses "
+        "whose logits have a zero, so not for wgan-gp and relativistic, and "
+        "not for data-parallel or dp."},
+       {"loss", one_of(&o.loss, kLossNames), "NAME",
         "The adversarial loss. saturating is the paper's formula; "
-        "non-saturating is the one in common use."},
+        "non-saturating is the one in common use. relativistic, with r1 and r2 "
+        "the loss of R3GAN, sets each generated image against a real one; it "
+        "is not for the aggregations gman, f2a and ua-gan, nor for dp."},
        {"r1", &o.r1, "GAMMA",
         "Weight gamma of the penalty gamma/2 |grad D|^2 on real images "
         "(Mescheder et al. 2018). 0: no penalty.",
@@ -314,9 +352,9 @@ OptionGroup evaluation_group(ServerOptions& o) {
         "last, beside training. 0: never.",
         {0, 1e9}},
        {"evaluate-data", &o.evaluate_data, "DIR",
-        "The folder with the real images: the test part of MNIST or CIFAR-10 "
-        "files, or a tenth of another folder's images. Empty: the folder of "
-        "--data."},
+        "The folder with the real images: the test part of MNIST's or CIFAR's "
+        "files or of a folder with train/ and test/, or a tenth of another "
+        "folder's images. Empty: the folder of --data."},
        {"evaluate-samples",
         &o.evaluate_samples,
         "N",
@@ -359,6 +397,10 @@ OptionGroup run_group(ServerOptions& o) {
         "Draw a grid of samples into samples/ every so many rounds and after "
         "the last. 0: only after the last.",
         kRounds},
+       {"tensorboard", &o.tensorboard, "",
+        "Also write what stats.jsonl has, measurements and the grids of "
+        "samples "
+        "to RUN/tensorboard, for `tensorboard --logdir RUN`."},
        {"checkpoint-every", &o.checkpoint_every, "ROUNDS",
         "Save a checkpoint of the server and its peers every so many rounds. "
         "All are saved at the end, too, and the server before the first "
@@ -373,6 +415,12 @@ OptionGroup run_group(ServerOptions& o) {
         "Also keep the first checkpoint at or after each multiple of this, "
         "those of local peers too. 0: no others.",
         kRounds},
+       {"http", &o.http, "ADDRESS:PORT",
+        "Serve the run's page for a browser, such as 127.0.0.1:8080, and "
+        "/metrics for Prometheus; `mdgan-server view` does so for any run. "
+        "Port 0: any free one. An address that other machines reach needs "
+        "--http-token. Empty: no page."},
+       {"http-token", &o.http_token, "FILE", kHttpTokenHelp},
        {"dry-run", &o.dry_run, "",
         "Print the configuration in force, as a file, and end.", OptionRange{},
         Where::kFlagOnly},
@@ -381,12 +429,42 @@ OptionGroup run_group(ServerOptions& o) {
 
 }  // namespace
 
+std::vector<OptionGroup> train_groups(ServerOptions& options) {
+  return {run_group(options),
+          peers_group(options),
+          images_group(&options.reading),
+          privacy_group(&options.privacy),
+          wire_group(options),
+          algorithm_group(options),
+          model_group(options),
+          optimisation_group(options),
+          faults_group(options),
+          evaluation_group(options),
+          machine_group(options)};
+}
+
 OptionTable train_table(ServerOptions& options) {
-  return OptionTable({run_group(options), peers_group(options),
-                      wire_group(options), algorithm_group(options),
-                      model_group(options), optimisation_group(options),
-                      faults_group(options), evaluation_group(options),
-                      machine_group(options)});
+  return OptionTable(train_groups(options));
+}
+
+CustomValue image_size(ImageShape* image) {
+  return {
+      "like 3x32x32 (channels x height x width)",
+      [=] {
+        if (image->values() == 0) return std::string();
+        return fmt::format("{}x{}x{}", image->channels, image->height,
+                           image->width);
+      },
+      [=](std::string_view text) {
+        if (text.empty()) return *image = {}, true;
+        ImageShape shape;
+        const bool valid =
+            read_sides(text, {&shape.channels, &shape.height, &shape.width}) &&
+            shape.values() > 0 && shape.channels <= protocol::kMaxChannels &&
+            std::max(shape.height, shape.width) <= protocol::kMaxImageSide;
+        if (valid) *image = shape;
+        return valid;
+      }};
 }
 
 }  // namespace mdgan

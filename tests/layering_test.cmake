@@ -1,4 +1,4 @@
-# Who may include what. The compiler does not see it: distributions keep all
+# Tests which layer includes which. The compiler does not see it: distributions keep all
 # headers in one folder, and one include path covers the whole repository.
 #   cmake -DSOURCE_DIR=... -P layering_test.cmake
 # forbid(FILES PATTERN WHY): no line of these files may match.
@@ -45,10 +45,12 @@ forbid(server_beside_peer "#include \"peer/"
 sources(players common/train)
 forbid(players "#include \"common/net/" "arithmetic knows no sockets")
 
-# The pure parts: no sockets, threads, clock or LibTorch.
-sources(pure protocol server/core peer/core common/merge)
+# The pure parts: no sockets, threads, files, clock or LibTorch.
+sources(pure protocol server/core peer/core common/merge common/augment)
 forbid(pure "#include <(zmq|torch|ATen|c10|thread|mutex)"
        "this part has no sockets, threads or tensors")
+forbid(pure "#include (<(fstream|filesystem|condition_variable)>|\"common/(net|files)/)"
+       "this part has no sockets, threads or files")
 forbid(pure "::now\\(" "this part has no clock")
 
 # msgpack stays behind the codec, LibTorch behind the arithmetic.

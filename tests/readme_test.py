@@ -1,15 +1,19 @@
 """Runs the commands that the documentation shows, with small settings, and checks
 that every --flag it names exists.
 
-  readme_test.py REPOSITORY FOLDER_OF_MDGAN_SERVER
+  readme_test.py REPOSITORY FOLDER_OF_MDGAN_SERVER [DOCUMENT ...]
 
 A block of commands is indented by four spaces or fenced as ```sh; blocks fenced as
-```text are none. Where a block cannot run here, a comment before it says why:
-<!-- untested: REASON -->. The commands of a document run in their order in one
-folder, in which configs/ is the repository's and DIR a small data set. A command
-with the comment "on host a" runs at the same time as the block's other ones, once
-for each host named.
+```text are none, and those fenced as ```cpp must compile. Where a block cannot run
+here, a comment before it says why: <!-- untested: REASON -->. The commands of a
+document run in their order in one folder, in which configs/ is the repository's and
+DIR a small data set. A block after <!-- in FOLDER --> runs in a folder of that name
+below it, which stands for a host: there a server without local peers, and a peer, go
+on running beside what comes next, and have to end with 0. LINE is what `mdgan-server
+invite FOLDER` printed, KEY the server's public key, and port 5555 the one on which
+the server listens.
 """
+import dataclasses
 import json
 import os
 import pathlib
@@ -20,35 +24,59 @@ import sys
 import tempfile
 import time
 
-DOCUMENTS = ("README.md", "configs/README.md", "server/evaluate/README.md",
-             "docker/README.md", "tests/bench/README.md")
-SECONDS = 120
+from documentation_test import markdown_files
+
+# Its bytes are compared by tests/protocol/document_test.cc.
+NOT_COMMANDS = {"protocol/PROTOCOL.md"}
+# mdgan-experiment wrote these, each with the command that it was given.
+REPORTS = "configs/experiments/results/"
+# What may stand in a document beside this project's programs.
+ORDINARY = {"mkdir", "tar"}
+SECONDS = 300  # of one command
 BLOCK = re.compile(
-    r"(?:<!-- untested: (?P<reason>[^>]*?) -->\n\n)?"
+    r"(?:<!-- (?:untested: (?P<reason>[^>]*?)|in (?P<folder>\w+)) -->\n\n)?"
     r"(?:^```(?P<kind>\w*)\n(?P<fenced>(?:.*\n)*?)```$"
-    r"|(?<=\n\n)(?P<indented>(?: {4}.*\n)+))", re.M)
+    r"|(?<=\n\n)(?P<indented>(?: {4}.*\n)+(?:\n+(?: {4}.*\n)+)*))", re.M)
 
 
 class Fault(Exception):
     """What the documentation has wrong."""
 
 
+@dataclasses.dataclass
+class Block:
+    reason: str  # not to run it; None: it runs
+    folder: str  # "" without
+    commands: list
+    cpp: str = ""
+
+
+def commands_of(code):
+    lines = [line.strip() for line in re.sub(r"\\\n\s*", "", code).splitlines()]
+    return [line for line in lines if line and not line.startswith("#")]
+
+
 def blocks(text):
-    """(reason not to run it or None, commands) of each block."""
     found = []
+    fences = comments = 0
     for block in BLOCK.finditer(text):
-        if block["indented"] is None and block["kind"] == "text":
-            continue
-        if block["indented"] is None and block["kind"] != "sh":
-            raise Fault(f"a block is fenced as '{block['kind']}', "
-                        "neither sh nor text")
-        code = block["indented"] or block["fenced"]
-        lines = [line.strip()
-                 for line in re.sub(r"\\\n\s*", "", code).splitlines()]
-        found.append((block["reason"], [line for line in lines
-                                        if line and not line.startswith("#")]))
-    if text.count("<!-- untested") != sum(1 for reason, _ in found if reason):
-        raise Fault("a comment 'untested' has no reason or no block after it")
+        fences += 2 * (block["indented"] is None)
+        comments += bool(block["reason"] or block["folder"])
+        kind = block["kind"] if block["indented"] is None else "sh"
+        if kind == "cpp":
+            found.append(Block(block["reason"], "", [], block["fenced"]))
+        elif kind == "sh":
+            found.append(Block(
+                block["reason"], block["folder"] or "",
+                commands_of(block["indented"] or block["fenced"])))
+        # tests/python/pictures_test.py runs the lines of python/README.md.
+        elif kind not in ("text", "python"):
+            raise Fault(f"a block is fenced as '{kind}', not as sh, cpp or text")
+    if len(re.findall(r"^ *```", text, re.M)) != fences:
+        raise Fault("a fence is indented, or has no end")
+    if len(re.findall(r"^<!-- (?:untested|in )", text, re.M)) != comments:
+        raise Fault("a comment 'untested' or 'in' has no reason or folder, or no "
+                    "block after it")
     return found
 
 
@@ -68,18 +96,6 @@ def write_digits(folder, part, count):
         number(0x801) + number(count) + bytes(i % 10 for i in range(count)))
 
 
-def endpoint_of(server, folder):
-    """Where a server that picks a free port listens, by its status.json."""
-    deadline = time.monotonic() + SECONDS
-    while time.monotonic() < deadline and server.poll() is None:
-        for file in folder.glob("runs/*/status.json"):
-            status = json.loads(file.read_bytes())
-            if status["pid"] == server.pid and status["endpoint"]:
-                return status["endpoint"]
-        time.sleep(0.05)
-    raise Fault("the server does not listen")
-
-
 def put(arguments, flag, value):
     """Gives `flag` another value, or appends it."""
     if flag in arguments:
@@ -88,12 +104,10 @@ def put(arguments, flag, value):
         arguments += [flag, value]
 
 
-def smaller(arguments, host):
+def smaller(arguments):
     """The command with settings that take seconds."""
     if arguments[0] == "mdgan-experiment":
         return arguments + ["--dry-run"]
-    if arguments[0] == "mdgan-peer":
-        return arguments + ["--name", f"on-{host}", "--state-dir", host]
     if arguments[:2] == ["mdgan-server", "train"]:
         put(arguments, "--rounds", "8" if "--resume" in arguments else "4")
         for flag in ("--checkpoint-every", "--samples-every"):
@@ -106,86 +120,177 @@ def smaller(arguments, host):
     return arguments
 
 
-def hosts_of(line):
-    """['b', 'c'] of '... # on hosts b and c'; [''] without."""
-    note = re.search(r"\s# on hosts? ([a-z](?: and [a-z])*)$", line)
-    return note[1].split(" and ") if note else [""]
+def goes_on(arguments):
+    """Whether it runs until others have done their part."""
+    if arguments[0] == "mdgan-peer":
+        return arguments[1].startswith("--")
+    return (arguments[:2] == ["mdgan-server", "train"]
+            and not {"--local-peers", "--resume", "--dry-run"} & set(arguments))
 
 
-def start(line, host, folder, running, environment):
-    line = re.sub(r"--bind tcp://[\w.]+:5555", "--bind tcp://127.0.0.1:0", line)
-    if ":5555" in line:
-        line = re.sub(r"tcp://[\w.]+:5555", endpoint_of(running[0][2], folder),
-                      line)
-    arguments = [str(folder / "data") if word == "DIR" else word
-                 for word in shlex.split(line, comments=True)]
-    if not arguments[0].startswith("mdgan-"):
-        raise Fault(f"cannot run here, so mark it as untested: {line}")
-    log = tempfile.TemporaryFile("w+", encoding="utf-8")
-    return line, log, subprocess.Popen(
-        smaller(arguments, host), cwd=folder, env=environment, stdout=log,
-        stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
+class Host:
+    """The folder in which a document's commands run, and what runs there."""
 
+    def __init__(self, root, environment):
+        self.temporary = tempfile.TemporaryDirectory()
+        self.folder = pathlib.Path(self.temporary.name)
+        (self.folder / "configs").symlink_to(root / "configs")
+        (self.folder / "data").mkdir()
+        write_digits(self.folder / "data", "train", 400)
+        write_digits(self.folder / "data", "t10k", 100)
+        self.environment = {**environment, "HOME": str(self.folder),
+                            "XDG_CACHE_HOME": str(self.folder / "cache")}
+        self.running = []  # (line, log, process)
+        self.invitations = {}  # by name
 
-def finish(line, log, process):
-    try:
-        code = process.wait(SECONDS)
-    except subprocess.TimeoutExpired:
-        code = f"no end after {SECONDS} s"
-    if code != 0:
-        log.seek(0)
-        raise Fault(f"{line}\n  gave {code}:\n{log.read()[-2000:]}")
+    def __enter__(self):
+        return self
 
-
-def run_block(commands, folder, environment):
-    running = []
-    try:
-        for line in commands:
-            hosts = hosts_of(line)
-            for host in hosts:
-                running.append(start(line, host, folder, running,
-                                     environment))
-            if hosts == [""]:
-                finish(*running[-1])
-        for one in running:
-            finish(*one)
-    finally:
-        for _, log, process in running:
+    def __exit__(self, *_):
+        for _, log, process in self.running:
             process.kill()
             process.wait()
             log.close()
+        self.temporary.cleanup()
+
+    def status(self, field, folder):
+        """What status.json of a process has in this field, once it has."""
+        deadline = time.monotonic() + SECONDS
+        while time.monotonic() < deadline:
+            self.raise_failures()
+            pids = {process.pid for _, _, process in self.running}
+            for file in (self.folder / folder).glob("**/status.json"):
+                status = json.loads(file.read_bytes())
+                if status["pid"] in pids and status.get(field):
+                    return status[field]
+            time.sleep(0.05)
+        raise Fault(f"no status.json below '{folder}' has a field {field}")
+
+    def logged(self, text):
+        """Waits until a run's log.txt has the text."""
+        deadline = time.monotonic() + SECONDS
+        while not any(text in file.read_text(encoding="utf-8")
+                      for file in self.folder.glob("*/*/log.txt")):
+            if time.monotonic() > deadline:
+                raise Fault(f"no log.txt says '{text}'")
+            time.sleep(0.05)
+
+    def arguments_of(self, line, name):
+        line = re.sub(r"--bind tcp://[\w.]+:5555", "--bind tcp://127.0.0.1:0",
+                      line)
+        if ":5555" in line:
+            line = re.sub(r"tcp://[\w.]+:5555", self.status("endpoint", ""), line)
+        words = {"DIR": str(self.folder / "data"),
+                 "LINE": self.invitations.get(name)}
+        if keys := list(self.folder.glob("*/server.pub")):
+            words["KEY"] = keys[0].read_text().strip()
+        return [words.get(word, word) for word in shlex.split(line, comments=True)]
+
+    def run(self, line, name):
+        arguments = self.arguments_of(line, name)
+        if None in arguments:
+            raise Fault(f"nobody was invited as {name}: {line}")
+        if not (self.folder / name).is_dir():
+            raise Fault(f"no command has made the folder {name}: {line}")
+        if arguments == ["mdgan-peer", "status"]:  # there is one after a while
+            self.status("server", name)
+        if arguments[:2] == ["mdgan-peer", "check"]:  # in less time than a person
+            self.logged("2 peers are let in")
+        ours = arguments[0].startswith("mdgan-")
+        if not ours and arguments[0] not in ORDINARY:
+            raise Fault(f"cannot run here, so mark it as untested: {line}")
+        # The log's file goes when it is closed; the output alone is a pipe.
+        log = tempfile.TemporaryFile("w+", encoding="utf-8")
+        invites = arguments[:2] == ["mdgan-server", "invite"]
+        one = (line, log, subprocess.Popen(
+            smaller(arguments), cwd=self.folder / name, env=self.environment,
+            stdout=subprocess.PIPE if invites else log,
+            stderr=log if invites else subprocess.STDOUT,
+            stdin=subprocess.DEVNULL, text=True))
+        self.running.append(one)
+        if invites:
+            self.invitations[arguments[2]] = one[2].communicate()[0].strip()
+        if not (name and ours and goes_on(arguments)):
+            self.finish(one)
+
+    def finish(self, one):
+        """Waits for its end, unless another one has failed, which says more."""
+        deadline = time.monotonic() + SECONDS
+        while one[2].poll() is None and time.monotonic() < deadline:
+            self.raise_failures()
+            time.sleep(0.05)
+        self.raise_failures()
+        if one[2].poll() is None:
+            raise Fault(said(one, f"no end after {SECONDS} s"))
+
+    def raise_failures(self):
+        for one in self.running:
+            if one[2].poll() not in (None, 0):
+                raise Fault(said(one, one[2].returncode))
+
+    def finish_all(self):
+        for one in self.running:
+            self.finish(one)
 
 
-def run_document(file, root, environment):
-    ran = left_out = 0
-    with tempfile.TemporaryDirectory() as name:
-        folder = pathlib.Path(name)
-        (folder / "configs").symlink_to(root / "configs")
-        (folder / "data").mkdir()
-        write_digits(folder / "data", "train", 400)
-        write_digits(folder / "data", "t10k", 100)
-        environment = {**environment, "HOME": name,
-                       "XDG_CACHE_HOME": str(folder / "cache")}
-        for reason, commands in blocks(file.read_text(encoding="utf-8")):
-            if reason:
-                left_out += len(commands)
-                print(f"{file.relative_to(root)}: not run, {reason}: "
-                      f"{commands[0]}")
+def said(one, code):
+    line, log, _ = one
+    log.seek(0)
+    return f"{line}\n  gave {code}:\n{log.read()[-2000:]}"
+
+
+def compile_cpp(code, root):
+    done = subprocess.run(
+        [os.environ.get("CXX", "c++"), "-std=c++20", "-Wall", "-Wextra", "-Werror",
+         "-fsyntax-only", "-I", root, "-x", "c++", "-"],
+        input=code, capture_output=True, text=True)
+    if done.returncode != 0:
+        raise Fault(f"C++ that does not compile:\n{code}\n{done.stderr[:2000]}")
+
+
+@dataclasses.dataclass
+class Count:
+    ran: int = 0
+    untested: int = 0  # commands
+    blocks: int = 0  # that are marked as untested
+
+
+def run_document(file, root, environment, count):
+    found = blocks(file.read_text(encoding="utf-8"))
+    if not found:
+        return
+    with Host(root, environment) as host:
+        for block in found:
+            if str(file.relative_to(root)).startswith(REPORTS):
+                block.reason = "a report's command takes hours"
+            if block.reason:
+                count.untested += len(block.commands)
+                count.blocks += 1
+                print(f"{file.relative_to(root)}: not run, {block.reason}: "
+                      f"{block.commands[0]}", flush=True)
                 continue
-            run_block(commands, folder, environment)
-            ran += len(commands)
-    return ran, left_out
+            if block.cpp:
+                compile_cpp(block.cpp, root)
+            for line in block.commands:
+                host.run(line, block.folder)
+            count.ran += len(block.commands)
+        host.finish_all()
 
 
 def known_flags(root, environment):
     helps = [["mdgan-server", "--help"], ["mdgan-peer", "--help"],
              [root / "run.sh", "--help"], [root / "bench.sh", "--help"]]
-    helps += [[sys.executable, root / "tests/bench" / script, "--help"]
-              for script in ("kill_server.py", "hostile.py")]
+    helps += [[sys.executable, root / "tests" / script, "--help"]
+              for script in ("bench/kill_server.py", "bench/hostile.py",
+                             "soak/soak.py")]
     helps += [["mdgan-server", command, "--help"]
-              for command in ("train", "sample", "evaluate", "export")]
+              for command in ("train", "sample", "evaluate", "export",
+                              "advise", "status", "stop", "inspect", "view", "keygen",
+                              "invite", "admit")]
+    helps += [["mdgan-peer", command, "--help"]
+              for command in ("check", "status", "join", "keygen")]
     helps += [["mdgan-experiment", command, "--help"]
-              for command in ("run", "report")]
+              for command in ("run", "report", "canaries", "audit")]
     text = "".join(subprocess.run(command, env=environment, check=True,
                                   capture_output=True, text=True).stdout
                    for command in helps)
@@ -202,26 +307,31 @@ def flag_faults(file, root, known):
             for flag in sorted(named - known)]
 
 
-def main(root, programs):
+def documents(root, names):
+    """The documents named, or all."""
+    return [file for file in sorted(markdown_files(root))
+            if str(file.relative_to(root)) not in NOT_COMMANDS
+            and (not names or str(file.relative_to(root)) in names)]
+
+
+def main(root, programs, names):
     environment = {**os.environ, "OMP_NUM_THREADS": "1",
                    "PATH": f"{programs}:{os.environ['PATH']}"}
     faults = []
-    all_ran = all_left_out = 0
+    count = Count()
     known = known_flags(root, environment)
-    for name in DOCUMENTS:
-        file = root / name
+    for file in documents(root, names):
         faults += flag_faults(file, root, known)
         try:
-            ran, left_out = run_document(file, root, environment)
-            all_ran += ran
-            all_left_out += left_out
+            run_document(file, root, environment, count)
         except Fault as fault:
-            faults.append(f"{name}: {fault}")
+            faults.append(f"{file.relative_to(root)}: {fault}")
     print("\n".join(faults))
-    print(f"{all_ran} commands ran, {all_left_out} are marked as untested")
+    print(f"{count.ran} commands ran; {count.blocks} blocks with "
+          f"{count.untested} commands are marked as untested")
     return 1 if faults else 0
 
 
 if __name__ == "__main__":
     sys.exit(main(pathlib.Path(sys.argv[1]).resolve(),
-                  pathlib.Path(sys.argv[2]).resolve()))
+                  pathlib.Path(sys.argv[2]).resolve(), sys.argv[3:]))

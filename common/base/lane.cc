@@ -3,12 +3,14 @@
 #include <exception>
 #include <utility>
 
+#include "common/base/error_exception.h"
+
 namespace mdgan {
 namespace {
 
 std::function<void()> reported(const Lane::Failure& failed,
                                const std::exception& e) {
-  return [failed, what = std::string(e.what())] { failed(what); };
+  return [failed, error = error_of(e)] { failed(error); };
 }
 
 }  // namespace
@@ -61,7 +63,7 @@ void Lane::copy_then_write(Permits& permits, Lane& writer,
         returns.post_to_loop(closed);
       else
         returns.post_to_loop(
-            [failed] { failed("the one before is still being written"); });
+            [failed] { failed({"the one before is still being written"}); });
       return;
     }
     Work write;

@@ -7,10 +7,10 @@
 
 #include <cstddef>
 #include <functional>
-#include <string>
 
 #include "common/base/mailbox.h"
 #include "common/base/permits.h"
+#include "common/base/result.h"
 #include "common/base/worker_pool.h"
 
 namespace mdgan {
@@ -43,8 +43,8 @@ class Lane {
  public:
   using Continuation = std::function<void()>;  // runs on the loop; may be empty
   using Work = std::function<Continuation()>;  // runs on the lane
-  // Runs on the loop, with what() of the exception that ended a task.
-  using Failure = std::function<void(const std::string& what)>;
+  // Runs on the loop, with error_of() the exception that ended a task.
+  using Failure = std::function<void(const Error& error)>;
 
   Lane(WorkerPool& pool, LaneReturns& returns)
       : strand_(pool), returns_(returns) {}

@@ -29,6 +29,10 @@ enum class Purpose : std::uint32_t {
   kClassifierBatches = 14,
   kEvaluation = 15,  // latents; owner: number of the batch
   kMetricSubsets = 16,
+  kParticipants = 17,
+  kAugmentation = 18,          // owner: PeerId; of D's step
+  kFeedbackAugmentation = 19,  // owner: PeerId
+  kFeedbackRealSamples = 20,   // owner: PeerId; those that G's loss pairs
 };
 
 class Random {

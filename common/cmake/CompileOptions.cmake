@@ -38,5 +38,5 @@ function(mdgan_library name)
   add_library(mdgan::${name} ALIAS mdgan_${name})
   target_link_libraries(mdgan_${name}
     PUBLIC ${ARG_PUBLIC}
-    PRIVATE mdgan_compile_options ${ARG_PRIVATE})
+    PRIVATE $<BUILD_INTERFACE:mdgan_compile_options> ${ARG_PRIVATE})
 endfunction()

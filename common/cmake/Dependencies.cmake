@@ -5,11 +5,13 @@ find_package(PkgConfig REQUIRED)
 find_package(Threads REQUIRED)
 find_package(ZLIB REQUIRED)
 find_package(PNG REQUIRED)
+find_package(JPEG REQUIRED)
+find_package(TIFF REQUIRED)
 find_package(spdlog REQUIRED)
 find_package(nlohmann_json REQUIRED)
 find_package(Boost REQUIRED COMPONENTS program_options)
 pkg_check_modules(SODIUM REQUIRED IMPORTED_TARGET libsodium)
-pkg_check_modules(TURBOJPEG REQUIRED IMPORTED_TARGET libturbojpeg)
+pkg_check_modules(WEBP REQUIRED IMPORTED_TARGET libwebp libwebpdemux)
 pkg_check_modules(ZMQ REQUIRED IMPORTED_TARGET libzmq)
 
 # cppzmq is a header; its CMake package differs between distributions.
@@ -28,7 +30,8 @@ target_compile_definitions(mdgan_dep_msgpack INTERFACE MSGPACK_NO_BOOST)
 
 # LibTorch's package sets global flags and include directories; wrap it so that
 # only targets that ask for it see it, and see it as a system library.
-find_package(Torch REQUIRED)
+include(LibTorch)
+mdgan_find_libtorch()
 message(STATUS "LibTorch ${Torch_VERSION}")
 add_library(mdgan_dep_torch INTERFACE)
 target_include_directories(mdgan_dep_torch SYSTEM INTERFACE

@@ -1,4 +1,5 @@
 #include "common/data/class_table.h"
+#include "common/base/words.h"
 
 #include <spdlog/fmt/fmt.h>
 
@@ -83,7 +84,8 @@ std::vector<std::string> table_lines(std::span<const PeerClasses> peers,
   for (const PeerClasses& peer : peers.first(std::min(kRows, peers.size())))
     add(peer);
   if (peers.size() > kRows)
-    lines.push_back(fmt::format("and {} more peers", peers.size() - kRows));
+    lines.push_back(fmt::format("and {} more peer{}", peers.size() - kRows,
+                                peers.size() - kRows == 1 ? "" : "s"));
   if (peers.size() > 1) add(sum);
   const auto nobodys = std::count(sum.counts.begin(), sum.counts.end(), 0U);
   if (all_of_data && nobodys > 0)

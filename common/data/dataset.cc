@@ -4,55 +4,117 @@
 
 #include <exception>
 #include <limits>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
 #include <utility>
+#include <vector>
 
 #include "common/data/cifar.h"
+#include "common/data/folder_plan.h"
 #include "common/data/idx.h"
+#include "common/data/image_file.h"
+#include "common/data/image_fit.h"
 #include "common/data/image_folder.h"
+#include "common/data/unread_data.h"
 
 namespace mdgan {
 namespace {
 
 namespace fs = std::filesystem;
 
-Result<Dataset> load(const fs::path& directory, DataPart part) {
+Error bad(const fs::path& path, std::string_view what) {
+  return {fmt::format("{}: {}", path.string(), what), ExitCode::kData};
+}
+
+Result<void> check_directory(const fs::path& directory) {
   std::error_code code;
   const fs::file_status status = fs::status(directory, code);
-  const auto bad = [&directory](std::string_view what) {
-    return Error{fmt::format("{}: {}", directory.string(), what),
-                 ExitCode::kData};
-  };
   if (status.type() == fs::file_type::not_found)
-    return bad("there is no such directory; give the data set's");
-  if (code) return bad(code.message());
-  if (!fs::is_directory(status))
-    return bad("is not a directory; give the one that holds the data set");
-  if (has_idx_files(directory, part)) return load_idx(directory, part);
-  if (has_cifar_files(directory, part)) return load_cifar(directory, part);
-  return load_image_folder(directory);
+    return bad(directory, "there is no such directory; give the data set's");
+  if (code) return bad(directory, code.message());
+  if (fs::is_directory(status)) return {};
+  if (const std::string known = unread_data(directory); !known.empty())
+    return bad(directory, known);
+  return bad(directory,
+             "is not a directory; give the one that holds the data set");
+}
+
+// Brings the images of a data set of one size to another.
+Result<void> fit(Dataset& data, const ImageReading& reading,
+                 const fs::path& directory) {
+  ImageShape& shape = data.shape;
+  Image image{shape.channels, shape.height, shape.width, {}, std::nullopt};
+  if (!has_size(image, reading) && reading.fit == Fit::kError)
+    return bad(directory, fmt::format("its images are {}x{} (height x width), "
+                                      "but --size is {}x{}; --fit crop or "
+                                      "--fit pad brings them to it",
+                                      shape.height, shape.width, reading.height,
+                                      reading.width));
+  if (has_size(image, reading) &&
+      (reading.channels == 0 || reading.channels == shape.channels))
+    return {};
+  const std::span<const std::uint8_t> all(data.pixels);
+  std::vector<std::uint8_t> pixels;
+  for (std::size_t at = 0; at < all.size(); at += shape.values()) {
+    const auto one = all.subspan(at, shape.values());
+    image = {shape.channels,
+             shape.height,
+             shape.width,
+             {one.begin(), one.end()},
+             std::nullopt};
+    fit_image(image, reading);
+    pixels.insert(pixels.end(), image.pixels.begin(), image.pixels.end());
+  }
+  data.pixels = std::move(pixels);
+  shape.channels = image.channels;
+  shape.height = image.height;
+  shape.width = image.width;
+  return {};
+}
+
+Result<Dataset> load_arrays(const fs::path& directory, DataPart part) {
+  const bool has_idx = has_idx_files(directory, part);
+  if (has_idx && has_cifar_files(directory, part))
+    return bad(directory,
+               "holds files of MNIST's kind and of CIFAR; have each in a "
+               "folder of its own");
+  return has_idx ? load_idx(directory, part) : load_cifar(directory, part);
+}
+
+Result<Dataset> load(const fs::path& directory, DataPart part,
+                     const ImageReading& reading) {
+  if (auto there = check_directory(directory); !there) return there.error();
+  if (has_idx_files(directory, part) || has_cifar_files(directory, part)) {
+    Result<Dataset> data = load_arrays(directory, part);
+    if (!data) return data.error();
+    if (auto fitted = fit(*data, reading, directory); !fitted)
+      return fitted.error();
+    return data;
+  }
+  return load_image_folder(directory, part, reading);
 }
 
 }  // namespace
 
-Result<Dataset> load_dataset(const fs::path& directory, DataPart part) {
+Result<Dataset> load_dataset(const fs::path& directory, DataPart part,
+                             const ImageReading& reading) {
   try {
-    Result<Dataset> data = load(directory, part);
+    Result<Dataset> data = load(directory, part, reading);
     // Shards name their images by 32-bit numbers.
     if (data && data->size() > std::numeric_limits<std::uint32_t>::max())
-      return Error{fmt::format("{}: has {} images, more than 2^32 - 1",
-                               directory.string(), data->size()),
-                   ExitCode::kData};
+      return bad(directory, fmt::format("has {} images, more than 2^32 - 1",
+                                        data->size()));
     return data;
   } catch (const std::exception& e) {  // no memory
-    return Error{
-        fmt::format("{}: cannot be loaded: {}", directory.string(), e.what()),
-        ExitCode::kData};
+    return bad(directory, fmt::format("cannot be loaded: {}", e.what()));
   }
 }
 
 bool has_test_part(const fs::path& directory) {
   return has_idx_files(directory, DataPart::kTest) ||
-         has_cifar_files(directory, DataPart::kTest);
+         has_cifar_files(directory, DataPart::kTest) || has_split(directory);
 }
 
 }  // namespace mdgan

@@ -38,7 +38,8 @@ Result<std::vector<std::uint8_t>> inflate_gzip(
     const std::string& name) {
   Inflater inflater;
   if (!inflater.ready())
-    return Error{"zlib cannot be initialised", ExitCode::kData};
+    return Error{name + ": there is no memory to decompress it",
+                 ExitCode::kData};
   z_stream& stream = inflater.stream;
   std::vector<std::uint8_t> out;
   std::size_t consumed = 0;
@@ -71,7 +72,7 @@ Result<std::vector<std::uint8_t>> inflate_gzip(
       if (!begins_member(rest))
         return damaged("gzip data ends, but more bytes follow");
       if (inflateReset(&stream) != Z_OK)
-        return Error{"zlib cannot be initialised", ExitCode::kData};
+        return damaged("unreadable gzip member");
       continue;
     }
     if (code != Z_OK && code != Z_BUF_ERROR)

@@ -5,165 +5,172 @@
 #include <algorithm>
 #include <array>
 #include <optional>
+#include <string>
+#include <string_view>
 #include <utility>
+#include <vector>
 
-#include "common/data/gzip.h"
-#include "common/files/read_file.h"
-#include "protocol/limits.h"
+#include "common/data/idx_file.h"
 
 namespace mdgan {
 namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::uint32_t kClasses = 10;
-constexpr std::uint32_t kUnsignedBytes = 0x08;  // the element type we read
+// A data set by its files' names, without "-images-..." and "-labels-...".
+struct Family {
+  std::string_view train;
+  std::string_view test;
+  std::string_view labels;  // how the name of the labels' file ends
+  std::uint32_t classes;
+  std::uint32_t first_label = 0;
+  bool by_columns = false;  // the images' first axis is x
+};
+constexpr std::array kFamilies{
+    Family{"train", "t10k", "idx1-ubyte", 10},
+    Family{"qmnist-train", "qmnist-test", "idx2-int", 10},
+    Family{"emnist-balanced-train", "emnist-balanced-test", "idx1-ubyte", 47, 0,
+           true},
+    Family{"emnist-byclass-train", "emnist-byclass-test", "idx1-ubyte", 62, 0,
+           true},
+    Family{"emnist-bymerge-train", "emnist-bymerge-test", "idx1-ubyte", 47, 0,
+           true},
+    Family{"emnist-digits-train", "emnist-digits-test", "idx1-ubyte", 10, 0,
+           true},
+    Family{"emnist-letters-train", "emnist-letters-test", "idx1-ubyte", 26, 1,
+           true},
+    Family{"emnist-mnist-train", "emnist-mnist-test", "idx1-ubyte", 10, 0,
+           true}};
 
-struct IdxArray {
-  std::string path;
-  std::array<std::uint32_t, 3> dims{1, 1, 1};
-  std::size_t header = 0;
-  std::vector<std::uint8_t> bytes;  // header and values
-  std::span<const std::uint8_t> values() const {
-    return std::span(bytes).subspan(header);
-  }
+// A data set's part in a folder.
+struct Found {
+  fs::path folder;
+  const Family* family;
+  std::string images;
+  std::string labels;
 };
 
-Error bad(std::string_view path, std::string_view what) {
-  return {fmt::format("{}: {}", path, what), ExitCode::kData};
+Error bad(const fs::path& path, std::string_view what) {
+  return {fmt::format("{}: {}", path.string(), what), ExitCode::kData};
 }
 
-struct Names {
-  const char* images;
-  const char* labels;
-};
-
-Names names_of(DataPart part) {
-  if (part == DataPart::kTest)
-    return {"t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"};
-  return {"train-images-idx3-ubyte", "train-labels-idx1-ubyte"};
-}
-
-std::optional<fs::path> find(const fs::path& directory, const char* name) {
-  for (const char* suffix : {"", ".gz"}) {
-    const fs::path path = directory / (std::string(name) + suffix);
-    std::error_code ignored;
-    if (fs::exists(path, ignored)) return path;
-  }
+// The file by its publisher's name, or with the dot that Windows and Kaggle put
+// before idx.
+std::optional<fs::path> find(const fs::path& folder, const std::string& name) {
+  std::string dotted = name;
+  dotted.replace(dotted.find("-idx"), 1, ".");
+  for (const std::string& stem : {name, dotted})
+    for (const char* suffix : {"", ".gz"}) {
+      fs::path path = folder / (stem + suffix);
+      std::error_code ignored;
+      if (fs::exists(path, ignored)) return path;
+    }
   return std::nullopt;
 }
 
-// The first `most` bytes of the file's content; see inflate_gzip().
-Result<std::vector<std::uint8_t>> content(std::span<const std::byte> raw,
-                                          std::size_t most,
-                                          const fs::path& path) {
-  if (path.extension() == ".gz") return inflate_gzip(raw, most, path.string());
-  const auto* first = reinterpret_cast<const std::uint8_t*>(raw.data());
-  return std::vector<std::uint8_t>(first, first + std::min(most, raw.size()));
+std::vector<Found> found_in(const fs::path& folder, DataPart part) {
+  std::vector<Found> all;
+  for (const Family& family : kFamilies) {
+    const auto stem = part == DataPart::kTest ? family.test : family.train;
+    Found found{folder, &family, fmt::format("{}-images-idx3-ubyte", stem),
+                fmt::format("{}-labels-{}", stem, family.labels)};
+    if (find(folder, found.images) || find(folder, found.labels))
+      all.push_back(std::move(found));
+  }
+  return all;
 }
 
-std::uint32_t big_endian(std::span<const std::uint8_t> bytes, std::size_t at) {
-  return (std::uint32_t{bytes[at]} << 24) |
-         (std::uint32_t{bytes[at + 1]} << 16) |
-         (std::uint32_t{bytes[at + 2]} << 8) | bytes[at + 3];
+// The data sets in the directory; if there are none, where their archives and
+// torchvision put them below. Both files of one are looked for in one folder,
+// lest labels be of other images.
+std::vector<Found> find_all(const fs::path& directory, DataPart part) {
+  std::vector<Found> all = found_in(directory, part);
+  for (const char* below : {"raw", "gzip", "MNIST/raw", "FashionMNIST/raw",
+                            "KMNIST/raw", "QMNIST/raw", "EMNIST/raw"}) {
+    if (!all.empty() && all.front().folder == directory) break;
+    std::ranges::move(found_in(directory / below, part),
+                      std::back_inserter(all));
+  }
+  return all;
 }
 
-// Header: two zero bytes, the element type, the rank; then each dimension.
-Result<IdxArray> read_header(std::span<const std::byte> raw,
-                             const fs::path& path, std::uint32_t rank) {
-  IdxArray array;
-  array.path = path.string();
-  array.header = 4 + 4 * std::size_t{rank};
-  Result<std::vector<std::uint8_t>> head = content(raw, array.header, path);
-  if (!head) return head.error();
-  if (head->size() < array.header)
-    return bad(array.path, fmt::format("truncated at byte {}: the header alone "
-                                       "has {}; get the file again",
-                                       head->size(), array.header));
-  const std::uint32_t magic = big_endian(*head, 0);
-  const std::uint32_t expected = (kUnsignedBytes << 8) | rank;
-  if (magic != expected)
-    return bad(array.path,
-               fmt::format("begins with {:#010x} where an IDX file of {} has "
-                           "{:#010x}",
-                           magic, rank == 3 ? "images" : "labels", expected));
-  for (std::uint32_t i = 0; i < rank; ++i)
-    array.dims[i] = big_endian(*head, 4 + 4 * std::size_t{i});
-  if (array.dims[0] == 0) return bad(array.path, "holds nothing");
-  for (const std::uint32_t side : {array.dims[1], array.dims[2]})
-    if (side == 0 || side > protocol::kMaxImageSide)
-      return bad(
-          array.path,
-          fmt::format("has images of {}x{}; both sides must be in "
-                      "[1, {}]",
-                      array.dims[1], array.dims[2], protocol::kMaxImageSide));
-  return array;
+// Swaps the axes of each image.
+void transpose(IdxImages& images) {
+  const std::size_t height = images.height;
+  const std::size_t width = images.width;
+  const std::vector<std::uint8_t> from = std::move(images.pixels);
+  images.pixels.clear();
+  images.pixels.reserve(from.size());
+  for (std::size_t image = 0; image < images.count; ++image)
+    for (std::size_t x = 0; x < width; ++x)
+      for (std::size_t y = 0; y < height; ++y)
+        images.pixels.push_back(from[(image * height + y) * width + x]);
+  std::swap(images.height, images.width);
 }
 
-Result<IdxArray> read_idx(const fs::path& path, std::uint32_t rank) {
-  const Result<std::vector<std::byte>> raw = read_file(path, ExitCode::kData);
-  if (!raw) return raw.error();
-  Result<IdxArray> array = read_header(*raw, path, rank);
-  if (!array) return array.error();
-  // This is at most 16 + 2^32 * 4096^2, which fits. One byte more is read, to
-  // notice bytes that are left over.
-  const std::uint64_t expected = array->header + std::uint64_t{array->dims[0]} *
-                                                     array->dims[1] *
-                                                     array->dims[2];
-  Result<std::vector<std::uint8_t>> all = content(*raw, expected + 1, path);
-  if (!all) return all.error();
-  if (all->size() < expected)
-    return bad(array->path,
-               fmt::format("truncated at byte {}: its header announces {} "
-                           "bytes; get the file again",
-                           all->size(), expected));
-  if (all->size() > expected)
-    return bad(array->path,
-               fmt::format("goes on after byte {}, where its header says that "
-                           "it ends",
-                           expected));
-  array->bytes = std::move(*all);
-  return array;
+Result<void> check_labels(const IdxLabels& labels, const Family& family,
+                          const fs::path& path) {
+  const std::int64_t last = family.first_label + family.classes - 1;
+  for (std::size_t i = 0; i < labels.values.size(); ++i) {
+    const std::int64_t label = labels.values[i];
+    if (label >= family.first_label && label <= last) continue;
+    return bad(
+        path, fmt::format("label {} at byte {} is not in [{}, {}]{}", label,
+                          labels.byte_of(i), family.first_label, last,
+                          family.by_columns
+                              ? ""
+                              : "; if this is EMNIST, give its files their own "
+                                "names back, as emnist-letters-train-images-"
+                                "idx3-ubyte: they say which labels there are"));
+  }
+  return {};
 }
 
 }  // namespace
 
 bool has_idx_files(const fs::path& directory, DataPart part) {
-  const Names names = names_of(part);
-  return find(directory, names.images) || find(directory, names.labels);
+  return !find_all(directory, part).empty();
 }
 
 Result<Dataset> load_idx(const fs::path& directory, DataPart part) {
-  const Names names = names_of(part);
-  for (const char* name : {names.images, names.labels})
-    if (!find(directory, name))
-      return bad(directory.string(),
+  const std::vector<Found> all = find_all(directory, part);
+  if (all.empty()) return bad(directory, "holds no IDX files");
+  if (all.size() > 1)
+    return bad(directory,
+               fmt::format("holds several data sets ({}, {}); give the folder "
+                           "of one, or put its files into a folder of their "
+                           "own",
+                           (all[0].folder / all[0].images).string(),
+                           (all[1].folder / all[1].images).string()));
+  const Found& found = all.front();
+  for (const std::string& name : {found.images, found.labels})
+    if (!find(found.folder, name))
+      return bad(found.folder,
                  fmt::format("{}[.gz] is missing; put it beside the other "
                              "file of the data set",
                              name));
-  const Result<IdxArray> images = read_idx(*find(directory, names.images), 3);
+  const Family& family = *found.family;
+  const fs::path labels_path = *find(found.folder, found.labels);
+  const fs::path images_path = *find(found.folder, found.images);
+  Result<IdxImages> images = read_idx_images(images_path);
   if (!images) return images.error();
-  const Result<IdxArray> labels = read_idx(*find(directory, names.labels), 1);
+  const Result<IdxLabels> labels = read_idx_labels(labels_path);
   if (!labels) return labels.error();
-  if (images->dims[0] != labels->dims[0])
-    return bad(images->path,
-               fmt::format("has {} images, but {} has {} labels",
-                           images->dims[0], labels->path, labels->dims[0]));
-  const auto values = labels->values();
-  const auto wrong = std::ranges::find_if(
-      values, [](std::uint8_t label) { return label >= kClasses; });
-  if (wrong != values.end())
-    return bad(labels->path,
-               fmt::format("label {} at byte {} is not in [0, {}]", *wrong,
-                           labels->header +
-                               static_cast<std::size_t>(wrong - values.begin()),
-                           kClasses - 1));
+  if (images->count != labels->values.size())
+    return bad(images_path,
+               fmt::format("has {} images, but {} has {} labels", images->count,
+                           labels_path.string(), labels->values.size()));
+  if (const auto fits = check_labels(*labels, family, labels_path); !fits)
+    return fits.error();
+  if (family.by_columns) transpose(*images);
   Dataset data;
-  data.shape = {1, images->dims[1], images->dims[2], kClasses};
-  data.pixels.assign(images->values().begin(), images->values().end());
-  data.labels.assign(values.begin(), values.end());
-  for (std::uint32_t i = 0; i < kClasses; ++i)
-    data.class_names.push_back(std::to_string(i));
+  data.shape = {1, images->height, images->width, family.classes};
+  data.pixels = std::move(images->pixels);
+  for (const std::int64_t label : labels->values)
+    data.labels.push_back(
+        static_cast<std::int32_t>(label - family.first_label));
+  for (std::uint32_t i = 0; i < family.classes; ++i)
+    data.class_names.push_back(std::to_string(family.first_label + i));
   return data;
 }
 

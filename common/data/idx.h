@@ -1,5 +1,6 @@
-// MNIST's IDX files (yann.lecun.com/exdb/mnist), plain or gzipped; also those
-// of its replacements with ten classes (Fashion-MNIST, KMNIST).
+// MNIST (yann.lecun.com/exdb/mnist) and the data sets in its files' format, by
+// the names that their publishers gave them: Fashion-MNIST and KMNIST have
+// MNIST's; EMNIST and QMNIST their own.
 #pragma once
 
 #include <filesystem>
@@ -12,7 +13,9 @@ namespace mdgan {
 // Whether the directory holds one of the part's two files.
 bool has_idx_files(const std::filesystem::path& directory, DataPart part);
 
-// Fails with kData like load_dataset().
+// EMNIST's images, which are stored by columns, come upright; its letters'
+// labels, 1 to 26, keep these names. Fails with kData like load_dataset(), also
+// where the directory holds several data sets.
 Result<Dataset> load_idx(const std::filesystem::path& directory, DataPart part);
 
 }  // namespace mdgan

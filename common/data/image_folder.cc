@@ -3,10 +3,15 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <optional>
+#include <string>
+#include <string_view>
 #include <utility>
+#include <vector>
 
+#include "common/data/folder_plan.h"
 #include "common/data/image_file.h"
-#include "protocol/limits.h"
+#include "common/data/image_fit.h"
 
 namespace mdgan {
 namespace {
@@ -15,87 +20,6 @@ namespace fs = std::filesystem;
 
 Error bad(const fs::path& path, std::string_view what) {
   return {fmt::format("{}: {}", path.string(), what), ExitCode::kData};
-}
-
-// A folder's entries, sorted.
-struct Listing {
-  std::vector<fs::path> folders;
-  std::vector<fs::path> images;
-  std::size_t others = 0;
-};
-
-Result<Listing> list(const fs::path& directory) {
-  Listing listing;
-  std::error_code code;
-  for (fs::directory_iterator it(directory, code), end; !code && it != end;
-       it.increment(code)) {
-    const fs::path& path = it->path();
-    std::error_code ignored;
-    if (path.filename().string().starts_with('.')) continue;
-    if (it->is_directory(ignored))
-      listing.folders.push_back(path);
-    else if (has_image_name(path))
-      listing.images.push_back(path);
-    else
-      ++listing.others;
-  }
-  if (code)
-    return bad(directory, fmt::format("cannot be read: {}", code.message()));
-  std::ranges::sort(listing.folders);
-  std::ranges::sort(listing.images);
-  return listing;
-}
-
-// The files to read, and what is known before they are read.
-struct Plan {
-  std::vector<fs::path> images;
-  std::vector<std::int32_t> labels;  // empty, or one for each image
-  std::vector<std::string> class_names;
-  std::size_t others = 0;
-};
-
-Result<void> add_class(const fs::path& folder, Plan& plan) {
-  Result<Listing> listing = list(folder);
-  if (!listing) return listing.error();
-  if (listing->images.empty())
-    return bad(folder,
-               "this class has no PNG or JPEG files; add some or remove the "
-               "folder");
-  plan.others += listing->others + listing->folders.size();
-  const auto label = static_cast<std::int32_t>(plan.class_names.size());
-  plan.class_names.push_back(folder.filename().string());
-  for (fs::path& image : listing->images) {
-    plan.images.push_back(std::move(image));
-    plan.labels.push_back(label);
-  }
-  return {};
-}
-
-Result<Plan> make_plan(const fs::path& directory) {
-  Result<Listing> top = list(directory);
-  if (!top) return top.error();
-  if (top->folders.empty() && top->images.empty())
-    return bad(directory,
-               "holds no MNIST or CIFAR-10 training files and no PNG or JPEG "
-               "images");
-  if (!top->folders.empty() && !top->images.empty())
-    return bad(directory,
-               fmt::format("holds images ({}) beside folders ({}); have either "
-                           "images alone or one folder for each class",
-                           top->images.front().filename().string(),
-                           top->folders.front().filename().string()));
-  if (top->folders.size() > protocol::kMaxClasses)
-    return bad(directory,
-               fmt::format("has {} class folders, more than {}",
-                           top->folders.size(), protocol::kMaxClasses));
-  Plan plan;
-  plan.others = top->others;
-  plan.images = std::move(top->images);
-  for (const fs::path& folder : top->folders) {
-    const Result<void> added = add_class(folder, plan);
-    if (!added) return added.error();
-  }
-  return plan;
 }
 
 // Repeats each grey plane three times.
@@ -111,51 +35,194 @@ std::vector<std::uint8_t> grey_to_rgb(const std::vector<std::uint8_t>& grey,
   return rgb;
 }
 
-Result<void> append(const Plan& plan, std::size_t index, Dataset& data) {
-  Result<Image> image = read_image(plan.images[index]);
-  if (!image) return image.error();
-  ImageShape& shape = data.shape;
-  if (index == 0) {
-    shape.channels = image->channels;
-    shape.height = image->height;
-    shape.width = image->width;
-    data.pixels.reserve(plan.images.size() * shape.values());
-  }
-  if (image->height != shape.height || image->width != shape.width)
-    return bad(plan.images[index],
-               fmt::format("is {}x{} but {} is {}x{}; bring all images to one "
-                           "size",
-                           image->width, image->height, plan.images[0].string(),
-                           shape.width, shape.height));
-  const std::size_t area = std::size_t{shape.height} * shape.width;
-  if (image->channels > shape.channels) {
-    data.pixels = grey_to_rgb(data.pixels, area);
-    shape.channels = image->channels;
-  } else if (image->channels < shape.channels) {
-    image->pixels = grey_to_rgb(image->pixels, area);
-  }
-  data.pixels.insert(data.pixels.end(), image->pixels.begin(),
-                     image->pixels.end());
-  return {};
+void widen(std::optional<Range16>& all, const std::optional<Range16>& one) {
+  if (!one) return;
+  if (!all) all = one;
+  all->lowest = std::min(all->lowest, one->lowest);
+  all->highest = std::max(all->highest, one->highest);
 }
+
+// Scanners store 10 or 12 bits in 16, unscaled: black pictures.
+void warn_of_dark_values(const fs::path& directory,
+                         const std::optional<Range16>& range) {
+  constexpr std::uint16_t kHalf = 0x8000;
+  if (range && range->highest < kHalf)
+    spdlog::warn(
+        "{}: the values of its 16-bit images lie in [{}, {}], and 65535 is "
+        "white: these images are dark; if they hold fewer bits, scale their "
+        "values up to 65535",
+        directory.string(), range->lowest, range->highest);
+}
+
+// The files of a folder that cannot be read or have another size: all of them
+// at once, so that a person mends a folder once and not file by file.
+struct Faults {
+  static constexpr std::size_t kShown = 20;
+  std::vector<std::string> messages;  // the first kShown
+  std::size_t unreadable = 0;
+  std::size_t other_sizes = 0;
+  std::size_t count() const { return unreadable + other_sizes; }
+  void add(std::string message) {
+    if (messages.size() < kShown) messages.push_back(std::move(message));
+  }
+};
+
+// Says by which options the user can go on despite the faults, to be appended
+// to their list; empty if only mending the files helps.
+std::string way_out(const Faults& faults, bool skip_bad) {
+  std::vector<std::string_view> ways;
+  if (faults.unreadable > 0 && !skip_bad)
+    ways.push_back("--skip-bad leaves out files that cannot be read");
+  if (faults.other_sizes > 0)
+    ways.push_back(
+        "--size HxW with --fit crop or --fit pad brings images to one size");
+  if (ways.empty()) return {};
+  return fmt::format("{}{}", faults.count() == 1 ? "; " : "\n",
+                     fmt::join(ways, "; "));
+}
+
+Error error_of(const fs::path& directory, const Faults& faults,
+               std::size_t images, bool skip_bad) {
+  const std::string end = way_out(faults, skip_bad);
+  if (faults.count() == 1) return {faults.messages[0] + end, ExitCode::kData};
+  std::string text =
+      fmt::format("{} of {} images cannot be used:\n  {}", faults.count(),
+                  images, fmt::join(faults.messages, "\n  "));
+  if (faults.count() > faults.messages.size())
+    text +=
+        fmt::format("\n  and {} more", faults.count() - faults.messages.size());
+  return bad(directory, text + end);
+}
+
+class Loader {
+ public:
+  // `images`: how many there are.
+  Loader(const fs::path& directory, const ImageReading& reading,
+         std::size_t images)
+      : directory_(directory), reading_(reading), images_(images) {
+    data_.shape.channels = reading.channels;
+    data_.shape.height = reading.height;
+    data_.shape.width = reading.width;
+  }
+
+  // An image of class `label`; -1: there are no classes.
+  void add(const fs::path& path, std::int32_t label) {
+    Result<Image> image = read_image(path);
+    if (!image) return leave_out(path, image.error());
+    widen(range_, image->range16);
+    if (has_size(*image, reading_) || reading_.fit != Fit::kError)
+      fit_image(*image, reading_);
+    if (!is_of_size(*image, path)) return;
+    append(*image);
+    if (label >= 0) data_.labels.push_back(label);
+  }
+
+  // The data set of all the plan's images.
+  Result<Dataset> finish(FolderPlan plan) {
+    const bool nothing_left = reading_.skip_bad && data_.size() == 0;
+    if (faults_.other_sizes > 0 || nothing_left ||
+        (faults_.unreadable > 0 && !reading_.skip_bad))
+      return error_of(directory_, faults_, images_, reading_.skip_bad);
+    if (faults_.unreadable > 0) {
+      if (auto empty = check_classes(plan); !empty) return empty.error();
+      warn_of_skipped();
+    }
+    warn_of_dark_values(directory_, range_);
+    data_.shape.classes = static_cast<std::uint32_t>(plan.class_names.size());
+    data_.class_names = std::move(plan.class_names);
+    data_.empty_classes = std::move(plan.empty_classes);
+    return std::move(data_);
+  }
+
+ private:
+  void leave_out(const fs::path& path, const Error& error) {
+    constexpr std::size_t kNamed = 3;
+    ++faults_.unreadable;
+    faults_.add(error.message);
+    if (skipped_.size() < kNamed)
+      skipped_.push_back(path.lexically_relative(directory_).string());
+  }
+
+  // The first image decides on the size where none is asked for.
+  bool is_of_size(const Image& image, const fs::path& path) {
+    ImageShape& shape = data_.shape;
+    if (first_.empty()) {
+      first_ = path;
+      if (shape.channels == 0) shape.channels = image.channels;
+      if (!reading_.has_size()) {
+        shape.height = image.height;
+        shape.width = image.width;
+      }
+      data_.pixels.reserve(images_ * shape.values());
+    }
+    if (image.height == shape.height && image.width == shape.width) return true;
+    ++faults_.other_sizes;
+    faults_.add(
+        fmt::format("{}: is {}x{} (height x width), but {} {}x{}",
+                    path.string(), image.height, image.width,
+                    reading_.has_size() ? "--size is" : first_.string() + " is",
+                    shape.height, shape.width));
+    return false;
+  }
+
+  void append(Image& image) {
+    ImageShape& shape = data_.shape;
+    const std::size_t area = std::size_t{shape.height} * shape.width;
+    if (image.channels > shape.channels) {
+      data_.pixels = grey_to_rgb(data_.pixels, area);
+      shape.channels = image.channels;
+    } else if (image.channels < shape.channels) {
+      image.pixels = grey_to_rgb(image.pixels, area);
+    }
+    data_.pixels.insert(data_.pixels.end(), image.pixels.begin(),
+                        image.pixels.end());
+  }
+
+  Result<void> check_classes(const FolderPlan& plan) const {
+    std::vector<std::size_t> left(plan.class_names.size());
+    for (const std::int32_t label : data_.labels)
+      ++left[static_cast<std::size_t>(label)];
+    for (std::size_t i = 0; i < plan.images.size() && !left.empty(); ++i)
+      if (left[static_cast<std::size_t>(plan.labels[i])] == 0)
+        return bad(plan.images[i].parent_path(),
+                   "none of the images of this class can be read; mend some or "
+                   "remove the folder");
+    return {};
+  }
+
+  void warn_of_skipped() const {
+    spdlog::warn("{}: {} of {} images cannot be read and are left out: {}{}",
+                 directory_.string(), faults_.unreadable, images_,
+                 fmt::join(skipped_, ", "),
+                 faults_.unreadable > skipped_.size() ? ", ..." : "");
+  }
+
+  const fs::path& directory_;
+  const ImageReading& reading_;
+  std::size_t images_;
+  Dataset data_;
+  fs::path first_;
+  std::optional<Range16> range_;
+  Faults faults_;
+  std::vector<std::string> skipped_;  // the first names
+};
 
 }  // namespace
 
-Result<Dataset> load_image_folder(const fs::path& directory) {
-  Result<Plan> plan = make_plan(directory);
+Result<Dataset> load_image_folder(const fs::path& directory, DataPart part,
+                                  const ImageReading& reading) {
+  Result<FolderPlan> plan = plan_folder(directory, part);
   if (!plan) return plan.error();
   if (plan->others > 0)
-    spdlog::info("{}: {} files that are not PNG or JPEG left out",
+    spdlog::info("{}: {} files that are not images left out",
                  directory.string(), plan->others);
-  Dataset data;
-  for (std::size_t i = 0; i < plan->images.size(); ++i) {
-    const Result<void> appended = append(*plan, i, data);
-    if (!appended) return appended.error();
-  }
-  data.shape.classes = static_cast<std::uint32_t>(plan->class_names.size());
-  data.labels = std::move(plan->labels);
-  data.class_names = std::move(plan->class_names);
-  return data;
+  if (!plan->empty_classes.empty())
+    spdlog::info("{}: no images in the class folders {}", directory.string(),
+                 listed(plan->empty_classes));
+  Loader loader(directory, reading, plan->images.size());
+  for (std::size_t i = 0; i < plan->images.size(); ++i)
+    loader.add(plan->images[i], plan->labels.empty() ? -1 : plan->labels[i]);
+  return loader.finish(std::move(*plan));
 }
 
 }  // namespace mdgan

@@ -239,7 +239,7 @@ Result<Shards> cut_data(const Partition& partition, std::size_t size,
         "iid or sizes:zipf");
   if (size < count)
     return refuse(fmt::format(
-        "{} images do not go round {} peers: give more data or fewer peers",
+        "{} images are too few for {} peers: give more data or fewer peers",
         size, count));
   if (partition.kind == Kind::kClasses) {
     auto shards = cut_classes(partition.classes, labels, count);

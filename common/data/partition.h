@@ -59,7 +59,7 @@ Shards cut_evenly(std::size_t size, std::uint32_t count);
 //               evenly among its peers (after McMahan et al. 2017). With count
 //               * C below the number of classes the last ones are nobody's.
 //   sizes:zipf  the i.i.d. order, in sizes proportional to 1/(i+1).
-// Under dirichlet and sizes:zipf, a shard below kLeastSamples (or below the
+// With dirichlet and sizes:zipf, a shard below kLeastSamples (or below the
 // even share, if that is less) is filled up from the largest ones. Fails with
 // kData: no labels (a span of any size but `size`) where they are needed, or
 // an empty shard, which says why; with kConfiguration: more classes a peer than

@@ -29,10 +29,10 @@ bool sync_descriptor(const FileDescriptor& file, const fs::path& path) {
 
 Result<void> write_file(const fs::path& path,
                         std::span<const std::span<const std::byte>> parts,
-                        bool sync) {
+                        bool sync, mode_t mode = 0666) {
   if (failpoint("before-create", path)) return cannot("create", path);
   FileDescriptor file(
-      ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
+      ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode));
   if (!file || failpoint("after-create", path)) return cannot("create", path);
   for (const auto part : parts)
     if (failpoint("before-write", path) || !write_all(file.get(), part) ||
@@ -49,10 +49,10 @@ fs::path directory_of(const fs::path& path) {
 
 Result<void> replace_file(const fs::path& path,
                           std::span<const std::span<const std::byte>> parts,
-                          bool sync) {
+                          bool sync, mode_t mode = 0666) {
   const fs::path temporary =
       directory_of(path) / temporary_name(path.filename().string());
-  Result<void> written = write_file(temporary, parts, sync);
+  Result<void> written = write_file(temporary, parts, sync, mode);
   if (written && (failpoint("before-rename", path) ||
                   ::rename(temporary.c_str(), path.c_str()) != 0 ||
                   failpoint("after-rename", path)))
@@ -73,6 +73,13 @@ Result<void> atomic_write(const fs::path& path,
 Result<void> atomic_write(const fs::path& path, std::string_view text) {
   const std::array parts{std::as_bytes(std::span(text))};
   return atomic_write(path, parts);
+}
+
+Result<void> atomic_write_private(const fs::path& path, std::string_view text) {
+  const std::array parts{std::as_bytes(std::span(text))};
+  if (auto written = replace_file(path, parts, /*sync=*/true, 0600); !written)
+    return written;
+  return sync_directory(directory_of(path));
 }
 
 Result<void> atomic_write_unsynced(const fs::path& path,

@@ -25,6 +25,10 @@ Result<void> atomic_write(const std::filesystem::path& path,
 Result<void> atomic_write(const std::filesystem::path& path,
                           std::string_view text);
 
+// The same for a file that nobody but its owner may read.
+Result<void> atomic_write_private(const std::filesystem::path& path,
+                                  std::string_view text);
+
 // The same for a file that is written often and means nothing once its writer
 // is gone: not synced, so that a crash of the machine may leave it empty.
 Result<void> atomic_write_unsynced(const std::filesystem::path& path,

@@ -14,6 +14,7 @@
 #include "common/files/failpoint.h"
 #include "common/files/file_descriptor.h"
 #include "common/files/hash.h"
+#include "common/files/plain_file.h"
 #include "common/files/read_file.h"
 #include "common/files/safetensors.h"
 
@@ -172,25 +173,25 @@ CheckpointStore::CheckpointStore(fs::path directory, std::size_t keep_last,
 }
 
 Result<void> CheckpointStore::open_for_writing() {
-  std::error_code code;
   if (auto made = make_directories(directory_); !made) return made;
-  const fs::path probe = directory_ / temporary_name("probe");
-  fs::create_directory(probe, code);
-  if (code)
-    return failed(fmt::format("cannot write checkpoints to {}: {}",
-                              directory_.string(), code.message()));
+  return check_writable({&directory_, 1});
+}
+
+// What an earlier process left half done.
+void CheckpointStore::remove_stale() const {
+  std::error_code code;
   std::vector<fs::path> stale;
   for (fs::directory_iterator it(directory_, code), end; !code && it != end;
        it.increment(code))
     if (it->path().filename().string().starts_with(kTemporaryPrefix))
       stale.push_back(it->path());
   for (const fs::path& path : stale) fs::remove_all(path, code);
-  return {};
 }
 
 Result<void> CheckpointStore::save(Round round,
                                    std::span<const NamedBlob> tensors,
                                    std::string_view meta) {
+  remove_stale();
   const fs::path target = path_of(round);
   const fs::path made = directory_ / temporary_name(target.filename().string());
   if (auto there = make_directories(made); !there) return there;

@@ -1,10 +1,9 @@
 // Checkpoints of one program, in a directory of its own:
 //
-//   DIRECTORY/00001000/state.safetensors   the tensors
-//                      meta.json           whatever else the program needs
-//                      manifest.json       sizes and SHA-256 of the two,
-//                      written
-//                                          last
+//   DIRECTORY/00001000/state.safetensors  the tensors
+//                      meta.json          whatever else the program needs
+//                      manifest.json      sizes and SHA-256 of the two; it is
+//                                         written last
 //
 // A checkpoint is made under a temporary name and renamed when it is complete
 // and on the disk, so that a program or machine that dies at any moment leaves
@@ -42,14 +41,15 @@ class CheckpointStore {
   CheckpointStore(std::filesystem::path directory, std::size_t keep_last,
                   std::uint64_t keep_every);
 
-  // Makes the directory if need be, removes what an earlier process left half
-  // done, and fails when nothing can be written. The writer calls it before its
-  // first save(); a program that only reads must not.
+  // Makes the directory if need be, and fails when nothing can be written. The
+  // writer calls it before its first save(); a program that only reads must
+  // not.
   Result<void> open_for_writing();
 
-  // Saves, replacing a checkpoint of the same round; then removes what need not
-  // be kept, and any later round: those are of a past that was rewound. When
-  // saving fails all older checkpoints are as they were.
+  // Removes what an earlier process left half done, and saves, replacing a
+  // checkpoint of the same round; then removes what need not be kept, and any
+  // later round: those are of a past that was rewound. When saving fails all
+  // older checkpoints are as they were.
   Result<void> save(Round round, std::span<const NamedBlob> tensors,
                     std::string_view meta);
 
@@ -64,7 +64,8 @@ class CheckpointStore {
   // in. What cannot be read counts.
   bool empty() const;
 
-  // Of the complete checkpoints, ascending; empty when there is no directory.
+  // The rounds of the complete checkpoints, ascending; empty when there is no
+  // directory.
   std::vector<Round> rounds() const;
 
   // Verifies format version, sizes and hashes first.
@@ -81,6 +82,7 @@ class CheckpointStore {
  private:
   std::filesystem::path path_of(Round round) const;
   void prune(Round newest) const;
+  void remove_stale() const;
 
   std::filesystem::path directory_;
   std::size_t keep_last_;

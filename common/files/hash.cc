@@ -7,7 +7,7 @@
 #include <cerrno>
 #include <vector>
 
-#include "common/files/file_descriptor.h"
+#include "common/files/plain_file.h"
 
 namespace mdgan {
 namespace {
@@ -36,13 +36,13 @@ Result<Sha256> sha256_of_file(const std::filesystem::path& path) {
     return Error{fmt::format("cannot read {}: {}", path.string(), errno_text()),
                  ExitCode::kCheckpoint};
   };
-  const FileDescriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!file) return cannot_read();
+  const auto file = open_plain(path, O_RDONLY, ExitCode::kCheckpoint);
+  if (!file) return file.error();
   crypto_hash_sha256_state state{};
   crypto_hash_sha256_init(&state);
   std::vector<unsigned char> buffer(std::size_t{1} << 16);
   while (true) {
-    const ssize_t n = ::read(file.get(), buffer.data(), buffer.size());
+    const ssize_t n = ::read(file->get(), buffer.data(), buffer.size());
     if (n == 0) break;
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) return cannot_read();

@@ -17,7 +17,7 @@ using Sha256 = std::array<std::byte, 32>;
 
 Sha256 sha256(std::span<const std::byte> bytes);
 
-// Of a file's content, read in pieces. Fails with kCheckpoint.
+// Hashes a file's content, which is read in pieces. Fails with kCheckpoint.
 Result<Sha256> sha256_of_file(const std::filesystem::path& path);
 
 // Lower-case, two digits a byte.

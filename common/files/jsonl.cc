@@ -10,6 +10,7 @@
 
 #include "common/files/atomic_write.h"
 #include "common/files/failpoint.h"
+#include "common/files/plain_file.h"
 #include "common/files/read_file.h"
 
 namespace mdgan {
@@ -49,18 +50,16 @@ bool is_after(std::string_view line, Round round) {
 }  // namespace
 
 Result<JsonlWriter> JsonlWriter::open(const std::filesystem::path& path) {
-  FileDescriptor file(
-      ::open(path.c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0666));
+  auto file =
+      open_plain(path, O_RDWR | O_CREAT | O_APPEND, ExitCode::kCheckpoint);
+  if (!file) return file.error();
   struct stat status {};
-  if (!file || ::fstat(file.get(), &status) != 0)
-    return cannot("open", path.string());
-  if (S_ISREG(status.st_mode)) {
-    const off_t end = end_of_last_line(file.get(), status.st_size);
-    if (end < 0) return cannot("read", path.string());
-    if (end < status.st_size && ::ftruncate(file.get(), end) != 0)
-      return cannot("shorten", path.string());
-  }
-  return JsonlWriter(path.string(), std::move(file));
+  if (::fstat(file->get(), &status) != 0) return cannot("open", path.string());
+  const off_t end = end_of_last_line(file->get(), status.st_size);
+  if (end < 0) return cannot("read", path.string());
+  if (end < status.st_size && ::ftruncate(file->get(), end) != 0)
+    return cannot("shorten", path.string());
+  return JsonlWriter(path.string(), std::move(*file));
 }
 
 Result<void> JsonlWriter::append(std::string_view line) {

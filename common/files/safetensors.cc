@@ -14,6 +14,7 @@
 #include <string_view>
 #include <utility>
 
+#include "common/files/json_depth.h"
 #include "protocol/limits.h"
 
 namespace mdgan {
@@ -47,26 +48,6 @@ struct Header {
   std::vector<Entry> entries;  // in the order of their data
   std::map<std::string, std::string> metadata;
 };
-
-// Checked before parsing: a parsed megabyte of brackets would be a hundred.
-bool nests_at_most(std::string_view text, int limit) {
-  int depth = 0;
-  bool quoted = false;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const char c = text[i];
-    if (quoted) {
-      if (c == '\\') ++i;
-      if (c == '"') quoted = false;
-    } else if (c == '"') {
-      quoted = true;
-    } else if (c == '{' || c == '[') {
-      if (++depth > limit) return false;
-    } else if (c == '}' || c == ']') {
-      --depth;
-    }
-  }
-  return true;
-}
 
 // The product of the dimensions and the element size; nothing when too large.
 std::optional<std::uint64_t> data_bytes(const TensorMeta& meta) {

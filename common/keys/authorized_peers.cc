@@ -4,7 +4,10 @@
 
 #include <algorithm>
 #include <cctype>
+#include <charconv>
 #include <cstddef>
+#include <limits>
+#include <system_error>
 #include <vector>
 
 #include "common/files/read_file.h"
@@ -42,6 +45,20 @@ std::string_view base_of(std::string_view name) {
   return name.substr(0, end - 1);
 }
 
+// N of "images=N", where `key` is "images="; nothing if it is not that, or N is
+// 0.
+std::optional<std::uint64_t> number_of(std::string_view word,
+                                       std::string_view key) {
+  if (!word.starts_with(key)) return std::nullopt;
+  word.remove_prefix(key.size());
+  std::uint64_t number = 0;
+  const auto [end, error] =
+      std::from_chars(word.data(), word.data() + word.size(), number);
+  if (error != std::errc() || end != word.data() + word.size() || number == 0)
+    return std::nullopt;
+  return number;
+}
+
 }  // namespace
 
 std::filesystem::path authorized_peers_of(const std::filesystem::path& key_file,
@@ -64,8 +81,16 @@ std::string defect_of_name(std::string_view name) {
   return "";
 }
 
-bool may_be_called(std::string_view name, std::string_view peer) {
-  return peer == name || base_of(peer) == name;
+bool may_be_called(std::string_view name, std::string_view peer,
+                   std::uint64_t most) {
+  if (peer == name) return true;
+  if (most <= 1 || base_of(peer) != name) return false;
+  const std::string_view digits = peer.substr(name.size() + 1);
+  if (digits.size() > 1 && digits.front() == '0') return false;
+  std::uint64_t number = 0;
+  const auto [end, error] =
+      std::from_chars(digits.data(), digits.data() + digits.size(), number);
+  return error == std::errc() && number < most;
 }
 
 Result<AuthorizedPeers> AuthorizedPeers::parse(std::string_view text,
@@ -95,9 +120,18 @@ Result<AuthorizedPeers> AuthorizedPeers::parse(std::string_view text,
                    " characters as `mdgan-peer keygen` prints it");
     if (words.size() == 1)
       return wrong("the key has no name; a line is KEY NAME");
-    if (words.size() > 2)
-      return wrong("after the name stands " + shown(words[2]) +
-                   "; a name is one word, and a comment begins with '#'");
+    std::optional<std::uint64_t> images;
+    std::optional<std::uint64_t> count;
+    for (std::size_t i = 2; i < words.size(); ++i) {
+      const auto in_images = number_of(words[i], "images=");
+      const auto in_peers = number_of(words[i], "peers=");
+      if ((in_images && images) || (in_peers && count) ||
+          (!in_images && !in_peers))
+        return wrong("after the name stands " + shown(words[i]) +
+                     "; a line is KEY NAME or KEY NAME images=N peers=M, a "
+                     "name is one word, and a comment begins with '#'");
+      (in_images ? images : count) = in_images ? in_images : in_peers;
+    }
     const std::string name(words[1]);
     if (const std::string defect = defect_of_name(name); !defect.empty())
       return wrong("the name " + shown(name) + " " + defect);
@@ -110,6 +144,8 @@ Result<AuthorizedPeers> AuthorizedPeers::parse(std::string_view text,
                    std::to_string(other->second) +
                    " stands here again: a peer has one key");
     peers.names_.emplace(*key, name);
+    if (images) peers.most_images_.emplace(*key, *images);
+    if (count) peers.most_peers_.emplace(*key, *count);
   }
   for (const auto& [name, line] : line_of_name) {
     const auto base = line_of_name.find(base_of(name));
@@ -123,8 +159,7 @@ Result<AuthorizedPeers> AuthorizedPeers::parse(std::string_view text,
   return peers;
 }
 
-Result<AuthorizedPeers> AuthorizedPeers::read(
-    const std::filesystem::path& file) {
+Result<std::string> read_list(const std::filesystem::path& file) {
   struct stat status {};
   if (::stat(file.c_str(), &status) == 0 && (status.st_mode & S_IWOTH) != 0)
     return Error{file.string() +
@@ -134,13 +169,31 @@ Result<AuthorizedPeers> AuthorizedPeers::read(
                  ExitCode::kAuthentication};
   const auto bytes = read_file(file, ExitCode::kAuthentication);
   if (!bytes) return bytes.error();
-  return parse({reinterpret_cast<const char*>(bytes->data()), bytes->size()},
-               file.string());
+  return std::string(reinterpret_cast<const char*>(bytes->data()),
+                     bytes->size());
+}
+
+Result<AuthorizedPeers> AuthorizedPeers::read(
+    const std::filesystem::path& file) {
+  const auto text = read_list(file);
+  if (!text) return text.error();
+  return parse(*text, file.string());
 }
 
 const std::string* AuthorizedPeers::name_of(const PublicKey& key) const {
   const auto it = names_.find(key);
   return it == names_.end() ? nullptr : &it->second;
+}
+
+std::uint64_t AuthorizedPeers::most_images(const PublicKey& key) const {
+  const auto it = most_images_.find(key);
+  return it == most_images_.end() ? std::numeric_limits<std::uint64_t>::max()
+                                  : it->second;
+}
+
+std::uint64_t AuthorizedPeers::most_peers(const PublicKey& key) const {
+  const auto it = most_peers_.find(key);
+  return it == most_peers_.end() ? kMostPeers : it->second;
 }
 
 }  // namespace mdgan

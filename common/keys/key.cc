@@ -34,8 +34,8 @@ std::optional<Bytes> decode(std::string_view text) {
   if (zmq_z85_decode(reinterpret_cast<std::uint8_t*>(bytes.data()),
                      terminated.c_str()) == nullptr)
     return std::nullopt;
-  // Of groups beyond 32 bits libzmq keeps the lower ones: other texts for a
-  // key.
+  // libzmq drops the bits of a group beyond 32, so several texts would decode
+  // to one key: only the text that encode() makes is valid.
   if (encode(bytes) != text) return std::nullopt;
   return bytes;
 }
@@ -68,6 +68,12 @@ std::optional<SecretKey> SecretKey::from_z85(std::string_view text) {
   SecretKey key;
   key.bytes_ = *bytes;
   sodium_memzero(bytes->data(), bytes->size());
+  return key;
+}
+
+SecretKey SecretKey::from_bytes(const std::array<std::byte, 32>& bytes) {
+  SecretKey key;
+  key.bytes_ = bytes;
   return key;
 }
 

@@ -28,6 +28,8 @@ class SecretKey {
   // Nothing if `text` is not 40 characters of Z85.
   static std::optional<SecretKey> from_z85(std::string_view text);
 
+  static SecretKey from_bytes(const std::array<std::byte, 32>& bytes);
+
   SecretKey(const SecretKey&) = default;
   SecretKey& operator=(const SecretKey&) = default;
   ~SecretKey();

@@ -79,17 +79,16 @@ Result<std::vector<std::string>> words_of_file(const fs::path& file) {
 }
 
 // What the file's owner and mode allow to others.
-Result<void> check_private(const fs::path& file, const struct stat& status) {
+Result<void> check_private(const fs::path& file, const struct stat& status,
+                           const std::string& made) {
   if (!S_ISREG(status.st_mode)) return denied(file, "is no plain file");
   if (status.st_uid != ::geteuid())
-    return denied(file,
-                  "belongs to another user, who can read and change it: make a "
-                  "key of your own with keygen");
+    return denied(
+        file, "belongs to another user, who can read and change it; " + made);
   if ((status.st_mode & (S_IRWXG | S_IRWXO)) != 0)
     return denied(file, "others can read or change it: chmod 600 " +
                             file.string() +
-                            ", or, if somebody may have read it, make a new "
-                            "key with keygen");
+                            ", or, if somebody may have read it, " + made);
   return {};
 }
 
@@ -124,35 +123,65 @@ Result<void> write_key_pair(const fs::path& file, const KeyPair& keys,
   return written;
 }
 
-Result<KeyPair> read_key_pair(const fs::path& file) {
+namespace {
+
+// The words of a file that only its owner can read. `what` it is to hold, and
+// how it is `made`, complete an error.
+Result<std::vector<std::string>> secret_words(const fs::path& file,
+                                              const std::string& what,
+                                              const std::string& made) {
   const FileDescriptor in(
       ::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   if (!in) {
     const int error = errno;
-    return denied(file, std::string("cannot read the secret key: ") +
+    return denied(file, "cannot read the " + what + ": " +
                             std::strerror(error) +
-                            (error == ENOENT ? "; make one with keygen" : ""));
+                            (error == ENOENT ? "; " + made : ""));
   }
   struct stat status {};
   if (::fstat(in.get(), &status) != 0)
     return denied(file, std::strerror(errno));
-  if (auto checked = check_private(file, status); !checked)
+  if (auto checked = check_private(file, status, made); !checked)
     return checked.error();
   std::string text(kMaxFile, '\0');
   const ssize_t length = ::read(in.get(), text.data(), text.size());
-  std::optional<SecretKey> secret;
-  if (length > 0) {
-    std::vector<std::string> words =
-        first_words({text.data(), static_cast<std::size_t>(length)});
-    if (words.size() == 1) secret = SecretKey::from_z85(words[0]);
-    for (std::string& word : words) sodium_memzero(word.data(), word.size());
-  }
+  std::vector<std::string> words;
+  if (length > 0)
+    words = first_words({text.data(), static_cast<std::size_t>(length)});
   sodium_memzero(text.data(), text.size());
+  return words;
+}
+
+}  // namespace
+
+Result<KeyPair> read_key_pair(const fs::path& file) {
+  auto words = secret_words(file, "secret key", "make one with keygen");
+  if (!words) return words.error();
+  std::optional<SecretKey> secret;
+  if (words->size() == 1) secret = SecretKey::from_z85(words->front());
+  for (std::string& word : *words) sodium_memzero(word.data(), word.size());
   if (!secret)
     return denied(file, "holds no secret key, which is a line of " +
                             std::to_string(kKeyCharacters) +
                             " characters: make one with keygen");
   return KeyPair{secret->public_key(), *secret};
+}
+
+Result<std::string> read_token(const fs::path& file) {
+  const std::string made =
+      "make one: (umask 077; head -c 24 /dev/urandom | base64 > " +
+      file.string() + ")";
+  auto words = secret_words(file, "token", made);
+  if (!words) return words.error();
+  if (words->size() != 1 || words->front().size() < 16 ||
+      words->front().size() > 512 ||
+      !std::ranges::all_of(words->front(),
+                           [](char c) { return c > ' ' && c <= '~'; }))
+    return denied(file,
+                  "holds no token, which is a line of 16 to 512 printable "
+                  "characters; " +
+                      made);
+  return std::move(words->front());
 }
 
 Result<PublicKey> read_public_key(const std::string& text,

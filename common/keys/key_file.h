@@ -26,6 +26,11 @@ Result<void> write_key_pair(const std::filesystem::path& file,
 // another user, or when others can read or change it.
 Result<KeyPair> read_key_pair(const std::filesystem::path& file);
 
+// The first word in the file of a secret that both sides know, such as an HTTP
+// bearer token: of 16 to 512 printable ASCII characters. Fails like
+// read_key_pair(), saying how to make one.
+Result<std::string> read_token(const std::filesystem::path& file);
+
 // The key that `text` is, or that stands in the file of this name. Fails with
 // kAuthentication; the error names `what` (a flag).
 Result<PublicKey> read_public_key(const std::string& text,

@@ -35,11 +35,14 @@ torch::Tensor discriminator_loss(Loss loss, const torch::Tensor& real,
       return torch::relu(1 - real).mean() + torch::relu(1 + generated).mean();
     case Loss::kWassersteinGp:
       return generated.mean() - real.mean();
+    case Loss::kRelativistic:
+      return softplus(generated - real).mean();
   }
   MDGAN_CHECK(!"a known loss");
 }
 
-torch::Tensor generator_loss(Loss loss, const torch::Tensor& generated) {
+torch::Tensor generator_loss(Loss loss, const torch::Tensor& generated,
+                             const torch::Tensor& real) {
   switch (loss) {
     case Loss::kNonSaturating:
       return softplus(-generated).mean();
@@ -48,6 +51,8 @@ torch::Tensor generator_loss(Loss loss, const torch::Tensor& generated) {
     case Loss::kHinge:
     case Loss::kWassersteinGp:
       return -generated.mean();
+    case Loss::kRelativistic:
+      return softplus(real - generated).mean();
   }
   MDGAN_CHECK(!"a known loss");
 }

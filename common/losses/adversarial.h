@@ -6,9 +6,11 @@
 //   saturating      the same                           -softplus(y_f)
 //   hinge           relu(1 - y_r) + relu(1 + y_f)      -y_f
 //   wgan-gp         y_f - y_r + wasserstein_penalty    -y_f
+//   relativistic    softplus(y_f - y_r)                softplus(y_r - y_f)
 //
 // Goodfellow et al. 2014 (both first; `saturating` is log(1 - D)); Lim and Ye
-// 2017; Gulrajani et al. 2017.
+// 2017; Gulrajani et al. 2017; Jolicoeur-Martineau 2019, with R1 and R2 the
+// loss of R3GAN (Huang et al. 2024): each generated image against a real one.
 #pragma once
 
 #include <torch/types.h>
@@ -21,10 +23,12 @@ namespace mdgan {
 
 class Random;
 
-// real, generated: logits [n] and [m]. Without penalties.
+// real, generated: logits [n] and [m]. Without penalties. REQUIRES: n = m, and
+// `real` for G is defined, where pairs_images().
 torch::Tensor discriminator_loss(Loss loss, const torch::Tensor& real,
                                  const torch::Tensor& generated);
-torch::Tensor generator_loss(Loss loss, const torch::Tensor& generated);
+torch::Tensor generator_loss(Loss loss, const torch::Tensor& generated,
+                             const torch::Tensor& real = {});
 
 // ACGAN's cross-entropy (Odena et al. 2017). D adds it for real and for
 // generated images, G for generated ones. class_logits [n, classes], labels [n]

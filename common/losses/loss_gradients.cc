@@ -32,6 +32,25 @@ double mean(std::span<const float> logits, std::span<float> d,
   return sum / n;
 }
 
+// The mean of softplus(lower - higher), with its derivative by `lower` in
+// `d_lower`; the one by `higher` is its negative.
+double mean_of_pairs(std::span<const float> lower,
+                     std::span<const float> higher, std::span<float> d_lower) {
+  MDGAN_CHECK(lower.size() == higher.size() && lower.size() == d_lower.size());
+  const auto n = static_cast<double>(lower.size());
+  double sum = 0;
+  for (std::size_t i = 0; i < lower.size(); ++i) {
+    const double difference = double{lower[i]} - double{higher[i]};
+    sum += softplus(difference);
+    d_lower[i] = static_cast<float>(sigmoid(difference) / n);
+  }
+  return sum / n;
+}
+
+void negate(std::span<float> values) {
+  for (float& value : values) value = -value;
+}
+
 }  // namespace
 
 double discriminator_loss(Loss loss, std::span<const float> real,
@@ -53,6 +72,12 @@ double discriminator_loss(Loss loss, std::span<const float> real,
                  generated, d_generated,
                  [](double y) { return std::max(1 + y, 0.0); },
                  [](double y) { return y > -1 ? 1.0 : 0.0; });
+    case Loss::kRelativistic: {
+      const double value = mean_of_pairs(generated, real, d_generated);
+      std::ranges::copy(d_generated, d_real.begin());
+      negate(d_real);
+      return value;
+    }
     case Loss::kWassersteinGp:
       break;
   }
@@ -60,7 +85,8 @@ double discriminator_loss(Loss loss, std::span<const float> real,
 }
 
 double generator_loss(Loss loss, std::span<const float> generated,
-                      std::span<float> d_generated) {
+                      std::span<float> d_generated,
+                      std::span<const float> real) {
   switch (loss) {
     case Loss::kNonSaturating:
       return mean(
@@ -74,6 +100,11 @@ double generator_loss(Loss loss, std::span<const float> generated,
       return mean(
           generated, d_generated, [](double y) { return -y; },
           [](double) { return -1.0; });
+    case Loss::kRelativistic: {
+      const double value = mean_of_pairs(real, generated, d_generated);
+      negate(d_generated);
+      return value;
+    }
     case Loss::kWassersteinGp:
       break;
   }

@@ -11,13 +11,15 @@
 namespace mdgan {
 
 // real, generated: D's logits. Without penalties; REQUIRES: loss is not
-// kWassersteinGp.
+// kWassersteinGp; as many real as generated ones with kRelativistic. `real` of
+// G's loss is used by that one alone.
 double discriminator_loss(Loss loss, std::span<const float> real,
                           std::span<const float> generated,
                           std::span<float> d_real,
                           std::span<float> d_generated);
 double generator_loss(Loss loss, std::span<const float> generated,
-                      std::span<float> d_generated);
+                      std::span<float> d_generated,
+                      std::span<const float> real = {});
 
 // Cross-entropy of class_logits [n, classes], row-major.
 // REQUIRES: labels [n] in [0, classes); class_logits and the gradient have

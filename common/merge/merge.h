@@ -13,6 +13,7 @@
 
 #include "common/base/ids.h"
 #include "common/tensor/blob.h"
+#include "protocol/training_spec.h"
 
 namespace mdgan {
 
@@ -26,7 +27,7 @@ struct MergeRow {
   Blob scales = {};
   std::span<const float> logits = {};  // D's logit of each sample [b], finite
   double shard_size = 1;               // below 1 counts as 1
-  // As how many rows this one counts; any positive number. A row that stands
+  // This row counts as so many rows; any positive number. A row that stands
   // for n peers has their mean in `values`.
   double weight = 1;
 };
@@ -45,9 +46,13 @@ struct PeerVerdict {
 
 // What the options say besides the rule's name; each rule reads its own.
 struct MergeParameters {
-  double temperature = 1;     // t, of the rules that weigh logits; finite, >= 0
+  double temperature = 1;     // t, of GMAN and F2A; finite, >= 0
   std::uint32_t hostile = 1;  // f: how many rows of a group may be hostile
+  Loss loss = Loss::kNonSaturating;  // of the peers' answers
   double clip = 1;  // of aggregate_clip: a multiple of the median; > 0
+  // Of GMAN, F2A and UA-GAN: how far from the group's median a logit counts;
+  // >= 0; 0: however far it is. See bounded_logits.h.
+  double logit_bound = 0;
 };
 
 // What a rule is given: the rows of one group in the order of merge(), at least

@@ -17,8 +17,8 @@ double euclidean_norm(const Blob& values, const Blob& scales = {});
 // |a - b|^2. REQUIRES: equally many.
 double squared_distance(std::span<const float> a, std::span<const float> b);
 
-// Of an even number the mean of the middle two. REQUIRES: at least one value,
-// none NaN.
+// The median; for an even number of values it is the mean of the middle two.
+// REQUIRES: at least one value, none NaN.
 double median_of(std::vector<double> values);
 
 }  // namespace mdgan

@@ -14,24 +14,32 @@
 
 namespace mdgan {
 
-// These rules are linear: the value that stands for a group is the mean of its
-// rows, each weighted by w_n, for each sample anew. y is D_n's logit for the
-// sample, m_n the size of its shard, t the temperature. Only the weights depend
-// on y: what a peer's loss does with it stays in that peer's feedback. The
-// results are finite whatever the logits.
+// These rules are linear: the value that stands for a group is the sum of its
+// rows, each weighted by w_n, for each sample anew. y_n is D_n's logit for the
+// sample, m_n the size of its shard, t the temperature. But for UA-GAN the
+// weights sum to 1, are proportional to what is said below, and what a peer's
+// loss does with y_n stays in that peer's feedback. The results are finite
+// whatever the logits; what a peer says of its logits decides alone, unless
+// MergeParameters::logit_bound is set.
 // REQUIRES, of those with y: all rows of a group have equally many logits.
 
 // w_n = 1 (Hardy et al. 2019).
 void aggregate_mean(const MergeGroup& group);
 // m_n (as federated averaging: McMahan et al. 2017).
 void aggregate_by_shard_size(const MergeGroup& group);
-// exp(-t*y), the harshest judge counts most (GMAN: Durugkar, Gemp, Mahadevan
+// exp(-t*y_n), the harshest judge counts most (GMAN: Durugkar, Gemp, Mahadevan
 // 2017).
 void aggregate_gman(const MergeGroup& group);
-// exp(t*y), the most forgiving one (F2A: Yonetani et al. 2019).
+// exp(t*y_n), the most forgiving one (F2A: Yonetani et al. 2019).
 void aggregate_f2a(const MergeGroup& group);
-// m_n * exp(t*y); with t = 1 the odds m_n * D/(1-D), by which the mixture of
-// the peers' data has one discriminator (UA-GAN: Zhang et al. 2021).
+// The feedback of the one discriminator of the mixture of the peers' data,
+// whose odds are Phi = sum_n pi_n exp(y_n), pi_n = m_n / sum m (UA-GAN: Zhang
+// et al. 2021): w_n = pi_n exp(y_n) / Phi * L'(log Phi) / L'(y_n), L being the
+// generator's loss as a function of the logit; the last factor makes of the
+// peer's slope the mixture's. A row that this would make longer than itself and
+// than 100 times the group's median is shortened: its logits are not those that
+// it was computed with.
+// REQUIRES: a loss whose logits are log odds: non-saturating or saturating.
 void aggregate_ua_gan(const MergeGroup& group);
 
 // These bear rows that are not what the peers computed, up to f of a group's g,
@@ -46,10 +54,10 @@ void aggregate_ua_gan(const MergeGroup& group);
 // FLAME: Nguyen et al. 2022). Where no row is longer it is the mean, bit for
 // bit. It bounds what a row can do; it does not refuse a wrong direction.
 void aggregate_clip(const MergeGroup& group);
-// Of each coordinate the median; of an even number of rows the mean of the
-// middle two. g >= 2f + 1 (Yin et al. 2018).
+// The median of each coordinate; for an even number of rows it is the mean of
+// the middle two. g >= 2f + 1 (Yin et al. 2018).
 void aggregate_median(const MergeGroup& group);
-// Of each coordinate the mean without the f lowest and the f highest values.
+// The mean of each coordinate without the f lowest and the f highest values.
 // g >= 2f + 1 (Yin et al. 2018).
 void aggregate_trimmed_mean(const MergeGroup& group);
 // The row with the least sum of squared distances to its g - f - 2 nearest

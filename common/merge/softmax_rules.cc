@@ -2,8 +2,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <vector>
 
-#include "common/base/result.h"
+#include "common/merge/bounded_logits.h"
 #include "common/merge/rules.h"
 #include "common/merge/weighted_sum.h"
 
@@ -14,17 +15,9 @@ double log_size(const MergeRow& row) {
   return std::log(std::max(row.shard_size, 1.0));
 }
 
-std::size_t logits_of(const MergeGroup& group) {
-  const std::size_t samples = group.rows.front()->logits.size();
-  MDGAN_CHECK(samples > 0);
-  for (const MergeRow* row : group.rows)
-    MDGAN_CHECK(row->logits.size() == samples);
-  return samples;
-}
-
 // Row n's factor for a sample is its weight relative to the group's mean
 // weight: the factors sum to the group's size, and 1 throughout is the mean.
-// log_weight(row, sample) is the logarithm of a weight, up to a summand that
+// log_weight(n, sample) is the logarithm of a weight, up to a summand that
 // the group shares.
 template <typename LogWeight>
 void add_by_softmax(const MergeGroup& group, std::size_t samples,
@@ -34,8 +27,7 @@ void add_by_softmax(const MergeGroup& group, std::size_t samples,
   std::vector<float> factors(n * samples);
   std::vector<double> weights(n);
   for (std::size_t s = 0; s < samples; ++s) {
-    for (std::size_t i = 0; i < n; ++i)
-      weights[i] = log_weight(*group.rows[i], s);
+    for (std::size_t i = 0; i < n; ++i) weights[i] = log_weight(i, s);
     // Relative to the largest, which becomes 1: nothing overflows, and the sum
     // is positive.
     const double largest = *std::max_element(weights.begin(), weights.end());
@@ -51,35 +43,29 @@ void add_by_softmax(const MergeGroup& group, std::size_t samples,
                        std::span(factors).subspan(i * samples, samples));
 }
 
+// The weights are exp(t * logit).
+void add_by_logits(const MergeGroup& group, double t) {
+  const std::vector<double> logits = bounded_logits(group);
+  const std::size_t samples = logits.size() / group.rows.size();
+  add_by_softmax(group, samples, [&](std::size_t i, std::size_t s) {
+    return t * logits[i * samples + s];
+  });
+}
+
 }  // namespace
 
 void aggregate_by_shard_size(const MergeGroup& group) {
-  add_by_softmax(
-      group, 1, [](const MergeRow& row, std::size_t) { return log_size(row); });
+  add_by_softmax(group, 1, [&](std::size_t i, std::size_t) {
+    return log_size(*group.rows[i]);
+  });
 }
 
 void aggregate_gman(const MergeGroup& group) {
-  add_by_softmax(
-      group, logits_of(group),
-      [t = group.parameters.temperature](const MergeRow& row, std::size_t s) {
-        return -(t * static_cast<double>(row.logits[s]));
-      });
+  add_by_logits(group, -group.parameters.temperature);
 }
 
 void aggregate_f2a(const MergeGroup& group) {
-  add_by_softmax(
-      group, logits_of(group),
-      [t = group.parameters.temperature](const MergeRow& row, std::size_t s) {
-        return t * static_cast<double>(row.logits[s]);
-      });
-}
-
-void aggregate_ua_gan(const MergeGroup& group) {
-  add_by_softmax(
-      group, logits_of(group),
-      [t = group.parameters.temperature](const MergeRow& row, std::size_t s) {
-        return t * static_cast<double>(row.logits[s]) + log_size(row);
-      });
+  add_by_logits(group, group.parameters.temperature);
 }
 
 }  // namespace mdgan

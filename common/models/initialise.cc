@@ -5,6 +5,7 @@
 
 #include "common/base/random.h"
 #include "common/base/result.h"
+#include "common/models/script_layer.h"
 
 namespace mdgan {
 namespace {
@@ -40,7 +41,22 @@ void fill_pytorch(torch::Tensor& weight, torch::Tensor& bias, Random& random) {
   if (bias.defined()) overwrite(bias, uniform);
 }
 
+ScriptKind kind_of(const torch::nn::Module& layer) {
+  if (const auto* script = layer.as<ScriptLayer>()) return script->kind;
+  if (layer.as<torch::nn::BatchNorm2d>() != nullptr) return ScriptKind::kNorm;
+  if (layer.as<torch::nn::Embedding>() != nullptr)
+    return ScriptKind::kEmbedding;
+  return ScriptKind::kWeights;
+}
+
+void reset_statistics(torch::nn::Module& norm) {
+  for (auto& buffer : norm.named_buffers(/*recurse=*/false))
+    buffer.value().fill_(buffer.key() == "running_var" ? 1 : 0);
+}
+
 void fill_layer(torch::nn::Module& layer, InitialLaw law, Random& random) {
+  const ScriptKind kind = kind_of(layer);
+  if (kind == ScriptKind::kAsMade) return;
   auto parameters = layer.named_parameters(/*recurse=*/false);
   if (parameters.is_empty()) return;
   torch::Tensor weight = parameters["weight"];
@@ -48,14 +64,14 @@ void fill_layer(torch::nn::Module& layer, InitialLaw law, Random& random) {
   if (const torch::Tensor* found = parameters.find("bias")) bias = *found;
   MDGAN_CHECK(parameters.size() == (bias.defined() ? 2U : 1U));
 
-  if (auto* norm = layer.as<torch::nn::BatchNorm2d>()) {
-    norm->reset_running_stats();
+  if (kind == ScriptKind::kNorm) {
+    reset_statistics(layer);
     if (law == InitialLaw::kDcgan)
       fill_normal(weight, 1.0F, 0.02F, random);
     else
       weight.fill_(1.0);
     bias.zero_();
-  } else if (layer.as<torch::nn::Embedding>() != nullptr) {
+  } else if (kind == ScriptKind::kEmbedding) {
     fill_normal(weight, 0.0F, 1.0F, random);
   } else if (law == InitialLaw::kDcgan) {
     fill_normal(weight, 0.0F, 0.02F, random);
@@ -69,6 +85,10 @@ void fill_layer(torch::nn::Module& layer, InitialLaw law, Random& random) {
 
 void initialise(Model& model, Random& random) {
   const torch::NoGradGuard no_grad;
+  if (auto* values = dynamic_cast<ScriptValues*>(&model)) {
+    values->restore();
+    if (!values->are_drawn()) return;
+  }
   // modules() visits in the order of named_parameters(): a module's own first,
   // then its children as registered. The model itself is left out: see the
   // header.

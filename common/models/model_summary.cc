@@ -6,7 +6,10 @@
 #include <string>
 
 #include "common/files/hash.h"
+#include "common/losses/penalty.h"
 #include "common/models/registry.h"
+#include "common/models/script_file.h"
+#include "common/models/script_model.h"
 #include "common/tensor/guard.h"
 #include "protocol/algorithm.h"
 #include "protocol/limits.h"
@@ -59,6 +62,9 @@ Result<ModelSummary> summarise_model(const TrainingSpec& spec) {
         const auto d =
             make_discriminator(spec.model, spec.image, spec.condition);
         if (!d) return d.error();
+        if (is_script(spec.model) && has_penalty(spec))
+          if (auto can = check_second_derivative(**d, spec.image); !can)
+            return can.error();
         text += schema_text((*d)->named_parameters(),
                             replica ? "discriminator." : "");
         summary.parameters += values_of((*d)->parameters());

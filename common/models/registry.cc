@@ -10,6 +10,8 @@
 #include "common/models/dirac.h"
 #include "common/models/mlp.h"
 #include "common/models/resnet.h"
+#include "common/models/script_file.h"
+#include "common/models/script_model.h"
 #include "common/tensor/guard.h"
 
 namespace mdgan {
@@ -89,6 +91,27 @@ Error wrong_size(const Entry& entry, const ImageShape& image) {
                      : "use " + others + ", or resize the images"));
 }
 
+// What every model needs of images and labels.
+Result<void> check_inputs(const ImageShape& image, Condition condition) {
+  if (image.values() == 0)
+    return configuration_error(
+        fmt::format("images of {}x{}x{} have no values: check the data set",
+                    image.channels, image.height, image.width));
+  if (condition != Condition::kNone && image.classes == 0)
+    return configuration_error(fmt::format(
+        "condition '{}' needs labels and the data has none: use labelled data, "
+        "or condition 'none'",
+        name_of(kConditionNames, condition)));
+  return {};
+}
+
+Result<void> check_latent(std::uint32_t latent) {
+  if (latent > 0) return {};
+  return configuration_error(
+      "a latent of size 0 gives the generator nothing to draw from: set it "
+      "to 100, say");
+}
+
 Result<const Entry*> find(std::string_view model, const ImageShape& image,
                           Condition condition) {
   const auto* entry =
@@ -96,23 +119,17 @@ Result<const Entry*> find(std::string_view model, const ImageShape& image,
                    [&](const Entry& e) { return e.name == model; });
   if (entry == kEntries.end())
     return configuration_error(
-        fmt::format("there is no model '{}': choose one of {}", model,
-                    list_models([](const Entry&) { return true; })));
-  if (image.values() == 0)
-    return configuration_error(
-        fmt::format("images of {}x{}x{} have no values: check the data set",
-                    image.channels, image.height, image.width));
-  if (!entry->fits(image)) return wrong_size(*entry, image);
+        fmt::format("there is no model '{}': choose one of {}, or one of your "
+                    "own with script:FILE",
+                    model, list_models([](const Entry&) { return true; })));
+  if (image.values() > 0 && !entry->fits(image))
+    return wrong_size(*entry, image);
   if (condition != Condition::kNone && !entry->takes_labels)
     return configuration_error(
         fmt::format("model '{}' takes no labels: use condition 'none', not "
                     "'{}'",
                     model, name_of(kConditionNames, condition)));
-  if (condition != Condition::kNone && image.classes == 0)
-    return configuration_error(fmt::format(
-        "condition '{}' needs labels and the data has none: use labelled data, "
-        "or condition 'none'",
-        name_of(kConditionNames, condition)));
+  if (auto fits = check_inputs(image, condition); !fits) return fits.error();
   return entry;
 }
 
@@ -145,18 +162,25 @@ Result<std::shared_ptr<Generator>> make_generator(std::string_view model,
                                                   const ImageShape& image,
                                                   Condition condition,
                                                   std::uint32_t latent) {
+  if (is_script(model)) {
+    auto fits = check_inputs(image, condition);
+    if (fits) fits = check_latent(latent);
+    if (!fits) return fits.error();
+    return make_script_generator(model, image, latent);
+  }
   const auto entry = find(model, image, condition);
   if (!entry) return entry.error();
-  if (latent == 0)
-    return configuration_error(
-        "a latent of size 0 gives the generator nothing to draw from: set it "
-        "to 100, say");
+  if (auto fits = check_latent(latent); !fits) return fits.error();
   return make_network(
       model, [&] { return (*entry)->generator(image, condition, latent); });
 }
 
 Result<std::shared_ptr<Discriminator>> make_discriminator(
     std::string_view model, const ImageShape& image, Condition condition) {
+  if (is_script(model)) {
+    if (auto fits = check_inputs(image, condition); !fits) return fits.error();
+    return make_script_discriminator(model, image, condition);
+  }
   const auto entry = find(model, image, condition);
   if (!entry) return entry.error();
   return make_network(

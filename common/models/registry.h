@@ -1,4 +1,4 @@
-// The architectures by name.
+// The architectures by name: ours, and TorchScript files' (script_model.h).
 #pragma once
 
 #include <cstdint>

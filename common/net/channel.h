@@ -8,9 +8,11 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 #include <zmq.hpp>
 
@@ -78,6 +80,10 @@ enum class Sent {
   kGone,  // no such connection (ROUTER), or none at present (DEALER)
   kFull,  // the connection takes no more: it is slow or stuck
 };
+
+// Bytes of messages and their tensors, by type_name(). What ZeroMQ adds
+// (handshakes, heartbeats, lengths) is not counted.
+using SentBytes = std::map<std::string_view, std::uint64_t>;
 
 // Sends without ever blocking, the envelope and each frame as a ZeroMQ message
 // of its own. `routing_id` is empty for a DEALER. The body's tensor list must

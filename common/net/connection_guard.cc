@@ -33,7 +33,7 @@ constexpr std::chrono::microseconds kTickOfSuspects = 1ms;
 constexpr std::chrono::microseconds kTickOfConnection = 20us;
 constexpr std::chrono::microseconds kLongestTick = 100ms;
 
-constexpr const char* kEndless = "it sends a message without an end";
+constexpr const char* kEndless = "its message exceeds the size limit";
 
 // Bytes that have come on a connection, whoever has them.
 std::optional<std::uint64_t> bytes_received(int descriptor) {
@@ -233,7 +233,8 @@ bool ConnectionGuard::read_events() {
     const std::uint64_t cookie = socket_cookie(descriptor);
     if (const auto known = watched_.find(descriptor); known != watched_.end()) {
       const std::uint64_t gone = known->second.cookie;
-      // The event of a connection before this one came so late.
+      // The event of an earlier connection was read so late that it was taken
+      // for this one's: this one is watched already.
       if (kind == ZMQ_EVENT_ACCEPTED && gone == cookie) continue;
       if (!why.empty() && calls_.complain)
         calls_.complain(known->second.address, why);
@@ -359,9 +360,9 @@ void ConnectionGuard::limit_strangers(
     const bool too_long = limits_.patience && now - since > *limits_.patience;
     if (!too_long && strangers.size() - i <= limits_.strangers) return;
     Watched& watched = watched_.at(descriptor);
-    complain_and_cut(
-        descriptor, watched,
-        too_long ? "it says nothing" : "there are too many who say nothing");
+    complain_and_cut(descriptor, watched,
+                     too_long ? "it sent no hello in time"
+                              : "too many connections have sent nothing valid");
     watched.since = now;  // until libzmq has noticed
   }
 }

@@ -22,7 +22,7 @@ Result<Endpoint> parse_endpoint(std::string_view text, std::string_view what) {
   Endpoint endpoint{std::string(rest.substr(0, colon)),
                     std::string(rest.substr(colon + 1))};
   if (endpoint.host.find_first_of(" /;@") != std::string::npos)
-    return wrong("has a host with a character that no host has");
+    return wrong("contains a character that is not allowed in a host name");
   if (endpoint.port == "0") endpoint.port = "*";
   if (endpoint.port == "*") return endpoint;
   unsigned port = 0;

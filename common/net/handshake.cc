@@ -1,19 +1,11 @@
 #include "common/net/handshake.h"
 
-#include <netdb.h>
-#include <poll.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
-#include <algorithm>
-#include <cerrno>
-#include <memory>
 #include <string_view>
+
+#include "common/net/tcp_connection.h"
 
 namespace mdgan {
 namespace {
-
-using Clock = std::chrono::steady_clock;
 
 // ZMTP 3.0: 10 bytes of signature, 2 of the version, 20 of the mechanism, and
 // 32 more.
@@ -22,6 +14,9 @@ constexpr std::size_t kMechanismAt = 12;
 constexpr std::size_t kMechanism = 20;
 // A server that is just ending, or whose process starts, breaks one off, too.
 constexpr std::uint64_t kEnough = 3;
+// A server takes a moment to read the list of those who are let in again: who
+// was let in just now tries for some seconds, a little longer each time.
+constexpr std::uint64_t kEnoughRefusals = 8;
 
 std::string greeting() {
   std::string bytes = std::string("\xff") + std::string(8, '\0') + "\x7f";
@@ -30,70 +25,11 @@ std::string greeting() {
   return bytes;
 }
 
-class Connection {
- public:
-  Connection(const Endpoint& endpoint, Clock::time_point end) : end_(end) {
-    std::string host = endpoint.host;
-    if (host.starts_with('[') && host.ends_with(']'))
-      host = host.substr(1, host.size() - 2);
-    addrinfo hints{};
-    hints.ai_socktype = SOCK_STREAM;
-    hints.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV;
-    addrinfo* first = nullptr;
-    if (::getaddrinfo(host.c_str(), endpoint.port.c_str(), &hints, &first) != 0)
-      return;
-    const std::unique_ptr<addrinfo, void (*)(addrinfo*)> address(
-        first, ::freeaddrinfo);
-    socket_ = ::socket(address->ai_family,
-                       SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (socket_ < 0) return;
-    if (::connect(socket_, address->ai_addr, address->ai_addrlen) != 0 &&
-        errno != EINPROGRESS)
-      return;
-    connected_ = wait(POLLOUT);
-  }
-  ~Connection() {
-    if (socket_ >= 0) ::close(socket_);
-  }
-  Connection(const Connection&) = delete;
-  Connection& operator=(const Connection&) = delete;
-
-  bool send(std::string_view bytes) {
-    return connected_ &&
-           ::send(socket_, bytes.data(), bytes.size(), MSG_NOSIGNAL) ==
-               static_cast<ssize_t>(bytes.size());
-  }
-  std::string receive(std::size_t bytes) {
-    std::string received;
-    while (received.size() < bytes && wait(POLLIN)) {
-      char part[kGreeting];
-      const ssize_t n = ::recv(
-          socket_, part, std::min(sizeof part, bytes - received.size()), 0);
-      if (n <= 0) break;
-      received.append(part, static_cast<std::size_t>(n));
-    }
-    return received;
-  }
-
- private:
-  bool wait(short events) {
-    const auto left =
-        std::chrono::ceil<std::chrono::milliseconds>(end_ - Clock::now());
-    pollfd item{socket_, events, 0};
-    return left.count() > 0 &&
-           ::poll(&item, 1, static_cast<int>(left.count())) == 1;
-  }
-
-  const Clock::time_point end_;
-  int socket_ = -1;
-  bool connected_ = false;
-};
-
 }  // namespace
 
 std::string mechanism_at(const Endpoint& endpoint,
                          std::chrono::milliseconds time) {
-  Connection connection(endpoint, Clock::now() + time);
+  TcpConnection connection(endpoint, std::chrono::steady_clock::now() + time);
   // It goes on only once it knows our version, and closes once it knows our
   // mechanism: that is not sent.
   const std::string ours = greeting();
@@ -107,16 +43,20 @@ std::string mechanism_at(const Endpoint& endpoint,
   return mechanism.substr(0, mechanism.find('\0'));
 }
 
+Error refused_key(const HandshakeFailures& failures) {
+  return {failures.server + " does not let in this peer's key, " +
+              failures.own_key +
+              ": whoever runs the server lets it in, after an invitation by "
+              "`mdgan-server admit NAME`, else by the line KEY NAME in its "
+              "authorized_peers",
+          ExitCode::kAuthentication};
+}
+
 std::optional<Error> reason_of(const HandshakeFailures& failures) {
   const auto reason = [&](const std::string& why) {
     return Error{failures.server + " " + why, ExitCode::kAuthentication};
   };
-  if (failures.key_refused)
-    return reason(
-        "does not let in this peer's key: whoever runs the server "
-        "appends the line KEY NAME to its authorized_peers, where "
-        "KEY is " +
-        failures.own_key);
+  if (failures.key_refusals >= kEnoughRefusals) return refused_key(failures);
   if (failures.in_a_row == 0 || failures.mechanism.empty()) return std::nullopt;
   if (failures.mechanism == "CURVE" && !failures.has_keys)
     return reason(

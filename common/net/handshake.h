@@ -21,12 +21,17 @@ std::string mechanism_at(const Endpoint& endpoint,
 // What is known of connections to a server that break off in the handshake.
 struct HandshakeFailures {
   std::uint64_t in_a_row = 0;
-  bool key_refused = false;  // the server said so
-  std::string mechanism;     // that it asks for; empty: not known
-  bool has_keys = false;     // this side has
-  std::string server;        // for people
-  std::string own_key;       // in Z85
+  // How often all addresses were tried, and the server refused the key, since
+  // the last connection.
+  std::uint64_t key_refusals = 0;
+  std::string mechanism;  // that it asks for; empty: not known
+  bool has_keys = false;  // this side has
+  std::string server;     // for people
+  std::string own_key;    // in Z85
 };
+
+// That the server does not let in this side's key, with kAuthentication.
+Error refused_key(const HandshakeFailures& failures);
 
 // The reason, with kAuthentication, once trying again is of no use.
 std::optional<Error> reason_of(const HandshakeFailures& failures);

@@ -37,7 +37,8 @@ struct Received {
   // Or why it could not be read: from a malformed envelope to tensor frames
   // that are not what the envelope announces.
   Result<protocol::Message> message = Error{};
-  // As announced, or none: they were not wanted, or there was no room.
+  // The tensors that the envelope announces. Empty if they were not wanted, or
+  // if there was no room for them.
   std::vector<Blob> tensors;
   bool no_room = false;  // for too much else was unfinished
 };

@@ -12,7 +12,7 @@
 
 namespace mdgan {
 
-// Under which the sockets of a process ask.
+// The ZAP domains under which the sockets of a process ask for decisions.
 inline constexpr const char* kServerDomain = "mdgan-server";
 inline constexpr const char* kPeersDomain = "mdgan-peers";
 
@@ -20,14 +20,21 @@ inline constexpr const char* kPeersDomain = "mdgan-peers";
 // in Z85; "User-Id" holds the name.
 inline constexpr const char* kKeyProperty = "X-Key";
 
+// The name under which the key of an invitation is let in; no peer's has a
+// blank. See common/keys/enrolment.h.
+inline constexpr const char* kInvitedUser = "an invitation";
+
 enum class ZapStatus {
+  // Not on the wire: the client waits for the answer until its key is let in.
+  // (ZAP's 300 would not do: libzmq leaves such a connection alone for as long
+  // as a handshake may take, 30 s, before the client connects again.)
+  kNotYet = 0,
   kAdmitted = 200,
-  kTryLater = 300,  // the client is told nothing, and connects again
-  kRefused = 400,   // the client is told, and gives up
+  kRefused = 400,  // the client is told, and gives up
   kBadRequest = 500,
 };
 
-// Whom a domain lets in, and under which names.
+// A domain lets in the holders of these keys, under these names.
 struct ZapDomain {
   std::map<PublicKey, std::string> admitted;
   ZapStatus refusal = ZapStatus::kRefused;  // of all others

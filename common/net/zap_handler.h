@@ -4,10 +4,13 @@
 #pragma once
 
 #include <functional>
+#include <list>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
+#include <vector>
 #include <zmq.hpp>
 
 #include "common/base/ids.h"
@@ -28,7 +31,7 @@ class ZapHandler {
   ZapHandler(const ZapHandler&) = delete;
   ZapHandler& operator=(const ZapHandler&) = delete;
 
-  // Whom the domain lets in from now on, and whom to tell of others.
+  // Sets which keys the domain lets in from now on, and who is told of others.
   // Connections that are there stay.
   void set(const std::string& name, ZapDomain domain, Refused refused = {});
   // The same for a domain that is there, whose `refused` stays.
@@ -36,17 +39,30 @@ class ZapHandler {
   // Lets one more in.
   void admit(const std::string& domain, const PublicKey& key,
              const std::string& name);
+  // Lets it in no more. Connections that are there stay.
+  void withdraw(const std::string& domain, const PublicKey& key);
   // Nobody is let in any more, and nobody told: returns when the last call of
   // its `refused` is over.
   void remove(const std::string& domain);
 
  private:
-  void serve();
-  void answer();
+  // A request with the envelope of its way back.
+  struct Request {
+    std::vector<std::string> envelope;
+    std::vector<std::string> frames;
+  };
 
-  zmq::socket_t socket_;  // the thread's, once it runs
-  int stop_ = -1;         // an eventfd
-  std::mutex mutex_;      // of what follows
+  void serve();
+  void wake();
+  std::optional<Request> take();
+  // False: it has to wait. REQUIRES: mutex_ is held.
+  bool answer(const Request& request);
+
+  zmq::socket_t socket_;        // the thread's, once it runs
+  std::list<Request> waiting_;  // likewise; the oldest first
+  int woken_ = -1;              // an eventfd
+  std::mutex mutex_;            // of what follows
+  bool stopping_ = false;
   ZapDomains domains_;
   std::map<std::string, Refused> refused_;
   std::thread thread_;

@@ -79,11 +79,11 @@ std::string set_number(const Option& option, std::string_view text, T* target) {
   const auto value =
       parse_number<std::conditional_t<kWhole, std::int64_t, double>>(text);
   if (!value)
-    return fmt::format("{} must be a {}, is '{}'", option.name,
+    return fmt::format("{} must be a {}, but is '{}'", option.name,
                        kWhole ? "whole number" : "number", text);
   const double real = static_cast<double>(*value);
   if (!(real >= option.range.low && real <= option.range.high))
-    return fmt::format("{} must be in [{}, {}], is {}", option.name,
+    return fmt::format("{} must be in [{}, {}], but is {}", option.name,
                        number(option.range.low), number(option.range.high),
                        text);
   *target = static_cast<T>(*value);
@@ -109,7 +109,7 @@ std::string set_value(const Option& option, std::string_view text) {
           [&](bool* target) -> std::string {
             const std::optional<bool> value = parse_bool(text);
             if (!value)
-              return fmt::format("{} must be true or false, is '{}'",
+              return fmt::format("{} must be true or false, but is '{}'",
                                  option.name, text);
             *target = *value;
             return {};
@@ -123,7 +123,7 @@ std::string set_value(const Option& option, std::string_view text) {
           [&](std::string* target) { return set_string(option, text, target); },
           [&](const CustomValue& target) -> std::string {
             if (target.set(text)) return {};
-            return fmt::format("{} must be {}, is '{}'", option.name,
+            return fmt::format("{} must be {}, but is '{}'", option.name,
                                target.expected, text);
           },
           [&](auto* target) { return set_number(option, text, target); },
@@ -156,19 +156,47 @@ OptionTable::OptionTable(std::vector<OptionGroup> groups)
       defaults_.emplace_back(option.name, text_of(option.value));
 }
 
+Result<void> OptionTable::parse(std::span<const char* const> arguments,
+                                const Environment& environment) {
+  return parse(arguments, environment,
+               [] { return std::vector<std::filesystem::path>(); });
+}
+
 Result<void> OptionTable::parse(
-    std::span<const char* const> arguments,
+    std::span<const char* const> arguments, const Environment& environment,
     const std::function<std::vector<std::filesystem::path>()>& files) {
   const auto flags = read_flags(arguments);
   if (!flags) return flags.error();
   // Once to learn which files there are, and again to overrule them.
+  if (auto done = assign(environment); !done) return done;
   if (auto done = assign(*flags, ""); !done) return done;
   for (const std::filesystem::path& file : files()) {
     const auto keys = read_file(file);
     if (!keys) return keys.error();
     if (auto done = assign(*keys, file.string() + ": "); !done) return done;
   }
+  if (auto done = assign(environment); !done) return done;
   return assign(*flags, "");
+}
+
+Result<void> OptionTable::assign(const Environment& environment) {
+  for (const auto& [option_name, text] : defaults_) {
+    const std::string variable = variable_of(option_name);
+    const auto found = environment.find(variable);
+    if (found == environment.end() || found->second.empty()) continue;
+    if (auto done = assign({{std::string(option_name), found->second}},
+                           "the variable " + variable + ": ");
+        !done)
+      return done;
+  }
+  return {};
+}
+
+std::vector<std::string> OptionTable::unknown_in(
+    const Environment& environment) const {
+  std::vector<std::string_view> names;
+  for (const auto& [name, text] : defaults_) names.push_back(name);
+  return unknown_variables(environment, names);
 }
 
 Result<std::vector<OptionTable::Assignment>> OptionTable::read_flags(
@@ -222,11 +250,16 @@ Result<std::vector<OptionTable::Assignment>> OptionTable::read_flags(
 
 Result<std::vector<OptionTable::Assignment>> OptionTable::read_file(
     const std::filesystem::path& file) const {
+  // Opening a pipe would wait for its other end.
+  std::error_code unseen;
+  const bool is_there = std::filesystem::exists(file, unseen);
+  if (is_there && !std::filesystem::is_regular_file(file, unseen))
+    return usage(fmt::format("{}: cannot be read: it is not a regular file",
+                             file.string()));
   std::ifstream stream(file);
-  if (!stream || std::filesystem::is_directory(file))
-    return usage(fmt::format(
-        "{}: cannot be read: {}", file.string(),
-        stream ? "it is a directory" : std::generic_category().message(errno)));
+  if (!stream)
+    return usage(fmt::format("{}: cannot be read: {}", file.string(),
+                             std::generic_category().message(errno)));
   std::vector<std::string_view> names;
   for (const auto& [name, text] : defaults_) names.push_back(name);
   std::vector<Assignment> assignments;

@@ -1,8 +1,10 @@
-// One parser for a program's flags and its configuration file. A program
-// describes its options in one table; from it come the parsing, the --help, and
-// the text of a configuration file. A flag beats the file, the file beats the
-// default. The file is Boost.Program_options' INI without sections; its keys
-// are exactly the long flags.
+// One parser for a program's flags, its environment and its configuration file.
+// A program describes its options in one table; from it come the parsing, the
+// --help, and the text of a configuration file. A flag beats the environment,
+// the environment beats the file, the file beats the default. The variable of
+// --round-timeout is MDGAN_ROUND_TIMEOUT; an empty one is as if it were not
+// set. The file is Boost.Program_options' INI without sections; its keys are
+// exactly the long flags.
 //
 // Every error has ExitCode::kUsage and names the flag or key.
 #pragma once
@@ -22,6 +24,7 @@
 #include <vector>
 
 #include "common/base/result.h"
+#include "common/options/environment.h"
 #include "protocol/training_spec.h"
 
 namespace mdgan {
@@ -67,12 +70,19 @@ class OptionTable {
   // REQUIRES: names are unique.
   explicit OptionTable(std::vector<OptionGroup> groups);
 
-  // Sets the values from `arguments` (without the program's name) and from the
-  // files that `files`, called once the flags are known, names: the weakest
-  // first.
+  // Sets the values from `arguments` (without the program's name), from
+  // `environment`, and from the files that `files`, called once those two are
+  // known, names: the weakest first.
   Result<void> parse(
-      std::span<const char* const> arguments,
+      std::span<const char* const> arguments, const Environment& environment,
       const std::function<std::vector<std::filesystem::path>()>& files);
+  // Without files.
+  Result<void> parse(std::span<const char* const> arguments,
+                     const Environment& environment = {});
+
+  // A warning for each variable that is no option's, but for those that other
+  // programs and Kubernetes set.
+  std::vector<std::string> unknown_in(const Environment& environment) const;
 
   // The options with their help, ranges and defaults, in 80 columns.
   std::string help() const;
@@ -96,6 +106,7 @@ class OptionTable {
       const std::filesystem::path& file) const;
   Result<void> assign(const std::vector<Assignment>& assignments,
                       const std::string& origin);
+  Result<void> assign(const Environment& environment);
   const Option* find(std::string_view name) const;
   std::string limits_and_default(const Option& option) const;
 

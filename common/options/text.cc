@@ -67,6 +67,14 @@ std::string wrap(std::string_view text, std::size_t width, std::size_t indent) {
   return out;
 }
 
+std::string take_word(std::span<const char* const>& arguments) {
+  if (arguments.empty() || std::string_view(arguments[0]).starts_with('-'))
+    return "";
+  std::string word = arguments[0];
+  arguments = arguments.subspan(1);
+  return word;
+}
+
 bool asks_for_help(std::span<const char* const> arguments) {
   return std::any_of(arguments.begin(), arguments.end(),
                      [](std::string_view argument) {

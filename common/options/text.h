@@ -21,6 +21,9 @@ std::string suggestion(std::string_view word,
 // indented by `indent` columns.
 std::string wrap(std::string_view text, std::size_t width, std::size_t indent);
 
+// Takes the word that the arguments begin with, if there is one.
+std::string take_word(std::span<const char* const>& arguments);
+
 // Whether the arguments contain --help or -h.
 bool asks_for_help(std::span<const char* const> arguments);
 

@@ -1,14 +1,18 @@
 #include "common/tensor/device.h"
 
+#include <ATen/detail/CUDAHooksInterface.h>
+#include <c10/core/DeviceGuard.h>
 #include <dlfcn.h>
 #include <omp.h>
 #include <spdlog/fmt/fmt.h>
 #include <torch/torch.h>
 
 #include <charconv>
+#include <mutex>
 #include <string_view>
 
 #include "common/tensor/blas_core.h"
+#include "common/tensor/precision.h"
 
 namespace mdgan {
 namespace {
@@ -26,6 +30,25 @@ Error bad_device(std::string message) {
   return {std::move(message), ExitCode::kConfiguration};
 }
 
+// The same seed is to give the same bits on the same GPU. LibTorch would choose
+// cuDNN's algorithms by a race, sum in any order, and round the factors of
+// convolutions to TF32. fix_cublas_workspace() is the rest of it.
+void repeat_bits() {
+  at::Context& context = at::globalContext();
+  context.setBenchmarkCuDNN(false);
+  context.setDeterministicCuDNN(true);
+  // What has no deterministic algorithm warns.
+  context.setDeterministicAlgorithms(true, /*warn_only=*/true);
+#if TORCH_VERSION_MAJOR > 2 || \
+    (TORCH_VERSION_MAJOR == 2 && TORCH_VERSION_MINOR >= 2)
+  // It would write NaN into all memory before that is written.
+  context.setDeterministicFillUninitializedMemory(false);
+#endif
+  const bool tf32 = precision() == Precision::kTf32;
+  context.setAllowTF32CuBLAS(tf32);
+  context.setAllowTF32CuDNN(tf32);
+}
+
 Result<c10::Device> cuda_device(int index) {
   if (!torch::cuda::is_available())
     return bad_device(
@@ -37,8 +60,19 @@ Result<c10::Device> cuda_device(int index) {
         fmt::format("device 'cuda:{}' does not exist: this machine has {} GPU "
                     "device{}, counted from cuda:0",
                     index, count, count == 1 ? "" : "s"));
+  static std::once_flag once;
+  std::call_once(once, repeat_bits);
   return c10::Device(c10::DeviceType::CUDA,
                      static_cast<c10::DeviceIndex>(index));
+}
+
+std::string cuda_description() {
+  if (!torch::cuda::is_available()) return "not available";
+  const auto& hooks = at::detail::getCUDAHooks();
+  return fmt::format(
+      "{} device(s), runtime {}, cuDNN {}", torch::cuda::device_count(),
+      hooks.versionCUDART(),
+      hooks.hasCuDNN() ? fmt::to_string(hooks.versionCuDNN()) : "none");
 }
 
 std::string blas_description() {
@@ -74,6 +108,11 @@ Result<c10::Device> parse_device(const std::string& name) {
       name));
 }
 
+bool has_bfloat16(c10::Device gpu) {
+  const c10::DeviceGuard on(gpu);
+  return at::detail::getCUDAHooks().supportsBFloat16ConvolutionWithCuDNNv8();
+}
+
 void set_compute_threads(int threads) {
   MDGAN_CHECK(threads > 0);
   at::set_num_threads(threads);
@@ -86,10 +125,7 @@ void set_compute_threads(int threads) {
 
 std::vector<std::string> backend_versions() {
   return {fmt::format("LibTorch {}", TORCH_VERSION),
-          fmt::format("CUDA: {}", torch::cuda::is_available()
-                                      ? fmt::format("{} device(s)",
-                                                    torch::cuda::device_count())
-                                      : "not available"),
+          fmt::format("CUDA: {}", cuda_description()),
           fmt::format("oneDNN: {}", at::globalContext().hasMKLDNN()
                                         ? "available"
                                         : "not available"),

@@ -12,8 +12,13 @@
 namespace mdgan {
 
 // "cpu", "cuda" or "cuda:i". Fails with kConfiguration when the name is none of
-// these, or when this machine or this LibTorch has no such device.
+// these, or when this machine or this LibTorch has no such device. The first
+// GPU that is asked for also makes LibTorch repeat its bits: deterministic
+// algorithms, and products in precision() (precision.h).
 Result<c10::Device> parse_device(const std::string& name);
+
+// Whether the GPU computes convolutions in bfloat16. REQUIRES: it is one.
+bool has_bfloat16(c10::Device gpu);
 
 // Sets the number of threads that LibTorch uses for what the calling thread
 // asks of it (every thread that computes calls this for itself) and that

@@ -6,41 +6,40 @@
 #include <c10/util/Exception.h>
 
 #include <exception>
-#include <stdexcept>
 #include <string>
 #include <string_view>
 
+#include "common/base/error_exception.h"
 #include "common/base/result.h"
 
 namespace mdgan {
 
-// The exception's message, without a stack trace.
-inline std::string words_of(const std::exception& exception) {
-  if (const auto* error = dynamic_cast<const c10::Error*>(&exception))
-    return error->what_without_backtrace();
-  return exception.what();
-}
+// The exception's message, without a stack trace, with this exit code. Where
+// the memory of a GPU is full, the message says which options to lower, and the
+// code is kConfiguration: no bug of ours.
+Error explained(const std::exception& exception, ExitCode code);
 
 // Returns the Result of `function`; an exception becomes an error with the
-// message "ACTION: MESSAGE" and this exit code.
+// message "ACTION: MESSAGE" and the code of explained().
 template <typename Function>
 auto guarded(std::string_view action, ExitCode code, Function function)
     -> decltype(function()) {
   try {
     return function();
   } catch (const std::exception& exception) {
-    return Error{std::string(action) + ": " + words_of(exception), code};
+    const Error error = explained(exception, code);
+    return Error{std::string(action) + ": " + error.message, error.code};
   }
 }
 
 // Returns the result of `function`; LibTorch's exceptions become
-// std::runtime_error.
+// ErrorExceptions with what explained() says.
 template <typename Function>
 auto plain_exceptions(Function function) -> decltype(function()) {
   try {
     return function();
   } catch (const c10::Error& error) {
-    throw std::runtime_error(error.what_without_backtrace());
+    throw ErrorException(explained(error, ExitCode::kBug));
   }
 }
 

@@ -2,6 +2,8 @@
 
 #include <atomic>
 
+#include "common/tensor/device.h"
+
 namespace mdgan {
 namespace {
 
@@ -15,16 +17,28 @@ bool cpu_has_bfloat16() {
 #endif
 }
 
+Error refused(const char* why) { return {why, ExitCode::kConfiguration}; }
+
 }  // namespace
 
-Result<void> set_precision(Precision precision, std::string_view device) {
-  if (precision == Precision::kBfloat16 && device == "cpu" &&
-      !cpu_has_bfloat16())
-    return Error{
+Result<void> set_precision(Precision precision, const std::string& device) {
+  const bool on_cpu = device == "cpu";
+  if (precision == Precision::kTf32 && on_cpu)
+    return refused(
+        "precision 'tf32' is for GPUs: use precision 'float32', or device "
+        "'cuda'");
+  if (precision == Precision::kBfloat16 && on_cpu && !cpu_has_bfloat16())
+    return refused(
         "precision 'bf16' would only be slower here: this processor has "
-        "neither AVX512-BF16 nor AMX; use precision 'float32'",
-        ExitCode::kConfiguration};
-  chosen = precision;
+        "neither AVX512-BF16 nor AMX; use precision 'float32'");
+  chosen = precision;  // parse_device() tells LibTorch
+  const auto where = parse_device(device);
+  if (!where) return where.error();
+  if (precision == Precision::kBfloat16 && !on_cpu && !has_bfloat16(*where))
+    return refused(
+        "precision 'bf16' is not for this GPU: it is older than compute "
+        "capability 8.0 (Ampere), or LibTorch's cuDNN has no such "
+        "convolutions; use precision 'float32'");
   return {};
 }
 

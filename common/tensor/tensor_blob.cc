@@ -35,14 +35,11 @@ DType dtype_of(torch::ScalarType type) {
   return DType::kInt64;
 }
 
+// Pinned memory would be filled faster. But a blob is freed by whoever has it
+// last, ZeroMQ's thread, say, and that even while the program ends, when CUDA
+// takes pinned memory back no more.
 torch::Tensor to_host(const torch::Tensor& tensor) {
-  if (tensor.is_cpu()) return tensor.contiguous();
-  // A blocking copy to pinned memory is one transfer; to pageable memory it
-  // would go through a staging buffer.
-  torch::Tensor host =
-      torch::empty(tensor.sizes(), torch::TensorOptions(tensor.scalar_type())
-                                       .pinned_memory(tensor.is_cuda()));
-  return host.copy_(tensor);
+  return tensor.to(torch::kCPU).contiguous();
 }
 
 }  // namespace

@@ -21,7 +21,7 @@ torch::Tensor to_tensor(const Blob& blob);
 std::span<float> floats_of(const torch::Tensor& tensor);
 
 // A Blob that keeps the tensor alive; a copy when the tensor is not contiguous
-// or not in CPU memory (then through pinned memory). Otherwise a later write to
+// or not in CPU memory (then in pageable memory). Otherwise a later write to
 // the tensor changes the blob. No graph is kept. REQUIRES: dtype float32, int32
 // or int64.
 Blob to_blob(const torch::Tensor& tensor);

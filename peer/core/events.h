@@ -40,7 +40,8 @@ struct TransferArrived {
 };
 // Answers: TrainerPrepared to PrepareTrainer, FeedbackComputed to
 // ComputeFeedback, RestoreFailed to RestoreDiscriminator, TransferFailed to
-// SendTransfer, TransferSaved to SaveTransfer.
+// SendTransfer, ChunksReady to PrepareChunks, ChunkRefused to OpenChunk,
+// TransferSaved to SaveTransfer.
 struct TrainerPrepared {
   std::optional<Error> error;  // the data or the model will not do
 };
@@ -52,6 +53,17 @@ struct RestoreFailed {
   std::string reason;
 };
 struct TransferFailed {
+  SwapId swap;
+  std::string reason;
+};
+// A transfer is there to be relayed, in so many chunks; 0: the target is in
+// this process and has it.
+struct ChunksReady {
+  SwapId swap;
+  std::uint32_t chunks = 0;
+};
+// What has come by relay is not what the source sealed, or is no transfer.
+struct ChunkRefused {
   SwapId swap;
   std::string reason;
 };
@@ -75,8 +87,8 @@ struct ClockTicked {};
 using SessionEvent =
     std::variant<Connected, ServerSaid, BatchArrived, TransferArrived,
                  TrainerPrepared, FeedbackComputed, Restored, RestoreFailed,
-                 TransferFailed, TransferSaved, Failed, ServerLost,
-                 LeaveRequested, ClockTicked>;
+                 TransferFailed, ChunksReady, ChunkRefused, TransferSaved,
+                 Failed, ServerLost, LeaveRequested, ClockTicked>;
 
 // --- effects ----------------------------------------------------------------
 
@@ -116,12 +128,37 @@ struct ComputeFeedback {
   std::uint32_t index = 0;
   std::uint64_t ask = 0;  // tells a round asked anew from the first time
 };
-// Copy the discriminator as it is now and send it to `target` at `endpoint`.
+// Copy the discriminator as it is now and send it to `target` at `endpoint`;
+// answer TransferFailed if that cannot be.
 struct SendTransfer {
   std::string endpoint;
   PeerId target;
   protocol::Message message;  // the host adds the tensors
   PublicKey key{};            // of the target; zeros: the server named none
+};
+// Copy the discriminator as it is now, to be sent to `target` by relay; answer
+// ChunksReady or TransferFailed. Nobody but the holder of `key` is to read it.
+struct PrepareChunks {
+  PeerId target;
+  protocol::Message message;  // a transfer's
+  PublicKey key{};            // zeros: the server named none
+};
+// Send the next chunk of that transfer, sealed.
+struct SendChunk {
+  protocol::Message message;  // the host adds the tensor
+};
+// Open the chunk that this event brought, one after the other from 0. The last
+// one makes a TransferArrived.
+struct OpenChunk {
+  SwapId swap;
+  std::uint32_t index = 0;
+  PeerId source;
+  std::uint64_t token = 0;
+  PublicKey key{};  // of the source; zeros: the server named none
+};
+// What is there of a relayed transfer, to be sent or coming, is of no use.
+struct DropChunks {
+  SwapId swap;
 };
 // Write the transfer that arrived under this number to the disk, in the place
 // of an earlier one that is not `in_use`; answer TransferSaved.
@@ -156,7 +193,8 @@ struct Leave {
 using SessionEffect =
     std::variant<SayHello, SayToServer, SendFeedback, PrepareTrainer,
                  InitialiseDiscriminator, RestoreDiscriminator, Learn,
-                 ComputeFeedback, SendTransfer, SaveTransfer, Install,
-                 DropTransfer, SaveDiscriminator, Report, Leave>;
+                 ComputeFeedback, SendTransfer, PrepareChunks, SendChunk,
+                 OpenChunk, DropChunks, SaveTransfer, Install, DropTransfer,
+                 SaveDiscriminator, Report, Leave>;
 
 }  // namespace mdgan

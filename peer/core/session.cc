@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "common/base/transition.h"
+#include "protocol/limits.h"
 
 namespace mdgan {
 namespace {
@@ -15,10 +16,6 @@ constexpr Duration kHelloEvery = 2s;
 // the connection lives was lost, or the server knows it no more.
 constexpr Duration kSilence = 20s;
 constexpr Duration kSilenceStep = 1s;  // so seldom it is set anew
-// How long to insist when the server holds our name for taken (PROTOCOL.md,
-// "name in use"): longer than the heartbeat takes to find out that our previous
-// process is dead.
-constexpr Duration kNameInUseFor = 60s;
 
 }  // namespace
 
@@ -46,8 +43,7 @@ void Session::on(const Connected&, TimePoint now, Out& out) {
     return;
   }
   enter(State::kGreeting, "a new connection");
-  open_.reset();
-  batches_.clear();
+  forget_rounds();
   drop_transfers(out);
   greet(now, out);
 }
@@ -90,6 +86,11 @@ void Session::on(const ServerSaid& e, TimePoint now, Out& out) {
     }
     return;
   }
+  if (state_ == State::kGreeting)
+    if (const auto* waits = std::get_if<protocol::Progress>(&message.body)) {
+      progress_ = *waits;
+      return;
+    }
   if (state_ == State::kGreeting || message.run != run_ ||
       message.incarnation != incarnation_) {
     ++counters_.refused;
@@ -97,25 +98,21 @@ void Session::on(const ServerSaid& e, TimePoint now, Out& out) {
   }
   if (std::holds_alternative<protocol::RoundBegin>(message.body)) {
     on_round(message, now, out);
-  } else if (std::holds_alternative<protocol::Swap>(message.body)) {
-    on_swap(message, out);
+  } else if (const auto* swap = std::get_if<protocol::Swap>(&message.body)) {
+    if (swap->receives && end_is_missing())
+      on(Connected{}, now, out);
+    else
+      on_swap(message, out);
   } else if (const auto* commit =
                  std::get_if<protocol::Commit>(&message.body)) {
     on_commit(*commit, message.round, out);
   } else if (const auto* abort = std::get_if<protocol::Abort>(&message.body)) {
-    if (swap_ && swap_->swap == abort->swap) {
-      swap_.reset();
-      drop_staged(out);
-      out.emplace_back(
-          Report{"keeps its discriminator, the exchange was "
-                 "aborted: " +
-                     abort->reason,
-                 true});
-    }
-    std::erase_if(deferred_, [&](const protocol::Message& order) {
-      const auto* swap = std::get_if<protocol::Swap>(&order.body);
-      return swap != nullptr && swap->swap == abort->swap;
-    });
+    on_abort(*abort, out);
+  } else if (const auto* chunk = std::get_if<protocol::Chunk>(&message.body)) {
+    on_chunk(*chunk, out);
+  } else if (const auto* taken =
+                 std::get_if<protocol::ChunksTaken>(&message.body)) {
+    on_chunks_taken(*taken, out);
   } else if (const auto* checkpoint =
                  std::get_if<protocol::Checkpoint>(&message.body)) {
     keep_ = checkpoint->keep;
@@ -132,58 +129,9 @@ void Session::on(const ServerSaid& e, TimePoint now, Out& out) {
 }
 
 void Session::on(const BatchArrived& e, TimePoint, Out& out) {
-  if (!open_ || open_->round != e.round) return;
+  if (!is_asked_in(e.round)) return;
   batches_.emplace_back(e.round, e.index);
   advance_round(out);
-}
-
-void Session::on(const TrainerPrepared& e, TimePoint now, Out& out) {
-  if (state_ != State::kPreparing) return;
-  if (e.error) {
-    on(Failed{*e.error}, now, out);
-    return;
-  }
-  switch (welcome_.start) {
-    case protocol::Start::kFresh:
-      out.emplace_back(InitialiseDiscriminator{});
-      held_round_ = {};
-      break;
-    case protocol::Start::kKeep:
-      break;
-    case protocol::Start::kReceive:
-      held_round_ = {};
-      break;
-    case protocol::Start::kRestore:
-      held_round_ = welcome_.restore;
-      // What the server tells so is that the exchange was committed.
-      if (staged_ && staged_->round == welcome_.restore &&
-          staged_->discriminator == welcome_.discriminator) {
-        install_staged(out);
-      } else {
-        restoring_ = true;
-        out.emplace_back(
-            RestoreDiscriminator{welcome_.restore, welcome_.discriminator});
-      }
-      break;
-  }
-  discriminator_ = welcome_.discriminator;
-  drop_staged(out);
-  if (!restoring_) start(out);
-}
-
-void Session::on(const Restored&, TimePoint, Out& out) {
-  // Of an earlier welcome: what the last one asks for is still to come.
-  if (state_ != State::kPreparing || !std::exchange(restoring_, false)) return;
-  start(out);
-}
-
-// The discriminator is there, or its copy is waited for.
-void Session::start(Out& out) {
-  enter(welcome_.start == protocol::Start::kReceive ? State::kReceiving
-                                                    : State::kReady,
-        "its discriminator is there");
-  // Orders, rounds and transfers may have arrived meanwhile.
-  obey_deferred(out);
 }
 
 void Session::on(const FeedbackComputed& e, TimePoint, Out& out) {
@@ -193,24 +141,20 @@ void Session::on(const FeedbackComputed& e, TimePoint, Out& out) {
   out.emplace_back(SendFeedback{to_server(std::move(feedback))});
   held_round_ = open_->round;
   ++counters_.rounds;
+  std::erase_if(batches_,
+                [&](const auto& batch) { return batch.first == open_->round; });
   open_.reset();
-  batches_.clear();
   if (leave_when_done_) {
     save_if_clean(out);
     out.emplace_back(SayToServer{
         to_server(protocol::Goodbye{protocol::Reason::kLeaving, "stopped"})});
     leave(ExitCode::kOk, "left on request", out);
+    return;
   }
-}
-
-void Session::on(const RestoreFailed& e, TimePoint now, Out& out) {
-  // Say hello once more; the host no longer offers the bad checkpoint.
-  out.emplace_back(Report{e.reason, true});
-  held_round_ = {};
-  discriminator_ = {};
-  out.emplace_back(SayToServer{to_server(protocol::Goodbye{
-      protocol::Reason::kLeaving, "its checkpoint cannot be read"})});
-  on(Connected{}, now, out);
+  if (ahead_.empty()) return;
+  open_ = ahead_.front();
+  ahead_.pop_front();
+  advance_round(out);
 }
 
 void Session::on(const Failed& e, TimePoint, Out& out) {
@@ -244,87 +188,18 @@ void Session::on(const LeaveRequested&, TimePoint, Out& out) {
   leave(ExitCode::kOk, "left on request", out);
 }
 
-// --- welcome and errors -----------------------------------------------------
-
-void Session::on_welcome(const protocol::Message& message, TimePoint now,
-                         Out& out) {
-  const auto& welcome = std::get<protocol::Welcome>(message.body);
-  const bool same_server =
-      message.run == run_ && message.incarnation == incarnation_;
-  // No copy could be had: the server now says to start in another way.
-  const bool instead_of_copy = same_server &&
-                               welcome_.start == protocol::Start::kReceive &&
-                               welcome.start != protocol::Start::kReceive;
-  if (state_ == State::kPreparing && instead_of_copy) {
-    welcome_ = welcome;  // for when the trainer is there
-    return;
-  }
-  const bool awaited = state_ == State::kGreeting ||
-                       (state_ == State::kReceiving && instead_of_copy);
-  if (!awaited) return;  // the answer to a hello said twice
-  drop_transfers(out);
-  if (message.run != run_) drop_staged(out);
-  run_ = message.run;
-  incarnation_ = message.incarnation;
-  peer_ = message.peer;
-  welcome_ = welcome;
-  name_in_use_since_.reset();
-  if (!welcome.warning.empty())
-    out.emplace_back(Report{"the server warns: " + welcome.warning, true});
-  enter(State::kPreparing, "welcomed");
-  restoring_ = false;
-  const auto codecs = protocol::parse_codecs(welcome.codecs);
-  if (!codecs) {
-    on(Failed{codecs.error()}, now, out);
-    return;
-  }
-  out.emplace_back(PrepareTrainer{peer_, welcome_, *codecs});
-}
-
-void Session::on_error(const protocol::ErrorReply& error, TimePoint now,
-                       Out& out) {
-  switch (error.code) {
-    case protocol::ErrorCode::kUnknownPeer:
-      if (state_ != State::kGreeting) on(Connected{}, now, out);
-      break;
-    case protocol::ErrorCode::kNameInUse:
-      if (state_ != State::kGreeting) break;
-      if (!name_in_use_since_) {
-        name_in_use_since_ = now;
-        out.emplace_back(Report{"refused for now: " + error.text, true});
-      } else if (now - *name_in_use_since_ > kNameInUseFor) {
-        leave(ExitCode::kConfiguration, error.text, out);
-      }
-      break;
-    case protocol::ErrorCode::kSetAside:
-      leave(ExitCode::kDiverged, "the server: " + error.text, out);
-      break;
-    case protocol::ErrorCode::kVersion:
-    case protocol::ErrorCode::kMismatch:
-    case protocol::ErrorCode::kFull:
-      leave(ExitCode::kConfiguration, "refused by the server: " + error.text,
-            out);
-      break;
-    case protocol::ErrorCode::kUnauthorised:
-      leave(ExitCode::kAuthentication, "refused by the server: " + error.text,
-            out);
-      break;
-    case protocol::ErrorCode::kData:
-      leave(ExitCode::kData, "refused by the server: " + error.text, out);
-      break;
-    case protocol::ErrorCode::kMalformed:
-    case protocol::ErrorCode::kState:
-      out.emplace_back(Report{"the server reports: " + error.text, true});
-      break;
-  }
-}
-
 // --- rounds -----------------------------------------------------------------
+
+// Whether an exchange has ended, since the next order is there, and its end did
+// not arrive: the server then tells by its welcome which discriminator is
+// whose.
+bool Session::end_is_missing() const {
+  return staged_ && staged_->told && state_ != State::kPreparing;
+}
 
 void Session::on_round(const protocol::Message& message, TimePoint now,
                        Out& out) {
-  if (staged_ && staged_->told && state_ != State::kPreparing) {
-    // The exchange ended before the round began, and its end did not arrive.
+  if (end_is_missing()) {
     on(Connected{}, now, out);
     return;
   }
@@ -337,10 +212,39 @@ void Session::on_round(const protocol::Message& message, TimePoint now,
     ++counters_.refused;
     return;
   }
-  open_ = OpenRound{message.round, begin.generated, begin.discriminated,
-                    begin.steps, ++asks_};
-  batches_.clear();
+  const OpenRound asked{message.round, begin.generated, begin.discriminated,
+                        begin.steps, ++asks_};
+  std::erase_if(batches_, [&](const auto& batch) {
+    return batch.first == message.round;
+  });
+  const auto again = std::ranges::find(ahead_, asked.round, &OpenRound::round);
+  if (again != ahead_.end()) {
+    *again = asked;
+    return;
+  }
+  if (open_ && open_->round != asked.round &&
+      ahead_.size() < protocol::kMaxStaleness) {
+    ahead_.push_back(asked);
+    return;
+  }
+  // Asked anew; or more than may be, since what was open is not awaited.
+  if (open_ && open_->round != asked.round) forget_rounds();
+  open_ = asked;
   advance_round(out);
+}
+
+bool Session::is_asked_in(Round round) const {
+  return (open_ && open_->round == round) || is_asked_ahead_in(round);
+}
+
+bool Session::is_asked_ahead_in(Round round) const {
+  return std::ranges::find(ahead_, round, &OpenRound::round) != ahead_.end();
+}
+
+void Session::forget_rounds() {
+  open_.reset();
+  ahead_.clear();
+  batches_.clear();
 }
 
 // Gives the trainer its work as soon as the batches for it are there.

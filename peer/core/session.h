@@ -5,6 +5,9 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <utility>
@@ -21,9 +24,15 @@ struct SessionCounters {
   std::uint64_t refused = 0;  // messages that the state did not allow
 };
 
+// Why a peer exchanges no discriminator with the holder of a key; empty: it
+// does.
+using Objection = std::function<std::string(const PublicKey& key)>;
+
 class Session {
  public:
-  Session() = default;
+  // Without `objection` the server alone decides who exchanges with whom.
+  explicit Session(Objection objection = {})
+      : objection_(std::move(objection)) {}
 
   // Feeds one event and appends what is to be done. Never throws.
   void handle(const SessionEvent& event, TimePoint now,
@@ -47,10 +56,15 @@ class Session {
   bool awaits(const protocol::Transfer& transfer, const PublicKey& key) const;
   bool may_await(const protocol::Transfer& transfer,
                  const PublicKey& key) const;
+  // The keys whose discriminators it waits for: nobody else need be let in.
+  std::vector<PublicKey> awaited_keys() const;
   // The progress that the server told last.
   const protocol::Progress& progress() const { return progress_; }
   // The run's last round; 0 before the first welcome.
   std::uint64_t rounds() const { return welcome_.rounds; }
+  // How many rounds it has been asked in besides the one that is open.
+  std::size_t rounds_ahead() const { return ahead_.size(); }
+  bool is_asked_ahead_in(Round round) const;
 
  private:
   enum class State {
@@ -80,6 +94,8 @@ class Session {
   void on(const Restored& e, TimePoint now, Out& out);
   void on(const RestoreFailed& e, TimePoint now, Out& out);
   void on(const TransferFailed& e, TimePoint now, Out& out);
+  void on(const ChunksReady& e, TimePoint now, Out& out);
+  void on(const ChunkRefused& e, TimePoint now, Out& out);
   void on(const TransferSaved& e, TimePoint now, Out& out);
   void on(const Failed& e, TimePoint now, Out& out);
   void on(const ServerLost& e, TimePoint now, Out& out);
@@ -92,12 +108,22 @@ class Session {
   void on_round(const protocol::Message& message, TimePoint now, Out& out);
   void enter(State next, const char* why);
   void on_commit(const protocol::Commit& commit, Round round, Out& out);
+  bool end_is_missing() const;
   void on_swap(const protocol::Message& message, Out& out);
+  // Why this peer does not exchange with `peer`, in words; empty: it does.
+  std::string objection_to(PeerId peer, const PublicKey& key) const;
+  void refuse(SwapId swap, const std::string& why, Out& out) const;
+  void send_chunks(SwapId swap, Out& out);
+  void on_chunk(const protocol::Chunk& chunk, Out& out);
+  void on_chunks_taken(const protocol::ChunksTaken& taken, Out& out);
+  void on_abort(const protocol::Abort& abort, Out& out);
   void decline(SwapId swap, const std::string& why, Out& out) const;
   void defer(const protocol::Message& message, Out& out);
   void obey_deferred(Out& out);
   void on_error(const protocol::ErrorReply& error, TimePoint now, Out& out);
   void advance_round(Out& out);
+  bool is_asked_in(Round round) const;
+  void forget_rounds();
   void stage(const TransferArrived& e, Out& out);
   void install_staged(Out& out);
   void drop_staged(Out& out);
@@ -106,6 +132,7 @@ class Session {
   protocol::Message to_server(protocol::Body body) const;
   void leave(ExitCode code, const std::string& text, Out& out);
 
+  Objection objection_;
   State state_ = State::kGreeting;
   RunId run_{};
   std::uint32_t incarnation_ = 0;
@@ -114,10 +141,15 @@ class Session {
   Round held_round_;
   DiscriminatorId discriminator_;  // in use; 0: none yet
   std::optional<OpenRound> open_;
+  std::deque<OpenRound> ahead_;  // asked meanwhile, in that order
   std::uint64_t asks_ = 0;
-  std::vector<std::pair<Round, std::uint32_t>> batches_;  // of the open round
+  std::vector<std::pair<Round, std::uint32_t>> batches_;  // of these rounds
   std::optional<protocol::Swap> swap_;  // announced, not ended
   Round swap_round_;                    // in its envelope
+  // Why this peer does not send for it: the server is told once what comes has
+  // been staged, since it takes an earlier refusal for one to receive.
+  std::string not_sent_;
+  std::uint32_t next_chunk_ = 0;        // of what it brings, if by relay
   Round keep_;                          // as the last checkpoint message said
   std::vector<TransferArrived> early_;  // before their swap message
   // Swaps that this peer sends for, and checkpoints: until the trainer is
@@ -134,6 +166,13 @@ class Session {
     bool told = false;
   };
   std::optional<Staged> staged_;
+  // Transfers that this peer sends by relay.
+  struct SentByRelay {
+    std::uint32_t chunks = 0;  // 0: not prepared yet
+    std::uint32_t sent = 0;
+    std::uint32_t taken = 0;  // by the target
+  };
+  std::map<SwapId, SentByRelay> relays_;
   bool restoring_ = false;  // since it was welcomed last
   bool leave_when_done_ = false;
   TimePoint hello_due_{};

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "peer/core/session.h"
+#include "protocol/limits.h"
 
 namespace mdgan {
 namespace {
@@ -22,7 +23,15 @@ void Session::on_swap(const protocol::Message& message, Out& out) {
     defer(message, out);
     return;
   }
-  if (swap.sends) {
+  const std::string no_target =
+      swap.sends ? objection_to(swap.target, swap.target_key) : "";
+  const std::string no_source =
+      swap.receives ? objection_to(swap.source, swap.source_key) : "";
+  if (!no_source.empty() || (!no_target.empty() && !swap.receives)) {
+    refuse(swap.swap, no_source.empty() ? no_target : no_source, out);
+    return;
+  }
+  if (swap.sends && no_target.empty()) {
     if (state_ != State::kReady) {  // it waits for a copy of its own
       decline(swap.swap, "this peer has no discriminator yet", out);
       return;
@@ -34,31 +43,106 @@ void Session::on_swap(const protocol::Message& message, Out& out) {
     transfer.schema = welcome_.schema;
     protocol::Message sent = to_server(std::move(transfer));
     sent.peer = swap.target;
-    out.emplace_back(SendTransfer{swap.endpoint, swap.target, std::move(sent),
-                                  swap.target_key});
+    if (swap.endpoint.empty()) {
+      relays_[swap.swap] = {};
+      out.emplace_back(
+          PrepareChunks{swap.target, std::move(sent), swap.target_key});
+    } else {
+      out.emplace_back(SendTransfer{swap.endpoint, swap.target, std::move(sent),
+                                    swap.target_key});
+    }
     ++counters_.swaps_sent;
   }
   if (!swap.receives) return;
   drop_staged(out);
+  if (swap_ && next_chunk_ > 0) out.emplace_back(DropChunks{swap_->swap});
   swap_ = swap;
+  next_chunk_ = 0;
   swap_round_ = message.round;
+  not_sent_ = no_target;
   for (const TransferArrived& early : std::exchange(early_, {}))
     on(early, {}, out);
 }
 
 void Session::on(const TransferArrived& e, TimePoint, Out& out) {
-  if (swap_ && swap_->swap == e.transfer.swap) {
+  const bool is_late = swap_ && e.transfer.swap < swap_->swap;
+  if (is_late || !objection_to(e.transfer.source, e.key).empty()) {
+    out.emplace_back(DropTransfer{e.arrival});
+  } else if (swap_ && swap_->swap == e.transfer.swap) {
     stage(e, out);
-  } else if (!swap_ || swap_->swap < e.transfer.swap) {
+  } else {
     // Faster than the server's own message: keep it until that arrives.
     if (early_.size() == kEarlyTransfers) {
       out.emplace_back(DropTransfer{early_.front().arrival});
       early_.erase(early_.begin());
     }
     early_.push_back(e);
-  } else {
-    out.emplace_back(DropTransfer{e.arrival});
   }
+}
+
+void Session::on_abort(const protocol::Abort& abort, Out& out) {
+  const bool receives = swap_ && swap_->swap == abort.swap;
+  if (relays_.erase(abort.swap) > 0 || (receives && next_chunk_ > 0))
+    out.emplace_back(DropChunks{abort.swap});
+  if (receives) {
+    swap_.reset();
+    drop_staged(out);
+    out.emplace_back(Report{
+        "keeps its discriminator, the exchange was aborted: " + abort.reason,
+        true});
+  }
+  std::erase_if(deferred_, [&](const protocol::Message& order) {
+    const auto* swap = std::get_if<protocol::Swap>(&order.body);
+    return swap != nullptr && swap->swap == abort.swap;
+  });
+}
+
+void Session::on(const ChunksReady& e, TimePoint, Out& out) {
+  const auto relay = relays_.find(e.swap);
+  if (relay == relays_.end()) {  // the exchange has ended meanwhile
+    out.emplace_back(DropChunks{e.swap});
+    return;
+  }
+  relay->second.chunks = e.chunks;
+  send_chunks(e.swap, out);
+}
+
+// Sends as many chunks as may be on their way.
+void Session::send_chunks(SwapId swap, Out& out) {
+  SentByRelay& relay = relays_.at(swap);
+  while (relay.sent < relay.chunks &&
+         relay.sent - relay.taken < protocol::kChunkWindow)
+    out.emplace_back(
+        SendChunk{to_server(protocol::Chunk{swap, relay.sent++, {}})});
+  if (relay.taken == relay.chunks) relays_.erase(swap);
+}
+
+void Session::on_chunks_taken(const protocol::ChunksTaken& taken, Out& out) {
+  const auto relay = relays_.find(taken.swap);
+  if (relay == relays_.end() || taken.count > relay->second.sent ||
+      taken.count <= relay->second.taken) {
+    ++counters_.refused;
+    return;
+  }
+  relay->second.taken = taken.count;
+  send_chunks(taken.swap, out);
+}
+
+void Session::on_chunk(const protocol::Chunk& chunk, Out& out) {
+  if (!swap_ || staged_ || swap_->swap != chunk.swap ||
+      chunk.index != next_chunk_) {
+    ++counters_.refused;
+    return;
+  }
+  ++next_chunk_;
+  out.emplace_back(OpenChunk{chunk.swap, chunk.index, swap_->source,
+                             swap_->receive_token, swap_->source_key});
+  out.emplace_back(
+      SayToServer{to_server(protocol::ChunksTaken{chunk.swap, next_chunk_})});
+}
+
+void Session::on(const ChunkRefused& e, TimePoint, Out& out) {
+  if (swap_ && swap_->swap == e.swap) decline(e.swap, e.reason, out);
 }
 
 bool Session::awaits(const protocol::Transfer& transfer,
@@ -70,7 +154,31 @@ bool Session::awaits(const protocol::Transfer& transfer,
 
 bool Session::may_await(const protocol::Transfer& transfer,
                         const PublicKey& key) const {
-  return awaits(transfer, key) || !swap_ || swap_->swap < transfer.swap;
+  return awaits(transfer, key) || ((!swap_ || swap_->swap < transfer.swap) &&
+                                   objection_to(transfer.source, key).empty());
+}
+
+std::vector<PublicKey> Session::awaited_keys() const {
+  std::vector<PublicKey> keys;
+  if (swap_) keys.push_back(swap_->source_key);
+  for (const protocol::Message& order : deferred_)
+    if (const auto* swap = std::get_if<protocol::Swap>(&order.body);
+        swap != nullptr && swap->receives &&
+        objection_to(swap->source, swap->source_key).empty())
+      keys.push_back(swap->source_key);
+  return keys;
+}
+
+std::string Session::objection_to(PeerId peer, const PublicKey& key) const {
+  const std::string why = objection_ ? objection_(key) : "";
+  return why.empty() ? ""
+                     : "no exchange with peer " + std::to_string(peer.value) +
+                           ": " + why;
+}
+
+void Session::refuse(SwapId swap, const std::string& why, Out& out) const {
+  out.emplace_back(Report{why, true});
+  decline(swap, why, out);
 }
 
 void Session::stage(const TransferArrived& e, Out& out) {
@@ -102,6 +210,7 @@ void Session::on(const TransferSaved& e, TimePoint, Out& out) {
   staged_->told = true;
   out.emplace_back(
       SayToServer{to_server(protocol::Staged{swap_->swap, true, ""})});
+  if (!not_sent_.empty()) refuse(swap_->swap, not_sent_, out);
 }
 
 std::optional<protocol::Held> Session::staged() const {
@@ -142,6 +251,7 @@ void Session::obey_deferred(Out& out) {
 }
 
 void Session::on(const TransferFailed& e, TimePoint, Out& out) {
+  relays_.erase(e.swap);
   const std::string what = "cannot send the discriminator: " + e.reason;
   out.emplace_back(Report{what, true});
   decline(e.swap, what, out);
@@ -174,7 +284,10 @@ void Session::drop_staged(Out& out) {
 
 // What was told stays: it may have been committed meanwhile.
 void Session::drop_transfers(Out& out) {
+  if (swap_ && next_chunk_ > 0) out.emplace_back(DropChunks{swap_->swap});
   swap_.reset();
+  for (const auto& [swap, relay] : relays_) out.emplace_back(DropChunks{swap});
+  relays_.clear();
   if (staged_ && !staged_->told) drop_staged(out);
   for (const TransferArrived& early : early_)
     out.emplace_back(DropTransfer{early.arrival});

@@ -1,4 +1,4 @@
-// A process's connections: to the server, and of others to its listener.
+// A process's connection to the server: what arrives on it, and its loss.
 
 #include <spdlog/spdlog.h>
 
@@ -7,10 +7,10 @@
 #include <utility>
 
 #include "common/base/time.h"
-#include "common/net/endpoint.h"
 #include "common/tensor/quantise.h"
 #include "peer/io/peer_shell_impl.h"
 #include "protocol/algorithm.h"
+#include "protocol/frames.h"
 
 namespace mdgan {
 namespace {
@@ -23,52 +23,10 @@ constexpr Duration kSilence = 15s;
 constexpr Duration kFirstWarning = 10s;
 // Batches are kept for so many rounds: peers of one process may be apart.
 constexpr std::uint64_t kRoundsKept = 4;
-// Discriminators that wait for one peer to unpack them or to have its trainer:
-// more than one, because a stranger may send some too.
-constexpr std::size_t kWaitingTransfers = 8;
-// Connections to the listener from which no discriminator has come.
-constexpr std::size_t kStrangers = 256;
 // Frames handled before timers and other sockets get their turn.
 constexpr int kBurst = 256;
 
 }  // namespace
-
-Result<void> PeerShell::Impl::open_listener() {
-  listener = make_router(context);
-  ConnectionGuard::Limits limits;
-  // Who sends a discriminator says nothing before.
-  limits.message_of_stranger = limits.message;
-  limits.strangers = kStrangers;
-  ConnectionGuard::Calls calls;
-  calls.drain = [this] { mailbox.post([] {}); };
-  calls.closed = [this](int descriptor, std::uint64_t cookie) {
-    mailbox.post([this, descriptor, cookie] {
-      closed.emplace_back(descriptor, cookie);
-    });
-  };
-  calls.complain = [this](const std::string& address, const std::string& why) {
-    mailbox.post([this, address, why] {
-      complaints.warn(address, "its connection is closed: " + why,
-                      Clock::now());
-    });
-  };
-  guard.emplace(context, *listener, limits, std::move(calls));
-  receiver = Receiver([this](const Received& r) { return wants_transfer(r); },
-                      &*guard);
-  if (options.keys) {
-    // A peer that comes before the server has announced it comes again.
-    options.zap->set(kPeersDomain, {{}, ZapStatus::kTryLater});
-    require_keys(*listener, *options.keys, kPeersDomain);
-  }
-  std::string bound = options.listen;
-  if (auto done = bind_router(*listener, bound); !done) return done;
-  const auto endpoint = parse_endpoint(bound, "listen");
-  if (!endpoint) return endpoint.error();
-  const bool any = endpoint->host == "0.0.0.0" || endpoint->host == "[::]";
-  announced = any ? "tcp://*:" + endpoint->port : bound;
-  if (!options.advertise.empty()) announced = options.advertise;
-  return {};
-}
 
 void PeerShell::Impl::drain_server() {
   std::optional<Received> received;
@@ -79,39 +37,19 @@ void PeerShell::Impl::drain_server() {
   }
 }
 
-void PeerShell::Impl::drain_listener() {
-  guard->begin_drain();
-  std::optional<Received> received;
-  for (int i = 0; i < kBurst; ++i) {
-    if (!receiver.take(*listener, received)) {
-      guard->end_drain();
-      for (const auto& [descriptor, cookie] : std::exchange(closed, {}))
-        receiver.forget(descriptor, cookie);
-      return;
-    }
-    if (!received) continue;
-    if (received->message)
-      on_transfer(*received->message, received->tensors, key_of(*received));
-    else
-      complaints.warn(
-          received->address,
-          "unreadable transfer: " + received->message.error().message,
-          Clock::now());
-    handle_events();
-  }
-}
-
 // Says that the server is lost or there again, and hello to it.
 void PeerShell::Impl::watch_link(TimePoint now) {
   const std::uint64_t tries = server->tries();
   if (server->advance(now)) {
     connected = now;
+    link_since = std::chrono::system_clock::now();
     if (tries > 1)
       spdlog::info("connected to {} at try {}", server->text(), tries);
     feed_all(Connected{});
   } else if (was_connected && !server->connected() && !over()) {
     spdlog::warn("lost the connection to {}; trying to get it back",
                  server->text());
+    link_since = std::chrono::system_clock::now();
     next_warning = now + kFirstWarning;
   }
   was_connected = server->connected();
@@ -136,6 +74,10 @@ void PeerShell::Impl::watch_server(TimePoint now) {
     return;
   }
   if (silent > options.connect_timeout) {
+    if (const auto refused = server->key_refusal()) {
+      give_up(*refused);
+      return;
+    }
     give_up({"no word from " + server->text() + " for " +
                  std::to_string(options.connect_timeout.count()) +
                  " s: is the server running, and the address right?",
@@ -153,9 +95,14 @@ void PeerShell::Impl::give_up(const Error& error) {
 
 // --- what arrives -----------------------------------------------------------
 
-// In a run without keys nobody has one: a property that claims it is anybody's.
+// In a run without keys no connection is authenticated: anybody can set the
+// property that names a key, so it is ignored.
 PublicKey PeerShell::Impl::key_of(const Received& received) const {
   return options.keys ? received.key : PublicKey{};
+}
+
+PublicKey PeerShell::Impl::own_key() const {
+  return options.keys ? options.keys->public_key : PublicKey{};
 }
 
 void PeerShell::Impl::on_server_message(Received received) {
@@ -209,11 +156,17 @@ void PeerShell::Impl::on_server_message(Received received) {
   } else if (PeerRuntime* s = by_peer(message.peer)) {
     if (const auto* abort = std::get_if<protocol::Abort>(&message.body))
       links.drop(abort->swap);
-    if (const auto* swap = std::get_if<protocol::Swap>(&message.body);
-        swap != nullptr && swap->receives && options.keys)
-      options.zap->admit(kPeersDomain, swap->source_key, "peer");
+    if (const auto* commit = std::get_if<protocol::Commit>(&message.body);
+        commit != nullptr && options.keys)
+      links.drop(commit->swap);
+    if (std::holds_alternative<protocol::Chunk>(message.body))
+      chunk = received.tensors.empty() ? Blob{} : received.tensors.front();
     await_batches(*s, message);
     feed(*s, ServerSaid{message});
+  } else if (std::holds_alternative<protocol::Progress>(message.body)) {
+    // All peers that wait for their welcome are told the same; one of them
+    // shows it.
+    feed(*sessions.front(), ServerSaid{message});
   }
 }
 
@@ -236,11 +189,16 @@ std::string PeerShell::Impl::defect_of_batch(
   return "";
 }
 
-bool PeerShell::Impl::wants_batch(const Received& received) const {
+bool PeerShell::Impl::wants_from_server(const Received& received) {
   const protocol::Message& message = *received.message;
+  if (!spec || message.run != served_run ||
+      message.incarnation != served_incarnation)
+    return false;
+  if (const auto* part = std::get_if<protocol::Chunk>(&message.body))
+    return by_peer(message.peer) != nullptr &&
+           protocol::is_chunk(part->tensors);
   const auto* batch = std::get_if<protocol::Batch>(&message.body);
-  return batch != nullptr && spec && message.run == served_run &&
-         message.incarnation == served_incarnation &&
+  return batch != nullptr &&
          batch->tensors == batch_metas(*spec, codecs, parameters);
 }
 
@@ -256,7 +214,11 @@ void PeerShell::Impl::on_batch(const protocol::Message& message,
     return;
   }
   const auto is_old = [&](const auto& entry) {
-    return entry.first.first.value + kRoundsKept <= message.round.value;
+    const Round round = entry.first.first;
+    return round.value + kRoundsKept + rounds_ahead <= message.round.value &&
+           std::ranges::none_of(sessions, [&](const auto& s) {
+             return s->session.is_asked_ahead_in(round);
+           });
   };
   std::erase_if(batches, is_old);
   std::erase_if(awaiting, is_old);
@@ -280,87 +242,6 @@ void PeerShell::Impl::await_batches(PeerRuntime& s,
   awaiting[{message.round, begin->discriminated}].push_back(&s);
   if (begin->generated != begin->discriminated)
     awaiting[{message.round, begin->generated}].push_back(&s);
-}
-
-// A transfer may come before the server announces it; nobody but the members of
-// the run knows the run's name, and no session keeps more than a few.
-bool PeerShell::Impl::wants_transfer(const Received& received) {
-  const protocol::Message& message = *received.message;
-  const auto* transfer = std::get_if<protocol::Transfer>(&message.body);
-  const PeerRuntime* s = by_peer(message.peer);
-  if (transfer == nullptr || s == nullptr || message.run != s->session.run() ||
-      !s->session.may_await(*transfer, key_of(received)))
-    return false;
-  if (options.keys && key_of(received) == PublicKey{}) return false;
-  const std::size_t count = spec->swap_optimizer ? 3 : 1;
-  const protocol::DType dtype = codecs.swap == SwapCodec::kFloat32
-                                    ? protocol::DType::kFloat32
-                                    : protocol::DType::kBfloat16;
-  if (transfer->tensors.size() != count ||
-      !std::ranges::all_of(transfer->tensors, [&](const auto& meta) {
-        return meta == protocol::TensorMeta{dtype, {parameters}};
-      }))
-    return false;
-  if (received.descriptor >= 0) guard->trust(received.descriptor);
-  return true;
-}
-
-void PeerShell::Impl::on_transfer(const protocol::Message& message,
-                                  const std::vector<Blob>& tensors,
-                                  const PublicKey& key) {
-  const auto* transfer = std::get_if<protocol::Transfer>(&message.body);
-  PeerRuntime* s = by_peer(message.peer);
-  if (transfer == nullptr || s == nullptr || message.run != s->session.run())
-    return;  // from a stranger, or of a run that is over: nobody waits for it
-  if (tensors.size() != 1 && tensors.size() != 3) {
-    // It was not wanted: if it is the one that was, the server is to know.
-    if (!s->session.awaits(*transfer, key)) return;
-    feed(*s, TransferArrived{*transfer,
-                             "the discriminator has other sizes or types than "
-                             "this run's",
-                             next_arrival++, key});
-    return;
-  }
-  PeerState state;
-  state.parameters = tensors[0];
-  if (tensors.size() == 3) {
-    state.first_moment = tensors[1];
-    state.second_moment = tensors[2];
-  }
-  state.adam_steps = transfer->adam_steps;
-  const protocol::TensorMeta packed{protocol::DType::kBfloat16, {parameters}};
-  if (codecs.swap == SwapCodec::kFloat32 ||
-      !std::ranges::all_of(
-          tensors, [&](const Blob& tensor) { return tensor.meta == packed; })) {
-    take_transfer(*s, {*transfer, key, std::move(state)});
-    return;
-  }
-  if (s->unpacking == kWaitingTransfers) return;
-  ++s->unpacking;
-  s->training.run(
-      [this, s, transfer = *transfer, key, state = std::move(state)] {
-        return [this, s, transfer, key, state = unpacked(state)] {
-          --s->unpacking;
-          take_transfer(*s, {transfer, key, state});
-        };
-      },
-      trainer_failure(*s));
-}
-
-void PeerShell::Impl::take_transfer(PeerRuntime& s, IncomingTransfer transfer) {
-  if (s.trainer_ready) {
-    admit_transfer(s, std::move(transfer));
-  } else if (s.early.size() < kWaitingTransfers) {
-    s.early.push_back(std::move(transfer));
-  }
-}
-
-void PeerShell::Impl::admit_transfer(PeerRuntime& s,
-                                     IncomingTransfer transfer) {
-  const std::uint64_t arrival = next_arrival++;
-  const std::string defect = s.defect_of(transfer.state);
-  s.arrivals.emplace(arrival, std::move(transfer.state));
-  feed(s, TransferArrived{transfer.message, defect, arrival, transfer.key});
 }
 
 }  // namespace mdgan

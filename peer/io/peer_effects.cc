@@ -6,6 +6,7 @@
 #include <cmath>
 #include <utility>
 
+#include "common/base/words.h"
 #include "common/net/endpoint.h"
 #include "peer/io/peer_shell_impl.h"
 
@@ -27,15 +28,17 @@ void PeerShell::Impl::apply(PeerRuntime& s, const SayHello&) {
           if (s.session.next_deadline()) say_hello(s);  // it still greets
         };
       },
-      [this, &s](const std::string& what) {
+      [this, &s](const Error& error) {
         s.finding_offer = false;
-        apply(s, Report{"cannot look for its checkpoints: " + what, true});
+        apply(s, Report{"cannot look for its checkpoints: " + error.message,
+                        true});
       });
 }
 
 void PeerShell::Impl::say_hello(PeerRuntime& s) {
   protocol::Message message;
   protocol::Hello hello = s.hello(announced);
+  tell_classes(*data, s.peer().shard, options.tell_classes, hello);
   if (takes_long_frames(options.server))
     hello.abilities.emplace_back(protocol::kLongFrames);
   message.body = std::move(hello);
@@ -53,6 +56,7 @@ void PeerShell::Impl::apply(PeerRuntime& s, const SendFeedback& e) {
   body.discriminator_loss = computed.discriminator_loss;
   body.generator_loss = computed.generator_loss;
   body.seconds = computed.seconds;
+  s.answer_seconds = computed.seconds;
   for (const Blob& tensor : computed.tensors)
     body.tensors.push_back(tensor.meta);
   TensorFrames frames(computed.tensors);
@@ -69,9 +73,9 @@ void PeerShell::Impl::apply(PeerRuntime& s, const SendTransfer& e) {
       trainer_failure(s));
 }
 
-void PeerShell::Impl::send_transfer(PeerRuntime& s, SendTransfer e,
-                                    const PeerState& state) {
-  auto& body = std::get<protocol::Transfer>(e.message.body);
+std::vector<Blob> PeerShell::Impl::complete_transfer(protocol::Message& message,
+                                                     const PeerState& state) {
+  auto& body = std::get<protocol::Transfer>(message.body);
   body.adam_steps = state.adam_steps;
   std::vector<Blob> tensors{state.parameters};
   if (!state.first_moment.empty()) {
@@ -79,9 +83,15 @@ void PeerShell::Impl::send_transfer(PeerRuntime& s, SendTransfer e,
     tensors.push_back(state.second_moment);
   }
   for (const Blob& tensor : tensors) body.tensors.push_back(tensor.meta);
+  return tensors;
+}
+
+void PeerShell::Impl::send_transfer(PeerRuntime& s, SendTransfer e,
+                                    const PeerState& state) {
+  const std::vector<Blob> tensors = complete_transfer(e.message, state);
+  const auto& body = std::get<protocol::Transfer>(e.message.body);
   if (by_peer(e.target) != nullptr) {  // a peer of this very process
-    on_transfer(e.message, tensors,
-                options.keys ? options.keys->public_key : PublicKey{});
+    on_transfer(e.message, tensors, own_key());
     return;
   }
   if (options.keys && e.key == PublicKey{}) {
@@ -119,8 +129,8 @@ void PeerShell::Impl::apply(PeerRuntime& s, const Leave& e) {
     report.text = e.text;
   }
   if (options.verbose && (e.code == ExitCode::kOk || sessions.size() > 1))
-    spdlog::info("peer {} leaves after {} rounds: {}", s.peer().name,
-                 s.session.counters().rounds, e.text);
+    spdlog::info("peer {} leaves after {}: {}", s.peer().name,
+                 plural(s.session.counters().rounds, "round"), e.text);
 }
 
 // --- effects: compute -------------------------------------------------------
@@ -138,7 +148,8 @@ void PeerShell::Impl::apply(PeerRuntime& s, const PrepareTrainer& e) {
       [this, &s, e] {
         const std::optional<Error> error =
             s.prepare(e.peer, e.welcome, e.codecs);
-        return [this, &s, error] {
+        return [this, &s, error, privacy = s.trainer_privacy()] {
+          note_privacy(s, privacy);
           s.trainer_ready = !error;
           s.ever_prepared = s.ever_prepared || s.trainer_ready;
           s.offer.reset();
@@ -194,6 +205,7 @@ void PeerShell::Impl::apply(PeerRuntime& s, const ComputeFeedback& e) {
                             ExitCode::kDiverged}});
             return;
           }
+          note_privacy(s, computed.privacy);
           s.computed = computed;
           feed(s, FeedbackComputed{e.ask});
         };
@@ -201,13 +213,35 @@ void PeerShell::Impl::apply(PeerRuntime& s, const ComputeFeedback& e) {
       trainer_failure(s));
 }
 
+void PeerShell::Impl::note_privacy(PeerRuntime& s,
+                                   const std::optional<PrivacySpent>& spent) {
+  const std::string before = s.privacy ? s.privacy->refusal : "";
+  s.privacy = spent;
+  if (!spent || spent->refusal.empty() || spent->refusal == before) return;
+  apply(s, Report{spent->refusal +
+                      "; its discriminator stays as it is and judges on",
+                  true});
+}
+
 void PeerShell::Impl::apply(PeerRuntime& s, const SaveTransfer& e) {
+  s.training.run(
+      [this, &s, e]() -> Lane::Continuation {
+        return [this, &s, e, of_shard = s.of_shard()] {
+          save_transfer(s, e, of_shard);
+        };
+      },
+      trainer_failure(s));
+}
+
+void PeerShell::Impl::save_transfer(PeerRuntime& s, const SaveTransfer& e,
+                                    const std::vector<NamedBlob>& of_shard) {
   const auto arrival = s.arrivals.find(e.arrival);
   if (arrival == s.arrivals.end()) return;
   s.files.run(
-      [this, &s, e, state = arrival->second,
+      [this, &s, e, state = arrival->second, of_shard,
        as = protocol::Held{s.session.run(), e.round, e.discriminator}] {
-        const auto saved = s.saved().save_transfer(as, state, e.in_use);
+        const auto saved =
+            s.saved().save_transfer(as, state, of_shard, e.in_use);
         return [this, &s, e, saved] {
           s.offer.reset();
           // It is in memory: the exchange need not fail for a full disk.
@@ -219,9 +253,9 @@ void PeerShell::Impl::apply(PeerRuntime& s, const SaveTransfer& e) {
           feed(s, TransferSaved{e.arrival});
         };
       },
-      [this, &s, e](const std::string& what) {
+      [this, &s, e](const Error& error) {
         apply(s, Report{"could not save the discriminator that it was sent: " +
-                            what,
+                            error.message,
                         true});
         feed(s, TransferSaved{e.arrival});
       });
@@ -252,9 +286,10 @@ void PeerShell::Impl::apply(PeerRuntime& s, const SaveDiscriminator& e) {
     s.newest_save = number;
     s.not_saved = why;
   };
-  const auto failed = [this, &s, ended](const std::string& why) {
-    ended(why);
-    apply(s, Report{"could not save its discriminator: " + why, true});
+  const auto failed = [this, &s, ended](const Error& error) {
+    ended(error.message);
+    apply(s,
+          Report{"could not save its discriminator: " + error.message, true});
   };
   s.training.copy_then_write(
       copies, s.files,
@@ -267,7 +302,7 @@ void PeerShell::Impl::apply(PeerRuntime& s, const SaveDiscriminator& e) {
             if (saved)
               ended("");
             else
-              failed(saved.error().message);
+              failed(saved.error());
           };
         };
       },

@@ -5,10 +5,11 @@
 #include <utility>
 #include <vector>
 
+#include "common/augment/adaptive_probability.h"
 #include "common/base/random.h"
 #include "common/base/time.h"
 #include "common/files/hash.h"
-#include "common/tensor/quantise.h"
+#include "peer/io/packing.h"
 #include "protocol/limits.h"
 
 namespace mdgan {
@@ -17,14 +18,6 @@ namespace {
 double seconds_since(TimePoint start) { return seconds(Clock::now() - start); }
 
 }  // namespace
-
-PeerState unpacked(const PeerState& state) {
-  PeerState result = state;
-  for (Blob* blob :
-       {&result.parameters, &result.first_moment, &result.second_moment})
-    if (!blob->empty()) *blob = from_bfloat16(*blob);
-  return result;
-}
 
 PeerRuntime::PeerRuntime(WorkerPool& pool, WorkerPool& file_pool,
                          LaneReturns& returns, PeerSetup peer,
@@ -37,7 +30,8 @@ PeerRuntime::PeerRuntime(WorkerPool& pool, WorkerPool& file_pool,
       peer_(std::move(peer)),
       data_(std::move(data)),
       arithmetic_(arithmetic),
-      saved_(peer_.state, peer_.name, keep_every) {}
+      saved_(peer_.is_private ? peer_.state / "private" : peer_.state,
+             peer_.name, keep_every) {}
 
 protocol::Hello PeerRuntime::hello(const std::string& endpoint) const {
   protocol::Hello hello;
@@ -82,7 +76,8 @@ std::optional<Error> PeerRuntime::prepare(PeerId peer,
     trainer_ = std::move(*trainer);
     spec_ = welcome.spec;
     trained_as_ = peer;
-    // Of another architecture it is of no use, and nobody will ask for it.
+    // A kept discriminator of another architecture is of no use, and nobody
+    // will ask for it.
     if (kept && trainer_->validate(*kept)) (void)trainer_->load(*kept).ok();
     trainer_->load_history(history);
   }
@@ -103,7 +98,7 @@ std::optional<Error> PeerRuntime::prepare(PeerId peer,
 void PeerRuntime::learn(Round round, std::uint32_t steps,
                         const SharedBatch& batch) {
   const auto start = Clock::now();
-  loss_ = trainer_->learn(round, steps, batch.sent, batch.labels);
+  trainer_->learn(round, steps, batch.sent, batch.labels);
   seconds_ = seconds_since(start);
 }
 
@@ -112,35 +107,26 @@ ComputedFeedback PeerRuntime::compute_feedback(Round round,
   const auto start = Clock::now();
   ComputedFeedback result;
   const PeerFeedback answer = trainer_->feedback(batch.sent, batch.labels);
-  switch (codecs_.feedback) {
-    case FeedbackCodec::kFloat32:
-      result.tensors = {answer.feedback};
-      if (!answer.logits.empty()) result.tensors.push_back(answer.logits);
-      break;
-    case FeedbackCodec::kBfloat16:
-      result.tensors = {to_bfloat16(answer.feedback), answer.logits};
-      break;
-    case FeedbackCodec::kInt8: {
-      Random random(spec_.seed, Purpose::kFeedbackRounding, trained_as_.value,
-                    round.value);
-      const ScaledInt8 packed = to_int8(answer.feedback, random.next64());
-      result.tensors = {packed.values, answer.logits, packed.scales};
-      break;
-    }
-  }
-  result.discriminator_loss = loss_;
+  Random random(spec_.seed, Purpose::kFeedbackRounding, trained_as_.value,
+                round.value);
+  result.tensors = pack_feedback(answer, codecs_.feedback, random.next64());
+  result.discriminator_loss = answer.discriminator_loss;
   result.generator_loss = answer.generator_loss;
   result.seconds = seconds_ + seconds_since(start);
+  result.privacy = trainer_->privacy();
   return result;
 }
 
+std::vector<NamedBlob> PeerRuntime::of_shard() const {
+  std::vector<NamedBlob> kept = trainer_->history();
+  std::erase_if(kept, [](const NamedBlob& tensor) {
+    return tensor.name != AdaptiveProbability::kSavedAs;
+  });
+  return kept;
+}
+
 PeerState PeerRuntime::packed(bool with_optimizer) const {
-  PeerState state = trainer_->snapshot(with_optimizer);
-  if (codecs_.swap == SwapCodec::kBfloat16)
-    for (Blob* blob :
-         {&state.parameters, &state.first_moment, &state.second_moment})
-      if (!blob->empty()) *blob = to_bfloat16(*blob);
-  return state;
+  return pack_state(trainer_->snapshot(with_optimizer), codecs_.swap);
 }
 
 std::function<Result<void>()> PeerRuntime::copy_to_save(

@@ -13,8 +13,10 @@
 
 #include "common/base/lane.h"
 #include "common/base/worker_pool.h"
+#include "common/files/newest_file.h"
 #include "peer/core/session.h"
 #include "peer/io/peer_shell.h"
+#include "peer/io/relays.h"
 #include "peer/io/saved_discriminators.h"
 #include "peer/train/peer_trainer.h"
 
@@ -34,10 +36,8 @@ struct ComputedFeedback {
   double discriminator_loss = 0;
   double generator_loss = 0;
   double seconds = 0;
+  std::optional<PrivacySpent> privacy;  // once this was computed
 };
-
-// A discriminator that travelled as bfloat16, in float32 again.
-PeerState unpacked(const PeerState& state);
 
 // A discriminator as it came from another peer.
 struct IncomingTransfer {
@@ -57,17 +57,25 @@ class PeerRuntime {
   Lane training;
   Lane files;                // reads and writes its checkpoints
   std::uint32_t number = 0;  // its place in the process
-  // Under which the shell has it listed, see PeerShell::Impl::track().
+  // The peer id under which the shell's index has this session; see
+  // PeerShell::Impl::track().
   std::optional<PeerId> address;
   std::optional<TimePoint> alarm;
-  std::uint64_t nonce = 0;  // tells this process from an earlier one
+  std::vector<PublicKey> let_in;  // on the listener, for its exchanges
+  std::uint64_t nonce = 0;        // tells this process from an earlier one
   // How many checkpoints were begun, the newest of them that has ended, and why
   // that is not on the disk; empty if it is. Rounds may go back: another run.
   std::uint64_t saves = 0;
   std::uint64_t newest_save = 0;
   std::string not_saved;
   std::optional<ComputedFeedback> computed;
+  std::optional<double> answer_seconds;  // that the last answer took
+  std::optional<NewestFile> status;      // its status.json
+  std::optional<PrivacySpent> privacy;   // as it was known last
   std::map<std::uint64_t, PeerState> arrivals;
+  // What it sends and receives by relay.
+  std::map<SwapId, OutgoingRelay> outgoing;
+  std::optional<IncomingRelay> incoming;
   // Transfers that came while the trainer was still being made.
   std::vector<IncomingTransfer> early;
   bool ever_prepared = false;  // there has been a trainer: hello offers its D
@@ -93,9 +101,14 @@ class PeerRuntime {
   // discriminator that is there already stays, whatever else changes.
   std::optional<Error> prepare(PeerId peer, const protocol::Welcome& welcome,
                                const TensorCodecs& codecs);
+  std::optional<PrivacySpent> trainer_privacy() const {
+    return trainer_ ? trainer_->privacy() : std::nullopt;
+  }
   void initialise() { trainer_->initialise(); }
   void learn(Round round, std::uint32_t steps, const SharedBatch& batch);
   ComputedFeedback compute_feedback(Round round, const SharedBatch& batch);
+  // What is kept of the shard, whichever discriminator it has.
+  std::vector<NamedBlob> of_shard() const;
   // A copy of the discriminator as it travels.
   PeerState packed(bool with_optimizer) const;
   Result<void> load(const PeerState& s) { return trainer_->load(s); }
@@ -116,7 +129,6 @@ class PeerRuntime {
   TrainingSpec spec_;
   TensorCodecs codecs_;
   PeerId trained_as_;
-  double loss_ = 0;
   double seconds_ = 0;
 };
 

@@ -1,11 +1,17 @@
 #include "peer/io/peer_shell.h"
 
 #include <spdlog/spdlog.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <filesystem>
+#include <span>
+#include <system_error>
 #include <utility>
 
 #include "common/base/time.h"
+#include "common/base/words.h"
+#include "common/files/plain_file.h"
 #include "peer/io/peer_shell_impl.h"
 
 namespace mdgan {
@@ -14,6 +20,16 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr Duration kReportEvery = 10s;
+
+// The text of the file in `folder`, which may not be there yet.
+NewestFile::Text text_in(const std::filesystem::path& folder,
+                         PeerStatus status) {
+  return [folder, status = std::move(status)] {
+    std::error_code ignored;  // then the file cannot be written
+    std::filesystem::create_directories(folder, ignored);
+    return to_json(status);
+  };
+}
 
 }  // namespace
 
@@ -26,9 +42,14 @@ Result<PeerShellReport> PeerShell::Impl::run() {
   while (!over()) poll();
   // The goodbyes get a moment to leave.
   server->set_linger(1000);
+  report.sent = sent();
+  if (options.verbose) report_sent();
   for (const auto& s : sessions) {
     report.rounds += s->session.counters().rounds;
     report.swaps += s->session.counters().swaps_installed;
+    if (s->privacy &&
+        (!report.privacy || s->privacy->epsilon > report.privacy->epsilon))
+      report.privacy = s->privacy;
     const bool well =
         report.code == ExitCode::kOk || report.code == ExitCode::kStopped;
     if (well && !s->not_saved.empty()) {
@@ -38,26 +59,60 @@ Result<PeerShellReport> PeerShell::Impl::run() {
           " ends, but its last checkpoint is missing: " + s->not_saved;
     }
   }
+  if (options.verbose && report.privacy)
+    spdlog::info("differential privacy: {} was spent{}",
+                 privacy_words(*report.privacy),
+                 sessions.size() > 1 ? " by the peer that spent most" : "");
+  if (report.code == ExitCode::kOk) report.code = leave_code;
+  for (const auto& s : sessions) {
+    if (!s->status) continue;
+    PeerStatus status = status_of(*s);
+    status.connected = false;
+    status.exit = {static_cast<int>(report.code), report.text};
+    s->status->write_now(text_in(s->peer().state, std::move(status)));
+  }
   return report;
 }
 
+// Before the server hears of them: that their state can be kept.
+Result<void> PeerShell::Impl::check_states() const {
+  std::vector<std::filesystem::path> folders;
+  for (const PeerSetup& peer : options.peers) {
+    folders.push_back(peer.state);
+    if (!options.status_files) continue;
+    for (const char* file : {"status.json", "partition.json"})
+      if (auto plain = check_plain(peer.state / file); !plain) return plain;
+  }
+  return check_writable(folders);
+}
+
 Result<void> PeerShell::Impl::open() {
+  if (auto states = check_states(); !states) return states;
   if (auto opened = open_listener(); !opened) return opened;
   pool.emplace(options.workers, arithmetic.start_thread);
   file_pool.emplace(kWriters, [] {});
+  if (options.status_files) status_pool.emplace(1, [] {});
   for (PeerSetup& peer : options.peers) {
     sessions.push_back(std::make_unique<PeerRuntime>(
         *pool, *file_pool, returns, std::move(peer), data, arithmetic,
         options.keep_every));
+    sessions.back()->session = Session(options.objection);
     sessions.back()->number = static_cast<std::uint32_t>(taking_part++);
+    if (status_pool)
+      sessions.back()->status.emplace(
+          sessions.back()->peer().state / "status.json",
+          [strand = Strand(*status_pool)](auto task) mutable {
+            strand.post(std::move(task));
+          });
   }
+  link_since = std::chrono::system_clock::now();
   last_heard = connected = last_report = Clock::now();
   std::optional<ClientKeys> with;
   if (options.keys && options.server_key)
     with = ClientKeys{*options.keys, *options.server_key};
   server.emplace(
       context, options.server,
-      [this](const Received& r) { return wants_batch(r); }, with);
+      [this](const Received& r) { return wants_from_server(r); }, with);
   return server->open(last_heard);
 }
 
@@ -67,20 +122,21 @@ void PeerShell::Impl::poll() {
   zmq::pollitem_t items[] = {
       {server->socket().handle(), 0, ZMQ_POLLIN, 0},
       {server->monitor().handle(), 0, ZMQ_POLLIN, 0},
-      {listener->handle(), 0, ZMQ_POLLIN, 0},
       {nullptr, mailbox.fd(), ZMQ_POLLIN, 0},
+      {listener ? listener->handle() : nullptr, -1, ZMQ_POLLIN, 0},
   };
-  wait_readable(items, wait);
+  wait_readable(std::span(items).first(listener ? 4 : 3), wait);
   mailbox.drain();
   handle_events();
   drain_server();
-  drain_listener();
+  if (listener) drain_listener();
   const TimePoint now = Clock::now();
   watch_link(now);
   ring_alarms(now);
   watch_server(now);
   handle_events();
   report_progress(now);
+  write_status(now);
   complaints.flush(now);
 }
 
@@ -94,13 +150,67 @@ void PeerShell::Impl::report_progress(TimePoint now) {
   last_report = now;
   const char* const insecure = options.insecure ? "  INSECURE" : "";
   const Session& first = sessions.front()->session;
+  const auto& privacy = sessions.front()->privacy;
   if (first.held_round().value > 0)
-    spdlog::info("round {} of {}, {} discriminators received{}",
-                 first.held_round().value, first.rounds(),
-                 first.counters().swaps_installed, insecure);
-  else if (first.peer())
-    spdlog::info("waiting for training to start: {} of {} peers{}",
-                 first.progress().live, first.progress().needed, insecure);
+    spdlog::info("round {} of {}, {} received{}{}", first.held_round().value,
+                 first.rounds(),
+                 plural(first.counters().swaps_installed, "discriminator"),
+                 privacy ? ", " + privacy_words(*privacy) : "", insecure);
+  else if (first.peer() || first.progress().needed > 0)
+    spdlog::info("waiting for training to start: {} of {}{}",
+                 first.progress().live, plural(first.progress().needed, "peer"),
+                 insecure);
+}
+
+// Its kinds are those of docs/what-leaves-a-site.md.
+void PeerShell::Impl::report_sent() const {
+  std::string text;
+  for (const auto& [kind, bytes] : report.sent)
+    if (bytes > 0)
+      text += fmt::format("{}{} {}", text.empty() ? "" : ", ", kind, bytes);
+  spdlog::info("bytes that left this process: {}", text.empty() ? "0" : text);
+}
+
+SentBytes PeerShell::Impl::sent() const {
+  SentBytes all = server->sent();
+  if (links.sent() > 0) all["transfer"] = links.sent();
+  return all;
+}
+
+PeerStatus PeerShell::Impl::status_of(const PeerRuntime& s) const {
+  const auto since_1970 = [](std::chrono::system_clock::time_point time) {
+    return std::chrono::duration<double>(time.time_since_epoch()).count();
+  };
+  PeerStatus status;
+  status.pid = ::getpid();
+  status.name = s.peer().name;
+  status.images = s.peer().shard.size();
+  status.server = options.server;
+  status.connected = server->connected();
+  status.since = since_1970(link_since);
+  status.insecure = options.insecure;
+  if (const auto address = s.session.peer()) status.peer = address->value;
+  status.round = s.session.held_round().value;
+  status.rounds = s.session.rounds();
+  status.live = s.session.progress().live;
+  status.needed = s.session.progress().needed;
+  status.answer_seconds = s.answer_seconds;
+  status.swaps = s.session.counters().swaps_installed;
+  for (const auto& [kind, bytes] : sent())
+    status.sent[std::string(kind)] = bytes;
+  status.privacy = s.privacy;
+  status.updated = since_1970(std::chrono::system_clock::now());
+  return status;
+}
+
+// Once a second; a process of many peers is at it a twentieth of the time.
+void PeerShell::Impl::write_status(TimePoint now) {
+  if (now < status_due) return;
+  status_due = now + std::max<Duration>(1s, 2ms * sessions.size());
+  if (options.on_status) options.on_status(status_of(*sessions.front()));
+  if (!status_pool) return;
+  for (const auto& s : sessions)
+    s->status->write(text_in(s->peer().state, status_of(*s)));
 }
 
 // --- sessions ---------------------------------------------------------------
@@ -152,13 +262,13 @@ void PeerShell::Impl::track(PeerRuntime& s, bool was_over) {
     if (address) welcomed[*address] = &s;
     s.address = address;
   }
+  rounds_ahead = std::max(rounds_ahead, s.session.rounds_ahead());
+  if (options.keys) track_keys(s);
   if (!was_over && s.session.over()) --taking_part;
 }
 
 Lane::Failure PeerShell::Impl::trainer_failure(PeerRuntime& s) {
-  return [this, &s](const std::string& what) {
-    feed(s, Failed{{what, ExitCode::kBug}});
-  };
+  return [this, &s](const Error& error) { feed(s, Failed{error}); };
 }
 
 // --- the face ---------------------------------------------------------------
@@ -173,8 +283,11 @@ PeerShell::~PeerShell() = default;
 
 Result<PeerShellReport> PeerShell::run() { return impl_->run(); }
 
-void PeerShell::request_leave() {
-  impl_->mailbox.post([this] { impl_->feed_all(LeaveRequested{}); });
+void PeerShell::request_leave(ExitCode code) {
+  impl_->mailbox.post([this, code] {
+    impl_->leave_code = code;
+    impl_->feed_all(LeaveRequested{});
+  });
 }
 
 }  // namespace mdgan

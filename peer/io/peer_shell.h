@@ -7,6 +7,7 @@
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -16,7 +17,12 @@
 #include "common/base/result.h"
 #include "common/data/dataset.h"
 #include "common/keys/key.h"
+#include "common/net/channel.h"
 #include "common/net/zap_handler.h"
+#include "common/privacy/privacy_spec.h"
+#include "peer/core/session.h"
+#include "peer/io/peer_status.h"
+#include "peer/io/told_classes.h"
 #include "peer/train/peer_trainer.h"
 
 namespace mdgan {
@@ -26,11 +32,14 @@ struct PeerSetup {
   std::int64_t index = -1;  // the PeerId it would like; -1: no wish
   std::vector<std::uint32_t> shard;
   std::filesystem::path state;  // its checkpoints go below; made when needed
+  // Its discriminators are trained with differential privacy: those that were
+  // trained without are kept apart from them, and not offered.
+  bool is_private = false;
 };
 
 struct PeerShellOptions {
   std::string server;     // tcp://HOST:PORT, or inproc://NAME of this process
-  std::string listen;     // tcp://HOST:PORT, port '*': any free one
+  std::string listen;     // tcp://HOST:PORT, port '*': any free one; or empty
   std::string advertise;  // what others are told; empty: where I am seen
   unsigned workers = 1;
   std::chrono::seconds connect_timeout{300};
@@ -42,8 +51,15 @@ struct PeerShellOptions {
   std::optional<KeyPair> keys;
   std::optional<PublicKey> server_key;
   ZapHandler* zap = nullptr;
+  // With whom the peers exchange no discriminators, whatever the server says.
+  Objection objection;
+  TellClasses tell_classes = TellClasses::kCounts;
   bool insecure = false;  // others can read and join, and the log says so
-  bool verbose = true;    // log joining, swaps and rounds; off for local peers
+  // Each peer's state folder has a status.json, see peer_status.h.
+  bool status_files = false;
+  // Told about once a second, on the loop, how the first peer stands.
+  std::function<void(const PeerStatus& status)> on_status;
+  bool verbose = true;  // log joining, swaps and rounds; off for local peers
   std::vector<PeerSetup> peers;
 };
 
@@ -53,6 +69,9 @@ struct PeerShellReport {
   std::string text;
   std::uint64_t rounds = 0;
   std::uint64_t swaps = 0;
+  SentBytes sent;  // that left the process
+  // Of the peer that has spent most.
+  std::optional<PrivacySpent> privacy;
 };
 
 class PeerShell {
@@ -68,8 +87,9 @@ class PeerShell {
   // when the endpoints cannot be used at all. Call once.
   Result<PeerShellReport> run();
 
-  // From any thread: every peer finishes its round, saves and leaves.
-  void request_leave();
+  // From any thread: every peer finishes its round, saves and leaves. The
+  // report then has `code` if nothing went wrong.
+  void request_leave(ExitCode code = ExitCode::kOk);
 
  private:
   struct Impl;

@@ -1,5 +1,7 @@
-// What peer_shell.cc (the loop, the network) and peer_effects.cc (what sessions
-// ask for) share, and nobody else includes.
+// The state that the peer shell's sources share: peer_shell.cc (the loop),
+// peer_connections.cc (the server), peer_listener.cc (other peers),
+// peer_effects.cc (what sessions ask for) and peer_relay.cc (exchanges by
+// relay). Only these include it.
 #pragma once
 
 #include <algorithm>
@@ -24,6 +26,7 @@
 #include "peer/core/session.h"
 #include "peer/io/peer_runtime.h"
 #include "peer/io/peer_shell.h"
+#include "peer/io/peer_status.h"
 #include "peer/io/server_link.h"
 #include "peer/io/transfer_links.h"
 
@@ -44,25 +47,32 @@ struct PeerShell::Impl {
 
   Mailbox mailbox;
   LaneReturns returns{mailbox};
-  // Of discriminators that are being written. Outlives the sessions, whose
-  // tasks give them back.
+  // Permits for copies of discriminators that are being written. They outlive
+  // the sessions, whose tasks give them back.
   Permits copies{kWriters, kDiskPatience};
   std::vector<std::unique_ptr<PeerRuntime>> sessions;
   std::optional<WorkerPool> file_pool;  // tasks of `pool` may wait for its
+  std::optional<WorkerPool> status_pool;
   std::optional<WorkerPool> pool;  // waits for its tasks, which use the above
 
   std::optional<ServerLink> server;
-  std::optional<zmq::socket_t> listener;
-  std::optional<ConnectionGuard> guard;  // of the listener
-  Receiver receiver;                     // likewise
+  std::optional<zmq::socket_t> listener;  // none: all comes by relay
+  std::optional<ConnectionGuard> guard;   // of the listener
+  Receiver receiver;                      // likewise
   Complaints complaints;
   // Connections to the listener that are closed, while frames of theirs may
   // still be there to be taken: descriptor and socket_cookie().
   std::vector<std::pair<int, std::uint64_t>> closed;
+  // The keys that the listener lets in, where the run has keys, and for how
+  // many exchanges; and the connections of those that have sent something.
+  std::map<PublicKey, std::size_t> let_in;
+  std::map<PublicKey, std::set<std::pair<int, std::uint64_t>>> senders;
   TransferLinks links;
-  std::string announced;  // our listener, for hello
+  std::string announced;  // our listener, for hello; empty: there is none
+  Blob chunk;             // of the message of the server's that is handled
 
-  // Whose welcome was the last; batches of others are not for us.
+  // The run and the server that sent the last welcome; batches of any other are
+  // dropped.
   RunId served_run{};
   std::uint32_t served_incarnation = 0;
   std::optional<TrainingSpec> spec;  // once a session is welcomed
@@ -70,9 +80,11 @@ struct PeerShell::Impl {
   std::uint64_t parameters = 0;      // likewise
   using BatchKey = std::pair<Round, std::uint32_t>;
   std::map<BatchKey, SharedBatch> batches;
+  std::size_t rounds_ahead = 0;  // the most that a session was asked in so far
 
-  // Who is concerned by what, so that a message or a moment that concerns few
-  // of a thousand sessions costs no look at the others.
+  // Indexes of the sessions by peer, by alarm and by the batch that they await:
+  // a message or an alarm that concerns few of a thousand sessions does not
+  // scan the others.
   std::map<PeerId, PeerRuntime*> welcomed;               // by address
   std::set<std::pair<TimePoint, std::uint32_t>> alarms;  // with session numbers
   std::map<BatchKey, std::vector<PeerRuntime*>> awaiting;
@@ -84,10 +96,13 @@ struct PeerShell::Impl {
   TimePoint last_heard;
   TimePoint connected;
   TimePoint last_report;
-  TimePoint next_warning;  // of the server's silence
+  TimePoint status_due;
+  std::chrono::system_clock::time_point link_since;  // connected, or not
+  TimePoint next_warning;                            // of the server's silence
   bool was_connected = false;
   std::uint64_t next_arrival = 1;
   PeerShellReport report;
+  ExitCode leave_code = ExitCode::kOk;  // as it was asked to leave with
 
   Impl(zmq::context_t& c, PeerShellOptions o, std::shared_ptr<const Dataset> d,
        PeerArithmetic computes)
@@ -99,6 +114,7 @@ struct PeerShell::Impl {
               options.keys) {}
 
   Result<PeerShellReport> run();
+  Result<void> check_states() const;
   Result<void> open();
   Result<void> open_listener();
   void poll();
@@ -109,10 +125,15 @@ struct PeerShell::Impl {
   void watch_server(TimePoint now);
   void give_up(const Error& error);
   void report_progress(TimePoint now);
+  void report_sent() const;
+  SentBytes sent() const;  // all that left the process
+  void write_status(TimePoint now);
+  PeerStatus status_of(const PeerRuntime& s) const;
   bool over() const { return returns.awaited() == 0 && taking_part == 0; }
 
   void on_server_message(Received received);
-  bool wants_batch(const Received& received) const;
+  // Whether the bytes of a batch or a chunk that comes are kept.
+  bool wants_from_server(const Received& received);
   void on_batch(const protocol::Message& message, std::vector<Blob> tensors);
   std::string defect_of_batch(const std::vector<Blob>& tensors) const;
   // Whether the bytes of a transfer that comes are kept.
@@ -123,6 +144,7 @@ struct PeerShell::Impl {
   void take_transfer(PeerRuntime& s, IncomingTransfer transfer);
   void admit_transfer(PeerRuntime& s, IncomingTransfer transfer);
   PublicKey key_of(const Received& received) const;
+  PublicKey own_key() const;  // zeros in a run without keys
 
   // Queues an event for handle_events().
   void feed(PeerRuntime& s, SessionEvent event);
@@ -132,6 +154,7 @@ struct PeerShell::Impl {
   void handle_events();
   void ring_alarms(TimePoint now);
   void track(PeerRuntime& s, bool was_over);
+  void track_keys(PeerRuntime& s);
   void await_batches(PeerRuntime& s, const protocol::Message& message);
   PeerRuntime* by_peer(PeerId peer);
 
@@ -145,7 +168,13 @@ struct PeerShell::Impl {
   void apply(PeerRuntime& s, const Learn& e);
   void apply(PeerRuntime& s, const ComputeFeedback& e);
   void apply(PeerRuntime& s, const SendTransfer& e);
+  void apply(PeerRuntime& s, const PrepareChunks& e);
+  void apply(PeerRuntime& s, const SendChunk& e);
+  void apply(PeerRuntime& s, const OpenChunk& e);
+  void apply(PeerRuntime& s, const DropChunks& e);
   void apply(PeerRuntime& s, const SaveTransfer& e);
+  void save_transfer(PeerRuntime& s, const SaveTransfer& e,
+                     const std::vector<NamedBlob>& of_shard);
   void apply(PeerRuntime& s, const Install& e);
   void apply(PeerRuntime& s, const DropTransfer& e);
   void apply(PeerRuntime& s, const SaveDiscriminator& e);
@@ -153,8 +182,14 @@ struct PeerShell::Impl {
   void apply(PeerRuntime& s, const Leave& e);
 
   void send_transfer(PeerRuntime& s, SendTransfer e, const PeerState& state);
+  void prepare_chunks(PeerRuntime& s, PrepareChunks e, const PeerState& state);
+  // Says in a transfer what is sent with it, and returns that.
+  static std::vector<Blob> complete_transfer(protocol::Message& message,
+                                             const PeerState& state);
   std::string reachable(const std::string& endpoint) const;
   void say_hello(PeerRuntime& s);
+  // Keeps what was spent, and warns once of steps that are not taken.
+  void note_privacy(PeerRuntime& s, const std::optional<PrivacySpent>& spent);
   // What ends a session whose arithmetic threw.
   Lane::Failure trainer_failure(PeerRuntime& s);
 };

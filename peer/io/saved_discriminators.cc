@@ -121,20 +121,25 @@ std::string SavedDiscriminators::meta(const Held& as,
       .dump();
 }
 
+std::vector<NamedBlob> SavedDiscriminators::together(
+    const PeerState& state, const std::vector<NamedBlob>& more) {
+  std::vector<NamedBlob> tensors = tensors_of(state);
+  std::ranges::copy(more, std::back_inserter(tensors));
+  return tensors;
+}
+
 Result<void> SavedDiscriminators::save(const Held& as, const PeerState& state,
                                        const std::vector<NamedBlob>& history,
                                        Round keep) const {
-  std::vector<NamedBlob> tensors = tensors_of(state);
-  std::ranges::copy(history, std::back_inserter(tensors));
   CheckpointStore store(state_ / to_hex(as.run), kKeepLast, keep_every_);
   store.keep(keep);
   if (auto opened = store.open_for_writing(); !opened) return opened;
-  return store.save(as.round, tensors, meta(as, state));
+  return store.save(as.round, together(state, history), meta(as, state));
 }
 
-Result<void> SavedDiscriminators::save_transfer(const Held& as,
-                                                const PeerState& state,
-                                                DiscriminatorId in_use) const {
+Result<void> SavedDiscriminators::save_transfer(
+    const Held& as, const PeerState& state,
+    const std::vector<NamedBlob>& of_shard, DiscriminatorId in_use) const {
   const std::vector<Store> all = stores(as.run);
   const auto holds_the_one_in_use = [&](const Store& slot) {
     const CheckpointStore store(slot.directory, 1, 0);
@@ -146,7 +151,7 @@ Result<void> SavedDiscriminators::save_transfer(const Held& as,
   // All peers wait for it. After a power cut its hash tells what is lost.
   store.for_this_process();
   if (auto opened = store.open_for_writing(); !opened) return opened;
-  return store.save(as.round, tensors_of(state), meta(as, state));
+  return store.save(as.round, together(state, of_shard), meta(as, state));
 }
 
 Result<PeerState> peer_state_of(const SavedState& saved) {

@@ -43,8 +43,9 @@ class SavedDiscriminators {
                     const std::vector<NamedBlob>& history, Round keep) const;
 
   // What an exchange has brought, in the place of an earlier one that is not
-  // `in_use`.
+  // `in_use`; with what belongs to the shard, whichever discriminator it has.
   Result<void> save_transfer(const protocol::Held& as, const PeerState& state,
+                             const std::vector<NamedBlob>& of_shard,
                              DiscriminatorId in_use) const;
 
  private:
@@ -54,6 +55,8 @@ class SavedDiscriminators {
   };
   std::vector<Store> stores() const;  // of every run
   std::vector<Store> stores(RunId run) const;
+  static std::vector<NamedBlob> together(const PeerState& state,
+                                         const std::vector<NamedBlob>& more);
   std::string meta(const protocol::Held& as, const PeerState& state) const;
 
   std::filesystem::path state_;

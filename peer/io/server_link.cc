@@ -6,12 +6,15 @@
 #include <atomic>
 #include <cstring>
 #include <mutex>
+#include <string_view>
 #include <system_error>
 #include <thread>
 #include <utility>
 
+#include "common/base/transition.h"
 #include "common/files/hash.h"
 #include "common/net/address.h"
+#include "protocol/codec.h"
 
 namespace mdgan {
 namespace {
@@ -68,6 +71,26 @@ ServerLink::~ServerLink() {
   if (socket_) (void)zmq_socket_monitor(socket_->handle(), nullptr, 0);
 }
 
+void ServerLink::enter(State next, const char* why) {
+  using enum State;
+  static constexpr std::pair<State, State> kLegal[]{
+      {kResolving, kResolving},  // open()
+      {kResolving, kConnecting},  {kResolving, kWaiting},
+      {kConnecting, kConnecting},  // the next address
+      {kConnecting, kConnected},  {kConnecting, kWaiting},
+      {kWaiting, kResolving},     {kConnected, kWaiting},
+      {kConnected, kResolving},   // restart()
+      {kConnected, kConnecting},  // restart() within the process
+  };
+  static constexpr std::pair<State, std::string_view> kNames[]{
+      {kResolving, "resolving"},
+      {kWaiting, "waiting"},
+      {kConnecting, "connecting"},
+      {kConnected, "connected"},
+  };
+  transition<State>(state_, next, why, kLegal, kNames);
+}
+
 void ServerLink::make_socket() {
   if (socket_) (void)zmq_socket_monitor(socket_->handle(), nullptr, 0);
   socket_ = make_dealer(context_, takes_long_frames(endpoint_));
@@ -94,7 +117,7 @@ Result<void> ServerLink::open(TimePoint now) {
     resolve(now);
     return {};
   }
-  state_ = State::kConnecting;
+  enter(State::kConnecting, "the link is opened within the process");
   due_ = now;
   return connect(*socket_, endpoint_);
 }
@@ -106,7 +129,7 @@ void ServerLink::restart(TimePoint now) {
     return;
   }
   make_socket();
-  state_ = State::kConnecting;
+  enter(State::kConnecting, "the link is made anew within the process");
   due_ = now;
   (void)connect(*socket_, endpoint_);
 }
@@ -114,7 +137,7 @@ void ServerLink::restart(TimePoint now) {
 // --- the course of a connection ----------------------------------------------
 
 void ServerLink::resolve(TimePoint now) {
-  state_ = State::kResolving;
+  enter(State::kResolving, "addresses are looked up");
   due_ = now;
   addresses_.clear();
   resolution_ = std::make_shared<Resolution>();
@@ -170,7 +193,7 @@ void ServerLink::try_next(TimePoint now) {
   const Endpoint& address = addresses_[next_address_++];
   ++tries_;
   make_socket();
-  state_ = State::kConnecting;
+  enter(State::kConnecting, "an address is tried");
   try_begun_ = now;
   handshake_failed_ = false;
   due_ = now + kConnectTimeout;
@@ -185,7 +208,9 @@ void ServerLink::wait(TimePoint now) {
   for (std::uint64_t i = 0; i < rounds_ && longest < kLongestWait; ++i)
     longest *= 2;
   ++rounds_;
-  state_ = State::kWaiting;
+  // Once for all addresses: what counts is for how long it is refused.
+  if (std::exchange(key_refused_, false)) ++failures_.key_refusals;
+  enter(State::kWaiting, "all addresses were tried, or the link is lost");
   due_ = now + with_jitter(std::min(longest, kLongestWait));
 }
 
@@ -200,7 +225,7 @@ void ServerLink::read_events(bool& made, bool& lost) {
       std::memcpy(&kind, event.data<char>(), sizeof kind);
     if (more) (void)monitor_->recv(address, zmq::recv_flags::none);
     if (kind == ZMQ_EVENT_HANDSHAKE_SUCCEEDED) made = true;
-    if (kind == ZMQ_EVENT_HANDSHAKE_FAILED_AUTH) failures_.key_refused = true;
+    if (kind == ZMQ_EVENT_HANDSHAKE_FAILED_AUTH) key_refused_ = lost = true;
     if (kind == ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL ||
         kind == ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL)
       failed = true;
@@ -246,15 +271,27 @@ std::optional<Error> ServerLink::refusal() const {
   return reason_of(failures);
 }
 
+std::optional<Error> ServerLink::key_refusal() const {
+  if (!key_refused()) return std::nullopt;
+  HandshakeFailures failures = failures_;
+  failures.server = text();
+  return refused_key(failures);
+}
+
 bool ServerLink::advance(TimePoint now) {
   bool made = false;
   bool lost = false;
   read_events(made, lost);
   look_at_probe();
-  if (made) failures_.in_a_row = 0;
+  if (made) {
+    failures_.in_a_row = failures_.key_refusals = 0;
+    key_refused_ = false;
+  }
   if (!parsed_) {  // within the process there is nothing to wait for
     due_ = now + 1h;
-    return std::exchange(state_, State::kConnected) != State::kConnected;
+    if (connected()) return false;
+    enter(State::kConnected, "within the process");
+    return true;
   }
   if (lost && state_ == State::kConnected) {
     tries_ = rounds_ = 0;
@@ -262,7 +299,7 @@ bool ServerLink::advance(TimePoint now) {
   } else if (lost && state_ == State::kConnecting) {
     try_next(now);
   } else if (made && state_ == State::kConnecting) {
-    state_ = State::kConnected;
+    enter(State::kConnected, "the handshake succeeded");
     due_ = now + 1h;
     return true;
   } else if (now >= due_) {
@@ -294,7 +331,9 @@ std::string ServerLink::text() const {
 
 Sent ServerLink::send(const protocol::Message& message, TensorFrames* frames) {
   if (!connected()) return Sent::kGone;
-  return mdgan::send(*socket_, "", message, frames);
+  MDGAN_CHECK(protocol::sent_by_peers(message.body));
+  return mdgan::send(*socket_, "", message, frames,
+                     &sent_[protocol::type_name(message.body)]);
 }
 
 bool ServerLink::take(std::optional<Received>& received) {

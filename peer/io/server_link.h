@@ -4,7 +4,8 @@
 // host only, asks for it once, and tells nobody. This class asks for the host's
 // addresses before every round of tries and takes them one after the other.
 //
-// Threads: the loop's. Another one, that nobody waits for, asks for addresses.
+// Threads: the loop's. Two more, for which nobody waits, look up addresses and
+// probe the server's security mechanism.
 #pragma once
 
 #include <cstdint>
@@ -59,10 +60,16 @@ class ServerLink {
   // Why there will be no connection, however often it is tried: the keys of
   // both sides do not fit. Fails with kAuthentication.
   std::optional<Error> refusal() const;
+  // Whether that is because the server does not let in this side's key.
+  bool key_refused() const { return failures_.key_refusals > 0; }
+  // Why, whether or not it will be let in; nullopt: it is not refused.
+  std::optional<Error> key_refusal() const;
 
   // Refused with kGone while there is no connection.
   Sent send(const protocol::Message& message, TensorFrames* frames = nullptr);
   bool take(std::optional<Received>& received);
+  // What was handed to ZeroMQ so far, also what was lost with a connection.
+  const SentBytes& sent() const { return sent_; }
   // What is queued may still be sent for so long after the end.
   void set_linger(int milliseconds);
 
@@ -71,6 +78,9 @@ class ServerLink {
   struct Resolution;  // shared with the thread that asks for addresses
   struct Probe;       // and with the one that asks for the mechanism
 
+  // The only place that changes `state_`; aborts on a transition that is not
+  // legal. `why`: what makes it happen.
+  void enter(State next, const char* why);
   void make_socket();
   void resolve(TimePoint now);
   void on_resolved(TimePoint now);
@@ -99,10 +109,12 @@ class ServerLink {
   std::shared_ptr<Probe> probe_;
   TimePoint try_begun_{};
   bool handshake_failed_ = false;  // in this try
+  bool key_refused_ = false;       // at one of the addresses, this time
 
   std::optional<zmq::socket_t> socket_;
   std::optional<zmq::socket_t> monitor_;
   Receiver receiver_;
+  SentBytes sent_;
 };
 
 }  // namespace mdgan

@@ -6,8 +6,10 @@
 namespace mdgan {
 namespace {
 
-// How long a link that was closed for another goes on sending, in ms.
-constexpr int kLinger = 10'000;
+// How long a link that was closed for another goes on sending, in ms: the
+// default of the server's swap-timeout, after which no swap awaits its
+// transfer.
+constexpr int kLinger = 60'000;
 
 }  // namespace
 
@@ -30,7 +32,8 @@ Result<void> TransferLinks::send(const std::string& endpoint, SwapId swap,
                                  const protocol::Message& message,
                                  TensorFrames& frames, const PublicKey& key) {
   const auto known = std::ranges::find_if(links_, [&](const Link& link) {
-    return link.endpoint == endpoint && link.key == key;
+    return link.endpoint == endpoint && link.key == key &&
+           (!own_ || link.swap == swap);
   });
   if (known == links_.end()) {
     if (auto opened = open(endpoint, key, 1 + frames.count()); !opened)
@@ -38,7 +41,8 @@ Result<void> TransferLinks::send(const std::string& endpoint, SwapId swap,
   } else {
     links_.splice(links_.begin(), links_, known);
   }
-  const Sent sent = mdgan::send(links_.front().socket, "", message, &frames);
+  const Sent sent =
+      mdgan::send(links_.front().socket, "", message, &frames, &sent_);
   links_.front().swap = swap;
   if (sent == Sent::kYes) return {};
   return Error{endpoint + " cannot be reached: " + std::to_string(queued_) +

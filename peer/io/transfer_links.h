@@ -1,5 +1,6 @@
 // The connections on which a process's peers send discriminators to others, one
-// for each endpoint, kept for the next swap.
+// for each endpoint, kept for the next swap. Where they have keys a connection
+// is for one exchange: after that the other end lets nobody in.
 //
 // What an endpoint that cannot be reached costs is bounded: a link queues few
 // transfers, and gives them up when their swap is aborted.
@@ -46,6 +47,8 @@ class TransferLinks {
   void drop(SwapId swap);
 
   std::size_t size() const { return links_.size(); }
+  // Bytes handed to ZeroMQ so far, also of transfers that were given up.
+  std::uint64_t sent() const { return sent_; }
 
  private:
   struct Link {
@@ -62,6 +65,7 @@ class TransferLinks {
   std::size_t queued_;
   std::optional<KeyPair> own_;
   std::size_t most_;
+  std::uint64_t sent_ = 0;
   std::list<Link> links_;  // the most recently used first
 };
 

@@ -16,6 +16,8 @@
 
 namespace mdgan {
 
+class LedgerBook;
+
 using MadePeerTrainer = Result<std::unique_ptr<PeerTrainer>>;
 
 // The arguments of make_peer_trainer().
@@ -25,6 +27,7 @@ struct PeerTrainerSetting {
   std::vector<std::uint32_t> shard;
   PeerId peer;
   const std::string& device;
+  const LedgerBook* privacy;  // null: without it
 };
 
 using PeerTrainerMaker = MadePeerTrainer(PeerTrainerSetting setting);

@@ -12,7 +12,7 @@ namespace {
 
 class DataParallel final : public ReplicaPeerTrainer {
   Losses train(Round round, std::uint32_t, std::span<float> answer) override {
-    const GeneratedBatch batch = g->generate(round).front();
+    const GeneratedBatch batch = g->generate(round, label_counts).front();
     Losses losses;
     losses.discriminator = d->gradient(round, batch.images, batch.labels,
                                        discriminator_part(answer));

@@ -16,9 +16,10 @@ class FlGan final : public ReplicaPeerTrainer {
     Losses sum;
     for (std::uint64_t i = last.value - steps + 1; i <= last.value; ++i) {
       const Round round{i};
-      const GeneratedBatch batch = g->generate(round).front();
-      sum.discriminator += d->learn(round, batch.images, batch.labels);
+      const GeneratedBatch batch = g->generate(round, label_counts).front();
+      d->learn(round, batch.images, batch.labels);
       const PeerFeedback back = d->feedback(batch.images, batch.labels);
+      sum.discriminator += back.discriminator_loss;
       sum.generator += back.generator_loss;
       const Contribution contribution{peer, 0, back.feedback};
       if (!g->step(round, {&contribution, 1}))  // it diverged

@@ -1,6 +1,7 @@
 // MD-GAN's peer (Hardy et al. 2019, Algorithm 1): it trains a discriminator on
 // generated images and its own, and answers the error feedback.
 
+#include <optional>
 #include <utility>
 
 #include "common/train/discriminator/discriminator_trainer.h"
@@ -14,9 +15,9 @@ class MdGan final : public PeerTrainer {
   explicit MdGan(std::unique_ptr<DiscriminatorTrainer> d) : d_(std::move(d)) {}
 
   void initialise() override { d_->initialise(); }
-  double learn(Round round, std::uint32_t /*steps*/, const Blob& images,
-               const Blob& labels) override {
-    return d_->learn(round, images, labels);
+  void learn(Round round, std::uint32_t /*steps*/, const Blob& images,
+             const Blob& labels) override {
+    d_->learn(round, images, labels);
   }
   PeerFeedback feedback(const Blob& images, const Blob& labels) override {
     return d_->feedback(images, labels);
@@ -32,6 +33,7 @@ class MdGan final : public PeerTrainer {
   void load_history(const std::vector<NamedBlob>& tensors) override {
     d_->load_history(tensors);
   }
+  std::optional<PrivacySpent> privacy() const override { return d_->privacy(); }
   std::uint64_t parameter_count() const override {
     return d_->parameter_count();
   }
@@ -48,7 +50,7 @@ class MdGan final : public PeerTrainer {
 MadePeerTrainer make_md_gan_peer(PeerTrainerSetting setting) {
   auto d = DiscriminatorTrainer::create(setting.spec, std::move(setting.data),
                                         std::move(setting.shard), setting.peer,
-                                        setting.device);
+                                        setting.device, setting.privacy);
   if (!d) return d.error();
   return std::unique_ptr<PeerTrainer>(std::make_unique<MdGan>(std::move(*d)));
 }

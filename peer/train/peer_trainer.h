@@ -11,11 +11,13 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "common/base/ids.h"
 #include "common/base/result.h"
 #include "common/data/dataset.h"
+#include "common/privacy/privacy_spec.h"
 #include "common/tensor/blob.h"
 #include "common/train/discriminator/peer_state.h"
 #include "protocol/training_spec.h"
@@ -34,11 +36,12 @@ class PeerTrainer {
 
   // Trains on what the server sent for the `steps` rounds that end with
   // `round`: images X^d [b,c,h,w] float32 and labels [b] int32 (empty when
-  // unconditional), or a replica [P] float32. Returns D's mean loss.
-  virtual double learn(Round round, std::uint32_t steps, const Blob& sent,
-                       const Blob& labels) = 0;
+  // unconditional), or a replica [P] float32.
+  virtual void learn(Round round, std::uint32_t steps, const Blob& sent,
+                     const Blob& labels) = 0;
 
-  // Then computes the answer, to the images X^g or to the replica.
+  // Then computes the answer, to the images X^g or to the replica, with the
+  // losses of learn().
   virtual PeerFeedback feedback(const Blob& sent, const Blob& labels) = 0;
 
   // A copy, so that training may go on while it travels.
@@ -55,12 +58,17 @@ class PeerTrainer {
 
   // Tensors that are saved with the state but do not travel: with `replay` the
   // last generated batches, "replay.images" [n, b, c, h, w] float32 and, if
-  // conditional, "replay.labels" [n, b] int32; else nothing.
+  // conditional, "replay.labels" [n, b] int32; with ADA "ada.state" [4] int32,
+  // which belongs to the shard; else nothing.
   virtual std::vector<NamedBlob> history() const = 0;
 
   // Replaces the history by the newest L batches among `tensors`, or by nothing
   // if they do not fit this run: D is worth more than the batches of L rounds.
+  // Without "ada.state" among them ADA goes on as it is.
   virtual void load_history(const std::vector<NamedBlob>& tensors) = 0;
+
+  // What was spent of the privacy budget; nothing where there is none.
+  virtual std::optional<PrivacySpent> privacy() const { return std::nullopt; }
 
   virtual std::uint64_t parameter_count() const = 0;  // P
   // SHA-256 over the schema text; PROTOCOL.md, "Schema".

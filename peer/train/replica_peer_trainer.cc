@@ -27,7 +27,9 @@ GeneratorSpec generator_of(const TrainingSpec& spec, PeerId peer) {
           .batch = spec.batch,
           .k = 1,
           .seed = spec.seed,
-          .first_batch = peer.value};
+          .first_batch = peer.value,
+          // Nothing is to be weighed: the peers' sizes are, at the server.
+          .class_share = ClassShare::kData};
 }
 
 struct NewFloats {
@@ -67,7 +69,8 @@ NamedBlob* find(std::vector<NamedBlob>& state, std::string_view name) {
 
 MadePeerTrainer prepare_replica(std::unique_ptr<ReplicaPeerTrainer> trainer,
                                 PeerTrainerSetting setting) {
-  const auto& [spec, data, shard, peer, device] = setting;
+  const auto& [spec, data, shard, peer, device, privacy] = setting;
+  MDGAN_CHECK(privacy == nullptr);
   const auto summary = summarise_model(spec);
   if (!summary) return summary.error();
   auto g = GeneratorTrainer::create(generator_of(spec, peer), device);
@@ -78,6 +81,8 @@ MadePeerTrainer prepare_replica(std::unique_ptr<ReplicaPeerTrainer> trainer,
   trainer->peer = peer;
   trainer->g = std::move(*g);
   trainer->d = std::move(*d);
+  if (spec.labels == BatchLabels::kShard)
+    trainer->label_counts = {trainer->d->class_counts()};
   trainer->device_ = device;
   trainer->parameters_ = summary->parameters;
   trainer->schema_ = summary->schema;
@@ -121,18 +126,17 @@ void ReplicaPeerTrainer::initialise() {
   d->initialise();
 }
 
-double ReplicaPeerTrainer::learn(Round round, std::uint32_t steps,
-                                 const Blob& sent, const Blob& /*labels*/) {
+void ReplicaPeerTrainer::learn(Round round, std::uint32_t steps,
+                               const Blob& sent, const Blob& /*labels*/) {
   set_replica(aligned(sent));
   const NewFloats answer = make_floats(parameters_);
-  const Losses losses = train(round, steps, answer.values);
+  losses_ = train(round, steps, answer.values);
   answer_ = answer.blob;
-  generator_loss_ = losses.generator;
-  return losses.discriminator;
 }
 
 PeerFeedback ReplicaPeerTrainer::feedback(const Blob&, const Blob&) {
-  return {std::exchange(answer_, {}), {}, generator_loss_};
+  return {
+      std::exchange(answer_, {}), {}, losses_.generator, losses_.discriminator};
 }
 
 PeerState ReplicaPeerTrainer::snapshot(bool with_optimizer) const {

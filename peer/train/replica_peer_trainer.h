@@ -22,8 +22,8 @@ namespace mdgan {
 class ReplicaPeerTrainer : public PeerTrainer {
  public:
   void initialise() override;
-  double learn(Round round, std::uint32_t steps, const Blob& sent,
-               const Blob& labels) final;
+  void learn(Round round, std::uint32_t steps, const Blob& sent,
+             const Blob& labels) final;
   PeerFeedback feedback(const Blob& sent, const Blob& labels) final;
   PeerState snapshot(bool with_optimizer) const override;
   Result<void> validate(const PeerState& state) const override;
@@ -53,6 +53,7 @@ class ReplicaPeerTrainer : public PeerTrainer {
   PeerId peer;
   std::unique_ptr<GeneratorTrainer> g;  // k = 1, the peer's own latents
   std::unique_ptr<DiscriminatorTrainer> d;
+  std::vector<ClassCounts> label_counts;  // of its batch; empty: uniform
 
  private:
   friend MadePeerTrainer prepare_replica(
@@ -64,7 +65,7 @@ class ReplicaPeerTrainer : public PeerTrainer {
   std::uint64_t parameters_ = 0;
   std::array<std::byte, 32> schema_{};
   Blob answer_;
-  double generator_loss_ = 0;
+  Losses losses_;
 };
 
 // Fills in all that does not depend on the algorithm. Fails like

@@ -1,16 +1,68 @@
 #include <spdlog/spdlog.h>
 
 #include <map>
+#include <nlohmann/json.hpp>
 #include <string>
+#include <utility>
 
 #include "common/files/output_file.h"
 #include "common/files/safetensors.h"
+#include "common/tensor/precision.h"
 #include "server/commands/commands.h"
+#include "server/commands/make_evaluator.h"
 #include "server/commands/saved_generator.h"
+#include "server/evaluate/feature_statistics.h"
 
 namespace mdgan {
+namespace {
+
+// The mean and covariance of features of images.
+Result<std::string> export_statistics(const ExportOptions& options) {
+  auto saved = load_generator(options.run, {options.round});
+  if (!saved) return saved.error();
+  const Round round = saved->state.position.completed;
+  const ServerOptions run = measured_with(options.measure, saved->options);
+  if (const auto set = set_precision(run.precision, run.device); !set)
+    return set.error();
+  const auto evaluator = evaluator_options(run);
+  if (!evaluator) return evaluator.error();
+  if (options.real && evaluator->data.empty())
+    return Error{
+        "the run has no data of its own: give the real images with "
+        "--data DIR",
+        ExitCode::kUsage};
+  const auto extractor = make_extractor(*evaluator);
+  if (!extractor) return extractor.error();
+  Result<FeatureStatistics> statistics = FeatureStatistics{};
+  if (options.real) {
+    statistics = real_statistics(**extractor, *evaluator);
+  } else {
+    const auto sampler = make_sampler(std::move(*saved), options.ema);
+    if (!sampler) return sampler.error();
+    statistics = generated_statistics(**extractor, **sampler,
+                                      evaluator->samples, run.seed);
+  }
+  if (!statistics) return statistics.error();
+  if (auto written = write_statistics(options.out, *statistics); !written)
+    return written.error();
+  return fmt::format(
+      "{}: mean and covariance of {} features of {}; features of {}",
+      options.out, statistics->mean.size(),
+      options.real ? "the real images"
+                   : fmt::format("{} images of round {}", evaluator->samples,
+                                 round.value),
+      (*extractor)->name());
+}
+
+}  // namespace
 
 ExitCode run_export(const ExportOptions& options) {
+  if (options.format == ExportFormat::kNpz) {
+    const auto done = export_statistics(options);
+    if (!done) return report(done.error());
+    spdlog::info("{}", *done);
+    return ExitCode::kOk;
+  }
   const auto saved = load_generator(options.run, {options.round});
   if (!saved) return report(saved.error());
   const bool has_ema = saved->spec.ema > 0;
@@ -29,6 +81,8 @@ ExitCode run_export(const ExportOptions& options) {
       {"height", std::to_string(spec.image.height)},
       {"width", std::to_string(spec.image.width)},
       {"classes", std::to_string(spec.image.classes)},
+      // What the labels mean, as a JSON array; empty: nothing.
+      {"class_names", nlohmann::json(saved->state.classes).dump()},
       {"weights", weights},
       {"round", std::to_string(saved->state.position.completed.value)},
   };

@@ -12,10 +12,10 @@ class HostileTrainer final : public PeerTrainer {
       : honest_(std::move(honest)), attack_(attack), seed_(seed), peer_(peer) {}
 
   void initialise() override { honest_->initialise(); }
-  double learn(Round round, std::uint32_t steps, const Blob& sent,
-               const Blob& labels) override {
+  void learn(Round round, std::uint32_t steps, const Blob& sent,
+             const Blob& labels) override {
     round_ = round;
-    return honest_->learn(round, steps, sent, labels);
+    honest_->learn(round, steps, sent, labels);
   }
   PeerFeedback feedback(const Blob& sent, const Blob& labels) override {
     PeerFeedback answer = honest_->feedback(sent, labels);
@@ -34,6 +34,9 @@ class HostileTrainer final : public PeerTrainer {
   std::vector<NamedBlob> history() const override { return honest_->history(); }
   void load_history(const std::vector<NamedBlob>& tensors) override {
     honest_->load_history(tensors);
+  }
+  std::optional<PrivacySpent> privacy() const override {
+    return honest_->privacy();
   }
   std::uint64_t parameter_count() const override {
     return honest_->parameter_count();

@@ -44,15 +44,14 @@ ExitCode run_keygen(const KeygenOptions& options) {
 public key   {1}
 fingerprint  {2}
 
-Now, for each peer,
-
-    mdgan-peer keygen --name NAME
-
-on its own machine prints a line. Append it to {3} here, and start both:
+Now start the server here, and invite each peer:
 
     mdgan-server train --key {0} --bind tcp://0.0.0.0:5555 ...
-    mdgan-peer --key peer.key --server-key '{1}' \
-        --server tcp://THIS-HOST:5555 --data DIR
+    mdgan-server invite NAME --key {0} --address tcp://THIS-HOST:5555
+
+prints a line, with which `mdgan-peer join LINE` makes that peer's key on its own
+machine and says how to go on. Without an invitation: append the line that
+`mdgan-peer keygen` prints there to {3}.
 )",
                           options.key, key, fingerprint(keys.public_key),
                           list.string()));

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "common/base/words.h"
 #include "common/data/class_table.h"
 #include "common/files/checkpoint_store.h"
 #include "common/files/hash.h"
@@ -21,11 +22,12 @@ Result<LocalData> cut_local_data(const ServerOptions& options,
   // Cutting may take long where there are far too many peers.
   const auto too_few = [&](std::size_t images) {
     return Error{
-        fmt::format("{}: {} images cut by {} among {} local peers leave "
+        fmt::format("{}: {} images cut by {} among {} leave "
                     "{} to one, fewer than a batch of {}: give fewer "
                     "--local-peers, a smaller --batch or more data",
                     options.data, data.size(), to_text(options.partition),
-                    options.local_peers, images, options.batch),
+                    plural(options.local_peers, "local peer"), images,
+                    options.batch),
         ExitCode::kData};
   };
   if (const std::size_t most = data.size() / options.local_peers;
@@ -40,8 +42,8 @@ Result<LocalData> cut_local_data(const ServerOptions& options,
   for (std::uint32_t i = 0; i < options.local_peers; ++i)
     peers.push_back(count_classes(local_name(i), i, (*shards)[i], data.labels,
                                   data.shape.classes));
-  spdlog::info("{} images cut by {} among {} peers", data.size(),
-               to_text(options.partition), peers.size());
+  spdlog::info("{} cut by {} among {}", plural(data.size(), "image"),
+               to_text(options.partition), plural(peers.size(), "peer"));
   // An i.i.d. cut's table says nothing that the line above does not.
   if (options.partition != Partition{})
     for (const std::string& line : table_lines(peers, data.class_names, true))

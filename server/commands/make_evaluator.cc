@@ -21,19 +21,47 @@ std::filesystem::path cache_folder(const std::string& given) {
 
 }  // namespace
 
-Result<std::unique_ptr<Evaluator>> make_evaluator(
-    const ServerOptions& options) {
-  // The real images' features depend on the number of threads, too: with the
-  // run's, the same numbers come out every time.
+std::filesystem::path evaluation_folder(const ServerOptions& options) {
+  return options.evaluate_data.empty() ? options.data : options.evaluate_data;
+}
+
+ClassifierOptions classifier_options(const ServerOptions& options) {
+  ClassifierOptions classifier;
+  classifier.cache = cache_folder(options.evaluate_cache);
+  classifier.device = options.device;
+  return classifier;
+}
+
+ServerOptions measured_with(const MeasureOptions& given, ServerOptions run) {
+  if (!given.data.empty()) run.evaluate_data = given.data;
+  if (!given.features.empty()) run.evaluate_features = given.features;
+  if (!given.cache.empty()) run.evaluate_cache = given.cache;
+  if (given.samples > 0) run.evaluate_samples = given.samples;
+  return run;
+}
+
+Result<EvaluatorOptions> evaluator_options(const ServerOptions& options) {
+  if (evaluation_folder(options).empty() && options.evaluate_features.empty())
+    return Error{
+        "the run has no data of its own: give the real images with --data DIR, "
+        "or what gives features with --features FILE",
+        ExitCode::kUsage};
+  // With the run's threads the same numbers come out every time.
   set_compute_threads(static_cast<int>(options.threads));
   EvaluatorOptions evaluator;
-  evaluator.data =
-      options.evaluate_data.empty() ? options.data : options.evaluate_data;
+  evaluator.data = evaluation_folder(options);
+  evaluator.reading = options.reading;
   evaluator.features = options.evaluate_features;
   evaluator.cache = cache_folder(options.evaluate_cache);
   evaluator.samples = options.evaluate_samples;
   evaluator.device = options.device;
-  return Evaluator::create(evaluator);
+  return evaluator;
+}
+
+Result<std::unique_ptr<Evaluator>> make_evaluator(
+    const ServerOptions& options) {
+  const auto evaluator = evaluator_options(options);
+  return evaluator ? Evaluator::create(*evaluator) : evaluator.error();
 }
 
 }  // namespace mdgan

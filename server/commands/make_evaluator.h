@@ -1,13 +1,30 @@
 // The evaluator that a run's configuration asks for.
 #pragma once
 
+#include <filesystem>
 #include <memory>
 
 #include "common/base/result.h"
+#include "server/command_options.h"
+#include "server/evaluate/classifier.h"
 #include "server/evaluate/evaluator.h"
-#include "server/options.h"
 
 namespace mdgan {
+
+// The folder with the real images.
+std::filesystem::path evaluation_folder(const ServerOptions& options);
+
+// Where its classifiers are kept, and on which device they are.
+ClassifierOptions classifier_options(const ServerOptions& options);
+
+// The run's options, with what the command line says instead.
+ServerOptions measured_with(const MeasureOptions& given, ServerOptions run);
+
+// What the run's configuration says of measuring. Sets the calling thread's
+// threads of arithmetic to options.threads: features depend on their number,
+// too. Fails with kUsage where there are neither data nor a script that gives
+// features.
+Result<EvaluatorOptions> evaluator_options(const ServerOptions& options);
 
 // Sets the calling thread's threads of arithmetic to options.threads.
 // Classifiers are kept in options.evaluate_cache, else in $XDG_CACHE_HOME/mdgan

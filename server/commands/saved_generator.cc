@@ -1,5 +1,7 @@
 #include "server/commands/saved_generator.h"
 
+#include "server/command_options.h"
+
 namespace mdgan {
 
 Result<SavedGenerator> load_generator(const std::filesystem::path& run,
@@ -23,8 +25,26 @@ Result<SavedGenerator> load_generator(const std::filesystem::path& run,
   std::erase_if(saved.state.generator, [](const NamedBlob& item) {
     return item.name.starts_with("discriminator.");  // of fl-gan and the like
   });
+  if (saved.state.classes.empty() &&
+      saved.options.condition != Condition::kNone)  // of before they had names
+    saved.state.classes = numbered_classes(saved.state.image->classes);
   saved.spec = generator_spec(saved.options, *saved.state.image, saved.state.k);
   return saved;
+}
+
+Result<std::unique_ptr<Sampler>> make_sampler(SavedGenerator saved,
+                                              bool use_ema) {
+  if (!use_ema) {
+    saved.spec.ema = 0;
+    std::erase_if(saved.state.generator, [](const NamedBlob& tensor) {
+      return tensor.name.starts_with("ema.");
+    });
+  }
+  auto trainer = GeneratorTrainer::create(saved.spec, saved.options.device);
+  if (!trainer) return trainer.error();
+  if (const auto loaded = (*trainer)->load(saved.state.generator); !loaded)
+    return loaded.error();
+  return (*trainer)->sampler();
 }
 
 }  // namespace mdgan

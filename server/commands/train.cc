@@ -12,26 +12,35 @@
 
 #include "common/base/stop_signal.h"
 #include "common/base/terminal.h"
+#include "common/base/words.h"
 #include "common/base/worker_pool.h"
 #include "common/data/dataset.h"
 #include "common/files/atomic_write.h"
 #include "common/files/hash.h"
 #include "common/files/jsonl.h"
+#include "common/files/plain_file.h"
+#include "common/models/script_file.h"
 #include "common/net/address.h"
 #include "common/net/endpoint.h"
+#include "common/privacy/ledger_book.h"
 #include "peer/io/peer_shell.h"
 #include "peer/train/make_peer_trainer.h"
 #include "protocol/algorithm.h"
 #include "server/commands/commands.h"
 #include "server/commands/hostile_peers.h"
+#include "server/commands/known_data.h"
 #include "server/commands/local_data.h"
 #include "server/commands/make_evaluator.h"
 #include "server/commands/server_keys.h"
 #include "server/io/server_shell.h"
+#include "server/run/events_file.h"
 #include "server/run/progress_line.h"
+#include "server/run/service_status.h"
 #include "server/run/stats_writer.h"
 #include "server/run/status_file.h"
+#include "server/run/tensorboard_file.h"
 #include "server/train/make_round_trainer.h"
+#include "server/view/page_server.h"
 
 namespace mdgan {
 namespace {
@@ -44,47 +53,6 @@ Result<RunDirectory> open_directory(const ServerOptions& options) {
 
 Error does_not_fit(std::string message) {
   return {std::move(message), ExitCode::kConfiguration};
-}
-
-bool same_size(const ImageShape& a, const ImageShape& b) {
-  return a.channels == b.channels && a.height == b.height && a.width == b.width;
-}
-
-// The image shape as far as it is known before any peer has spoken.
-Result<std::optional<ImageShape>> known_image(const ServerOptions& options,
-                                              const Dataset* data,
-                                              const RunState& state) {
-  const bool has_size = options.image.values() > 0;
-  const bool has_classes = options.classes >= 0;
-  std::optional<ImageShape> image = state.image;
-  std::string whose = "the run's checkpoint";
-  if (!image && data != nullptr) {
-    image = data->shape;
-    whose = "the data in " + options.data;
-  }
-  if (!image) {
-    if (has_size != has_classes)
-      return does_not_fit(
-          "image and classes go together: give both, or neither, and the first "
-          "peer's data decide");
-    if (!has_size) return image;
-    image = options.image;
-    image->classes = static_cast<std::uint32_t>(options.classes);
-    return image;
-  }
-  if (has_size && !same_size(options.image, *image))
-    return does_not_fit("the image size of the configuration is not that of " +
-                        whose + ": leave out image, or give other data");
-  if (has_classes &&
-      static_cast<std::uint32_t>(options.classes) != image->classes)
-    return does_not_fit(fmt::format(
-        "classes is {}, and {} has {}: leave out classes, or give other data",
-        options.classes, whose, image->classes));
-  if (data != nullptr && data->shape != *image)
-    return does_not_fit("the images in " + options.data +
-                        " have not the size or the classes of the run's: give "
-                        "the run's own data with --data");
-  return image;
 }
 
 // `endpoint`: where other peers connect to; empty when there are none.
@@ -107,15 +75,18 @@ PeerShellOptions local_host(const ServerOptions& options,
   host.verbose = false;
   for (std::uint32_t i = 0; i < options.local_peers; ++i) {
     const std::string name = local_name(i);
-    host.peers.push_back(
-        {name, i, std::move(shards[i]), directory.peers() / name});
+    host.peers.push_back({name, i, std::move(shards[i]),
+                          directory.peers() / name,
+                          options.privacy.mode != DpMode::kNone});
   }
   return host;
 }
 
-PeerArithmetic local_arithmetic(const ServerOptions& options) {
-  PeerArithmetic honest =
-      torch_peer(options.device, static_cast<int>(options.threads));
+// `privacy` may be null.
+PeerArithmetic local_arithmetic(const ServerOptions& options,
+                                std::shared_ptr<const LedgerBook> privacy) {
+  PeerArithmetic honest = torch_peer(
+      options.device, static_cast<int>(options.threads), std::move(privacy));
   if (options.attack.peers == 0) return honest;
   const std::uint32_t first = options.local_peers - options.attack.peers;
   spdlog::warn(
@@ -134,6 +105,14 @@ Result<PeerShellReport> run_host(PeerShell& host) {
   } catch (const std::exception& e) {
     return Error{std::string("a fault of the local peers: ") + e.what()};
   }
+}
+
+// What `mdgan-server admit` needs to find this server's files.
+std::string admit_options(const ServerOptions& options) {
+  std::string command = "--key " + options.key;
+  if (!options.authorized_peers.empty())
+    command += " --authorized-peers " + options.authorized_peers;
+  return command;
 }
 
 Finish run_shell(ServerShell& shell, RunObserver& observer,
@@ -161,7 +140,8 @@ Result<RunState> find_run(const ServerOptions& options,
           "the run in " + directory.path().string() + " trains with " +
           std::string(name_of(kAlgorithmNames, state.algorithm)) +
           ": go on with it without another algorithm, or begin a new run");
-    spdlog::info("goes on after round {}", state.position.completed.value);
+    spdlog::info("this run continues after round {}",
+                 state.position.completed.value);
   } else {
     if (std::filesystem::exists(directory.path() / "config.ini"))
       spdlog::warn(
@@ -176,32 +156,68 @@ Result<RunState> find_run(const ServerOptions& options,
   return state;
 }
 
+// The file of a model of the user's own, so that the folder alone says what the
+// run is.
+Result<void> keep_model(const ServerOptions& options,
+                        const RunDirectory& directory) {
+  if (!is_script(options.model)) return {};
+  const auto file = find_script(options.model);
+  if (!file) return file.error();
+  return atomic_write(directory.path() / kScriptInRun, (*file)->bytes);
+}
+
 // Changes the run's files for this start, once nothing can refuse it any more:
 // drops what they have of rounds after `completed`, and keeps the
 // configuration.
 Result<void> begin_run(const ServerOptions& options,
                        const RunDirectory& directory, Round completed,
                        std::uint32_t incarnation, const std::string& table) {
-  auto done = directory.write_incarnation(incarnation);
-  if (done) done = truncate_after_round(directory.stats(), completed);
+  auto done = directory.make_folders();
+  if (done) done = directory.write_incarnation(incarnation);
+  for (const auto& file : {directory.stats(), directory.events()})
+    if (done) done = truncate_after_round(file, completed);
   if (done) done = truncate_evaluations(directory.path(), completed);
   if (done && !table.empty()) done = atomic_write(directory.partition(), table);
+  if (done) done = keep_model(options, directory);
   if (done)
     done = directory.write_configuration(effective_configuration(options));
   return done;
 }
 
-// `observers` are told all but the end; `stats` becomes one of them, and so
-// outlives them.
+// A line for each tick, and for each thing that happened.
+struct LineFiles {
+  std::optional<StatsWriter> stats;
+  std::optional<EventsFile> events;
+  std::optional<TensorboardFile> tensorboard;
+  EventsFile::Post post;  // for `events`
+  TensorboardFile::Post post_tensorboard;
+  bool begun = false;  // nothing refuses this start any more
+};
+
+// That local peers will be able to write what they keep.
+Result<void> check_local_states(const ServerOptions& options,
+                                const RunDirectory& directory) {
+  std::vector<std::filesystem::path> folders;
+  for (std::uint32_t i = 0; i < options.local_peers; ++i)
+    folders.push_back(directory.peers() / local_name(i));
+  if (options.privacy.mode != DpMode::kNone)
+    folders.push_back(directory.peers() / "privacy");
+  return check_writable(folders);
+}
+
+// `observers` are told all but the end; those of `files` become some of them,
+// and so outlive them.
 Finish train_in(const ServerOptions& options, const RunDirectory& directory,
                 const std::shared_ptr<const Dataset>& data, RunState state,
                 const std::optional<KeyFiles>& keys, RunObservers& observers,
-                std::optional<StatsWriter>& stats, int stop) {
-  const auto image = known_image(options, data.get(), state);
-  if (!image) return finish_of(image.error());
+                LineFiles& files, int stop) {
+  auto known = known_data(options, data.get(), state);
+  if (!known) return finish_of(known.error());
   Result<LocalData> local = LocalData{};
   if (options.local_peers > 0) local = cut_local_data(options, *data);
   if (!local) return finish_of(local.error());
+  if (const auto writable = check_local_states(options, directory); !writable)
+    return finish_of(writable.error());
   ServerArithmetic arithmetic = torch_server(options.codecs, options.device,
                                              static_cast<int>(options.threads));
   if (options.evaluate_every > 0) {
@@ -221,7 +237,18 @@ Finish train_in(const ServerOptions& options, const RunDirectory& directory,
       return begun;
     auto writer = StatsWriter::open(directory.stats(), options.rounds);
     if (!writer) return writer.error();
-    observers.add(stats.emplace(std::move(*writer)));
+    auto events = EventsFile::open(directory.events(), files.post);
+    if (!events) return events.error();
+    observers.add(files.stats.emplace(std::move(*writer)));
+    observers.add(files.events.emplace(std::move(*events)));
+    if (options.tensorboard) {
+      auto tensorboard =
+          TensorboardFile::open(directory.tensorboard(), completed, incarnation,
+                                files.post_tensorboard);
+      if (!tensorboard) return tensorboard.error();
+      observers.add(files.tensorboard.emplace(std::move(*tensorboard)));
+    }
+    files.begun = true;
     return {};
   };
   zmq::context_t context;
@@ -229,10 +256,12 @@ Finish train_in(const ServerOptions& options, const RunDirectory& directory,
   std::optional<ServerKeys> server_keys;
   if (keys) {
     zap.emplace(context);
-    server_keys.emplace(ServerKeys{keys->own, keys->list, keys->peers, *zap});
+    server_keys.emplace(ServerKeys{keys->own, keys->list, keys->peers, *zap,
+                                   options.key, admit_options(options)});
   }
-  ServerShell shell(context, options, directory, std::move(state), *image, stop,
-                    std::move(arithmetic), std::move(server_keys));
+  ServerShell shell(context, options, directory, std::move(state),
+                    std::move(*known), stop, std::move(arithmetic),
+                    std::move(server_keys));
   if (const auto opened = shell.open(); !opened)
     return finish_of(opened.error());
   if (!shell.endpoint().empty())
@@ -244,6 +273,10 @@ Finish train_in(const ServerOptions& options, const RunDirectory& directory,
   if (!goes_on)
     if (const auto begun = begin(); !begun) return finish_of(begun.error());
 
+  std::shared_ptr<const LedgerBook> privacy;
+  if (options.privacy.mode != DpMode::kNone)
+    privacy = std::make_shared<const LedgerBook>(
+        options.privacy, directory.peers() / "privacy", *data, local->shards);
   std::unique_ptr<PeerShell> host;
   std::thread host_thread;
   std::optional<Error> local_failure;
@@ -252,7 +285,7 @@ Finish train_in(const ServerOptions& options, const RunDirectory& directory,
         context,
         local_host(options, shell.endpoint(), directory,
                    std::move(local->shards), keys, zap ? &*zap : nullptr),
-        data, local_arithmetic(options));
+        data, local_arithmetic(options, std::move(privacy)));
     host_thread = std::thread([&] {
       const auto done = run_host(*host);
       if (!done)
@@ -261,6 +294,11 @@ Finish train_in(const ServerOptions& options, const RunDirectory& directory,
         local_failure = {"a local peer failed: " + done->text, done->code};
       if (local_failure)
         shell.request_stop(local_failure->code, local_failure->message);
+      if (done && done->privacy)
+        spdlog::info(
+            "differential privacy: of each local peer's images {} or less was "
+            "spent",
+            privacy_words(*done->privacy));
     });
   }
   Finish finish = goes_on ? run_shell(shell, observers, begin)
@@ -288,9 +326,15 @@ ExitCode run_train(const ServerOptions& options) {
   if (!keys) return report(keys.error());
   if (const auto set = set_precision(options.precision, options.device); !set)
     return report(set.error());
+  std::optional<PageAddress> page;
+  if (!options.http.empty()) {
+    auto address = page_address(options.http, options.http_token);
+    if (!address) return report(address.error());
+    page = std::move(*address);
+  }
   std::shared_ptr<const Dataset> data;
   if (!options.data.empty()) {
-    auto loaded = load_dataset(options.data);
+    auto loaded = load_dataset(options.data, DataPart::kTrain, options.reading);
     if (!loaded) return report(loaded.error());
     data = std::make_shared<const Dataset>(std::move(*loaded));
   }
@@ -307,12 +351,24 @@ ExitCode run_train(const ServerOptions& options) {
   ProgressLine progress(**log, options.rounds, options.evaluate_every > 0,
                         insecure);
   const std::uint32_t last_incarnation = directory->last_incarnation();
-  WorkerPool status_writer(1, [] {});
-  StatusFile status(directory->status(), options.rounds,
-                    [strand = Strand(status_writer)](auto task) mutable {
-                      strand.post(std::move(task));
-                    });
-  std::optional<StatsWriter> stats;
+  WorkerPool writers(2, [] {});
+  const auto posts_to_own_strand = [&writers] {
+    return [strand = Strand(writers)](std::function<void()> task) mutable {
+      strand.post(std::move(task));
+    };
+  };
+  // A start that is refused for its address leaves the run's status.
+  std::optional<HttpServer> http;
+  if (page) {
+    auto served = serve_page(RunView(directory->path()), *page);
+    if (!served) return report(served.error());
+    http.emplace(std::move(*served));
+    spdlog::info("the run's page is at {}", http->url());
+  }
+  StatusFile status(directory->status(), options.rounds, posts_to_own_strand());
+  LineFiles files;
+  files.post = posts_to_own_strand();
+  files.post_tensorboard = posts_to_own_strand();
   if (insecure) {
     status.set_insecure();
     spdlog::warn(
@@ -323,10 +379,14 @@ ExitCode run_train(const ServerOptions& options) {
   RunObservers observers;
   observers.add(progress);
   observers.add(status);
-  const auto end_with = [&observers](const Finish& finish) {
+  ServiceStatus service;
+  observers.add(service);
+  const auto end_with = [&](const Finish& finish) {
     observers.on_finished(finish);
-    if (finish.code != ExitCode::kOk && finish.code != ExitCode::kStopped)
-      return report({finish.text, finish.code});
+    const bool well =
+        finish.code == ExitCode::kOk || finish.code == ExitCode::kStopped;
+    if (!well && !files.begun) status.restore();
+    if (!well) return report({finish.text, finish.code});
     spdlog::info("{}", finish.text);
     return finish.code;
   };
@@ -338,12 +398,12 @@ ExitCode run_train(const ServerOptions& options) {
 
   spdlog::info("run directory {}", directory->path().string());
   if (*keys)
-    spdlog::info("public key {}; {} lets in {} peers",
+    spdlog::info("public key {}; {} lets in {}",
                  to_z85((*keys)->own.public_key), (*keys)->list.string(),
-                 (*keys)->peers.names().size());
+                 plural((*keys)->peers.names().size(), "peer"));
   const ExitCode code =
       end_with(train_in(options, *directory, data, std::move(*state), *keys,
-                        observers, stats, stop));
+                        observers, files, stop));
   std::error_code ignored;  // the folder may be gone
   const bool has_none =
       std::filesystem::is_empty(directory->samples(), ignored);

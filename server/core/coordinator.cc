@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "common/base/transition.h"
+#include "common/base/words.h"
 
 namespace mdgan {
 namespace {
@@ -20,7 +21,7 @@ constexpr std::uint32_t kMemberNotes = 40;
 // How long a resumed run waits for all of its peers, before it goes on with the
 // quorum.
 constexpr Duration kRejoinTime = 60s;
-// Of the peers that failed so many are remembered by name, whoever they are.
+// So many failed peers are remembered by name at most.
 constexpr std::size_t kFailedKept = 64;
 
 using enum RunStage;
@@ -39,17 +40,19 @@ constexpr std::pair<RunStage, RunStage> kStageTransitions[]{
 }  // namespace
 
 Coordinator::Coordinator(CoordinatorConfig config, RunPosition position)
-    : config_(config),
+    : config_(std::move(config)),
       position_(std::move(position)),
       durable_(position_.completed),
-      swap_time_(std::min<Duration>(kFirstSwap, config.swap_timeout)),
-      member_notes_(kMemberNotes + 2 * config.min_peers) {
+      swap_time_(std::min<Duration>(kFirstSwap, config_.swap_timeout)),
+      member_notes_(kMemberNotes + 2 * config_.min_peers) {
   for (const auto& [name, id] : position_.names) {
     Member& member = members_[id];
     member.id = id;
     member.name = name;
     member.taken_part = true;
   }
+  for (const auto& [peer, discriminator] : position_.discriminators)
+    owners_.emplace(discriminator, peer);
 }
 
 void Coordinator::handle(const ServerEvent& event, TimePoint now, Out& out) {
@@ -58,10 +61,11 @@ void Coordinator::handle(const ServerEvent& event, TimePoint now, Out& out) {
     if (std::holds_alternative<TimePassed>(event)) send_keepalives(now, out);
     return;
   }
-  const RunStage before = stage_;
+  // Rounds that were asked ahead may be stepped one after the other.
+  const auto before = std::pair(stage_, position_.completed);
   std::visit([&](const auto& e) { on(e, now, out); }, event);
   forget_strangers();
-  if (stage_ == before) return;
+  if (std::pair(stage_, position_.completed) == before) return;
   const bool computing =
       stage_ == RunStage::kGenerating || stage_ == RunStage::kStepping;
   watchdog_.reset();
@@ -98,7 +102,22 @@ Duration Coordinator::copy_time() const {
 std::vector<PeerId> Coordinator::available() const {
   std::vector<PeerId> ids;
   for (const PeerId id : live_)
-    if (!members_.at(id).owes) ids.push_back(id);
+    if (members_.at(id).owes.empty()) ids.push_back(id);
+  return ids;
+}
+
+std::vector<PeerId> Coordinator::available_for(Round round) const {
+  std::uint64_t oldest = current().value;
+  if (const auto it = rounds_.find(current());
+      it != rounds_.end() && it->second.phase == OpenRound::Phase::kStepping)
+    ++oldest;  // its answers come too late
+  std::vector<PeerId> ids;
+  for (const PeerId id : live_) {
+    const auto& owes = members_.at(id).owes;
+    if (owes.empty() ||
+        (owes.begin()->first.value >= oldest && !owes.contains(round)))
+      ids.push_back(id);
+  }
   return ids;
 }
 
@@ -115,13 +134,16 @@ void Coordinator::on(const Started&, TimePoint now, Out& out) {
     rejoin_deadline_ =
         now + std::min<Duration>(kRejoinTime, config_.quorum_timeout);
   // Where the image shape is known, the model need not wait for a peer.
-  if (config_.image && !model_ && !std::exchange(deciding_, true))
-    out.emplace_back(DecideModel{*config_.image});
+  if (config_.image && !awaits_classes() && !model_)
+    decide_model(*config_.image, config_.classes, out);
 }
 
 void Coordinator::on(const MessageArrived& e, TimePoint now, Out& out) {
   const protocol::Message& message = e.message;
   if (const auto* hello = std::get_if<protocol::Hello>(&message.body)) {
+    if (started_ &&
+        !hello_limit_.allows(hello_sender(e.key, e.connection), now))
+      return;
     if (e.defect.empty())
       on_hello(e.connection, *hello, e.key, now, out);
     else
@@ -144,12 +166,17 @@ void Coordinator::on(const MessageArrived& e, TimePoint now, Out& out) {
   } else if (const auto* staged =
                  std::get_if<protocol::Staged>(&message.body)) {
     on_staged(*member, *staged, now, out);
+  } else if (std::holds_alternative<protocol::Chunk>(message.body)) {
+    on_chunk(*member, e, now, out);
+  } else if (const auto* taken =
+                 std::get_if<protocol::ChunksTaken>(&message.body)) {
+    on_chunks_taken(*member, *taken, now, out);
   } else if (const auto* bye = std::get_if<protocol::Goodbye>(&message.body)) {
     if (bye->reason == protocol::Reason::kFailed &&
         failed_.size() < kFailedKept)
       failed_.insert(message.peer);
     lose({&message.peer, 1}, bye->text.empty() ? "left" : "left: " + bye->text,
-         now, out);
+         now, out, NoteKind::kLeft);
   } else {
     ++counters_.unexpected;
     refuse(e.connection, message.peer, protocol::ErrorCode::kState,
@@ -160,6 +187,7 @@ void Coordinator::on(const MessageArrived& e, TimePoint now, Out& out) {
 void Coordinator::on(const KeyRevoked& e, TimePoint now, Out& out) {
   // One error for all peers of the connection, which have one key.
   refuse(e.connection, {}, protocol::ErrorCode::kUnauthorised, e.reason, out);
+  forget_early(e.connection);
   const auto it = on_connection_.find(e.connection);
   if (it == on_connection_.end()) return;
   const std::vector<PeerId> peers(it->second.begin(), it->second.end());
@@ -167,6 +195,7 @@ void Coordinator::on(const KeyRevoked& e, TimePoint now, Out& out) {
 }
 
 void Coordinator::on(const ConnectionLost& e, TimePoint now, Out& out) {
+  forget_early(e.connection);
   const auto it = on_connection_.find(e.connection);
   if (it == on_connection_.end()) return;
   const std::vector<PeerId> peers(it->second.begin(), it->second.end());
@@ -176,15 +205,16 @@ void Coordinator::on(const ConnectionLost& e, TimePoint now, Out& out) {
 void Coordinator::on(const ModelReady& e, TimePoint now, Out& out) {
   model_ = e;
   config_.image = e.spec.image;
+  config_.classes = e.spec.classes;
   deciding_ = false;
-  for (const auto& [connection, hello, key] : early_hellos_.take())
-    on_hello(connection, hello, key, now, out);
+  for (const EarlyHellos::Early& early : early_hellos_.take())
+    on_hello(early.connection, early.hello, early.key, now, out);
 }
 
 void Coordinator::on(const ModelRefused& e, TimePoint, Out& out) {
   deciding_ = false;
-  for (const auto& [connection, hello, key] : early_hellos_.take())
-    refuse_hello(connection, hello, protocol::ErrorCode::kMismatch,
+  for (const EarlyHellos::Early& early : early_hellos_.take())
+    refuse_hello(early.connection, early.hello, protocol::ErrorCode::kMismatch,
                  e.error.message, out);
   // A shape that came from a peer may be that peer's mistake; one that is
   // fixed, or a lack of memory here, cannot be cured by waiting.
@@ -198,9 +228,11 @@ void Coordinator::on(const BatchesReady& e, TimePoint now, Out& out) {
   const auto it = rounds_.find(e.round);
   if (it == rounds_.end() || it->second.phase != OpenRound::Phase::kGenerating)
     return;
-  it->second.phase = OpenRound::Phase::kReady;
+  it->second.enter(OpenRound::Phase::kReady, "batches are ready");
   if (stage_ == RunStage::kGenerating && e.round == current())
     ask_peers(it->second, now, out);
+  else
+    ask_ahead(now, out);
 }
 
 void Coordinator::on(const GeneratorStepped& e, TimePoint now, Out& out) {
@@ -210,6 +242,10 @@ void Coordinator::on(const GeneratorStepped& e, TimePoint now, Out& out) {
   rounds_.erase(it);
   position_.completed = e.round;
   out.emplace_back(report_);
+  if (collecting() != nullptr) {  // asked ahead
+    await_answers(now, out);
+    return;
+  }
   if (!swap_is_due() || available().size() < 2 || !begin_swap(now, out))
     end_round(now, out);
 }
@@ -225,7 +261,7 @@ void Coordinator::on(const TimePassed&, TimePoint now, Out& out) {
     for (const SwapEdge& edge : exchanges_.at(id).edges)
       if (!exchanges_.at(id).staged.contains(edge.target))
         broken.push_back(edge);
-    abort_exchange(id, "", std::move(broken), now, out);
+    abort_exchange(id, "", broken, now, out);
     if (stage_ == RunStage::kFinished) return;
   }
   if (rejoin_deadline_ && *rejoin_deadline_ <= now) {
@@ -233,8 +269,8 @@ void Coordinator::on(const TimePassed&, TimePoint now, Out& out) {
     quorum_will_do_ = true;
     if (!started_) {
       out.emplace_back(Note{std::to_string(live_peers()) + " of " +
-                                std::to_string(config_.min_peers) +
-                                " peers are back; from now on " +
+                                plural(config_.min_peers, "peer") +
+                                " came back; from now on " +
                                 std::to_string(needed_peers()) + " will do",
                             true});
       if (stage_ == RunStage::kWaiting && model_) begin_round(now, out);
@@ -270,7 +306,7 @@ void Coordinator::on(const TimePassed&, TimePoint now, Out& out) {
   }
   if (stage_ == RunStage::kWaiting && started_ && wait_deadline_ <= now) {
     give_up("still " + std::to_string(live_peers()) + " of " +
-                std::to_string(needed_peers()) + " peers after quorum-timeout",
+                plural(needed_peers(), "peer") + " after quorum-timeout",
             now, out);
     return;
   }
@@ -285,16 +321,20 @@ void Coordinator::enter(RunStage next, const char* why) {
 
 void Coordinator::send(Member& member, protocol::Body body, TimePoint now,
                        Out& out) {
+  protocol::Message message = message_to(member, std::move(body), now);
+  out.emplace_back(SendMessage{member.connection, std::move(message)});
+}
+
+protocol::Message Coordinator::message_to(Member& member, protocol::Body body,
+                                          TimePoint now) {
   // While a round is open its number is the current one; between rounds, what
   // is said concerns the round completed last.
   const bool open =
       stage_ == RunStage::kCollecting || stage_ == RunStage::kGenerating;
   member.last_sent = now;
   keepalive_due_ = std::min(keepalive_due_, now + silence_allowed(member));
-  out.emplace_back(SendMessage{
-      member.connection,
-      {config_.run, config_.incarnation, open ? current() : position_.completed,
-       member.id, std::move(body)}});
+  return {config_.run, config_.incarnation,
+          open ? current() : position_.completed, member.id, std::move(body)};
 }
 
 bool Coordinator::has_its_key(ConnectionId connection,
@@ -315,7 +355,8 @@ bool Coordinator::has_its_key(ConnectionId connection,
 }
 
 bool Coordinator::knows(ConnectionId connection) const {
-  return on_connection_.contains(connection);
+  return on_connection_.contains(connection) ||
+         early_hellos_.connections().contains(connection);
 }
 
 const Member* Coordinator::find(ConnectionId connection, PeerId peer) const {

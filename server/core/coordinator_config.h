@@ -23,7 +23,11 @@ struct CoordinatorConfig {
   std::uint32_t k = 1;           // distinct generated batches per round
   std::uint32_t batch = 10;
   Algorithm algorithm = Algorithm::kMdGan;
+  BatchLabels labels = BatchLabels::kUniform;
   double swap_epochs = 1;  // E; 0: never swap. FL-GAN: between two averagings
+  std::uint32_t participants = 0;  // asked a round, drawn anew; 0: all
+  // How many rounds may be asked ahead of the one that is to be stepped next.
+  std::uint32_t staleness = 0;
   std::uint64_t rounds = 0;
   std::uint32_t min_peers = 1;  // wait for so many before training starts
   double quorum = 0.5;  // of the peers asked (rounds), of min_peers (run)
@@ -34,6 +38,11 @@ struct CoordinatorConfig {
   TensorCodecs codecs;                 // a peer must be able to do them
   // Fixed by configuration or by the server's own data; else the first peer's.
   std::optional<ImageShape> image;
+  // Whether the model uses labels. If not, no peer is asked for classes.
+  bool conditional = false;
+  // What the labels of the run mean, fixed likewise; empty: the union of what
+  // the peers have that start the run, which is awaited.
+  ClassNames classes;
 };
 
 // What the open round, or a swap, still has once the server is to stop: a
@@ -49,8 +58,8 @@ struct RunPosition {
   Round last_swap;
   std::map<std::string, PeerId> names;
   std::map<PeerId, DiscriminatorId> discriminators;  // whose is which
-  // The nonces of processes that were set aside, while each is the last one of
-  // its peer that was heard of.
+  // The nonces of processes that were set aside, until another one of the same
+  // peer is let in.
   std::map<PeerId, std::uint64_t> set_aside;
   std::map<PeerId, PublicKey> keys{};  // of those that have one
   friend bool operator==(const RunPosition&, const RunPosition&) = default;
@@ -65,6 +74,7 @@ struct CoordinatorCounters {
   std::uint64_t swaps_committed = 0;
   std::uint64_t swaps_aborted = 0;
   std::uint64_t transfers = 0;  // discriminators that have arrived by exchange
+  std::uint64_t relayed = 0;    // of them, by way of this server
 };
 
 }  // namespace mdgan

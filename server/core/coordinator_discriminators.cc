@@ -1,4 +1,4 @@
-// Whose is which discriminator, and where a late joiner gets one.
+// Discriminators: which peer has which, and where a late joiner gets one.
 
 #include <algorithm>
 #include <vector>
@@ -44,10 +44,9 @@ StartChoice Coordinator::choose(PeerId peer, const protocol::Hello& hello) {
     // A run that goes back behind a swap finds peers that hold each other's:
     // the absent peer that was to have it is to have what this one had.
     if (choice.discriminator.value != 0 && choice.discriminator != own) {
-      const auto before =
-          std::ranges::find(position_.discriminators, choice.discriminator,
-                            [](const auto& entry) { return entry.second; });
-      if (before != position_.discriminators.end()) assign(before->first, own);
+      const auto before = owners_.lower_bound({choice.discriminator, {}});
+      if (before != owners_.end() && before->first == choice.discriminator)
+        assign(before->second, own);
     }
   }
   assign(peer, choice.discriminator);
@@ -55,10 +54,13 @@ StartChoice Coordinator::choose(PeerId peer, const protocol::Hello& hello) {
 }
 
 void Coordinator::assign(PeerId peer, DiscriminatorId discriminator) {
-  if (discriminator.value == 0)
+  owners_.erase({discriminator_of(peer), peer});
+  if (discriminator.value == 0) {
     position_.discriminators.erase(peer);
-  else
+  } else {
     position_.discriminators[peer] = discriminator;
+    owners_.emplace(discriminator, peer);
+  }
 }
 
 // Whether a peer that offers it may have it: it is nobody's, or that of an
@@ -71,12 +73,13 @@ bool Coordinator::is_free(const protocol::Held& offer) const {
   for (const auto& [swap, exchange] : exchanges_)
     for (const auto& [target, discriminator] : exchange.brings)
       if (discriminator == offer.discriminator) return false;
-  return std::ranges::none_of(position_.discriminators, [&](const auto& entry) {
-    if (entry.second != offer.discriminator) return false;
-    const Member& owner = members_.at(entry.first);
-    return owner.presence != Presence::kAbsent ||
-           offer.round < owner.last_round;
-  });
+  for (auto it = owners_.lower_bound({offer.discriminator, {}});
+       it != owners_.end() && it->first == offer.discriminator; ++it) {
+    const Member& owner = members_.at(it->second);
+    if (owner.presence != Presence::kAbsent || offer.round < owner.last_round)
+      return false;
+  }
+  return true;
 }
 
 // Gives every late joiner without a discriminator a copy of some live peer's,

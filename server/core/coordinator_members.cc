@@ -1,4 +1,4 @@
-// Who is in the run: hello, welcome, loss, late joiners.
+// Membership: hello, welcome, loss, late joiners.
 
 #include <algorithm>
 #include <utility>
@@ -6,6 +6,7 @@
 #include "common/base/transition.h"
 #include "protocol/algorithm.h"
 #include "protocol/limits.h"
+#include "protocol/tensor_codecs.h"
 #include "server/core/coordinator.h"
 
 namespace mdgan {
@@ -16,30 +17,26 @@ using namespace std::chrono_literals;
 // Keepalives due this soon go out together.
 constexpr Duration kKeepaliveSlack = 50ms;
 
-std::string describe(const ImageShape& image) {
-  return std::to_string(image.channels) + "x" + std::to_string(image.height) +
-         "x" + std::to_string(image.width) + " with " +
-         std::to_string(image.classes) + " classes";
+bool has_ability(const protocol::Hello& hello, std::string_view ability) {
+  return std::ranges::find(hello.abilities, ability) != hello.abilities.end();
 }
 
 // The first codec of the run that the peer cannot do; empty if there is none.
 std::string missing_codec(const TensorCodecs& codecs,
                           const protocol::Hello& hello) {
   for (std::string& name : protocol::codec_names(codecs))
-    if (std::ranges::find(hello.abilities, name) == hello.abilities.end())
-      return std::move(name);
+    if (!has_ability(hello, name)) return std::move(name);
   return "";
 }
 
 bool knows_algorithm(Algorithm algorithm, const protocol::Hello& hello) {
   const std::string_view ability = traits_of(algorithm).ability;
-  return ability.empty() ||
-         std::ranges::find(hello.abilities, ability) != hello.abilities.end();
+  return ability.empty() || has_ability(hello, ability);
 }
 
-// Once training runs, so many peers of a connection may be new at a time: each
+// Once training runs, so many peers of a sender may be new at a time: each
 // is sent a copy of a discriminator before it takes part.
-constexpr std::ptrdiff_t kNewcomersAtOnce = 64;
+constexpr std::size_t kNewcomersAtOnce = 64;
 
 constexpr std::pair<Presence, Presence> kPresenceTransitions[]{
     {Presence::kAbsent, Presence::kLive},
@@ -75,39 +72,29 @@ void Coordinator::on_hello(ConnectionId connection,
                  out);
     return;
   }
-  if (!model_) {
-    // The first peer's data decides the image shape where nothing else does.
-    if (early_hellos_.size() >= protocol::kMaxPeers) return;
-    early_hellos_.add(connection, hello, key);
-    if (!std::exchange(deciding_, true))
-      out.emplace_back(DecideModel{config_.image.value_or(hello.image)});
-    return;
-  }
-  ImageShape image = hello.image;
-  // Who does not use labels need not have them.
-  if (model_->spec.condition == Condition::kNone)
-    image.classes = config_.image->classes;
-  if (image != *config_.image) {
+  if (config_.staleness > 0 && !has_ability(hello, protocol::kRoundsAhead)) {
     refuse_hello(connection, hello, protocol::ErrorCode::kMismatch,
-                 "the images of peer " + hello.name + " are " +
-                     describe(hello.image) + ", this run's are " +
-                     describe(*config_.image),
+                 "this run asks peers ahead of their answers, which peer " +
+                     hello.name +
+                     " cannot do: install the server's version there, or run "
+                     "the server with staleness = 0",
                  out);
     return;
   }
-  if (hello.shard_size < config_.batch) {
-    refuse_hello(
-        connection, hello, protocol::ErrorCode::kData,
-        "peer " + hello.name + " has " + std::to_string(hello.shard_size) +
-            " images, fewer than a batch of " + std::to_string(config_.batch) +
-            ": give it more data, or the server a smaller --batch",
-        out);
+  if (!model_) {
+    wait_for_model(connection, hello, key, now, out);
+    return;
+  }
+  if (const auto objection = objection_to(hello, *config_.image)) {
+    refuse_hello(connection, hello, objection->code, objection->text, out);
     return;
   }
   const auto known = position_.names.find(hello.name);
   if (known == position_.names.end()) {
     // Unanswered, a peer asks again in seconds; a stranger gets no further.
-    if (started_ && newcomers_on(connection) >= kNewcomersAtOnce) return;
+    if (started_ &&
+        newcomers_of(hello_sender(key, connection)) >= kNewcomersAtOnce)
+      return;
     if (members_.size() >= protocol::kMaxPeers) {
       refuse_hello(connection, hello, protocol::ErrorCode::kFull,
                    "this run takes no more peers", out);
@@ -123,14 +110,10 @@ void Coordinator::on_hello(ConnectionId connection,
     return;
   }
   Member& member = members_.at(known->second);
-  const auto aside = position_.set_aside.find(member.id);
-  if (aside != position_.set_aside.end() && aside->second == hello.nonce) {
-    refuse_hello(connection, hello, protocol::ErrorCode::kSetAside,
-                 "peer " + hello.name +
-                     " was set aside: its answers could not "
-                     "be used. Look at its data, and start it anew",
-                 out);
+  if (is_aside(member, hello, now)) {
+    refuse_aside(connection, member, hello, now, out);
   } else if (member.presence == Presence::kAbsent) {
+    if (!may_begin_anew(member, now)) return;
     member.connection = connection;
     welcome(member, hello, key, now, out);
   } else if (member.nonce == hello.nonce) {
@@ -141,6 +124,7 @@ void Coordinator::on_hello(ConnectionId connection,
       // It asks twice: say it again.
       send_welcome(member, now, out);
     } else {  // the same process on a new connection, or begins anew
+      if (!may_begin_anew(member, now)) return;
       lose({&member.id, 1}, "reconnected", now, out);
       if (stage_ == RunStage::kFinished) return;
       member.connection = connection;
@@ -160,12 +144,22 @@ void Coordinator::on_hello(ConnectionId connection,
   }
 }
 
-// Members there that have not contributed yet.
-std::ptrdiff_t Coordinator::newcomers_on(ConnectionId connection) const {
-  const auto here = on_connection_.find(connection);
-  if (here == on_connection_.end()) return 0;
-  return std::ranges::count_if(
-      here->second, [this](PeerId id) { return !members_.at(id).taken_part; });
+bool Coordinator::may_begin_anew(const Member& member, TimePoint now) {
+  return !started_ || rejoin_limit_.allows(member.id, now);
+}
+
+// Its members that have not contributed yet.
+std::size_t Coordinator::newcomers_of(const HelloSender& sender) const {
+  const auto here = newcomers_.find(sender);
+  return here == newcomers_.end() ? 0 : here->second;
+}
+
+void Coordinator::has_contributed(Member& member) {
+  if (std::exchange(member.taken_part, true)) return;
+  std::erase(suspects_, member.id);
+  const auto here =
+      newcomers_.find(hello_sender(member.key, member.connection));
+  if (--here->second == 0) newcomers_.erase(here);
 }
 
 PeerId Coordinator::choose_id(const protocol::Hello& hello) {
@@ -182,19 +176,30 @@ void Coordinator::set_presence(Member& member, Presence next, const char* why) {
   const Presence before = member.presence;
   transition<Presence>(member.presence, next, why, kPresenceTransitions,
                        kPresenceNames);
-  if (before == Presence::kLive)
+  if (before == Presence::kLive) {
     live_.erase(std::ranges::lower_bound(live_, member.id));
+    live_shards_.erase(live_shards_.find(member.epoch_shard));
+  }
   uncopied_.erase(member.id);
-  if (next == Presence::kLive)
+  if (next == Presence::kLive) {
     live_.insert(std::ranges::lower_bound(live_, member.id), member.id);
+    live_shards_.insert(member.epoch_shard);
+  }
   if (next == Presence::kCopying) uncopied_.insert(member.id);
   if (before == Presence::kAbsent) {
     on_connection_[member.connection].insert(member.id);
+    if (!member.taken_part)
+      ++newcomers_[hello_sender(member.key, member.connection)];
     ++present_;
   } else if (next == Presence::kAbsent) {
     const auto it = on_connection_.find(member.connection);
     it->second.erase(member.id);
     if (it->second.empty()) on_connection_.erase(it);
+    if (!member.taken_part)
+      if (const auto here =
+              newcomers_.find(hello_sender(member.key, member.connection));
+          --here->second == 0)
+        newcomers_.erase(here);
     --present_;
   }
 }
@@ -208,19 +213,27 @@ void Coordinator::welcome(Member& member, const protocol::Hello& hello,
   member.key = key;
   if (key != PublicKey{}) position_.keys[member.id] = key;
   member.shard_size = hello.shard_size;
-  // Who joins a run that trains does not make its swaps more frequent.
+  member.class_counts = run_counts(hello);
+  // A peer that joins a run in training does not make its swaps more frequent.
   if (member.epoch_shard == 0 && started_ && !member.taken_part)
     member.epoch_shard = smallest_shard();
   member.epoch_shard = std::max(member.epoch_shard, hello.shard_size);
   member.held = hello.held;
   member.saved = hello.saved;
+  member.relays = has_ability(hello, protocol::kRelay);
   if (std::exchange(member.endpoint, hello.endpoint) != hello.endpoint)
     links_.forget(member.id);
-  member.owes.reset();
+  member.owes.clear();
   member.failed_copies = 0;
-  member.invalid_in_a_row = 0;
-  position_.set_aside.erase(member.id);
+  // Who connects anew is none the better for it.
+  if (position_.set_aside.erase(member.id) > 0) {
+    member.invalid_in_a_row = member.breaches = 0;
+    member.aside_until.reset();
+  }
   member.warning.clear();
+  if (const auto warning = class_warnings_.extract(hello.name);
+      !warning.empty())
+    member.warning = warning.mapped();
   failed_.erase(member.id);
 
   const Round completed = position_.completed;
@@ -250,12 +263,13 @@ void Coordinator::welcome(Member& member, const protocol::Hello& hello,
                "joins");
   member.welcomed_with = discriminator_of(member.id);
   send_welcome(member, now, out);
-  if (!member.warning.empty()) out.emplace_back(Note{member.warning, true});
+  if (!member.warning.empty() && member_notes_.allows(now))
+    out.emplace_back(Note{member.warning, true});
   note_member(member,
               "joined: " + std::to_string(hello.shard_size) + " images; " +
                   std::to_string(live_peers()) + " live, " +
                   std::to_string(needed_peers()) + " needed",
-              false, now, out);
+              NoteKind::kJoined, now, out);
   if (stage_ == RunStage::kWaiting)
     begin_round(now, out);
   else
@@ -271,48 +285,25 @@ void Coordinator::send_welcome(Member& member, TimePoint now, Out& out) {
        now, out);
 }
 
-void Coordinator::set_aside(Member& member, TimePoint now, Out& out) {
-  const std::string why =
-      "is set aside: " + std::to_string(member.invalid_in_a_row) +
-      " of its answers in a row could not be used";
-  refuse(member.connection, member.id, protocol::ErrorCode::kSetAside,
-         "this peer " + why + "; look at its data, and start it anew", out);
-  position_.set_aside[member.id] = member.nonce;
-  failed_.insert(member.id);
-  lose({&member.id, 1}, why, now, out);
-}
-
-// Names of those that came and went are not kept, nor saved.
-void Coordinator::forget_strangers() {
-  for (const PeerId id : std::exchange(strangers_, {})) {
-    const auto it = members_.find(id);
-    if (it == members_.end() || it->second.presence != Presence::kAbsent ||
-        it->second.taken_part)
-      continue;
-    position_.names.erase(it->second.name);
-    position_.discriminators.erase(id);
-    position_.set_aside.erase(id);
-    position_.keys.erase(id);
-    links_.forget(id);
-    failed_.erase(id);
-    members_.erase(it);
-    lowest_free_ = std::min(lowest_free_, id.value);
-  }
-}
-
 void Coordinator::lose(std::span<const PeerId> peers, const std::string& why,
-                       TimePoint now, Out& out) {
+                       TimePoint now, Out& out, NoteKind how) {
   if (peers.empty()) return;
   for (const PeerId id : peers) {
     Member& member = members_.at(id);
     set_presence(member, Presence::kAbsent, "is lost");
-    member.owes.reset();
+    member.owes.clear();
     ++counters_.lost_peers;
     note_member(member, why + "; " + std::to_string(live_peers()) + " live",
-                true, now, out);
-    for (auto& [number, round] : rounds_)
+                how, now, out);
+    bool suspect = member.invalid_in_a_row > 0 || member.breaches > 0;
+    for (auto& [number, round] : rounds_) {
       if (round.lose(id)) ++member.missed;
-    if (started_ && !member.taken_part && !failed_.contains(id))
+      suspect = suspect || round.has_answer_of(id);
+    }
+    if (!started_ || member.taken_part || failed_.contains(id)) continue;
+    if (suspect)
+      remember(member);
+    else
       strangers_.push_back(id);
   }
   std::map<SwapId, PeerId> broken;  // and who broke it
@@ -330,7 +321,7 @@ void Coordinator::lose(std::span<const PeerId> peers, const std::string& why,
 }
 
 void Coordinator::note_member(const Member& member, const std::string& what,
-                              bool warning, TimePoint now, Out& out) {
+                              NoteKind kind, TimePoint now, Out& out) {
   if (const std::uint64_t hidden = member_notes_.take_hidden(now); hidden > 0)
     out.emplace_back(Note{std::to_string(hidden) +
                               " more lines on who came and went were left out",
@@ -338,7 +329,7 @@ void Coordinator::note_member(const Member& member, const std::string& what,
   if (member_notes_.allows(now))
     out.emplace_back(Note{"peer " + std::to_string(member.id.value) + " (" +
                               member.name + ") " + what,
-                          warning});
+                          kind != NoteKind::kJoined, kind, member.name});
 }
 
 void Coordinator::refuse(ConnectionId connection, PeerId peer,
@@ -367,7 +358,8 @@ void Coordinator::send_error(ConnectionId connection, PeerId peer,
 void Coordinator::call_back_debtors(TimePoint now, Out& out) {
   std::vector<PeerId> debtors;
   for (const auto& [id, member] : members_) {
-    if (!member.owes || now - member.owes_since < 3 * round_time()) continue;
+    if (!member.owes_since() || now - *member.owes_since() < 3 * round_time())
+      continue;
     refuse(member.connection, id, protocol::ErrorCode::kUnknownPeer,
            "no answer for too long: say hello again", out);
     debtors.push_back(id);
@@ -378,7 +370,7 @@ void Coordinator::call_back_debtors(TimePoint now, Out& out) {
 // A peer hears from us at least this often; one that owes an answer is probed
 // faster, because a send is what finds a dead connection.
 Duration Coordinator::silence_allowed(const Member& member) {
-  return member.owes ? Duration(500ms) : Duration(2s);
+  return member.owes.empty() ? Duration(2s) : Duration(500ms);
 }
 
 void Coordinator::send_keepalives(TimePoint now, Out& out) {

@@ -7,9 +7,17 @@
 #include <utility>
 #include <vector>
 
+#include "common/base/words.h"
 #include "server/core/coordinator.h"
 
 namespace mdgan {
+namespace {
+
+// What a round that was asked ahead has at least once it is the next to be
+// stepped.
+constexpr Duration kLeastTime = std::chrono::seconds(3);
+
+}  // namespace
 
 OpenRound* Coordinator::collecting() {
   const auto it = rounds_.find(current());
@@ -31,7 +39,8 @@ void Coordinator::begin_round(TimePoint now, Out& out) {
   }
   serve_joiners(now, out);
   const std::uint32_t live = live_peers();
-  if (live < needed_peers() || (started_ && available().empty())) {
+  const auto free = [this] { return available_for(current()).size(); };
+  if (live < needed_peers() || (started_ && free() == 0)) {
     if (started_ && all_failed()) {
       give_up("no peer is left", now, out);
       return;
@@ -39,11 +48,11 @@ void Coordinator::begin_round(TimePoint now, Out& out) {
     if (stage_ != RunStage::kWaiting) {
       enter(RunStage::kWaiting, "too few peers");
       wait_deadline_ = now + config_.quorum_timeout;
-      out.emplace_back(
-          Note{"paused: " + std::to_string(live) + " peers are live, " +
-                   std::to_string(available().size()) + " of them free, " +
-                   std::to_string(needed_peers()) + " needed",
-               true});
+      out.emplace_back(Note{"paused: " + plural(live, "peer") +
+                                (live == 1 ? " is live, " : " are live, ") +
+                                std::to_string(free()) + " of them free, " +
+                                std::to_string(needed_peers()) + " needed",
+                            true});
     }
     return;
   }
@@ -55,8 +64,8 @@ void Coordinator::begin_round(TimePoint now, Out& out) {
       stride_ = std::clamp<std::uint64_t>(
           swap_period(smallest_shard(), config_.swap_epochs, config_.batch), 1,
           std::max<std::uint64_t>(config_.rounds, 1));
-    out.emplace_back(Note{"training starts with " + std::to_string(live) +
-                          " peers, k = " + std::to_string(config_.k)});
+    out.emplace_back(Note{"training starts with " + plural(live, "peer") +
+                          ", k = " + std::to_string(config_.k)});
     // A server that is killed soon goes on with this run, not with another.
     // The peers' discriminators are still as the seed makes them.
     if (position_.completed.value == 0) {
@@ -71,7 +80,7 @@ void Coordinator::begin_round(TimePoint now, Out& out) {
     return;
   }
   enter(RunStage::kGenerating, "a round begins");
-  generate(round, out);
+  generate_after(position_.completed, now, out);
 }
 
 OpenRound& Coordinator::round_at(Round round) {
@@ -87,30 +96,95 @@ OpenRound& Coordinator::round_at(Round round) {
 
 void Coordinator::generate(OpenRound& round, Out& out) {
   if (round.phase != OpenRound::Phase::kPlanned) return;
-  round.phase = OpenRound::Phase::kGenerating;
-  out.emplace_back(GenerateBatches{round.round, {config_.k}});
+  round.enter(OpenRound::Phase::kGenerating, "batches are ordered");
+  round.labels = plan_labels_of(round.round, out);
+  out.emplace_back(
+      GenerateBatches{round.round, {config_.k, round.labels.counts}});
+}
+
+// With a fixed staleness the batches of a round come from the weights after the
+// same step, whenever that is made.
+void Coordinator::generate_after(Round closed, TimePoint now, Out& out) {
+  const Round next = following(closed);
+  generate(round_at(next), out);
+  if (config_.staleness == 0) return;
+  const std::uint64_t last =
+      std::min(next.value + config_.staleness, pause_after(closed, now).value);
+  for (std::uint64_t round = next.value + 1; round <= last; ++round)
+    generate(round_at({round}), out);
+}
+
+Round Coordinator::pause_after(Round closed, TimePoint now) const {
+  if (save_again_ && *save_again_ <= now && saving_ == 0) return closed;
+  std::uint64_t pause = config_.rounds;
+  const auto every = [&](std::uint64_t since, std::uint64_t period) {
+    if (period > 0)
+      pause = std::min(pause,
+                       since + ((closed.value - since) / period + 1) * period);
+  };
+  every(0, config_.checkpoint_every);
+  if (live_peers() > 1)
+    every(position_.last_swap.value,
+          swap_period(smallest_shard(), config_.swap_epochs, config_.batch));
+  return {pause};
+}
+
+// In order, while the answers to earlier rounds are awaited.
+void Coordinator::ask_ahead(TimePoint now, Out& out) {
+  if (config_.staleness == 0 || stopping_) return;
+  if (stage_ != RunStage::kCollecting && stage_ != RunStage::kStepping) return;
+  const std::uint64_t last =
+      std::min(current().value + config_.staleness,
+               pause_after(position_.completed, now).value);
+  for (std::uint64_t number = current().value + 1; number <= last; ++number) {
+    const auto it = rounds_.find({number});
+    if (it == rounds_.end()) return;
+    if (it->second.phase == OpenRound::Phase::kReady)
+      ask_peers(it->second, now, out);
+    if (it->second.phase != OpenRound::Phase::kCollecting) return;
+  }
+}
+
+void Coordinator::await_answers(TimePoint now, Out& out) {
+  OpenRound& round = *collecting();
+  enter(RunStage::kCollecting, "peers were asked ahead");
+  // It may have been behind another one for long, and its peers, too: its time
+  // is that which it was given when they were asked, from now on.
+  if (!stopping_)
+    round.deadline =
+        now + std::max<Duration>(kLeastTime, round.deadline - round.asked_at);
+  ask_ahead(now, out);
+  close_round_if_complete(now, out);
 }
 
 void Coordinator::ask_peers(OpenRound& round, TimePoint now, Out& out) {
-  const std::vector<PeerId> peers = available();
+  const bool is_ahead = round.round != current();
+  const std::vector<PeerId> peers =
+      participants_of(available_for(round.round), round.round);
   if (peers.empty()) {
-    begin_round(now, out);  // everybody left while the batches were made
+    // Everybody left while the batches were made.
+    if (!is_ahead) begin_round(now, out);
     return;
   }
-  enter(RunStage::kCollecting, "peers are asked");
-  const std::vector<Assignment> assignments = assign_batches(peers, config_.k);
+  if (!is_ahead) enter(RunStage::kCollecting, "peers are asked");
+  const std::vector<Assignment> assignments =
+      round.labels.counts.empty()
+          ? assign_batches(peers, config_.k)
+          : assign_by_labels(labels_of(peers), round.labels);
   const Duration time =
       stopping_ ? std::min(round_time(), kStopGrace) : round_time();
   round.ask(assignments, now, now + time);
   for (const Assignment& a : assignments) {
     Member& member = members_.at(a.peer);
-    member.owes = round.round;
-    member.owes_since = now;
-    send(member,
-         protocol::RoundBegin{a.generated, a.discriminated, round.steps}, now,
-         out);
+    member.owes.insert_or_assign(round.round, now);
+    protocol::Message begin = message_to(
+        member, protocol::RoundBegin{a.generated, a.discriminated, round.steps},
+        now);
+    begin.round = round.round;
+    out.emplace_back(SendMessage{member.connection, std::move(begin)});
   }
   send_batches(round.round, assignments, out);
+  if (!is_ahead) ask_ahead(now, out);
 }
 
 // Each connection gets the batches that its peers need, once: those to train on
@@ -147,10 +221,19 @@ void Coordinator::on_feedback(Member& member, const MessageArrived& e,
   // The answer to an earlier attempt at the round leaves the new one owed.
   const bool is_owed =
       !is_expected && it != rounds_.end() && it->second.awaits(member.id);
-  if (member.owes == message.round && !is_owed) member.owes.reset();
+  const auto asked =
+      is_owed ? member.owes.end() : member.owes.find(message.round);
+  const bool owed = asked != member.owes.end();
+  if (owed) {
+    member.answers.add(now - asked->second);
+    answers_.add(now - asked->second);
+    member.owes.erase(asked);
+  }
+  // Only now can it begin what it was asked meanwhile.
+  if (owed && !member.owes.empty()) member.owes.begin()->second = now;
   if (!is_expected) {
     // Late is not dead: the peer is asked again from the next round on.
-    if (message.round < current())
+    if (message.round < current() || owed)
       ++counters_.stale_feedback;
     else
       ++counters_.unexpected;
@@ -161,27 +244,23 @@ void Coordinator::on_feedback(Member& member, const MessageArrived& e,
   if (e.defect.empty()) {
     round.take(member.id, {true, feedback.discriminator_loss,
                            feedback.generator_loss, e.feedback_length});
-    member.taken_part = true;
+    has_contributed(member);
     member.last_round = round.round;
     out.emplace_back(KeepFeedback{round.round, member.id});
   } else {
     round.take(member.id, {});
     refuse_feedback(member, round.round, e.defect, out);
-    if (member.invalid_in_a_row >= kInvalidAttempts) {
-      set_aside(member, now, out);
-      return;
-    }
   }
   if (std::exchange(member.slow, false))
-    out.emplace_back(Note{"peer " + member.name + " answers in time again"});
+    out.emplace_back(Note{"peer " + member.name + " answers in time again",
+                          false, NoteKind::kInTime, member.name});
   if (round.quorum_reached(config_.quorum)) round.hurry(now);
   close_round_if_complete(now, out);
 }
 
-void Coordinator::refuse_feedback(Member& member, Round round,
+void Coordinator::refuse_feedback(const Member& member, Round round,
                                   const std::string& defect, Out& out) {
   ++counters_.invalid_feedback;
-  ++member.invalid_in_a_row;
   out.emplace_back(Note{"round " + std::to_string(round.value) +
                             ": feedback of peer " + member.name +
                             " is not used: " + defect,
@@ -196,21 +275,33 @@ void Coordinator::close_round_if_complete(TimePoint now, Out& out) {
     close_round(*round, now, out);
 }
 
+void Coordinator::set_aside_for_answers(Member& member, TimePoint now,
+                                        Out& out) {
+  set_aside(member,
+            std::to_string(member.invalid_in_a_row) +
+                " of its answers in a row could not be used",
+            "look at its data", now, out);
+}
+
 void Coordinator::close_round(OpenRound& round, TimePoint now, Out& out) {
-  const std::vector<PeerId> too_long = round.refuse_too_long();
-  for (const PeerId peer : too_long)
+  for (const PeerId peer : round.refuse_too_long())
     refuse_feedback(members_.at(peer), round.round,
                     "it is far longer than the others', and would stop the "
                     "generator for long",
                     out);
   const bool enough = round.quorum_reached(config_.quorum);
   ClosedRound closed = close(round);
+  // In the order of rounds, in which the peer gave them.
+  for (const PeerId peer : closed.invalid)
+    if (const auto member = members_.find(peer); member != members_.end())
+      ++member->second.invalid_in_a_row;
   const auto set_aside_repeaters = [&] {
-    for (const PeerId peer : too_long)
-      if (Member& member = members_.at(peer);
-          member.invalid_in_a_row >= kInvalidAttempts &&
-          member.presence != Presence::kAbsent)
-        set_aside(member, now, out);
+    for (const PeerId peer : closed.invalid)
+      if (const auto found = members_.find(peer);
+          found != members_.end() &&
+          found->second.invalid_in_a_row >= kInvalidAttempts &&
+          !position_.set_aside.contains(peer))
+        set_aside_for_answers(found->second, now, out);
   };
   for (const Contributor& c : closed.step.contributors)
     members_.at(c.peer).invalid_in_a_row = 0;
@@ -222,16 +313,19 @@ void Coordinator::close_round(OpenRound& round, TimePoint now, Out& out) {
           "peer " + member.name + " is slow: round " +
               std::to_string(round.round.value) +
               " goes on without it. It is asked again when it has answered",
-          true});
+          true, NoteKind::kLate, member.name});
+    // Its answers to later rounds come later still.
+    for (auto& [number, ahead] : rounds_)
+      if (number > round.round) ahead.lose(peer);
   }
   enter(RunStage::kStepping, "a round is closed");
   if (!enough) {
-    // Too many of those asked have vanished or sent rubbish: ask anew.
-    round.phase = OpenRound::Phase::kReady;
+    // Too many of those asked have vanished or sent invalid answers: ask anew.
+    round.enter(OpenRound::Phase::kReady, "a quorum is missed");
     set_aside_repeaters();
     if (stage_ == RunStage::kFinished) return;
     const bool all_invalid =
-        closed.any_invalid && closed.step.contributors.empty();
+        !closed.invalid.empty() && closed.step.contributors.empty();
     invalid_attempts_ = all_invalid ? invalid_attempts_ + 1 : 0;
     if (invalid_attempts_ >= kInvalidAttempts)
       give_up("in " + std::to_string(kInvalidAttempts) +
@@ -242,7 +336,7 @@ void Coordinator::close_round(OpenRound& round, TimePoint now, Out& out) {
     return;
   }
   invalid_attempts_ = 0;
-  round.phase = OpenRound::Phase::kStepping;
+  round.enter(OpenRound::Phase::kStepping, "the round is closed");
   for (Contributor& c : closed.step.contributors)
     c.shard_size = members_.at(c.peer).shard_size;
   report_ = closed.report;
@@ -251,7 +345,7 @@ void Coordinator::close_round(OpenRound& round, TimePoint now, Out& out) {
   if (stage_ == RunStage::kFinished) return;
   // The next batches are made while this thread talks to the peers.
   if (!stopping_ && round.round.value < config_.rounds)
-    generate(round_at(following(round.round)), out);
+    generate_after(round.round, now, out);
 }
 
 }  // namespace mdgan

@@ -39,8 +39,8 @@ void Coordinator::on(const StopRequested& e, TimePoint now, Out& out) {
            "answer within " +
                std::to_string(kStopGrace / 1s) + " s",
            true});
-  if (OpenRound* round = collecting())
-    round->deadline = std::min(round->deadline, now + kStopGrace);
+  for (auto& [number, round] : rounds_)
+    round.deadline = std::min(round.deadline, now + kStopGrace);
   for (auto& [id, exchange] : exchanges_) {
     exchange_ends_.erase({exchange.deadline, id});
     exchange.deadline = std::min(exchange.deadline, now + kStopGrace);
@@ -125,6 +125,10 @@ void Coordinator::finish(ExitCode code, protocol::Goodbye goodbye, Out& out) {
       out.emplace_back(SendMessage{member.connection,
                                    {config_.run, config_.incarnation,
                                     position_.completed, id, goodbye}});
+  for (const auto& [connection, hellos] : early_hellos_.connections())
+    out.emplace_back(SendMessage{
+        connection,
+        {config_.run, config_.incarnation, position_.completed, {}, goodbye}});
   enter(RunStage::kFinished, "the run ends");
   out.emplace_back(Finish{code, std::move(goodbye.text)});
 }

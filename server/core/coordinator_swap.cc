@@ -8,10 +8,12 @@
 // breaks or a process dies, learns it from its next welcome.
 
 #include <algorithm>
-#include <limits>
+#include <iterator>
+#include <optional>
 #include <utility>
 
 #include "common/base/random.h"
+#include "common/base/words.h"
 #include "server/core/coordinator.h"
 
 namespace mdgan {
@@ -29,11 +31,7 @@ constexpr int kCopyAttempts = 2;
 }  // namespace
 
 std::uint64_t Coordinator::smallest_shard() const {
-  if (live_.empty()) return 0;
-  std::uint64_t smallest = std::numeric_limits<std::uint64_t>::max();
-  for (const PeerId id : live_)
-    smallest = std::min(smallest, members_.at(id).epoch_shard);
-  return smallest;
+  return live_shards_.empty() ? 0 : *live_shards_.begin();
 }
 
 // Whether the round completed last is to be followed by a swap.
@@ -50,11 +48,13 @@ bool Coordinator::begin_swap(TimePoint now, Out& out) {
   // Also when it fails: the next try comes a full period later.
   position_.last_swap = position_.completed;
   links_.begin_swap();
-  std::vector<SwapEdge> edges =
-      draw_swap_cycle(available(), config_.seed, position_.completed,
-                      [&](PeerId source, PeerId target) {
-                        return links_.avoided(source, target, now);
-                      });
+  std::vector<SwapEdge> edges;
+  for (const std::vector<PeerId>& group : swap_groups())
+    std::ranges::copy(draw_swap_cycle(group, config_.seed, position_.completed,
+                                      [&](PeerId source, PeerId target) {
+                                        return is_avoided(source, target, now);
+                                      }),
+                      std::back_inserter(edges));
   if (edges.empty()) return false;
   enter(RunStage::kSwapping, "a swap is due");
   Exchange exchange;
@@ -79,7 +79,10 @@ void Coordinator::begin_exchange(Exchange exchange, TimePoint now, Out& out) {
     protocol::Swap& source = plans[edge.source];
     source.sends = true;
     source.target = edge.target;
-    source.endpoint = members_.at(edge.target).endpoint;
+    if (goes_by_relay(edge.source, edge.target))
+      exchange.relays[edge.source] = {edge.target};
+    else
+      source.endpoint = members_.at(edge.target).endpoint;
     source.send_token = token;
     source.target_key = members_.at(edge.target).key;
     protocol::Swap& target = plans[edge.target];
@@ -117,6 +120,7 @@ void Coordinator::on_staged(Member& member, const protocol::Staged& staged,
     const bool sending =
         incoming == nullptr || it->second.staged.contains(member.id);
     const SwapEdge* edge = sending ? outgoing : incoming;
+    if (!sending) it->second.refused.insert(member.id);
     abort_exchange(staged.swap, "peer " + member.name + ": " + staged.reason,
                    edge == nullptr ? std::vector<SwapEdge>{}
                                    : std::vector<SwapEdge>{*edge},
@@ -134,10 +138,14 @@ void Coordinator::on_staged(Member& member, const protocol::Staged& staged,
         kSwapMultiple * (now - exchange.begun), kShortestSwap);
     const TimePoint deadline =
         std::min(exchange.deadline, exchange.begun + time);
-    exchange_ends_.erase({exchange.deadline, exchange.id});
-    exchange.deadline = deadline;
-    exchange_ends_.emplace(deadline, exchange.id);
+    set_deadline(exchange, deadline);
   }
+}
+
+void Coordinator::set_deadline(Exchange& exchange, TimePoint deadline) {
+  exchange_ends_.erase({exchange.deadline, exchange.id});
+  exchange.deadline = deadline;
+  exchange_ends_.emplace(deadline, exchange.id);
 }
 
 void Coordinator::commit_exchange(SwapId id, TimePoint now, Out& out) {
@@ -145,13 +153,19 @@ void Coordinator::commit_exchange(SwapId id, TimePoint now, Out& out) {
   exchange_ends_.erase({exchange.deadline, id});
   // First the decision, then the messages: who misses one is told by a welcome.
   for (const auto& [target, discriminator] : exchange.brings) {
-    position_.discriminators[target] = discriminator;
+    assign(target, discriminator);
     members_.at(target).last_round = position_.completed;
   }
   for (const SwapEdge& edge : exchange.edges) {
     links_.worked(edge.source, edge.target);
     ++counters_.transfers;
+    if (exchange.relays.contains(edge.source)) ++counters_.relayed;
     send(members_.at(edge.target), protocol::Commit{id}, now, out);
+    // A peer that only sends learns that it can close its connection.
+    if (!exchange.is_swap)
+      if (Member& donor = members_.at(edge.source);
+          donor.presence != Presence::kAbsent)
+        send(donor, protocol::Commit{id}, now, out);
   }
   if (exchange.is_swap) {
     swap_time_ = std::clamp<Duration>(
@@ -159,16 +173,23 @@ void Coordinator::commit_exchange(SwapId id, TimePoint now, Out& out) {
         std::min<Duration>(kShortestSwap, config_.swap_timeout),
         config_.swap_timeout);
     ++counters_.swaps_committed;
-    out.emplace_back(
-        Note{"swap after round " + std::to_string(position_.last_swap.value) +
-             " among " + std::to_string(exchange.edges.size()) + " peers"});
+    out.emplace_back(Note{
+        "swap after round " + std::to_string(position_.last_swap.value) +
+            " among " + plural(exchange.edges.size(), "peer") +
+            (exchange.relays.empty()
+                 ? ""
+                 : ", " + std::to_string(exchange.relays.size()) + " by relay"),
+        false,
+        NoteKind::kSwap,
+        {},
+        exchange.edges});
   }
   go_on_after(exchange, true, now, out);
 }
 
 void Coordinator::abort_exchange(SwapId id, const std::string& why,
-                                 std::vector<SwapEdge> broken, TimePoint now,
-                                 Out& out) {
+                                 const std::vector<SwapEdge>& broken,
+                                 TimePoint now, Out& out) {
   auto node = exchanges_.extract(id);
   if (node.empty()) return;
   const Exchange exchange = std::move(node.mapped());
@@ -182,22 +203,7 @@ void Coordinator::abort_exchange(SwapId id, const std::string& why,
     if (exchange.is_swap)
       swap_time_ = std::min<Duration>(2 * swap_time_, config_.swap_timeout);
   }
-  for (const SwapEdge& edge : broken) {
-    if (!exchange.is_swap) break;
-    const auto avoided =
-        links_.failed(edge.source, edge.target, now - exchange.begun, now);
-    if (&edge == &broken.front())
-      text += "; " + describe_link(edge) + " had not come through";
-    if (&edge == &broken.back()) {
-      if (broken.size() > 1)
-        text += ", nor " + std::to_string(broken.size() - 1) + " others";
-      text += "; the next " + std::to_string(avoided.swaps) +
-              " swaps, and all for " +
-              std::to_string(static_cast<int>(seconds(avoided.time))) +
-              " s, go around this. Can those peers reach each other "
-              "(--listen, --advertise)?";
-    }
-  }
+  if (!broken.empty()) text += blame(exchange, broken, now);
   // Those who only send are told, too: they need not go on trying.
   std::set<PeerId> taking_part;
   for (const SwapEdge& edge : exchange.edges)
@@ -212,15 +218,57 @@ void Coordinator::abort_exchange(SwapId id, const std::string& why,
     out.emplace_back(Note{"swap after round " +
                               std::to_string(position_.last_swap.value) +
                               " aborted, every peer keeps its own: " + text,
-                          true});
+                          true, NoteKind::kSwapAborted});
   }
   go_on_after(exchange, false, now, out);
 }
 
-std::string Coordinator::describe_link(const SwapEdge& edge) const {
+// Remembers what has not come through, and says what is done about it.
+std::string Coordinator::blame(const Exchange& exchange,
+                               const std::vector<SwapEdge>& broken,
+                               TimePoint now) {
+  const auto relayed = [&](const SwapEdge& edge) {
+    return exchange.relays.contains(edge.source);
+  };
+  std::size_t by_relay = 0;
+  bool direct = false;
+  std::optional<LinkMemory::Avoidance> avoided;
+  for (const SwapEdge& edge : broken) {
+    if (!relayed(edge) && !exchange.refused.contains(edge.target) &&
+        can_relay(edge.source, edge.target)) {
+      links_.use_relay(edge.source, edge.target);
+      ++by_relay;
+    } else if (exchange.is_swap) {
+      avoided =
+          links_.failed(edge.source, edge.target, now - exchange.begun, now);
+      direct = direct || !relayed(edge);
+    }
+  }
+  std::string text = "; " +
+                     describe_link(broken.front(), relayed(broken.front())) +
+                     " had not come through";
+  if (broken.size() > 1)
+    text += ", nor " + std::to_string(broken.size() - 1) + " others";
+  if (by_relay > 0)
+    text += by_relay == broken.size()
+                ? "; from now on it goes by relay, through this server"
+                : "; " + std::to_string(by_relay) +
+                      " of them go by relay from now on, through this server";
+  if (avoided)
+    text += "; the next " + std::to_string(avoided->swaps) +
+            " swaps, and all for " +
+            std::to_string(static_cast<int>(seconds(avoided->time))) +
+            " s, go around this.";
+  if (direct)
+    text += " Can those peers reach each other (--listen, --advertise)?";
+  return text;
+}
+
+std::string Coordinator::describe_link(const SwapEdge& edge,
+                                       bool relayed) const {
   const Member& target = members_.at(edge.target);
   return "what peer " + members_.at(edge.source).name + " sends to peer " +
-         target.name + " at " + target.endpoint;
+         target.name + (relayed ? " by relay" : " at " + target.endpoint);
 }
 
 void Coordinator::go_on_after(const Exchange& exchange, bool committed,

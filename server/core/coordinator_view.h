@@ -12,6 +12,7 @@
 
 #include "common/base/ids.h"
 #include "common/base/time.h"
+#include "server/core/answer_times.h"
 
 namespace mdgan {
 
@@ -52,7 +53,10 @@ struct MemberView {
   std::string name;  // unique in the run
   Presence presence = Presence::kAbsent;
   std::uint64_t shard_size = 0;  // images, as its hello said
-  std::string endpoint;          // where other peers reach it
+  // Images of each class of the run, in the run's order, as its hello said; or
+  // 1 for a class that it has and 0 for one that it lacks; or empty.
+  std::vector<std::uint64_t> class_counts;
+  std::string endpoint;  // where other peers reach it
   // When its last message arrived, whatever that said; nullopt: never.
   std::optional<TimePoint> last_heard;
   // When it was asked what it has not answered yet; nullopt: it owes nothing.
@@ -63,6 +67,10 @@ struct MemberView {
   // Rounds that it was asked in and that went on without its answer, since this
   // server started.
   std::uint64_t missed = 0;
+  // The seconds within which half, and nineteen of twenty, of its newest
+  // answers came; nullopt: none yet.
+  std::optional<double> answer_p50;
+  std::optional<double> answer_p95;
 };
 
 struct CoordinatorView {
@@ -71,9 +79,13 @@ struct CoordinatorView {
   bool stopping = false;     // the run ends once the open round is finished
   Round completed;           // the last round whose step the generator has made
   std::uint64_t rounds = 0;  // that the run is to have
-  std::uint32_t live = 0;    // members in kLive
+  std::uint32_t live = 0;    // members in kLive; before the model is decided,
+                             // peers that wait for it
   std::uint32_t needed = 0;  // live members without which no round begins
+  // What the labels of the run mean; empty: nothing, or not decided yet.
+  std::vector<std::string> classes;
   std::vector<MemberView> members;  // by id
+  AnswerHistogram answers;          // of all members
 };
 
 }  // namespace mdgan

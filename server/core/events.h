@@ -2,6 +2,7 @@
 // are named in the past tense, effects in the imperative.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <string>
 #include <variant>
@@ -11,6 +12,8 @@
 #include "common/base/result.h"
 #include "common/base/time.h"
 #include "protocol/messages.h"
+#include "server/core/note_kind.h"
+#include "server/core/swap_cycle.h"
 
 namespace mdgan {
 
@@ -29,8 +32,8 @@ struct MessageArrived {
   ConnectionId connection;
   protocol::Message message;
   std::string defect;
-  // Of a feedback on images, as too_long() in feedback_bound.h takes it; else
-  // 0.
+  // The length of a feedback on images, as too_long() in feedback_bound.h takes
+  // it; 0 for any other message.
   double feedback_length = 0;
   // The connection is authenticated by this key; zeros: it has none.
   PublicKey key{};
@@ -90,6 +93,11 @@ struct SendMessage {
   ConnectionId connection;
   protocol::Message message;
 };
+// Send the message with the tensors of the message that this event brought.
+struct ForwardMessage {
+  ConnectionId connection;
+  protocol::Message message;
+};
 // Send generated batch `index` of the round, once for all the connection's
 // `peers` that need it.
 struct SendBatch {
@@ -98,13 +106,18 @@ struct SendBatch {
   std::uint32_t index = 0;
   std::uint32_t peers = 1;
 };
-// Make the model for images of this shape; answer ModelReady or ModelRefused.
+// Make the model for images of this shape and labels of these classes; answer
+// ModelReady or ModelRefused.
 struct DecideModel {
   ImageShape image;
+  ClassNames classes;  // empty: labels play no part
 };
 // Which batches a round is to have.
 struct BatchPlan {
   std::uint32_t batches = 1;
+  // The class counts in whose proportions each batch's labels are drawn; empty:
+  // each class is as likely.
+  std::vector<ClassCounts> labels;
   friend bool operator==(const BatchPlan&, const BatchPlan&) = default;
 };
 // Answer BatchesReady.
@@ -144,10 +157,14 @@ struct ReportRound {
 struct SaveCheckpoint {
   Round round;
 };
-// For log.txt and the terminal; `warning` marks what a person should see.
+// For log.txt, the terminal and events.jsonl; `warning` marks what a person
+// should see.
 struct Note {
   std::string text;
   bool warning = false;
+  NoteKind kind = NoteKind::kOther;
+  std::string peer = {};  // of which it tells; empty: of none, or of several
+  std::vector<SwapEdge> edges = {};  // of a swap
 };
 // A hello was refused, and the peer is told so. It may ask again and again.
 struct ReportRefusal {
@@ -169,8 +186,8 @@ inline bool passes(std::uint64_t round, std::uint64_t steps,
 }
 
 using ServerEffect =
-    std::variant<SendMessage, SendBatch, DecideModel, GenerateBatches,
-                 KeepFeedback, StepGenerator, ReportRound, SaveCheckpoint, Note,
-                 ReportRefusal, Finish>;
+    std::variant<SendMessage, ForwardMessage, SendBatch, DecideModel,
+                 GenerateBatches, KeepFeedback, StepGenerator, ReportRound,
+                 SaveCheckpoint, Note, ReportRefusal, Finish>;
 
 }  // namespace mdgan

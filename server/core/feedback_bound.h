@@ -12,8 +12,9 @@
 
 namespace mdgan {
 
-// What bounds the answer of the only peer; and that of one of two, too. Beyond
-// it a discriminator tells pictures apart that are equal to the eye.
+// This bounds an answer where there are no others, and also where there is one
+// other. Beyond it a discriminator tells pictures apart that are equal to the
+// eye.
 inline constexpr double kLargestAlone = 1e4;
 // An answer may be so many times as long as the median of the others.
 inline constexpr double kLargestMultiple = 100;

@@ -21,9 +21,11 @@ LinkMemory::Avoidance LinkMemory::failed(PeerId source, PeerId target,
 }
 
 void LinkMemory::forget(PeerId peer) {
-  std::erase_if(links_, [&](const auto& entry) {
-    return entry.first.first == peer || entry.first.second == peer;
-  });
+  const auto is_its = [peer](const std::pair<PeerId, PeerId>& link) {
+    return link.first == peer || link.second == peer;
+  };
+  std::erase_if(links_, [&](const auto& entry) { return is_its(entry.first); });
+  std::erase_if(relayed_, is_its);
 }
 
 bool LinkMemory::avoided(PeerId source, PeerId target, TimePoint now) const {

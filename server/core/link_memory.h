@@ -1,9 +1,10 @@
-// Which pairs of peers could not exchange a discriminator, so that the next
-// swaps go around them.
+// Which pairs of peers could not exchange a discriminator, so that the next one
+// goes by way of the server, or the next swaps around them.
 #pragma once
 
 #include <cstdint>
 #include <map>
+#include <set>
 #include <utility>
 
 #include "common/base/ids.h"
@@ -27,6 +28,15 @@ class LinkMemory {
   // how long at least, so that tries cost the run a twentieth of its time.
   Avoidance failed(PeerId source, PeerId target, Duration cost, TimePoint now);
 
+  // Discriminators get from `source` to `target` by relay, from now on.
+  void use_relay(PeerId source, PeerId target) {
+    relayed_.insert({source, target});
+  }
+  bool needs_relay(PeerId source, PeerId target) const {
+    return relayed_.contains({source, target});
+  }
+
+  // By whichever way: it is to be tried again.
   void worked(PeerId source, PeerId target) { links_.erase({source, target}); }
 
   // What is known of the links to and from this peer is out of date: it listens
@@ -43,6 +53,7 @@ class LinkMemory {
   };
   std::uint64_t swaps_ = 0;
   std::map<std::pair<PeerId, PeerId>, Link> links_;
+  std::set<std::pair<PeerId, PeerId>> relayed_;
 };
 
 }  // namespace mdgan

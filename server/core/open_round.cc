@@ -2,9 +2,12 @@
 
 #include <algorithm>
 #include <cmath>
+#include <string_view>
 #include <utility>
 
+#include "common/base/random.h"
 #include "common/base/result.h"
+#include "common/base/transition.h"
 #include "server/core/feedback_bound.h"
 
 namespace mdgan {
@@ -14,6 +17,17 @@ namespace {
 // less than what a busy machine may keep a healthy peer from answering.
 constexpr int kStragglerMultiple = 5;
 constexpr Duration kStragglerTime = std::chrono::seconds(3);
+
+using enum OpenRound::Phase;
+// A round without a quorum is ready again: its peers are asked anew.
+constexpr std::pair<OpenRound::Phase, OpenRound::Phase> kPhaseTransitions[]{
+    {kPlanned, kGenerating},  {kGenerating, kReady}, {kReady, kCollecting},
+    {kCollecting, kStepping}, {kCollecting, kReady},
+};
+constexpr std::pair<OpenRound::Phase, std::string_view> kPhaseNames[]{
+    {kPlanned, "planned"},       {kGenerating, "generating"}, {kReady, "ready"},
+    {kCollecting, "collecting"}, {kStepping, "stepping"},
+};
 
 }  // namespace
 
@@ -28,9 +42,28 @@ std::vector<Assignment> assign_batches(std::span<const PeerId> peers,
   return assignments;
 }
 
+std::vector<PeerId> draw_participants(std::vector<PeerId> peers,
+                                      std::uint32_t count, std::uint64_t seed,
+                                      Round round) {
+  if (peers.size() <= count) return peers;
+  Random random(seed, Purpose::kParticipants, 0, round.value);
+  std::vector<std::uint32_t> order =
+      permutation(static_cast<std::uint32_t>(peers.size()), random);
+  order.resize(count);
+  std::ranges::sort(order);
+  std::vector<PeerId> drawn;
+  drawn.reserve(order.size());
+  for (const std::uint32_t i : order) drawn.push_back(peers[i]);
+  return drawn;
+}
+
+void OpenRound::enter(Phase next, const char* why) {
+  transition<Phase>(phase, next, why, kPhaseTransitions, kPhaseNames);
+}
+
 void OpenRound::ask(std::span<const Assignment> assignments, TimePoint now,
                     TimePoint until) {
-  phase = Phase::kCollecting;
+  enter(Phase::kCollecting, "peers are asked");
   asked_at = now;
   deadline = until;
   quorum_missed = false;
@@ -50,6 +83,11 @@ bool OpenRound::awaits(PeerId peer) const {
 
 bool OpenRound::expects(PeerId peer, std::uint32_t generated_batch) const {
   return awaits(peer) && asked.at(peer).generated == generated_batch;
+}
+
+bool OpenRound::has_answer_of(PeerId peer) const {
+  const auto it = asked.find(peer);
+  return it != asked.end() && it->second.answer;
 }
 
 void OpenRound::take(PeerId peer, const Answer& answer) {
@@ -103,7 +141,7 @@ ClosedRound close(const OpenRound& round) {
     if (!asked.answer) {
       closed.missing.push_back(peer);
     } else if (!asked.answer->valid) {
-      closed.any_invalid = true;
+      closed.invalid.push_back(peer);
     } else {
       closed.step.contributors.push_back({peer, asked.generated});
       closed.report.discriminator_loss += asked.answer->discriminator_loss;

@@ -29,6 +29,18 @@ struct Assignment {
 std::vector<Assignment> assign_batches(std::span<const PeerId> peers,
                                        std::uint32_t k);
 
+// Which `count` of the peers are asked in a round, drawn from (seed, round);
+// all where there are no more. In the order of `peers`.
+std::vector<PeerId> draw_participants(std::vector<PeerId> peers,
+                                      std::uint32_t count, std::uint64_t seed,
+                                      Round round);
+
+// Which labels each batch has, and for which peers (label_plan.h).
+struct LabelPlan {
+  std::vector<ClassCounts> counts;  // as BatchPlan's
+  std::map<PeerId, std::uint32_t> batch_of;
+};
+
 struct Answer {
   bool valid = false;  // else it does not contribute
   double discriminator_loss = 0;
@@ -49,13 +61,19 @@ struct OpenRound {
     std::optional<Answer> answer;
   };
 
+  // The only place that changes `phase`; aborts on a transition that is not
+  // legal. `why`: what makes it happen.
+  void enter(Phase next, const char* why);
   // Asks these peers, also anew: earlier answers are forgotten.
+  // REQUIRES: phase is kReady.
   void ask(std::span<const Assignment> assignments, TimePoint now,
            TimePoint until);
   // Whether this answer is awaited.
   bool expects(PeerId peer, std::uint32_t generated_batch) const;
   // Whether any answer of this peer is awaited.
   bool awaits(PeerId peer) const;
+  // Whether there is an answer of this peer, of use or not.
+  bool has_answer_of(PeerId peer) const;
   // REQUIRES: expects() it.
   void take(PeerId peer, const Answer& answer);
   // Makes invalid what too_long() says, and returns whose answers these are.
@@ -71,6 +89,7 @@ struct OpenRound {
 
   Round round;
   std::uint32_t steps = 1;  // rounds that it stands for
+  LabelPlan labels;         // empty: uniform
   Phase phase = Phase::kPlanned;
   std::map<PeerId, Asked> asked;  // but those lost without an answer
   std::size_t asked_count = 0;    // those too
@@ -83,12 +102,12 @@ struct OpenRound {
 };
 
 // What the close of a round makes of its answers: the step, in the order of
-// PeerId, without the peers' shard sizes; the means of the losses; and whether
-// an answer was invalid.
+// PeerId, without the peers' shard sizes; the means of the losses; and the
+// answers that do not count.
 struct ClosedRound {
   StepGenerator step;
   ReportRound report;
-  bool any_invalid = false;
+  std::vector<PeerId> invalid;  // whose answers do not count
   std::vector<PeerId> missing;  // asked, present, and without an answer
 };
 ClosedRound close(const OpenRound& round);

@@ -120,8 +120,7 @@ Tensor labels_of(const Dataset& data) {
       .to(torch::kInt64);
 }
 
-void train(Network& network, const Dataset& data, std::uint32_t steps,
-           torch::Device device) {
+void train(Network& network, const Dataset& data, std::uint32_t steps) {
   const Tensor pixels = pixels_of(data);
   const Tensor labels = labels_of(data);
   const auto n = static_cast<std::uint32_t>(data.size());
@@ -145,10 +144,9 @@ void train(Network& network, const Dataset& data, std::uint32_t steps,
     Tensor kept = torch::empty({batch, 128});
     random.fill_uniform(floats_of(kept), 0, 1);
     kept = kept.ge(kDropped).to(torch::kFloat32) / (1 - kDropped);
-    const Tensor logits =
-        network.head(network.features(x.to(device)) * kept.to(device));
+    const Tensor logits = network.head(network.features(x) * kept);
     adam.zero_grad();
-    torch::nn::functional::cross_entropy(logits, y.to(device)).backward();
+    torch::nn::functional::cross_entropy(logits, y).backward();
     static_cast<torch::optim::AdamOptions&>(adam.param_groups()[0].options())
         .lr(rate_at(step, steps));
     adam.step();
@@ -197,11 +195,12 @@ Features Classifier::Impl::extract(const Blob& images) {
   const torch::NoGradGuard no_grad;
   const Tensor all = to_tensor(images_from_uint8(images));
   const std::int64_t n = all.size(0);
+  const c10::Device where = network.head->weight.device();
   Tensor values = torch::empty({n, 128});
   Tensor probabilities = torch::empty({n, network.head->weight.size(0)});
   for (std::int64_t at = 0; at < n; at += kExtractBatch) {
     const std::int64_t rows = std::min(kExtractBatch, n - at);
-    const Tensor part = network.features(all.narrow(0, at, rows).to(device));
+    const Tensor part = network.features(all.narrow(0, at, rows).to(where));
     values.narrow(0, at, rows).copy_(part);
     probabilities.narrow(0, at, rows).copy_(network.head(part).softmax(1));
   }
@@ -223,8 +222,12 @@ void Classifier::Impl::learn(const EvaluationData& data, std::uint32_t steps) {
   const auto start = std::chrono::steady_clock::now();
   const int threads = at::get_num_threads();
   set_compute_threads(kTrainingThreads);
-  train(network, data.train, steps, device);
+  // On the processor, whatever device it is used on: it is named by its data,
+  // so its weights must not depend on the device.
+  network.to(torch::kCPU);
+  train(network, data.train, steps);
   accuracy = measure(data.test);
+  network.to(device);
   set_compute_threads(threads);
   spdlog::info(
       "the classifier is right on {:.2f} % of the test images, after "

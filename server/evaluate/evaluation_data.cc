@@ -33,15 +33,16 @@ Dataset subset(const Dataset& data, std::span<const std::uint32_t> indices) {
 }  // namespace
 
 Result<EvaluationData> load_evaluation_data(
-    const std::filesystem::path& directory) {
-  auto train = load_dataset(directory);
+    const std::filesystem::path& directory, const ImageReading& reading) {
+  auto train = load_dataset(directory, DataPart::kTrain, reading);
   if (!train) return train.error();
   if (has_test_part(directory)) {
-    auto test = load_dataset(directory, DataPart::kTest);
+    auto test = load_dataset(directory, DataPart::kTest, reading);
     if (!test) return test.error();
     if (test->shape != train->shape)
       return Error{directory.string() +
-                       ": the images of its test part have another size",
+                       ": the images of its test part have another size or "
+                       "number of channels: give --size and --channels",
                    ExitCode::kData};
     if (test->size() >= kFewest)
       return EvaluationData{std::move(*train), std::move(*test)};

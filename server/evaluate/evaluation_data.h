@@ -13,11 +13,11 @@ struct EvaluationData {
   Dataset test;   // what generated images are compared with
 };
 
-// The data set's own two parts (MNIST and CIFAR-10: 10,000 images to test on);
-// of data without a test part, a tenth held out at random, always the same one.
+// The data set's own two parts (MNIST and CIFAR: 10,000 images to test on); of
+// data without a test part, a tenth held out at random, always the same one.
 // Fails like load_dataset(), also when there are fewer than 20 images.
 Result<EvaluationData> load_evaluation_data(
-    const std::filesystem::path& directory);
+    const std::filesystem::path& directory, const ImageReading& reading = {});
 
 // `count` of the images, in random order, always the same; all of them if there
 // are no more.

@@ -37,6 +37,14 @@ std::vector<std::pair<std::string, Json>> results_of(
        {{"precision", r.precision},
         {"recall", r.recall},
         {"f_score", r.f_score}}}};
+  if (r.real_frechet_distance)
+    results.front().second["real_frechet_inception_distance"] =
+        *r.real_frechet_distance;
+  if (r.utility)
+    results.push_back({"tstr",
+                       {{"classifier_accuracy", r.utility->generated},
+                        {"real_classifier_accuracy", r.utility->real},
+                        {"classifier_images", r.utility->images}}});
   if (!r.classes) return results;
   results.push_back(
       {"is",

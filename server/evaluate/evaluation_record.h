@@ -20,6 +20,14 @@ struct ClassScores {
   double distance = 0;  // total variation, from the real images' histogram
 };
 
+// How good a classifier is on real images that was trained on generated ones,
+// and one that was trained on real ones (utility.h).
+struct Utility {
+  double generated = 0;  // the share of the test images that it gets right
+  double real = 0;
+  std::uint32_t images = 0;  // generated ones that it was trained on
+};
+
 // See server/evaluate/metrics.h for what the numbers are.
 struct EvaluationRecord {
   std::uint64_t round = 0;
@@ -27,12 +35,17 @@ struct EvaluationRecord {
   std::uint32_t real_images = 0;  // those they were compared with
   std::string features;           // FeatureExtractor::name()
   double frechet_distance = 0;
+  // The distance that as many images of the training part have in place of the
+  // generated ones: a perfect generator has this. Missing where there are
+  // fewer.
+  std::optional<double> real_frechet_distance;
   double kernel_distance_mean = 0;
   double kernel_distance_std = 0;
   double precision = 0;
   double recall = 0;
   double f_score = 0;
   std::optional<ClassScores> classes;
+  std::optional<Utility> utility;
 
   // The time that each part took.
   struct Seconds {
@@ -55,8 +68,8 @@ std::string summary(const EvaluationRecord& record);
 std::string to_json(const EvaluationRecord& record);
 
 // Puts the record into the run's metric-*.jsonl, one file a metric: fid10k,
-// kid10k, pr10k, is10k and classes10k for 10,000 samples. Lines are in the
-// order of rounds; the record takes the place of an older one of its round.
+// kid10k, pr10k, is10k, classes10k and tstr10k for 10,000 samples. Lines are in
+// the order of rounds; the record takes the place of an older one of its round.
 // Fails with kCheckpoint.
 Result<void> keep_evaluation(const std::filesystem::path& run,
                              const EvaluationRecord& record);

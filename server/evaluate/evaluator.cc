@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstring>
+#include <exception>
 #include <functional>
 #include <utility>
 #include <vector>
@@ -75,49 +76,111 @@ Blob rows_of(const Blob& images, std::uint32_t first, std::uint32_t n) {
   return rows;
 }
 
+Features features_of(FeatureExtractor& extractor, const Blob& images) {
+  EvaluationRecord::Seconds ignored;
+  return extract(
+      extractor, static_cast<std::uint32_t>(images.meta.dims[0]),
+      [&images](auto first, auto n) { return rows_of(images, first, n); },
+      ignored);
+}
+
+Features features_of(FeatureExtractor& extractor, const Sampler& generator,
+                     std::uint32_t samples, std::uint64_t seed,
+                     EvaluationRecord::Seconds& seconds) {
+  return extract(
+      extractor, samples,
+      [&](auto first, auto n) {
+        return images_to_uint8(
+            generator.evaluation_batch(first / kBatch, first, n, seed));
+      },
+      seconds);
+}
+
+Error not_measured(const char* which, const std::exception& why) {
+  return {std::string("the ") + which +
+              " images cannot be measured, by data of "
+              "another size, say: " +
+              why.what(),
+          ExitCode::kConfiguration};
+}
+
+Result<std::unique_ptr<FeatureExtractor>> classifier_of(
+    const EvaluationData& data, const EvaluatorOptions& options) {
+  ClassifierOptions classifier;
+  classifier.cache = options.cache;
+  classifier.device = options.device;
+  auto made = Classifier::obtain(data, classifier);
+  if (!made) return made.error();
+  return std::unique_ptr<FeatureExtractor>(std::move(*made));
+}
+
 }  // namespace
+
+Result<std::unique_ptr<FeatureExtractor>> make_extractor(
+    const EvaluatorOptions& options) {
+  if (!options.features.empty())
+    return load_script(options.features, options.device);
+  const auto data = load_evaluation_data(options.data, options.reading);
+  return data ? classifier_of(*data, options) : data.error();
+}
+
+Result<FeatureStatistics> generated_statistics(FeatureExtractor& extractor,
+                                               const Sampler& generator,
+                                               std::uint32_t samples,
+                                               std::uint64_t seed) {
+  EvaluationRecord::Seconds ignored;
+  try {
+    return statistics_of(
+        features_of(extractor, generator, samples, seed, ignored).values);
+  } catch (const std::exception& e) {
+    return not_measured("generated", e);
+  }
+}
+
+Result<FeatureStatistics> real_statistics(FeatureExtractor& extractor,
+                                          const EvaluatorOptions& options) {
+  const auto data = load_evaluation_data(options.data, options.reading);
+  if (!data) return data.error();
+  const Blob images = images_of(pick_images(data->test, options.samples));
+  try {
+    return statistics_of(features_of(extractor, images).values);
+  } catch (const std::exception& e) {
+    return not_measured("real", e);
+  }
+}
 
 Result<std::unique_ptr<Evaluator>> Evaluator::create(
     const EvaluatorOptions& options) {
-  const auto data = load_evaluation_data(options.data);
+  const auto data = load_evaluation_data(options.data, options.reading);
   if (!data) return data.error();
-  std::unique_ptr<FeatureExtractor> extractor;
-  if (options.features.empty()) {
-    ClassifierOptions classifier;
-    classifier.cache = options.cache;
-    classifier.device = options.device;
-    auto made = Classifier::obtain(*data, classifier);
-    if (!made) return made.error();
-    extractor = std::move(*made);
-  } else {
-    auto loaded = load_script(options.features, options.device);
-    if (!loaded) return loaded.error();
-    extractor = std::move(*loaded);
-  }
+  auto extractor = options.features.empty()
+                       ? classifier_of(*data, options)
+                       : load_script(options.features, options.device);
+  if (!extractor) return extractor.error();
   try {
     return std::unique_ptr<Evaluator>(
-        new Evaluator(options, data->train.shape, std::move(extractor),
-                      images_of(pick_images(data->test, options.samples))));
+        new Evaluator(options, data->train.shape, std::move(*extractor),
+                      images_of(pick_images(data->test, options.samples)),
+                      images_of(pick_images(data->train, options.samples))));
   } catch (const std::exception& e) {
-    return Error{std::string("the real images cannot be measured: ") + e.what(),
-                 ExitCode::kConfiguration};
+    return not_measured("real", e);
   }
 }
 
 Evaluator::Evaluator(const EvaluatorOptions& options, const ImageShape& image,
                      std::unique_ptr<FeatureExtractor> extractor,
-                     const Blob& images)
+                     const Blob& images, const Blob& others)
     : samples_(options.samples),
       image_(image),
       extractor_(std::move(extractor)),
       real_images_(static_cast<std::uint32_t>(images.meta.dims[0])) {
-  EvaluationRecord::Seconds ignored;
-  const Features features = extract(
-      *extractor_, real_images_,
-      [&](auto first, auto n) { return rows_of(images, first, n); }, ignored);
+  const Features features = features_of(*extractor_, images);
   real_ = std::make_unique<RealFeatures>(features.values);
   if (!features.probabilities.empty())
     real_histogram_ = class_histogram(features.probabilities);
+  if (others.meta.dims[0] == samples_)
+    real_distance_ =
+        real_->frechet_distance(features_of(*extractor_, others).values);
 }
 
 Result<EvaluationRecord> Evaluator::evaluate(const Sampler& generator,
@@ -134,13 +197,9 @@ Result<EvaluationRecord> Evaluator::evaluate(const Sampler& generator,
   record.samples = samples_;
   record.real_images = real_images_;
   record.features = extractor_->name();
-  const Features features = extract(
-      *extractor_, samples_,
-      [&](auto first, auto n) {
-        return images_to_uint8(
-            generator.evaluation_batch(first / kBatch, first, n, seed));
-      },
-      record.seconds);
+  record.real_frechet_distance = real_distance_;
+  const Features features =
+      features_of(*extractor_, generator, samples_, seed, record.seconds);
 
   auto start = Clock::now();
   record.frechet_distance = real_->frechet_distance(features.values);

@@ -7,13 +7,17 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "common/base/ids.h"
 #include "common/base/result.h"
+#include "common/data/image_reading.h"
 #include "protocol/training_spec.h"
 #include "server/evaluate/evaluation_record.h"
 #include "server/evaluate/feature_extractor.h"
+#include "server/evaluate/feature_statistics.h"
 #include "server/evaluate/metrics.h"
 
 namespace mdgan {
@@ -22,11 +26,29 @@ class Sampler;
 
 struct EvaluatorOptions {
   std::filesystem::path data;      // load_evaluation_data()
+  ImageReading reading;            // of it
   std::filesystem::path features;  // a TorchScript file; empty: a Classifier
   std::filesystem::path cache;     // ClassifierOptions::cache
   std::uint32_t samples = 10'000;  // at least 20
   std::string device = "cpu";
 };
+
+// What gives features: the script, or the data's classifier, which may have to
+// be trained (minutes); the script needs no data. Fails as they do.
+Result<std::unique_ptr<FeatureExtractor>> make_extractor(
+    const EvaluatorOptions& options);
+
+// Of `samples` generated images, the same ones that Evaluator compares. Fails
+// with kConfiguration for images that the extractor does not take.
+Result<FeatureStatistics> generated_statistics(FeatureExtractor& extractor,
+                                               const Sampler& generator,
+                                               std::uint32_t samples,
+                                               std::uint64_t seed);
+
+// Of as many real images, or all there are, of the data. Fails like
+// load_evaluation_data(), too.
+Result<FeatureStatistics> real_statistics(FeatureExtractor& extractor,
+                                          const EvaluatorOptions& options);
 
 class Evaluator {
  public:
@@ -45,15 +67,19 @@ class Evaluator {
                                     std::uint64_t seed);
 
  private:
+  // `images` are the real ones to compare with, `others` those of the training
+  // part.
   Evaluator(const EvaluatorOptions& options, const ImageShape& image,
-            std::unique_ptr<FeatureExtractor> extractor, const Blob& images);
+            std::unique_ptr<FeatureExtractor> extractor, const Blob& images,
+            const Blob& others);
 
   std::uint32_t samples_;
   ImageShape image_;
   std::unique_ptr<FeatureExtractor> extractor_;
   std::uint32_t real_images_ = 0;
   std::unique_ptr<RealFeatures> real_;
-  std::vector<double> real_histogram_;  // empty: classes are not known
+  std::optional<double> real_distance_;  // of the training part's images
+  std::vector<double> real_histogram_;   // empty: classes are not known
 };
 
 }  // namespace mdgan

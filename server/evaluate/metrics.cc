@@ -10,6 +10,7 @@
 #include "common/base/random.h"
 #include "common/tensor/guard.h"
 #include "common/tensor/tensor_blob.h"
+#include "server/evaluate/normals.h"
 
 namespace mdgan {
 namespace {
@@ -17,28 +18,6 @@ namespace {
 using torch::Tensor;
 
 constexpr std::int64_t kBlock = 512;  // rows of distances at a time
-
-// --- Frechet distance -------------------------------------------------------
-
-struct Normal {
-  Tensor mean;       // [f] float64
-  Tensor root;       // [f, f] float64: the covariance's square root
-  double trace = 0;  // of the covariance
-};
-
-Normal normal_of(const Tensor& features) {
-  const Tensor x = features.to(torch::kFloat64);
-  Normal normal;
-  normal.mean = x.mean(0);
-  const Tensor centred = x - normal.mean;
-  const Tensor covariance =
-      centred.t().mm(centred) / static_cast<double>(x.size(0) - 1);
-  normal.trace = covariance.trace().item<double>();
-  const auto [values, vectors] = torch::linalg_eigh(covariance);
-  // Rounding makes small eigenvalues negative.
-  normal.root = (vectors * values.clamp_min(0).sqrt()).mm(vectors.t());
-  return normal;
-}
 
 // --- kernel distance --------------------------------------------------------
 
@@ -181,15 +160,8 @@ RealFeatures::~RealFeatures() = default;
 double RealFeatures::frechet_distance(const Blob& features) const {
   return plain_exceptions([&] {
     const torch::NoGradGuard no_grad;
-    const Normal& real = impl_->normal;
-    const Normal generated = normal_of(to_tensor(features));
-    const double means =
-        (real.mean - generated.mean).square().sum().item<double>();
-    // tr sqrt(A B) is the sum of the singular values of sqrt(A) sqrt(B).
-    const double cross = torch::linalg_svdvals(real.root.mm(generated.root))
-                             .sum()
-                             .item<double>();
-    return std::max(0.0, means + real.trace + generated.trace - 2 * cross);
+    return mdgan::frechet_distance(impl_->normal,
+                                   normal_of(to_tensor(features)));
   });
 }
 

@@ -9,9 +9,12 @@
 #include "common/base/time.h"
 #include "common/merge/norms.h"
 #include "common/net/endpoint.h"
+#include "common/net/guard_calls.h"
 #include "common/tensor/floats.h"
 #include "protocol/algorithm.h"
+#include "protocol/frames.h"
 #include "protocol/limits.h"
+#include "protocol/tensor_codecs.h"
 #include "server/io/server_shell_impl.h"
 
 namespace mdgan {
@@ -26,7 +29,8 @@ constexpr float kMaxFeedback = 1e6F;
 constexpr std::size_t kMaxConnections = std::size_t{4} * protocol::kMaxPeers;
 // A hello fits into it. What libzmq reads of a stranger grows the slower.
 constexpr int kHelloWindow = 65'536;
-// Who has a session says so at once: longer than a hello takes to be answered.
+// A peer says hello as soon as it is connected; this is longer than the answer
+// to a hello takes.
 constexpr auto kPatience = 30s;
 
 // Whether the values lie in [-kMaxFeedback, kMaxFeedback]; of int8, whether the
@@ -45,19 +49,7 @@ void ServerShell::Impl::watch_connections() {
   ConnectionGuard::Limits limits;
   limits.patience = kPatience;
   limits.window_of_stranger = kHelloWindow;
-  ConnectionGuard::Calls calls;
-  calls.drain = [this] { mailbox.post([] {}); };
-  calls.closed = [this](int descriptor, std::uint64_t cookie) {
-    mailbox.post([this, descriptor, cookie] {
-      closed.emplace_back(descriptor, cookie);
-    });
-  };
-  calls.complain = [this](const std::string& address, const std::string& why) {
-    mailbox.post([this, address, why] {
-      complaints.warn(address, "its connection is closed: " + why,
-                      Clock::now());
-    });
-  };
+  ConnectionGuard::Calls calls = guard_calls(mailbox, closed, complaints);
   calls.wants_keys = keys.has_value();
   guard.emplace(context, *router, limits, std::move(calls));
 }
@@ -77,6 +69,7 @@ ConnectionId ServerShell::Impl::connection_of(const Received& received) {
       connection.key =
           received.descriptor < 0 ? keys->own.public_key : received.key;
       connection.user = received.user;
+      connection.invited = received.user == kInvitedUser;
     }
     ++next_connection;
     if (connections.size() > kMaxConnections) forget_a_stranger();
@@ -100,12 +93,15 @@ void ServerShell::Impl::forget(ConnectionId id) {
 }
 
 void ServerShell::Impl::give_up_closed() {
-  for (const auto& end : std::exchange(closed, {})) {
-    const auto gone = std::ranges::find_if(connections, [&](const auto& c) {
-      return c.second.descriptor == end.first && c.second.cookie == end.second;
-    });
-    if (gone == connections.end()) continue;
-    const ConnectionId id = gone->first;
+  if (closed.empty()) return;
+  const std::set<std::pair<int, std::uint64_t>> ends(closed.begin(),
+                                                     closed.end());
+  closed.clear();
+  std::vector<ConnectionId> gone;
+  for (const auto& [id, connection] : connections)
+    if (ends.contains({connection.descriptor, connection.cookie}))
+      gone.push_back(id);
+  for (const ConnectionId id : gone) {
     forget(id);
     if (!finished) events.emplace_back(ConnectionLost{id});
   }
@@ -114,10 +110,12 @@ void ServerShell::Impl::give_up_closed() {
 
 // The bytes of all others are thrown away as they come.
 bool ServerShell::Impl::wants_tensors(const Received& received) const {
-  const auto* sent = std::get_if<protocol::Feedback>(&received.message->body);
   const auto sender = by_routing_id.find(received.routing_id);
+  if (sender == by_routing_id.end()) return false;
+  if (coordinator.awaits_chunk(sender->second, *received.message)) return true;
+  const auto* sent = std::get_if<protocol::Feedback>(&received.message->body);
   return sent != nullptr && sent->tensors == answer &&
-         sender != by_routing_id.end() && coordinator.knows(sender->second);
+         coordinator.knows(sender->second);
 }
 
 void ServerShell::Impl::complain(const Received& received, ConnectionId id) {
@@ -139,6 +137,10 @@ void ServerShell::Impl::on_received(Received received) {
   tick.add_received(received.bytes);
   const ConnectionId id = connection_of(received);
   if (connections[id].revoked) return;
+  if (connections[id].invited) {
+    on_invited(id, received);
+    return;
+  }
   if (!received.message) {
     complain(received, id);
     return;
@@ -172,11 +174,13 @@ void ServerShell::Impl::on_received(Received received) {
   arrived = std::move(received.tensors);
   const Connection& connection = connections[id];
   auto refusal = protocol::ErrorCode::kMismatch;
-  if (const auto* hello = std::get_if<protocol::Hello>(&message.body))
+  if (auto* hello = std::get_if<protocol::Hello>(&message.body)) {
     if (std::string denied = denial(connection, *hello); !denied.empty()) {
       defect = std::move(denied);
       refusal = protocol::ErrorCode::kUnauthorised;
     }
+    bound_claims(connection, *hello);
+  }
   events.emplace_back(MessageArrived{id, std::move(message), std::move(defect),
                                      length, connection.key, refusal});
 }
@@ -184,9 +188,15 @@ void ServerShell::Impl::on_received(Received received) {
 std::string ServerShell::Impl::defect_of(
     const protocol::Message& message, const std::vector<Blob>& tensors) const {
   if (const auto* hello = std::get_if<protocol::Hello>(&message.body)) {
+    if (hello->endpoint.empty() &&
+        std::ranges::find(hello->abilities, protocol::kRelay) !=
+            hello->abilities.end())
+      return "";
     const auto listener = parse_endpoint(hello->endpoint, "endpoint");
     return listener ? "" : listener.error().message;
   }
+  if (std::holds_alternative<protocol::Chunk>(message.body))
+    return tensors.empty() ? "its bytes were not awaited" : "";
   const auto* answered = std::get_if<protocol::Feedback>(&message.body);
   if (answered == nullptr || !spec) return "";
   if (!std::isfinite(answered->discriminator_loss) ||
@@ -195,7 +205,9 @@ std::string ServerShell::Impl::defect_of(
   if (!(answered->seconds >= 0) || !std::isfinite(answered->seconds))
     return "the seconds that it took are no number of at least 0";
   if (!std::ranges::equal(answer, tensors, {}, {}, &Blob::meta))
-    return "its tensors have other shapes or types than this round's";
+    return "its tensors have other shapes or types than this round's: " +
+           protocol::shapes_text(answered->tensors) + ", expected " +
+           protocol::shapes_text(answer);
   if (!is_sound(tensors))
     return "it holds values that are not finite, or beyond 1e6";
   return "";
@@ -232,6 +244,10 @@ void ServerShell::Impl::deliver(ConnectionId id,
     if (std::holds_alternative<protocol::Welcome>(message.body)) {
       connection->second.welcomed = true;
       if (guard) guard->trust(connection->second.descriptor);
+    } else if (guard &&
+               std::holds_alternative<protocol::Progress>(message.body)) {
+      // It may wait long for others, on whose classes the model depends.
+      guard->trust(connection->second.descriptor);
     }
     return;
   }
@@ -251,6 +267,12 @@ void ServerShell::Impl::apply(const SendMessage& e) {
     goodbyes.push_back(e);
   else
     deliver(e.connection, e.message, nullptr);
+}
+
+void ServerShell::Impl::apply(const ForwardMessage& e) {
+  ReadyBatch once;
+  once.tensors = std::move(arrived);
+  deliver(e.connection, e.message, &once);
 }
 
 void ServerShell::Impl::apply(const SendBatch& e) {

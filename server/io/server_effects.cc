@@ -25,7 +25,7 @@ constexpr std::uint32_t kGridColumns = 10;
 
 void ServerShell::Impl::apply(const DecideModel& e) {
   const GeneratorSpec generator = generator_spec(options, e.image, state.k);
-  const TrainingSpec discriminator = training_spec(options, e.image);
+  const TrainingSpec discriminator = training_spec(options, e.image, e.classes);
   train([this, generator, discriminator]() -> Lane::Continuation {
     const auto refuse = [this](const Error& error) {
       return [this, error] { events.emplace_back(ModelRefused{error}); };
@@ -45,6 +45,8 @@ void ServerShell::Impl::apply(const DecideModel& e) {
         return;
       }
       spec = discriminator;
+      if (!spec->classes.empty())
+        spdlog::info("classes: {}", listed(spec->classes));
       parameters = summary.parameters;
       answer = answer_metas(discriminator, options.codecs, parameters);
       spdlog::info(
@@ -62,7 +64,8 @@ void ServerShell::Impl::apply(const DecideModel& e) {
 void ServerShell::Impl::apply(const GenerateBatches& e) {
   train([this, round = e.round, plan = e.plan] {
     const auto start = Clock::now();
-    const std::vector<std::vector<Blob>> generated = trainer->batches(round);
+    const std::vector<std::vector<Blob>> generated =
+        trainer->batches(round, plan.labels);
     MDGAN_CHECK(generated.size() == plan.batches);
     const double took = seconds(Clock::now() - start);
     return [this, round, generated, took] {
@@ -121,19 +124,18 @@ void ServerShell::Impl::tell_fallback(Round round, std::uint32_t fallbacks) {
   const Aggregation& how = options.aggregation;
   const auto name = name_of(kAggregationRules, how.rule);
   if (falls_back)
-    observer->on_note(
-        fmt::format("round {}: {} of the batches have fewer than the {} "
-                    "answers that aggregate = {} needs to bear {} hostile "
-                    "peers, and are merged by clip until peers come back",
-                    round.value, fallbacks,
-                    smallest_group(how.rule, how.parameters.hostile), name,
-                    how.parameters.hostile),
-        true);
+    note(fmt::format("round {}: {} of the batches have fewer than the {} "
+                     "answers that aggregate = {} needs to bear {} hostile "
+                     "peers, and are merged by clip until peers come back",
+                     round.value, fallbacks,
+                     smallest_group(how.rule, how.parameters.hostile), name,
+                     how.parameters.hostile),
+         true);
   else
-    observer->on_note(fmt::format("round {}: all batches are merged by "
-                                  "aggregate = {} again",
-                                  round.value, name),
-                      false);
+    note(fmt::format("round {}: all batches are merged by "
+                     "aggregate = {} again",
+                     round.value, name),
+         false);
 }
 
 // --- effects: files and statistics ------------------------------------------
@@ -185,9 +187,10 @@ void ServerShell::Impl::draw_samples(Round round) {
           // Somebody may have removed the folder meanwhile.
           std::error_code ignored;  // then the picture cannot be written
           std::filesystem::create_directories(directory.samples(), ignored);
-          const auto written = write_image_grid(directory.samples() / name,
-                                                images, kGridColumns);
-          if (written) return {};
+          const auto file = directory.samples() / name;
+          const auto written = write_image_grid(file, images, kGridColumns);
+          if (written)
+            return [this, round, file] { observer->on_pictures(round, file); };
           return [why = written.error().message] { spdlog::warn("{}", why); };
         };
       });
@@ -210,8 +213,8 @@ void ServerShell::Impl::apply(const SaveCheckpoint& e) {
           return [this, round, written] { saved(round, written); };
         };
       },
-      [this, round = e.round](const std::string& what) {
-        saved(round, Error{"cannot save a checkpoint: " + what,
+      [this, round = e.round](const Error& error) {
+        saved(round, Error{"cannot save a checkpoint: " + error.message,
                            ExitCode::kCheckpoint});
       });
 }
@@ -247,13 +250,18 @@ void ServerShell::Impl::save_before_training(const std::string& meta) {
           done(written);
         };
       },
-      [done](const std::string& what) {
-        done(Error{"cannot save a checkpoint: " + what, ExitCode::kCheckpoint});
+      [done](const Error& error) {
+        done(Error{"cannot save a checkpoint: " + error.message,
+                   ExitCode::kCheckpoint});
       });
 }
 
+void ServerShell::Impl::note(std::string text, bool warning) {
+  apply(Note{std::move(text), warning});
+}
+
 void ServerShell::Impl::apply(const Note& e) {
-  observer->on_note(e.text, e.warning);
+  observer->on_note(e, coordinator.position().completed);
 }
 
 void ServerShell::Impl::apply(const ReportRefusal& e) {

@@ -11,6 +11,7 @@
 #include "common/base/stop_signal.h"
 #include "common/base/time.h"
 #include "common/files/hash.h"
+#include "protocol/algorithm.h"
 #include "server/io/server_shell_impl.h"
 
 namespace mdgan {
@@ -28,8 +29,7 @@ Duration to_duration(Seconds s) {
 }
 
 CoordinatorConfig coordinator_config(const ServerOptions& options,
-                                     const RunState& state,
-                                     const std::optional<ImageShape>& image) {
+                                     const RunState& state, KnownData known) {
   CoordinatorConfig config;
   config.run = state.run;
   config.incarnation = state.incarnation;
@@ -38,7 +38,12 @@ CoordinatorConfig coordinator_config(const ServerOptions& options,
   config.k = state.k;
   config.batch = options.batch;
   config.algorithm = options.training.algorithm;
+  // Where peers have a generator of their own, they draw the labels.
+  if (traits_of(options.training.algorithm).content == RoundContent::kImages)
+    config.labels = options.labels;
   config.swap_epochs = options.swap_epochs;
+  config.participants = options.participants;
+  config.staleness = options.staleness;
   config.rounds = options.rounds;
   config.min_peers = options.min_peers;
   config.quorum = options.quorum;
@@ -47,7 +52,9 @@ CoordinatorConfig coordinator_config(const ServerOptions& options,
   config.quorum_timeout = to_duration(options.quorum_timeout);
   config.checkpoint_every = options.checkpoint_every;
   config.codecs = options.codecs;
-  config.image = image;
+  config.image = known.image;
+  config.conditional = options.condition != Condition::kNone;
+  config.classes = std::move(known.classes);
   return config;
 }
 
@@ -63,16 +70,16 @@ std::function<void()> at_lower_priority(std::function<void()> start_thread) {
 }  // namespace
 
 ServerShell::Impl::Impl(zmq::context_t& c, const ServerOptions& o,
-                        const RunDirectory& d, RunState s,
-                        const std::optional<ImageShape>& image, int stop,
-                        ServerArithmetic computes,
+                        const RunDirectory& d, RunState s, KnownData known,
+                        int stop, ServerArithmetic computes,
                         std::optional<ServerKeys> with_keys)
     : context(c),
       options(o),
       directory(d),
       state(std::move(s)),
       stop_descriptor(stop),
-      coordinator(coordinator_config(o, state, image), state.position),
+      coordinator(coordinator_config(o, state, std::move(known)),
+                  state.position),
       store(d.checkpoints(), o.keep_last, o.keep_every),
       arithmetic(std::move(computes)),
       keys(std::move(with_keys)),
@@ -106,7 +113,10 @@ Result<void> ServerShell::Impl::open() {
   if (auto opened = store.open_for_writing(); !opened) return opened;
   std::string bound = options.bind.value_or(kLocalEndpoint);
   router = make_router(context);
-  if (keys) admit_listed();
+  if (keys) {
+    if (auto read = read_enrolment(); !read) return read;
+    admit_listed();
+  }
   if (options.bind) watch_connections();
   receiver = Receiver([this](const Received& r) { return wants_tensors(r); },
                       guard ? &*guard : nullptr);
@@ -230,9 +240,9 @@ void ServerShell::Impl::handle_events() {
 }
 
 void ServerShell::Impl::train(Lane::Work work) {
-  training.run(std::move(work), [this](const std::string& what) {
+  training.run(std::move(work), [this](const Error& error) {
     events.emplace_back(GeneratorFailed{
-        {"the generator cannot go on: " + what, ExitCode::kBug}});
+        {"the generator cannot go on: " + error.message, error.code}});
   });
 }
 
@@ -241,8 +251,8 @@ void ServerShell::Impl::write_copy(Lane& writer, Permits& permits,
                                    std::function<Lane::Work()> copy) {
   training.copy_then_write(
       permits, writer, std::move(copy),
-      [action](const std::string& what) {
-        spdlog::error("{}: {}", action, what);
+      [action](const Error& error) {
+        spdlog::error("{}: {}", action, error.message);
       },
       [action] { spdlog::info("{}: the run ends", action); });
 }
@@ -251,12 +261,12 @@ void ServerShell::Impl::write_copy(Lane& writer, Permits& permits,
 
 ServerShell::ServerShell(zmq::context_t& context, const ServerOptions& options,
                          const RunDirectory& directory, RunState state,
-                         std::optional<ImageShape> image, int stop_descriptor,
+                         KnownData known, int stop_descriptor,
                          ServerArithmetic arithmetic,
                          std::optional<ServerKeys> keys)
-    : impl_(std::make_unique<Impl>(context, options, directory,
-                                   std::move(state), image, stop_descriptor,
-                                   std::move(arithmetic), std::move(keys))) {}
+    : impl_(std::make_unique<Impl>(
+          context, options, directory, std::move(state), std::move(known),
+          stop_descriptor, std::move(arithmetic), std::move(keys))) {}
 
 ServerShell::~ServerShell() = default;
 

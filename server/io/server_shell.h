@@ -14,7 +14,8 @@
 #include "common/keys/authorized_peers.h"
 #include "common/keys/key.h"
 #include "common/net/zap_handler.h"
-#include "server/core/coordinator.h"
+#include "protocol/class_names.h"
+#include "protocol/training_spec.h"
 #include "server/options.h"
 #include "server/run/run_directory.h"
 #include "server/run/run_observer.h"
@@ -32,19 +33,28 @@ struct ServerKeys {
   std::filesystem::path list;  // the file of `peers`: it is read again
   AuthorizedPeers peers;
   ZapHandler& zap;  // of the shell's context; outlives the shell
+  // The file of `own`; beside it are the files of enrolment.h.
+  std::filesystem::path key_file;
+  std::string admit_options;  // of `mdgan-server admit NAME`, for people
+};
+
+// What is known of the run's data before any peer speaks, from the
+// configuration or the server's own data.
+struct KnownData {
+  std::optional<ImageShape> image;
+  ClassNames classes;  // empty: labels play no part, or the peers decide
 };
 
 class ServerShell {
  public:
-  // `image` as known before any peer speaks: from the configuration or the
-  // server's own data. `stop_descriptor` is install_stop_signals()'s; -1:
+  // `stop_descriptor` is install_stop_signals()'s; -1:
   // nobody stops the run. What `arithmetic` can measure is
   // measured every options.evaluate_every rounds. Without `keys` everybody who
   // reaches the endpoint takes part.
   ServerShell(zmq::context_t& context, const ServerOptions& options,
-              const RunDirectory& directory, RunState state,
-              std::optional<ImageShape> image, int stop_descriptor,
-              ServerArithmetic arithmetic, std::optional<ServerKeys> keys = {});
+              const RunDirectory& directory, RunState state, KnownData known,
+              int stop_descriptor, ServerArithmetic arithmetic,
+              std::optional<ServerKeys> keys = {});
   ~ServerShell();
   ServerShell(const ServerShell&) = delete;
   ServerShell& operator=(const ServerShell&) = delete;

@@ -1,5 +1,7 @@
-// What server_shell.cc (the loop, the network) and server_effects.cc (training,
-// files) share, and nobody else includes.
+// The state that the server shell's sources share: server_shell.cc (the loop),
+// server_connections.cc (the network), server_effects.cc (training, files),
+// server_evaluations.cc, and server_admission.cc and server_enrolment.cc
+// (keys). Only these include it.
 #pragma once
 
 #include <chrono>
@@ -17,6 +19,7 @@
 #include "common/base/work_sharer.h"
 #include "common/base/worker_pool.h"
 #include "common/files/checkpoint_store.h"
+#include "common/keys/enrolment.h"
 #include "common/net/channel.h"
 #include "common/net/complaints.h"
 #include "common/net/connection_guard.h"
@@ -32,6 +35,9 @@ namespace mdgan {
 // it is to be gone within 2 s.
 inline constexpr Duration kLookAtList = std::chrono::milliseconds(500);
 
+// What changes with the file; empty if it is not there.
+std::string file_state(const std::filesystem::path& file);
+
 struct ServerShell::Impl {
   struct Connection {
     std::string routing_id;
@@ -44,6 +50,7 @@ struct ServerShell::Impl {
     PublicKey key{};                                  // zeros: it has none
     std::string user{};  // the name of the key when it was let in
     bool revoked = false;
+    bool invited = false;  // its key is an invitation's: it may join, no more
   };
   struct ReadyBatch {
     TensorFrames& frames_of(std::size_t frame_bytes) {
@@ -80,6 +87,10 @@ struct ServerShell::Impl {
   std::string list_state;  // of the file with the keys let in, as last read
   std::string list_seen;   // likewise, as last seen
   TimePoint list_due{};    // when to look at it again
+  Invitations invitations;
+  PendingPeers pending;
+  std::string invitations_state;  // like list_state
+  bool noting = false;            // a peer that joins is being noted
   // Connections whose key was revoked, and when they are cut.
   std::vector<std::pair<TimePoint, ConnectionId>> revoked;
   // Closed, while frames of theirs may still be there to be taken.
@@ -131,15 +142,15 @@ struct ServerShell::Impl {
 
   WorkerPool file_pool;  // a training task may wait for this one's
   Lane files;
-  // Of the pool's thread: while it generates and steps, peers wait, and a core
-  // is idle.
+  // Takes a part of the work of the pool's thread: while that generates and
+  // steps, peers wait, and a core is idle.
   std::optional<WorkSharer> sharer;
   WorkerPool pool;  // destroyed first: its tasks use the above
   Lane training;
 
   Impl(zmq::context_t& c, const ServerOptions& o, const RunDirectory& d,
-       RunState s, const std::optional<ImageShape>& image, int stop,
-       ServerArithmetic computes, std::optional<ServerKeys> with_keys);
+       RunState s, KnownData known, int stop, ServerArithmetic computes,
+       std::optional<ServerKeys> with_keys);
   ~Impl();
 
   void start_training_thread();
@@ -174,6 +185,15 @@ struct ServerShell::Impl {
   void watch_list(TimePoint now);
   void revoke_unlisted(TimePoint now);
   void cut_revoked(TimePoint now);
+  ZapDomain whom_to_let_in() const;
+  // Those who are invited (server_enrolment.cc).
+  Result<void> read_enrolment();
+  void watch_invitations();
+  void on_invited(ConnectionId id, const Received& received);
+  void note_pending(ConnectionId id, const protocol::Join& join);
+  void reply_to_invited(ConnectionId id, protocol::Body body);
+  // A peer has no more images than its line in authorized_peers says.
+  void bound_claims(const Connection& connection, protocol::Hello& hello) const;
   // Why the connection may not say this hello; empty if it may.
   std::string denial(const Connection& connection,
                      const protocol::Hello& hello) const;
@@ -184,6 +204,7 @@ struct ServerShell::Impl {
 
   // One overload per effect: an effect without one does not compile.
   void apply(const SendMessage& e);
+  void apply(const ForwardMessage& e);
   void apply(const SendBatch& e);
   void apply(const DecideModel& e);
   void apply(const GenerateBatches& e);
@@ -192,6 +213,7 @@ struct ServerShell::Impl {
   void apply(const ReportRound& e);
   void apply(const SaveCheckpoint& e);
   void apply(const Note& e);
+  void note(std::string text, bool warning);
   void apply(const ReportRefusal& e);
   void apply(const Finish& e);
 
@@ -205,7 +227,8 @@ struct ServerShell::Impl {
   // Says when the aggregation rule begins or ceases to lack answers.
   void tell_fallback(Round round, std::uint32_t fallbacks);
   void end_tick();
-  // That peers have sent each other so far: the server does not see them.
+  // The bytes of tensors that peers have sent each other so far: computed, for
+  // the server does not see them.
   std::uint64_t bytes_swapped() const;
   void saved(Round round, const Result<void>& result);
   void save_before_training(const std::string& meta);

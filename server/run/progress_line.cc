@@ -6,6 +6,7 @@
 #include <cmath>
 #include <utility>
 
+#include "common/base/words.h"
 #include "server/run/waiting.h"
 
 namespace mdgan {
@@ -22,17 +23,6 @@ std::string duration_text(double seconds) {
     return fmt::format("{}:{:02}:{:02}", whole / 3600, whole / 60 % 60,
                        whole % 60);
   return fmt::format("{}:{:02}", whole / 60, whole % 60);
-}
-
-std::string bytes_text(std::uint64_t bytes) {
-  double value = static_cast<double>(bytes);
-  const char* unit = "B";
-  for (const char* next : {"KiB", "MiB", "GiB", "TiB"}) {
-    if (value < 1024) break;
-    value /= 1024;
-    unit = next;
-  }
-  return fmt::format("{:.{}f} {}", value, bytes < 1024 ? 0 : 1, unit);
 }
 
 // Three decimals, but a few digits where the number is huge.
@@ -52,7 +42,7 @@ std::string progress_text(const StatsRecord& record, std::uint64_t rounds,
       record.round, rounds, record.rounds_per_second,
       duration_text(seconds_left), loss_text(record.d_loss),
       loss_text(record.g_loss), record.peers, record.peers == 1 ? "" : "s",
-      bytes_text(total_sent), bytes_text(total_received));
+      bytes_words(total_sent), bytes_words(total_received));
   if (record.evaluation)
     text += fmt::format("  {} at {}", summary(*record.evaluation),
                         record.evaluation->round);
@@ -114,8 +104,9 @@ void ProgressLine::on_refused(const Refusal& refusal) {
                refusal.reason);
 }
 
-void ProgressLine::on_note(const std::string& text, bool warning) {
-  spdlog::log(warning ? spdlog::level::warn : spdlog::level::info, "{}", text);
+void ProgressLine::on_note(const Note& note, Round /*completed*/) {
+  spdlog::log(note.warning ? spdlog::level::warn : spdlog::level::info, "{}",
+              note.text);
 }
 
 void ProgressLine::on_evaluation(const EvaluationRecord& record) {

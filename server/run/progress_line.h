@@ -39,7 +39,7 @@ class ProgressLine final : public RunObserver {
   void on_view(const CoordinatorView& view, TimePoint now) override;
   // Says each refusal once, and at most 20 in a minute.
   void on_refused(const Refusal& refusal) override;
-  void on_note(const std::string& text, bool warning) override;
+  void on_note(const Note& note, Round completed) override;
   void on_evaluation(const EvaluationRecord& record) override;
   void on_checkpoint(Round round, const Result<void>& saved) override;
   void on_finished(const Finish& finish) override;

@@ -9,14 +9,20 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
-#include <fstream>
+#include <functional>
 #include <limits>
 #include <nlohmann/json.hpp>
+#include <sstream>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "common/files/atomic_write.h"
 #include "common/files/checkpoint_store.h"
 #include "common/files/hash.h"
+#include "common/files/json_depth.h"
+#include "common/files/plain_file.h"
+#include "common/files/read_file.h"
 
 namespace mdgan {
 namespace {
@@ -56,7 +62,7 @@ Result<void> check_configuration(const fs::path& path) {
   const fs::path file = path / "config.ini";
   std::error_code ignored;  // what cannot be seen is not there
   const bool exists = fs::exists(file, ignored);
-  if (exists && !fs::is_empty(file, ignored)) return {};
+  if (exists && fs::file_size(file, ignored) > 0) return {};
   return Error{
       fmt::format("{} is {}: it should say how the run trains. Put it back, or "
                   "start a new run in another folder",
@@ -64,10 +70,22 @@ Result<void> check_configuration(const fs::path& path) {
       ExitCode::kCheckpoint};
 }
 
+// What stands in a file; empty where that cannot be read.
+std::string text_in(const fs::path& file) {
+  const auto bytes = read_file(file, ExitCode::kCheckpoint);
+  if (!bytes) return "";
+  return {reinterpret_cast<const char*>(bytes->data()), bytes->size()};
+}
+
+// No object if it is none, or nests too deep.
+nlohmann::json json_of(std::string_view text) {
+  if (!nests_at_most(text, kNestingOfRunFiles)) return {};
+  return nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
+}
+
 // The number in a file that holds nothing else; 0 when there is none.
 std::uint32_t number_in(const fs::path& file) {
-  std::string text;
-  std::getline(std::ifstream(file), text, '\0');
+  const std::string text = text_in(file);
   std::uint32_t number = 0;
   const char* const end = text.data() + text.size();
   const auto read = std::from_chars(text.data(), end, number);
@@ -78,13 +96,87 @@ std::uint32_t number_in(const fs::path& file) {
 
 // What the last server wrote into status.json; 0 when that cannot be read.
 std::uint32_t incarnation_in(const fs::path& status) {
-  std::ifstream stream(status);
-  const auto json = nlohmann::json::parse(stream, nullptr, false);
+  const auto json = json_of(text_in(status));
   if (!json.is_object()) return 0;
   const auto found = json.find("incarnation");
   const bool valid = found != json.end() && found->is_number_unsigned() &&
                      found->get<std::uint64_t>() <= kMaxIncarnation;
   return valid ? found->get<std::uint32_t>() : 0;
+}
+
+// Whether one of the file's lines is an object with this in it.
+bool has_line(const fs::path& file, const char* key,
+              const std::function<bool(const nlohmann::json&)>& is_it) {
+  std::istringstream lines(text_in(file));
+  for (std::string line; std::getline(lines, line);) {
+    const auto json = json_of(line);
+    if (json.is_object() && json.contains(key) && is_it(json[key])) return true;
+  }
+  return false;
+}
+
+// Which of the files of a run without a checkpoint shows that it had one; empty
+// where none does. A run has its first checkpoint before its first round.
+std::string trace_of_training(const fs::path& path) {
+  const auto is_past = [](const nlohmann::json& round) {
+    return round.is_number_unsigned() && round > 0;
+  };
+  const auto json = json_of(text_in(path / "status.json"));
+  if (json.is_object() &&
+      (is_past(json.value("round", nlohmann::json())) ||
+       json.value("checkpoint", nlohmann::json()).is_number_unsigned()))
+    return "status.json";
+  if (has_line(path / "stats.jsonl", "round", is_past)) return "stats.jsonl";
+  if (has_line(path / "events.jsonl", "event",
+               [](const auto& event) { return event == "checkpoint"; }))
+    return "events.jsonl";
+  // It is made before this file is.
+  std::error_code ignored;  // what cannot be seen is not there
+  if (fs::exists(path / "incarnation", ignored) &&
+      !fs::exists(path / "checkpoints", ignored))
+    return "incarnation";
+  return "";
+}
+
+// A run that has trained is not begun anew because its checkpoints are gone.
+Result<void> check_not_lost(const fs::path& path) {
+  const std::string trace = trace_of_training(path);
+  if (trace.empty()) return {};
+  return Error{
+      fmt::format("the run in {} has trained, as {} shows, and there is no "
+                  "checkpoint in {}: put one back from a backup, or begin a "
+                  "new run in another folder",
+                  path.string(), trace, (path / "checkpoints").string()),
+      ExitCode::kCheckpoint};
+}
+
+// What a server is going to write can be written.
+Result<void> check_files(const fs::path& path) {
+  std::vector<fs::path> files;
+  for (const char* name :
+       {"config.ini", "log.txt", "status.json", "stats.jsonl", "events.jsonl",
+        "incarnation", "partition.json", "model.pt"})
+    files.push_back(path / name);
+  std::error_code ignored;  // what cannot be seen is not there
+  for (fs::directory_iterator it(path, ignored), end; !ignored && it != end;
+       it.increment(ignored))
+    if (it->path().filename().string().starts_with("metric-"))
+      files.push_back(it->path());
+  for (const fs::path& file : files)
+    if (auto plain = check_plain(file); !plain) return plain;
+  const fs::path folders[] = {path, path / "samples", path / "checkpoints",
+                              path / "peers", path / "tensorboard"};
+  return check_writable(folders);
+}
+
+// A program that asks whether a run is in use (saved_status.h) holds the lock
+// for a moment.
+bool take(int lock) {
+  for (int attempt = 0; attempt < 20; ++attempt) {
+    if (::flock(lock, LOCK_EX | LOCK_NB) == 0) return true;
+    ::usleep(5000);
+  }
+  return false;
 }
 
 }  // namespace
@@ -110,8 +202,11 @@ Result<RunDirectory> RunDirectory::open(const fs::path& path) {
   if (auto made = make_directories(path); !made) return made.error();
   auto directory = lock(path);
   if (!directory) return directory;
-  if (directory->holds_run())
-    if (auto known = check_configuration(path); !known) return known.error();
+  if (auto usable = check_files(path); !usable) return usable.error();
+  const auto fits =
+      directory->holds_run() ? check_configuration(path) : check_not_lost(path);
+  if (!fits) return fits.error();
+  if (directory->holds_run()) return directory;
   if (auto made = directory->make_folders(); !made) return made.error();
   return directory;
 }
@@ -133,9 +228,10 @@ bool RunDirectory::has_run(const fs::path& path) {
 
 Result<RunDirectory> RunDirectory::lock(const fs::path& path) {
   const fs::path file = path / "lock";
-  FileDescriptor lock(::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666));
-  if (!lock) return cannot("write this file", file, errno_text());
-  if (::flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {
+  auto opened = open_plain(file, O_RDWR | O_CREAT, ExitCode::kCheckpoint);
+  if (!opened) return opened.error();
+  FileDescriptor lock = std::move(*opened);
+  if (!take(lock.get())) {
     std::array<char, 32> text{};
     const auto size = ::read(lock.get(), text.data(), text.size());
     std::string holder(text.data(),

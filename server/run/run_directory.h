@@ -4,7 +4,9 @@
 //   samples/     pictures                  checkpoints/ the server's state
 //   peers/       the state of local peers  lock         held while in use
 //   incarnation  starts so far             partition.json  local peers' classes
-//   status.json  how it stands now (server/run/README.md)
+//   status.json  how it stands now         events.jsonl  what happened
+//   model.pt     a model of the user's own (common/models/script_file.h)
+//   tensorboard/ event files, if asked for
 #pragma once
 
 #include <cstdint>
@@ -27,7 +29,10 @@ class RunDirectory {
 
   // Exactly this folder, made if there is none, to go on with the run in it or
   // to begin one. Fails with kCheckpoint when it holds a run whose config.ini
-  // is missing or empty: that would mean the defaults.
+  // is missing or empty, which would mean the defaults; one that has trained
+  // and whose checkpoints are gone, which would begin anew; or something else
+  // than a file where a server writes one. Of a run that is there it changes
+  // nothing but `lock`.
   static Result<RunDirectory> open(const std::filesystem::path& path);
 
   // The same, for the folder of an existing run: fails with kCheckpoint and
@@ -45,12 +50,16 @@ class RunDirectory {
   std::filesystem::path log() const { return path_ / "log.txt"; }
   std::filesystem::path status() const { return path_ / "status.json"; }
   std::filesystem::path stats() const { return path_ / "stats.jsonl"; }
+  std::filesystem::path events() const { return path_ / "events.jsonl"; }
+  std::filesystem::path tensorboard() const { return path_ / "tensorboard"; }
   std::filesystem::path samples() const { return path_ / "samples"; }
   std::filesystem::path checkpoints() const { return path_ / "checkpoints"; }
   std::filesystem::path peers() const { return path_ / "peers"; }
   std::filesystem::path partition() const { return path_ / "partition.json"; }
 
   Result<void> write_configuration(const std::string& text) const;
+  // Those for samples, checkpoints and local peers, where they are missing.
+  Result<void> make_folders() const;
 
   bool holds_run() const { return has_run(path_); }
 
@@ -70,7 +79,6 @@ class RunDirectory {
   RunDirectory(std::filesystem::path path, FileDescriptor lock)
       : path_(std::move(path)), lock_(std::move(lock)) {}
   static Result<RunDirectory> lock(const std::filesystem::path& path);
-  Result<void> make_folders() const;
 
   std::filesystem::path path_;
   FileDescriptor lock_;

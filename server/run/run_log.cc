@@ -8,9 +8,9 @@
 #include <mutex>
 #include <utility>
 
-#include "common/base/unblocking_output.h"
-
 #include "common/base/terminal.h"
+#include "common/base/unblocking_output.h"
+#include "common/files/plain_file.h"
 
 namespace mdgan {
 namespace {
@@ -31,7 +31,7 @@ class TerminalSink : public spdlog::sinks::base_sink<std::mutex> {
     output_.write(erased + drawn());
   }
 
-  // That the log's file cannot be written, once.
+  // Says once that the log's file cannot be written.
   void complain(const std::string& why) {
     const std::lock_guard lock(mutex_);
     if (!std::exchange(complained_, true))
@@ -80,6 +80,8 @@ struct RunLog::Sinks {
 };
 
 Result<std::unique_ptr<RunLog>> RunLog::open(const Options& options) {
+  // spdlog would wait for the other end of a pipe.
+  if (auto plain = check_plain(options.file); !plain) return plain.error();
   auto sinks = std::make_unique<Sinks>();
   try {
     sinks->file = std::make_shared<spdlog::sinks::basic_file_sink_mt>(

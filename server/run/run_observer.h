@@ -1,7 +1,9 @@
 // What a run tells those who show or keep it: the terminal (progress_line.h),
-// stats.jsonl (stats_writer.h) and status.json (status_file.h).
+// stats.jsonl (stats_writer.h), events.jsonl (events_file.h), status.json
+// (status_file.h) and TensorBoard (tensorboard_file.h).
 #pragma once
 
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -32,12 +34,15 @@ class RunObserver {
   virtual void on_view(const CoordinatorView& /*view*/, TimePoint /*now*/) {}
   // The rounds since the last tick.
   virtual void on_tick(const StatsRecord& /*record*/) {}
-  // What a person may want to know; `warning`: should see.
-  virtual void on_note(const std::string& /*text*/, bool /*warning*/) {}
+  // What a person may want to know, after so many rounds.
+  virtual void on_note(const Note& /*note*/, Round /*completed*/) {}
   // A hello was refused; the same one may be refused again and again.
   virtual void on_refused(const Refusal& /*refusal*/) {}
   // A generator has been measured, maybe after later rounds and the last tick.
   virtual void on_evaluation(const EvaluationRecord& /*record*/) {}
+  // Samples of the generator after `round` are in `file`, a PNG.
+  virtual void on_pictures(Round /*round*/,
+                           const std::filesystem::path& /*file*/) {}
   // The state of `round` is on the disk, or why it is not.
   virtual void on_checkpoint(Round /*round*/, const Result<void>& /*saved*/) {}
   // The run is over, or could not begin; nothing comes after this.
@@ -62,14 +67,17 @@ class RunObservers final : public RunObserver {
   void on_tick(const StatsRecord& record) override {
     for (RunObserver* o : observers_) o->on_tick(record);
   }
-  void on_note(const std::string& text, bool warning) override {
-    for (RunObserver* o : observers_) o->on_note(text, warning);
+  void on_note(const Note& note, Round completed) override {
+    for (RunObserver* o : observers_) o->on_note(note, completed);
   }
   void on_refused(const Refusal& refusal) override {
     for (RunObserver* o : observers_) o->on_refused(refusal);
   }
   void on_evaluation(const EvaluationRecord& record) override {
     for (RunObserver* o : observers_) o->on_evaluation(record);
+  }
+  void on_pictures(Round round, const std::filesystem::path& file) override {
+    for (RunObserver* o : observers_) o->on_pictures(round, file);
   }
   void on_checkpoint(Round round, const Result<void>& saved) override {
     for (RunObserver* o : observers_) o->on_checkpoint(round, saved);

@@ -111,6 +111,19 @@ ImageShape image_of(const Json& value) {
   return {part(0), part(1), part(2), part(3)};
 }
 
+ClassNames classes_of(const Json& value, const ImageShape& image) {
+  if (!value.is_array()) refuse("classes", value);
+  ClassNames classes;
+  for (const Json& name : value) {
+    if (!name.is_string()) refuse("classes", value);
+    classes.push_back(name.get<std::string>());
+  }
+  if (!defect_of(classes).empty() ||
+      (!classes.empty() && classes.size() != image.classes))
+    refuse("classes", value);
+  return classes;
+}
+
 Algorithm algorithm_of(const Json& value) {
   const auto known =
       value.is_string()
@@ -147,6 +160,8 @@ RunState state_of(const Json& meta, Round round) {
     state.algorithm = algorithm_of(meta["algorithm"]);
   state.k = number_of<std::uint32_t>("k", meta.at("k"));
   state.image = image_of(meta.at("image"));
+  if (meta.contains("classes"))  // before they had names: none
+    state.classes = classes_of(meta["classes"], *state.image);
   return state;
 }
 
@@ -180,6 +195,7 @@ std::string describe_run(const RunState& state, const TrainingSpec& spec) {
       {"image",
        {spec.image.channels, spec.image.height, spec.image.width,
         spec.image.classes}},
+      {"classes", spec.classes},
       {"model", spec.model},
       {"condition", name_of(kConditionNames, spec.condition)},
   };

@@ -23,6 +23,9 @@ struct RunState {
   RunPosition position;
   std::vector<NamedBlob> generator;  // empty: to be initialised
   std::optional<ImageShape> image;
+  // What its labels mean; empty: nothing, or it was saved before classes had
+  // names.
+  ClassNames classes;
   Algorithm algorithm = Algorithm::kMdGan;
   std::uint32_t k = 0;  // 0: not decided yet
 };

@@ -36,7 +36,15 @@ Json member_json(const MemberView& member, TimePoint seen) {
           {"heard", age(member.last_heard)},
           {"owes", age(member.owes_since)},
           {"exchanging", member.in_exchange},
-          {"missed", member.missed}};
+          {"missed", member.missed},
+          {"answer_p50", or_null(member.answer_p50)},
+          {"answer_p95", or_null(member.answer_p95)}};
+}
+
+Json answers_json(const AnswerHistogram& answers) {
+  return {{"le", AnswerHistogram::kBounds},
+          {"counts", answers.counts},
+          {"sum", answers.sum}};
 }
 
 }  // namespace
@@ -61,6 +69,7 @@ std::string to_json(const RunStatus& status) {
       {"checkpoints_failed", status.checkpoints_failed},
       {"live", view.live},
       {"needed", view.needed},
+      {"answers", answers_json(view.answers)},
       {"peers", Json::array()},
       {"refused", Json::array()},
       {"waiting", text_or_null(waiting_text(view, status.refusals))},

@@ -22,6 +22,9 @@
 //   checkpoints_failed that this server could not write
 //   live               peers that take part
 //   needed             peers without which no round begins
+//   answers            how long all peers' answers to this server took: how
+//                      many in each class ("counts") up to so many seconds
+//                      ("le"; the last class has the rest), and their "sum"
 //   peers              an object for each, by id; absent ones too:
 //     id, name         the name is what the peer says: any text
 //     presence         absent, copying (a discriminator, to take part), live
@@ -32,6 +35,8 @@
 //                      null: it owes nothing
 //     exchanging       whether it sends or receives a discriminator
 //     missed           rounds that went on without its answer
+//     answer_p50       seconds within which half of its newest answers came ...
+//     answer_p95       ... and 95 % of them; null: none yet
 //   refused            the last 16 peers that differ and were refused:
 //     name, address    what the peer says, and where it is seen
 //     reason           why

@@ -7,6 +7,7 @@ namespace mdgan {
 std::string to_json(const StatsRecord& record) {
   const PhaseSeconds& seconds = record.seconds;
   nlohmann::ordered_json json{
+      {"schema", 1},
       {"round", record.round},
       {"d_loss", record.d_loss},
       {"g_loss", record.g_loss},

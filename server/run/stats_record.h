@@ -32,18 +32,21 @@ struct StatsRecord {
   std::uint64_t bytes_received = 0;
   std::uint64_t bytes_swapped = 0;  // tensors that peers sent each other
   std::uint32_t peers = 0;          // live ones, at the end of the tick
-  // That could not be written, since this server started.
+  // Checkpoints that could not be written, since this server started.
   std::uint64_t checkpoints_failed = 0;
-  // That were invalid or too long, since this server started.
+  // Answers that were invalid or too long, since this server started.
   std::uint64_t answers_refused = 0;
-  // Of the tick: answers that the aggregation rule clipped or left out, and
-  // batches that had too few answers for the rule and were merged by clip.
+  // In this tick: how many answers the aggregation rule clipped or left out,
+  // and how many batches had too few answers for the rule and were merged by
+  // clip.
   std::uint64_t answers_not_whole = 0;
   std::uint64_t aggregate_fallbacks = 0;
   std::optional<EvaluationRecord> evaluation;  // the newest since the last line
 };
 
 // A JSON object without a line end; a value that is not finite becomes null.
+// server/run/README.md has its fields and says when their schema's number
+// changes.
 std::string to_json(const StatsRecord& record);
 
 }  // namespace mdgan

@@ -3,9 +3,9 @@
 #pragma once
 
 #include <filesystem>
-#include <functional>
-#include <memory>
+#include <string>
 
+#include "common/files/newest_file.h"
 #include "server/run/remaining_time.h"
 #include "server/run/run_observer.h"
 #include "server/run/run_state.h"
@@ -21,17 +21,19 @@ namespace mdgan {
 // to `post`, but for the last time.
 class StatusFile final : public RunObserver {
  public:
-  // Runs a task on another thread, after the tasks before it, or never. At most
-  // one is under way and one waits: a slow disk makes the file old.
-  using Post = std::function<void(std::function<void()> task)>;
+  using Post = NewestFile::Post;
 
-  // Writes that the server is starting, in place of what an earlier one left.
+  // Writes that the server is starting, in place of what an earlier one left,
+  // which it keeps.
   // `rounds`: the run's last round.
   StatusFile(const std::filesystem::path& file, std::uint64_t rounds,
              Post post);
 
   // Which run it is, and where it begins.
   void set_run(const RunState& run);
+  // Puts back what an earlier server left, if there was one: this start was
+  // refused, and has changed nothing. Nothing may be told any more.
+  void restore();
   // Everybody who reaches the endpoint is let in, though others can reach it.
   void set_insecure() { status_.insecure = true; }
 
@@ -45,17 +47,14 @@ class StatusFile final : public RunObserver {
   void on_finished(const Finish& finish) override;
 
  private:
-  class Writer;
-
   void write();
-  // Whether write_newest() is to be called.
-  bool put();
+  NewestFile::Text text();  // of now, to be made on the writing thread
 
+  std::string earlier_;  // what the file held; empty: there was none
   RunStatus status_;
   RemainingTime remaining_;
-  TimePoint due_{};                 // when a view is written next
-  std::shared_ptr<Writer> writer_;  // with the tasks that are posted
-  Post post_;
+  TimePoint due_{};  // when a view is written next
+  NewestFile file_;
 };
 
 }  // namespace mdgan

@@ -1,4 +1,5 @@
 #include "server/run/waiting.h"
+#include "common/base/words.h"
 
 #include <spdlog/fmt/fmt.h>
 
@@ -13,7 +14,7 @@ using Names = std::vector<std::string>;
 
 constexpr std::size_t kMostNames = 5;
 
-std::string listed(const Names& names) {
+std::string listed_names(const Names& names) {
   const std::size_t shown = std::min(names.size(), kMostNames);
   std::string text = fmt::format(
       "{}",
@@ -61,14 +62,14 @@ std::string waiting_for_peers(const CoordinatorView& view,
   std::string text = view.started ? fmt::format("paused after round {}: ",
                                                 view.completed.value)
                                   : "";
-  text += fmt::format("waiting for {} of {} peers", view.needed - view.live,
-                      view.needed);
+  text += fmt::format("waiting for {} of {}", view.needed - view.live,
+                      plural(view.needed, "peer"));
   if (const Names absent = absent_peers(view, refusals); !absent.empty())
-    return text + ": " + listed(absent);
+    return text + ": " + listed_names(absent);
   const Names here = names_if(view, [](const MemberView& member) {
     return member.presence == Presence::kLive;
   });
-  return here.empty() ? text : text + "; here: " + listed(here);
+  return here.empty() ? text : text + "; here: " + listed_names(here);
 }
 
 }  // namespace
@@ -83,16 +84,16 @@ std::string waiting_text(const CoordinatorView& view,
         return member.owes_since.has_value();
       });
       if (owing.empty()) return "";
-      return fmt::format(
-          "round {}: waiting for the answers of {} of {} peers: {}",
-          view.completed.value + 1, owing.size(), view.live, listed(owing));
+      return fmt::format("round {}: waiting for the answers of {} of {}: {}",
+                         view.completed.value + 1, owing.size(),
+                         plural(view.live, "peer"), listed_names(owing));
     }
     case RunStage::kSwapping: {
       const Names exchanging = names_if(
           view, [](const MemberView& member) { return member.in_exchange; });
       if (exchanging.empty()) return "";
       return fmt::format("swap after round {}: waiting for {}",
-                         view.completed.value, listed(exchanging));
+                         view.completed.value, listed_names(exchanging));
     }
     case RunStage::kGenerating:
     case RunStage::kStepping:

@@ -14,9 +14,10 @@ class MdGan final : public RoundTrainer {
   MdGan(std::unique_ptr<GeneratorTrainer> g, const TensorCodecs& codecs)
       : g_(std::move(g)), codecs_(codecs) {}
 
-  std::vector<std::vector<Blob>> batches(Round round) override {
+  std::vector<std::vector<Blob>> batches(
+      Round round, std::span<const ClassCounts> labels) override {
     std::vector<std::vector<Blob>> result;
-    for (GeneratedBatch& batch : g_->generate(round)) {
+    for (GeneratedBatch& batch : g_->generate(round, labels)) {
       if (codecs_.image == ImageCodec::kUint8)
         batch.images = images_to_uint8(batch.images);
       result.push_back({batch.images});

@@ -54,7 +54,8 @@ ReplicaRoundTrainer::ReplicaRoundTrainer(
   d.initialise(random);
 }
 
-std::vector<std::vector<Blob>> ReplicaRoundTrainer::batches(Round /*round*/) {
+std::vector<std::vector<Blob>> ReplicaRoundTrainer::batches(
+    Round /*round*/, std::span<const ClassCounts> /*labels*/) {
   return plain_exceptions([&] {
     const auto size = static_cast<std::int64_t>(generator_size());
     torch::Tensor replica = torch::empty({size + d.size()});

@@ -21,7 +21,8 @@ class ReplicaRoundTrainer : public RoundTrainer {
   ReplicaRoundTrainer(std::unique_ptr<GeneratorTrainer> generator,
                       TrainedDiscriminator discriminator);
 
-  std::vector<std::vector<Blob>> batches(Round round) override;
+  std::vector<std::vector<Blob>> batches(
+      Round round, std::span<const ClassCounts> labels) override;
   std::unique_ptr<Sampler> sampler(
       std::unique_ptr<Sampler> reused) const override {
     return g->sampler(std::move(reused));

@@ -40,8 +40,11 @@ class RoundTrainer {
   RoundTrainer(const RoundTrainer&) = delete;
   RoundTrainer& operator=(const RoundTrainer&) = delete;
 
-  // The tensors of each of the round's batch messages.
-  virtual std::vector<std::vector<Blob>> batches(Round round) = 0;
+  // The tensors of each of the round's batch messages. `labels` is as
+  // GeneratorTrainer::generate()'s; where peers have a replica, they draw the
+  // labels and it is not used.
+  virtual std::vector<std::vector<Blob>> batches(
+      Round round, std::span<const ClassCounts> labels) = 0;
 
   // Merges the answers in the order given (the caller sorts by peer) and steps.
   // `round` is the last of the `steps` that the answers stand for. Fails with

@@ -58,7 +58,7 @@ void take_part(const Setting& s, const Images& data, std::uint32_t peer,
   const NewBlob generated = make_blob(meta);
   for (Round round{1}; at.server.read_or_end(discriminated.bytes);
        ++round.value) {
-    (void)trainer->learn(round, discriminated.blob, {});
+    trainer->learn(round, discriminated.blob, {});
     at.server.read(generated.bytes);
     at.server.write(trainer->feedback(generated.blob, {}).feedback.bytes);
     if (!s.swaps_after(round)) continue;
@@ -114,7 +114,7 @@ class Peers {
   }
   const std::vector<BareSocket>& connections() const { return connections_; }
 
-  // Of all peers so far.
+  // The processor time of all peers so far.
   double cpu_seconds() const {
     double sum = 0;
     for (const pid_t child : children_) {

@@ -44,7 +44,7 @@ struct Rate {
   double cpu_s_per_gb = 0;
 };
 
-// Of the broadcasts between its making and finish().
+// Measures the rate of the broadcasts between its construction and finish().
 class Meter {
  public:
   Rate finish(std::size_t bytes) const {

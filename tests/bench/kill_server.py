@@ -123,7 +123,7 @@ def main():
             problems.append(f"stats.jsonl has {len(recorded)} lines, the last of "
                             f"round {recorded[-1:]}")
         log = (run / "log.txt").read_text()
-        went_on = [int(r) for r in re.findall(r"goes on after round (\d+)", log)]
+        went_on = [int(r) for r in re.findall(r"continues after round (\d+)", log)]
         runs = set(re.findall(r"\"run\": \"(\w+)\"",
                               (run / "status.json").read_text()))
         begun = len(re.findall(r"the run begins here", log))

@@ -9,7 +9,9 @@ common/models. Prints one line of JSON at the end.
   mdgan_torch.py --data DIR --peers 10 --rounds 400 [--model mnist-cnn]
 
 DIR holds MNIST's training images (IDX, plain or .gz) or, for dcgan, CIFAR-10's
-data_batch_*.bin.
+data_batch_*.bin; --noise 3x64x64 takes made-up images in their place. With
+--device cuda every process computes on the GPU; gloo still carries what they
+send through the host, as they would between machines.
 
 It is as fast as PyTorch gets while it stays plain: the shard is converted once,
 gradients are set to None, a process has one thread (more are slower where
@@ -53,6 +55,11 @@ def read_cifar(paths):
     """CIFAR-10's images as uint8 [n, 3, 32, 32]."""
     raw = np.concatenate([np.fromfile(p, np.uint8) for p in paths])
     return raw.reshape(-1, 3073)[:, 1:].reshape(-1, 3, 32, 32)
+
+
+def noise(shape, count=2000):
+    size = tuple(int(x) for x in shape.split("x"))
+    return np.random.default_rng(1).integers(0, 256, (count, *size), np.uint8)
 
 
 def read_images(folder):
@@ -147,11 +154,56 @@ def dcgan_discriminator(shape):
     return nn.Sequential(*layers, nn.Flatten(), nn.Linear(c * 16, 1))
 
 
+class Block(nn.Module):
+    """A residual block without normalisation (Mescheder et al. 2018)."""
+
+    def __init__(self, i, o):
+        super().__init__()
+        between = min(i, o)
+        self.change = nn.Sequential(leaky(), nn.Conv2d(i, between, 3, padding=1),
+                                    leaky(), nn.Conv2d(between, o, 3, padding=1))
+        self.shortcut = nn.Conv2d(i, o, 1, bias=False) if i != o \
+            else nn.Identity()
+
+    def forward(self, x):
+        return self.shortcut(x) + .1 * self.change(x)
+
+
+def resnet_channels(side, image_side):
+    return min(512, 64 * image_side // side)
+
+
+def resnet_generator(shape, latent):
+    c, h, _ = shape
+    i, side = resnet_channels(4, h), 4
+    layers = [nn.Linear(latent, i * 16), Reshape(i, 4, 4)]
+    while side <= h:
+        o = resnet_channels(side, h)
+        layers += [nn.Upsample(scale_factor=2)] if side > 4 else []
+        layers.append(Block(i, o))
+        i, side = o, side * 2
+    return nn.Sequential(*layers, leaky(), nn.Conv2d(i, c, 3, padding=1),
+                         nn.Tanh())
+
+
+def resnet_discriminator(shape):
+    c, side, _ = shape
+    i, h = 64, side
+    layers = [nn.Conv2d(c, i, 3, padding=1)]
+    while side >= 4:
+        o = resnet_channels(side, h)
+        layers += [nn.AvgPool2d(2)] if side < h else []
+        layers.append(Block(i, o))
+        i, side = o, side // 2
+    return nn.Sequential(*layers, leaky(), nn.Flatten(), nn.Linear(i * 16, 1))
+
+
 # name: G, D, and whether D mixes the samples of a batch (then real and
 # generated ones go through it apart)
 MODELS = {"mlp": (mlp_generator, mlp_discriminator, False),
           "mnist-cnn": (cnn_generator, CnnDiscriminator, True),
-          "dcgan": (dcgan_generator, dcgan_discriminator, False)}
+          "dcgan": (dcgan_generator, dcgan_discriminator, False),
+          "resnet": (resnet_generator, resnet_discriminator, False)}
 
 
 def dcgan_weights(layer):
@@ -163,7 +215,8 @@ def dcgan_weights(layer):
 
 
 def made(model, a):
-    return model.apply(dcgan_weights) if a.model == "dcgan" else model
+    model = model.apply(dcgan_weights) if a.model == "dcgan" else model
+    return model.to(a.device)
 
 
 # --- how much there is to compute ----------------------------------------------
@@ -274,8 +327,8 @@ def server(a, n, shape):
     for i in range(a.rounds):
         cpu.round(i)
         start = time.perf_counter()
-        x = g(torch.randn(k * a.batch, a.latent))
-        xs = x.detach().chunk(k)
+        x = g(torch.randn(k * a.batch, a.latent).to(a.device))
+        xs = x.detach().cpu().chunk(k)
         pairs = [torch.stack([xs[j], xs[(j + 1) % k]]) for j in range(k)]
         sends = [dist.isend(pairs[p % k], p + 1) for p in range(n)]
         receives = [dist.irecv(answers[p], p + 1) for p in range(n)]
@@ -285,7 +338,7 @@ def server(a, n, shape):
         for p in range(n):
             merged[p % k] += answers[p]
         opt.zero_grad(set_to_none=True)
-        x.backward(merged.view_as(x) / n)
+        x.backward((merged.view(x.shape) / n).to(a.device))
         opt.step()
         if a.swap and (i + 1) % a.swap == 0 and n > 1:
             order_swap(n)
@@ -312,32 +365,35 @@ def peer(a, rank, n, images):
     cpu = Processor(a)
     for i in range(a.rounds):
         cpu.round(i)
-        real = shard[torch.randint(m, (a.batch,))]
+        real = shard[torch.randint(m, (a.batch,))].to(a.device)
         dist.recv(pair, 0)
-        x_g, x_d = pair
+        x_g, x_d = pair.to(a.device)
         for _ in range(a.local_steps):
             opt.zero_grad(set_to_none=True)
             d_loss(d, real, x_d, apart).backward()
             opt.step()
-        dist.send(feedback(d, x_g), 0)
+        dist.send(feedback(d, x_g).cpu(), 0)
         if a.swap and (i + 1) % a.swap == 0 and n > 1:
-            swap(d)
+            swap(d, a)
     cpu.total()
 
 
-def swap(d):
+def swap(d, a):
     route = torch.empty(2, dtype=torch.long)
     dist.recv(route, 0)
-    flat = nn.utils.parameters_to_vector(d.parameters()).detach()
+    flat = nn.utils.parameters_to_vector(d.parameters()).detach().cpu()
     new = torch.empty_like(flat)
     requests = [dist.isend(flat, int(route[0])), dist.irecv(new, int(route[1]))]
     for request in requests:
         request.wait()
-    nn.utils.vector_to_parameters(new, d.parameters())
+    nn.utils.vector_to_parameters(new.to(a.device), d.parameters())
 
 
 def run(rank, a, port, images):
     torch.set_num_threads(a.threads)
+    if a.precision != "tf32":  # cuDNN's default is TF32
+        torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cuda.matmul.allow_tf32 = a.precision == "tf32"
     torch.manual_seed(a.seed + rank)
     os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port),
                       GLOO_SOCKET_IFNAME="lo")
@@ -352,7 +408,12 @@ def run(rank, a, port, images):
 def main():
     p = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    p.add_argument("--data", type=pathlib.Path, required=True)
+    images = p.add_mutually_exclusive_group(required=True)
+    images.add_argument("--data", type=pathlib.Path)
+    images.add_argument("--noise", metavar="CxHxW")
+    p.add_argument("--device", default="cpu")
+    p.add_argument("--precision", choices=("float32", "tf32"),
+                   default="float32", help="of products on a GPU")
     p.add_argument("--model", choices=MODELS, default="mlp")
     p.add_argument("--adam", default="auto",
                    choices=("auto", "loop", "foreach", "fused"))
@@ -367,7 +428,8 @@ def main():
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         port = s.getsockname()[1]
-    images = torch.from_numpy(read_images(a.data).copy()).share_memory_()
+    found = noise(a.noise) if a.noise else read_images(a.data)
+    images = torch.from_numpy(found.copy()).share_memory_()
     mp.spawn(run, args=(a, port, images), nprocs=a.peers + 1)
 
 

@@ -77,9 +77,7 @@ void learn(benchmark::State& state, const Subject& subject) {
   const auto d = discriminator(subject);
   const auto batch = generator(subject)->generate(Round{1})[0];
   std::uint64_t round = 0;
-  for (auto _ : state)
-    benchmark::DoNotOptimize(
-        d->learn(Round{++round}, batch.images, batch.labels));
+  for (auto _ : state) d->learn(Round{++round}, batch.images, batch.labels);
 }
 
 // D forward, and backward to the images.

@@ -20,7 +20,7 @@ import time
 import zlib
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-BIN = ROOT / "build/release/bin"
+BIN = ROOT / "build" / os.environ.get("MDGAN_BENCH_PRESET", "release") / "bin"
 YARDSTICK = pathlib.Path(__file__).with_name("mdgan_torch.py")
 FASHION = pathlib.Path("/usr/share/datasets/fashion-mnist")
 DEADLINE_S = 600  # of one run
@@ -28,7 +28,7 @@ PNGS = 2000  # pictures in a folder of them
 
 # channels x height x width of what a model is measured on
 SHAPES = {"mlp": (1, 28, 28), "mnist-cnn": (1, 28, 28), "dcgan": (3, 32, 32),
-          "dcgan-64": (3, 64, 64)}
+          "dcgan-64": (3, 64, 64), "resnet-64": (3, 64, 64)}
 
 
 @dataclasses.dataclass
@@ -42,6 +42,9 @@ class Setting:
     swap: int = 100  # a swap every so many rounds; 0: never
     tuned: str = ""  # OPENBLAS_CORETYPE for every program
     data: pathlib.Path = None
+    device: str = "cpu"  # of the server, local peers and the yardstick
+    precision: str = "float32"
+    python: str = ""  # that has PyTorch; Debian's, if empty
     extra: tuple = ()  # more flags for the server
     variables: dict = dataclasses.field(default_factory=dict)  # environment's
 
@@ -56,7 +59,7 @@ class Setting:
         """Out of the box means without what this shell says about it."""
         env = {k: v for k, v in os.environ.items()
                if k not in ("OPENBLAS_CORETYPE", "OMP_NUM_THREADS")
-               and not k.startswith("MALLOC_")}
+               and not k.startswith(("MALLOC_", "MDGAN_"))}
         if self.tuned:
             env["OPENBLAS_CORETYPE"] = self.tuned
         return env | self.variables
@@ -210,7 +213,8 @@ def server_command(s, folder):
             "--k", s.k, "--batch", s.batch, "--rounds", 1_000_000_000,
             "--swap-epochs", f"{epochs:.9f}", "--min-peers", s.peers,
             "--stats-every", s.warm_up, "--samples-every", 0,
-            "--checkpoint-every", 0, "--run-dir", folder / "run", *s.extra)
+            "--checkpoint-every", 0, "--device", s.device, "--precision",
+            s.precision, "--run-dir", folder / "run", *s.extra)
 
 
 def ticks(folder):
@@ -344,12 +348,23 @@ def flags_of(s):
                 "--rounds", s.rounds + s.warm_up]
 
 
+def yardstick_flags(s):
+    """It reads no PNGs: in place of made-up ones it makes up its own images."""
+    flags = flags_of(s)
+    flags[1] = s.model.partition("-64")[0]
+    if SHAPES[s.model] == (3, 64, 64):
+        at = flags.index("--data")
+        flags[at:at + 2] = "--noise", "3x64x64"
+    return flags + ["--device", s.device, "--precision", s.precision]
+
+
 def torch(s):
     """The plain PyTorch MD-GAN."""
     # Debian's PyTorch is for Debian's Python, whichever this one is.
-    python = "/usr/bin/python3" if os.path.exists("/usr/bin/python3") \
-        else sys.executable
-    result = printed(s, python, YARDSTICK, *flags_of(s))
+    python = s.python or ("/usr/bin/python3"
+                          if os.path.exists("/usr/bin/python3")
+                          else sys.executable)
+    result = printed(s, python, YARDSTICK, *yardstick_flags(s))
     return Run(result["rounds_per_s"], result["cpu_s_per_round"],
                operations=result["operations"], moved=result["bytes"])
 

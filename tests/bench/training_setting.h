@@ -75,8 +75,7 @@ inline int train_as_told(
          {"swap", &s.swap, "ROUNDS", "Between swaps; 0: none.", {0, kMany}}}}});
   const std::vector<const char*> arguments(argv + (argc > 0 ? 1 : 0),
                                            argv + argc);
-  const auto parsed = table.parse(
-      arguments, [] { return std::vector<std::filesystem::path>{}; });
+  const auto parsed = table.parse(arguments);
   if (!parsed || s.data.empty() || s.rounds <= s.warm_up) {
     std::fprintf(stderr, "%s: %s\n\n%s", program,
                  parsed ? "--data DIR is needed, and more rounds than warm-up"

@@ -317,7 +317,7 @@ TEST_CASE("fault 41: data that does not suffice is found before joining") {
   CHECK(status.at("peers").empty());
   CHECK(eventually([&] {
     return t.status("run").at("waiting") ==
-           "waiting for 1 of 1 peers: peer-3 (refused)";
+           "waiting for 1 of 1 peer: peer-3 (refused)";
   }));
   auto none = t.peer("run", 500, 501);
   CHECK(none.wait() == 6);

@@ -82,7 +82,8 @@ TEST_CASE("peers find a killed server again when it resumes") {
   REQUIRE(first.wait() == 128 + SIGKILL);
   auto second =
       t.server("run", {"--resume", (t / "run").string(), "--bind", endpoint});
-  REQUIRE(eventually([&] { return says(t, "run", "goes on after round"); }));
+  REQUIRE(eventually(
+      [&] { return says(t, "run", "this run continues after round"); }));
   const auto resumed = t.round("run");
   REQUIRE(eventually([&] { return t.round("run") > resumed + 10; }));
   second.signal(SIGINT);
@@ -127,7 +128,8 @@ TEST_CASE("a second Ctrl-C ends at once, and the run can still be resumed") {
   CHECK(server.wait() == 128 + SIGINT);
   auto resumed = t.server(
       "run", {"--resume", (t / "run").string(), "--bind", "tcp://127.0.0.1:*"});
-  CHECK(eventually([&] { return says(t, "run", "goes on after round"); }));
+  CHECK(eventually(
+      [&] { return says(t, "run", "this run continues after round"); }));
   resumed.signal(SIGINT);
   CHECK(resumed.wait() == 0);
 }

@@ -74,12 +74,12 @@ TEST_CASE("status.json follows a run: waiting, training, paused, stopped") {
   CHECK(finished["round"] == finished["checkpoint"]);
   CHECK(finished["round"] == t.round("run"));
 
-  // A server that goes on writes its own, and one that cannot says why.
+  // A start that is refused leaves it, and a server that goes on writes its
+  // own.
   auto refused = t.server("run", {"--resume", (t / "run").string(), "--bind",
                                   "tcp://192.0.2.1:9", "--insecure"});
   REQUIRE(refused.wait() == 5);
-  CHECK(status_in(t / "run")["exit"]["code"] == 5);
-  CHECK(status_in(t / "run")["pid"] == refused.pid());
+  CHECK(status_in(t / "run") == finished);
   auto again = t.server(
       "run", {"--resume", (t / "run").string(), "--bind", "tcp://127.0.0.1:0"});
   (void)t.endpoint("run");
@@ -89,6 +89,17 @@ TEST_CASE("status.json follows a run: waiting, training, paused, stopped") {
   again.signal(SIGKILL);
   CHECK(again.wait() == 128 + SIGKILL);
   CHECK_FALSE(is(status_in(t / "run"), "finished"));
+}
+
+TEST_CASE("a start whose page has no address changes no status") {
+  const ProcessRun t;
+  // A server on a port of the system's choice holds it meanwhile.
+  auto holder = t.server(
+      "holder", {"--rounds", "1000000", "--bind", "tcp://127.0.0.1:0"});
+  const std::string taken = t.endpoint("holder").substr(6);
+  auto refused = t.server("a", {"--http", taken});
+  CHECK(refused.wait() == 5);
+  CHECK_FALSE(std::filesystem::exists(t / "a" / "status.json"));
 }
 
 TEST_CASE("who waits for a server's endpoint hears that it has ended") {

@@ -171,7 +171,8 @@ TEST_CASE("a resumed run equals an uninterrupted one bit for bit") {
       t.server("parts", {"--resume", (t / "parts").string(), "--rounds", "14"});
   REQUIRE(second.wait() == 0);
   INFO(second.output());
-  CHECK(t.log("parts").find("goes on after round 7") != std::string::npos);
+  CHECK(t.log("parts").find("this run continues after round 7") !=
+        std::string::npos);
   CHECK((t.weights("parts") == t.weights("whole")));
   CHECK(t.round("parts") == 14);
 }
@@ -197,7 +198,7 @@ TEST_CASE("a run whose peer had not saved the last round goes on before it") {
   auto first =
       t.server("parts", common + std::vector<std::string>{"--rounds", "12"});
   REQUIRE(first.wait() == 0);
-  // As a crash leaves it between the server's checkpoint and this peer's.
+  // A crash between the server's checkpoint and this peer's leaves it so.
   std::uintmax_t removed = 0;
   for (const auto& run : fs::directory_iterator(t / "parts/peers/local-1"))
     removed += fs::remove_all(run.path() / "00000012");

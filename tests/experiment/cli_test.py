@@ -31,7 +31,7 @@ class ClosedPipe(support.InFolder):
             with self.subTest(command=command):
                 done = subprocess.run(command, stdout=self.pipe,
                                       stderr=subprocess.PIPE, text=True,
-                                      env=self.environment, timeout=60)
+                                      env=self.environment, timeout=300)
                 self.assertEqual(done.returncode, BROKEN_PIPE, done.stderr)
                 self.assertNotIn("Traceback", done.stderr)
                 self.assertNotIn("BrokenPipeError", done.stderr)
@@ -39,7 +39,7 @@ class ClosedPipe(support.InFolder):
     def test_a_command_whose_stderr_is_closed_too_ends_with_the_same_code(self):
         done = subprocess.run(self.command("--arms", "none"),
                               stdout=self.pipe, stderr=self.pipe,
-                              env=self.environment, timeout=60)
+                              env=self.environment, timeout=300)
         self.assertEqual(done.returncode, BROKEN_PIPE)
 
 
@@ -53,7 +53,7 @@ class FullDisk(support.InFolder):
                 environment.pop("PYTHONUNBUFFERED", None)  # as above
                 done = subprocess.run(command, stdout=full,
                                       stderr=subprocess.PIPE, text=True,
-                                      env=environment, timeout=60)
+                                      env=environment, timeout=300)
                 self.assertEqual(done.returncode, 1, done.stderr)
                 self.assertIn("cannot write to stdout: No space left on device",
                               done.stderr)

@@ -7,12 +7,14 @@ from mdgan_experiment import definition
 from mdgan_experiment.definition import Refused
 
 
-class Reading(support.InFolder):
+class Definition(support.InFolder):
     def refusal(self, text):
         with self.assertRaises(Refused) as caught:
             definition.read(self.define(text))
         return str(caught.exception)
 
+
+class Reading(Definition):
     def test_arms_have_the_common_options_and_their_own(self):
         experiment = definition.read(self.define())
         self.assertEqual(experiment.question, "Which of the two is better?")
@@ -59,6 +61,43 @@ class Reading(support.InFolder):
         with self.assertRaises(Refused) as caught:
             definition.select(experiment, arms=["tne"])
         self.assertIn("it has one, ten", str(caught.exception))
+
+
+COMPARE = DEFINITION + """
+[compare sizes]
+arms = ten, one
+metric = fid
+claim = equal
+margin = 5 %
+at = images
+"""
+
+
+class Comparing(Definition):
+    def test_a_comparison_is_read(self):
+        read = definition.read(self.define(COMPARE))
+        self.assertEqual(read.comparisons, {"sizes": {
+            "arms": ["ten", "one"], "metric": "fid", "claim": "equal",
+            "at": "images", "margin": 0.05}})
+        self.assertEqual(definition.read(self.define()).comparisons, {})
+
+    def test_a_comparison_that_cannot_be_made_is_refused(self):
+        for old, new, named in (
+                ("ten, one\n", "ten\n", "not two arms"),
+                ("ten, one\n", "ten, ten\n", "not two arms"),
+                ("ten, one\n", "ten, tne\n", "did you mean 'ten'"),
+                ("= fid", "= fdi", "'fid'"),
+                ("= equal", "= better", "lower, higher, equal"),
+                ("margin = 5 %", "", "'margin'"),
+                ("5 %", "5", "such as 5 %"),
+                ("5 %", "0 %", "such as 5 %"),
+                ("= images", "= seconds", "rounds, images"),
+                ("metric = fid\n", "", "'metric'"),
+                ("claim =", "clam =", "'claim'"),
+                ("[compare sizes]", "[compar sizes]", "[compar sizes]")):
+            with self.subTest(new):
+                said = self.refusal(COMPARE.replace(old, new))
+                self.assertIn(named, said)
 
 
 class Shipped(unittest.TestCase):

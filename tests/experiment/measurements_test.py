@@ -69,6 +69,23 @@ class Runs(support.InFolder):
         self.assertAlmostEqual(spread["sd"], math.sqrt(13))
         self.assertIsNone(measurements.table(runs[:1])[FID]["sd"])
 
+    def test_real_images_are_counted_from_the_configuration_and_the_peers(self):
+        self.run_with(1, [(10, 1, 5)])
+        folder = self.folder / "seed-1"
+        with (folder / "stats.jsonl").open("w") as file:
+            for round_, peers in ((10, 4), (20, 2)):  # two are lost
+                file.write(json.dumps({"round": round_, "peers": peers}) + "\n")
+
+        def images(text, round_=20):
+            (folder / "config.ini").write_text(text)
+            return measurements.read_run(1, folder).images_at(round_)
+        text = "# in force\nbatch = 8\nlocal-steps = 5\n"
+        self.assertEqual(images(text), 10 * 4 * 8 * 5 + 10 * 2 * 8 * 5)
+        self.assertEqual(images(text, 5), 5 * 4 * 8 * 5)
+        self.assertEqual(images(text + "participants = 3\n"),
+                         10 * 3 * 8 * 5 + 10 * 2 * 8 * 5)
+        self.assertIsNone(images("batch = 8\n"))
+
     def test_curves_have_the_rounds_that_every_seed_has(self):
         runs = [self.run_with(1, [(20, 1, 5)], [(10, 8.0), (20, 4.0)]),
                 self.run_with(2, [(20, 2, 5)], [(10, 6.0)])]

@@ -85,16 +85,18 @@ class Reporting(support.InFolder):
     def test_what_the_user_wrote_is_escaped(self):
         self.assertIn("A &amp; B &lt;compared&gt;", self.page())
 
-    def test_the_table_has_mean_and_spread(self):
+    def test_the_table_has_mean_and_interval(self):
         # The fake server's last FID is 600 / 10 + 3 * seed + 2 * peers.
         written = json.loads((self.out / "report.json").read_text())
         fid = written["arms"]["ten"]["final"][measurements.FID]
         self.assertEqual(fid["values"], [83.0, 86.0])
         self.assertEqual(fid["mean"], 84.5)
-        self.assertIn("| ten peers | 84.5 ± 2.1 |",
+        self.assertEqual([round(x, 2) for x in fid["interval"]],
+                         [65.44, 103.56])  # t of one degree: 12.706
+        self.assertIn("| ten peers | 84.5 [65.4, 103.6] |",
                       (self.out / "report.md").read_text())
         text = "".join(Page(self.page()).texts)
-        self.assertIn("84.5 ± 2.1", text)
+        self.assertIn("84.5 [65.4, 103.6]", text)
         self.assertIn("made-up classifier", text)
         self.assertIn("report.json", text)
 
@@ -134,6 +136,18 @@ class Reporting(support.InFolder):
         report.write(self.out)
         self.assertIn("ten peers: seed 2 was not judged at round 50",
                       self.page())
+
+    def test_the_floor_is_told_where_the_server_measured_it(self):
+        self.assertNotIn("The floor", self.page())
+        for file in self.out.glob("*/*/metric-fid10k.jsonl"):
+            lines = [json.loads(line) for line in file.read_text().splitlines()]
+            for line in lines:
+                line["results"][measurements.FLOOR] = 0.31
+            file.write_text("".join(json.dumps(x) + "\n" for x in lines))
+        report.write(self.out)
+        for name in "report.md", "report.html":
+            self.assertIn("real images of the training part: 0.310.",
+                          (self.out / name).read_text())
 
     def test_machines_are_told_and_that_seconds_do_not_compare(self):
         file = self.out / "experiment.json"

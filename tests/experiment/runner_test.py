@@ -164,7 +164,7 @@ class Running(support.InFolder):
         checkpoint.mkdir(parents=True)
         (checkpoint / "manifest.json").write_text("{}")
         (job.folder / "config.ini").write_text(
-            '{"rounds": "100", "seed": "1", "local-peers": "10"}')
+            "rounds = 100\nseed = 1\nlocal-peers = 10\n")
         job.start()
         while job.poll() is None:
             time.sleep(0.05)
@@ -238,13 +238,13 @@ class Running(support.InFolder):
         self.addCleanup(process.kill)
         ticks = [self.out / arm / "seed-1/stats.jsonl" for arm in ("one",
                                                                    "ten")]
-        end = time.monotonic() + 30
+        end = time.monotonic() + 300
         while not all(t.exists() for t in ticks):
             self.assertLess(time.monotonic(), end)
             self.assertIsNone(process.poll())
             time.sleep(0.05)
         process.send_signal(number)
-        said = process.communicate(timeout=30)[1]
+        said = process.communicate(timeout=300)[1]
         self.assertEqual(process.returncode, 130, said)
         self.assertIn("ten/seed-1 stopped at round 50", said)
         done = self.run_it("--seeds", "1")

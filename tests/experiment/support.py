@@ -1,6 +1,8 @@
 """Puts mdgan_experiment on the path of its tests, and sets up their folders."""
+import hashlib
 import pathlib
 import shutil
+import struct
 import subprocess
 import sys
 import tempfile
@@ -35,6 +37,14 @@ partition = classes:1
 """
 
 
+def ledger_digits(pixels):
+    """An image [c, h, w] uint8 as common/privacy/ledger_book.cc writes it: the
+    hexadecimal digits of a number, whose bytes are the first of a hash."""
+    sides = struct.pack("<3I", *pixels.shape)
+    first = hashlib.sha256(sides + pixels.tobytes()).digest()[:8]
+    return f"{int.from_bytes(first, 'little'):016x}"
+
+
 class InFolder(unittest.TestCase):
     """Gives each test a folder of its own, with a fake mdgan-server in bin/ and
     an empty folder data/."""
@@ -61,7 +71,7 @@ class InFolder(unittest.TestCase):
 
     def run_it(self, *flags):
         return subprocess.run(self.command(*flags), capture_output=True,
-                              text=True, timeout=60)
+                              text=True, timeout=300)
 
     def log(self, arm, seed):
         return (self.out / arm / f"seed-{seed}.log").read_text()

@@ -37,7 +37,9 @@ CoordinatorConfig config_from(Input& input) {
   c.min_peers = 1U + input.below(4);
   c.quorum = input.below(5) * 0.25;
   c.checkpoint_every = input.below(4);
-  if (input.below(2) == 1) c.image = kImage;
+  const std::uint32_t known = input.below(4);
+  if (known % 2 == 1) c.image = kImage;
+  c.conditional = known >= 2;
   return c;
 }
 
@@ -66,7 +68,7 @@ class Server {
   bool over() const { return finished_; }
 
   void step() {
-    switch (input_.below(12)) {
+    switch (input_.below(13)) {
       case 0:
       case 1:
         return hello();
@@ -89,6 +91,8 @@ class Server {
         return feed(TimePassed{});
       case 10:
         return staged();
+      case 12:
+        return relayed();
       default:
         if (input_.below(16) == 1)
           feed(StopRequested{input_.below(2) == 1 ? ExitCode::kStopped
@@ -120,12 +124,19 @@ class Server {
     hello.index = input_.below(kPeers + 1) - 1;
     hello.shard_size = 1 + 100ULL * input_.below(3);
     hello.image = input_.below(16) == 1 ? ImageShape{3, 4, 4, 10} : kImage;
-    hello.endpoint = "tcp://h:1";
     hello.nonce = input_.below(3);
+    if (hello.nonce != 2) hello.endpoint = "tcp://h:1";
     if (input_.below(8) != 1) hello.abilities = protocol::known_abilities();
     hello.held = held();
     for (unsigned n = input_.below(4); n > 0; --n)
       hello.saved.push_back(held());
+    if (config_.conditional) {
+      static const ClassNames kLists[] = {
+          {"cat", "dog"}, {"dog", "fox"}, {"Dog"}};
+      hello.classes = kLists[hello.nonce];
+      hello.image.classes = static_cast<std::uint32_t>(hello.classes.size());
+      hello.class_counts.assign(hello.classes.size(), 1);
+    }
     say(input_.below(kConnections), {{}, 0, {}, {}, hello});
   }
 
@@ -160,6 +171,20 @@ class Server {
       said.body = protocol::Staged{swap->swap, true, ""};
     if (is_liar) said.peer = {input_.below(kPeers)};
     say(connection.value, std::move(said));
+  }
+
+  // A relayed message is of the last exchange or another, and by the peer that
+  // it concerns or another.
+  void relayed() {
+    const SwapId swap{input_.below(16)};
+    const std::uint32_t number = input_.below(8);
+    const PeerId peer{input_.below(kPeers)};
+    protocol::Message said = of_this_run(protocol::ChunksTaken{swap, number});
+    if (input_.below(2) == 1)
+      said.body =
+          protocol::Chunk{swap, number, {{protocol::DType::kUint8, {100}}}};
+    said.peer = peer;
+    say(input_.below(kConnections), std::move(said));
   }
 
   void staged() {
@@ -204,6 +229,11 @@ class Server {
         std::holds_alternative<protocol::Swap>(e.message.body))
       remember(asked_, {e.connection, e.message});
   }
+  void apply(const ForwardMessage& e) {
+    require(arriving_ && arriving_->peer != e.message.peer &&
+                std::holds_alternative<protocol::Chunk>(e.message.body),
+            "what is forwarded is the chunk that arrives, to another peer");
+  }
   void apply(const SendBatch& e) {
     require(e.peers > 0, "a batch is sent for somebody");
   }
@@ -211,6 +241,7 @@ class Server {
     TrainingSpec spec;
     spec.model = "mlp";
     spec.image = e.image;
+    spec.classes = e.classes;
     spec.algorithm = config_.algorithm;
     pending_.emplace_back(ModelReady{spec, {}, 100});
   }

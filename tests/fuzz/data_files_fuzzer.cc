@@ -18,8 +18,8 @@ namespace fs = std::filesystem;
 // So much is kept of what a gzip file holds.
 constexpr std::size_t kMostInflated = std::size_t{1} << 20;
 
-void load(const fs::path& folder) {
-  const Result<Dataset> data = load_dataset(folder);
+void load(const fs::path& folder, const ImageReading& reading = {}) {
+  const Result<Dataset> data = load_dataset(folder, DataPart::kTrain, reading);
   if (!data) {
     require(data.error().code == ExitCode::kData,
             "damaged data is told as such");
@@ -30,6 +30,9 @@ void load(const fs::path& folder) {
           "all images are whole");
   require(data->labels.empty() || data->labels.size() == data->size(),
           "each image has its label");
+  require(!reading.has_size() || (data->shape.height == reading.height &&
+                                  data->shape.width == reading.width),
+          "images have the size that is wanted");
   for (const std::int32_t label : data->labels)
     require(
         label >= 0 && static_cast<std::uint32_t>(label) < data->shape.classes,
@@ -67,7 +70,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data,
   const fs::path set = folder / "set";
   fs::remove_all(set);
   Input input(data, size);
-  const unsigned kind = input.below(7);
+  const unsigned kind = input.below(9);
   switch (kind) {
     case 0:
     case 1: {
@@ -94,10 +97,26 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data,
       write(set / "x.jpg", input.rest());
       read(set / "x.jpg");
       break;
-    default:
+    case 6:
       write(set / "a" / "x.png", input.part());
       write(set / "b" / "x.jpg", input.rest());
       load(set);
+      break;
+    case 7:
+      write(set / "train.bin", input.rest());
+      load(set);
+      break;
+    default: {
+      ImageReading reading;
+      reading.fit = input.below(2) == 0 ? Fit::kCrop : Fit::kPad;
+      reading.height = 1U + input.below(64);
+      reading.width = 1U + input.below(64);
+      reading.channels = input.below(2) == 0 ? 1 : 3;
+      reading.skip_bad = true;
+      write(set / "x.png", input.part());
+      write(set / "y.jpg", input.rest());
+      load(set, reading);
+    }
   }
   return 0;
 }

@@ -2,7 +2,6 @@
 //   make_corpus tests/fuzz/corpus
 // What fuzzing found lies beside them, and stays.
 
-#include <turbojpeg.h>
 #include <zlib.h>
 
 #include <algorithm>
@@ -25,6 +24,7 @@
 #include "server/run/stats_record.h"
 #include "tests/fuzz/input.h"
 #include "tests/protocol/examples.h"
+#include "tests/support/jpeg.h"
 #include "tests/support/temporary_directory.h"
 
 namespace mdgan::test {
@@ -96,6 +96,28 @@ void coordinator_events(const fs::path& to) {
       resumed += answer + feedback(0) + feedback(1) + answer + events({9});
     put(to / ("resumed-" + std::to_string(algorithm)), resumed);
   }
+  // Two peers without a listener, a swap after each round; its last peer dies
+  // with the third.
+  const auto hidden = [](int name) {
+    return events({0, 0, name, name + 1, 1, 0, 2, 0, 19, 0, 0, name, 0});
+  };
+  const auto chunk = [](int exchange, int index, int peer) {
+    return events({12, exchange, index, peer, 0, 0, 1, peer, 0});
+  };
+  const auto taken = [](int exchange, int count, int peer) {
+    return events({12, exchange, count, peer, 0, 0, 0, peer, 0});
+  };
+  Events relay = events({0, 0, 1, 20, 1, 2, 0, 1, 0}) + answer + hidden(0) +
+                 hidden(1) + events({0});  // a checkpoint before the first
+  for (int i = 1; i < 4; ++i) {
+    relay += answer + answer + feedback(0) + feedback(1) + answer;
+    for (const int peer : {0, 1})
+      relay += chunk(i, 0, peer) + taken(i, 1, 1 - peer) + chunk(i, 1, peer) +
+               chunk(i, 3, peer);
+    if (i == 3) relay += events({7, 1});
+    relay += feedback(0) + feedback(1) + answer;
+  }
+  put(to / "relay", relay);
 }
 
 void session_events(const fs::path& to) {
@@ -131,6 +153,19 @@ void session_events(const fs::path& to) {
             welcome(3) + round(2) + events({9, 255}) + events({10}) +
             welcome(2) + round(3) + events({11, 2}));
   }
+  // Sends exchange 2 by relay, in 20 chunks; receives exchange 3 likewise.
+  const auto taken = [](int number, int count) {
+    return events({12, 0, number, count, 0, 0, 3, 0});
+  };
+  const auto chunk = [](int number, int index) {
+    return events({12, 1, number, index, 0, 0, 3, 0}) + events({0});
+  };
+  put(to / "relay", welcome(1) + answer + round(1) +
+                        events({5, 1, 2, 1, 1, 1, 2, 0, 0, 2, 0}) +
+                        events({20}) + answer + taken(2, 3) + taken(2, 16) +
+                        taken(2, 20) +
+                        events({5, 2, 3, 1, 1, 1, 2, 0, 0, 3, 0}) +
+                        chunk(3, 0) + chunk(3, 1) + abort(3, 3) + round(4));
   put(to / "copy", welcome(4) + answer + transfer(1) +
                        events({5, 2, 1, 1, 1, 1, 2, 0, 0, 3, 0}) + answer +
                        commit(3, 1) + round(4) + round(5));
@@ -248,19 +283,6 @@ std::string gzip(const std::string& text) {
   return content(folder / "x");
 }
 
-std::string jpeg(const std::vector<std::uint8_t>& pixels, int side, bool grey) {
-  const tjhandle encoder = tjInitCompress();
-  unsigned char* bytes = nullptr;
-  unsigned long size = 0;
-  tjCompress2(encoder, pixels.data(), side, 0, side,
-              grey ? TJPF_GRAY : TJPF_RGB, &bytes, &size,
-              grey ? TJSAMP_GRAY : TJSAMP_420, 80, 0);
-  std::string text(reinterpret_cast<char*>(bytes), size);
-  tjFree(bytes);
-  tjDestroy(encoder);
-  return text;
-}
-
 bool data_files(const fs::path& to) {
   const TemporaryDirectory folder;
   Random random(2, Purpose::kSimulation);
@@ -279,6 +301,10 @@ bool data_files(const fs::path& to) {
       as_text(pixels(120));
   put(to / "idx", kind(0) + labels + kBetween + images);
   put(to / "idx-gz", kind(1) + gzip(labels) + kBetween + gzip(images));
+  std::string table = events({0, 0, 12, 2, 0, 0, 0, 4, 0, 0, 0, 2});
+  for (const int label : {1, 9, 0, 3})
+    table += events({0, 0, 0, label, 0, 0, 1, 0});
+  put(to / "idx-qmnist", kind(0) + table + kBetween + images);
   put(to / "cifar", kind(2) + events({7}) + as_text(pixels(3072)));
   put(to / "gzip", kind(3) + kind(16) + gzip(images));
   put(to / "gzip-members",
@@ -291,9 +317,14 @@ bool data_files(const fs::path& to) {
   };
   put(to / "png-grey", kind(4) + png(1));
   put(to / "png", kind(4) + png(3));
-  put(to / "jpeg-grey", kind(5) + jpeg(pixels(256), 16, true));
-  put(to / "jpeg", kind(5) + jpeg(pixels(768), 16, false));
-  put(to / "folder", kind(6) + png(3) + kBetween + jpeg(pixels(192), 8, false));
+  put(to / "jpeg-grey", kind(5) + test::jpeg_of(pixels(256), 16, 16, true));
+  put(to / "jpeg", kind(5) + test::jpeg_of(pixels(768), 16, 16, false));
+  put(to / "folder",
+      kind(6) + png(3) + kBetween + test::jpeg_of(pixels(192), 8, 8, false));
+  put(to / "cifar-100", kind(7) + events({7, 77}) + as_text(pixels(3072)));
+  put(to / "folder-fitted", kind(8) + events({0, 27, 40, 1}) + png(1) +
+                                kBetween +
+                                test::jpeg_of(pixels(192), 8, 8, false));
   return !png(3).empty();
 }
 

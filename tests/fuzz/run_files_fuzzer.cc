@@ -8,8 +8,8 @@
 #include "common/files/jsonl.h"
 #include "common/files/read_file.h"
 #include "peer/options.h"
+#include "server/command_options.h"
 #include "server/evaluate/evaluation_record.h"
-#include "server/options.h"
 #include "server/run/run_directory.h"
 #include "tests/fuzz/input.h"
 #include "tests/support/temporary_directory.h"
@@ -80,8 +80,13 @@ void evaluations(const fs::path& run) {
 }
 
 void starts(const fs::path& run) {
+  fs::create_directories(run / "checkpoints");
   const auto directory = RunDirectory::open(run);
-  require(directory.ok(), "a folder without checkpoints is opened");
+  if (!directory) {  // the file says that the run has trained
+    require(directory.error().code == ExitCode::kCheckpoint,
+            "a run whose checkpoints are gone is refused");
+    return;
+  }
   const std::uint32_t last = directory->last_incarnation();
   const std::uint32_t next = directory->next_incarnation(last);
   require(next > last || last == ~std::uint32_t{0},

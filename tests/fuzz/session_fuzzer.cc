@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <deque>
+#include <map>
 #include <optional>
 #include <set>
 #include <vector>
@@ -29,7 +30,7 @@ class Peer {
   bool over() const { return over_; }
 
   void step() {
-    switch (input_.below(12)) {
+    switch (input_.below(13)) {
       case 0:
         return welcome();
       case 1:
@@ -56,6 +57,10 @@ class Peer {
         if (const auto due = session_.next_deadline())
           now_ = std::max(now_, *due);
         return feed(ClockTicked{});
+      case 12:
+        if (input_.below(2) == 1)
+          return say(protocol::Chunk{swap_id(), input_.below(4), {}});
+        return say(protocol::ChunksTaken{swap_id(), input_.below(40)});
       default:
         return seldom();
     }
@@ -92,7 +97,7 @@ class Peer {
     say(protocol::Swap{swap_id(),
                        (what & 1U) != 0,
                        {input_.below(4)},
-                       "tcp://h:1",
+                       what == 1 ? "" : "tcp://h:1",
                        7,
                        (what & 2U) != 0,
                        {input_.below(4)},
@@ -193,6 +198,22 @@ class Peer {
       pending_.emplace_back(TransferFailed{
           std::get<protocol::Transfer>(e.message.body).swap, "cut"});
   }
+  void apply(const PrepareChunks& e) {
+    check(e.message);
+    const SwapId swap = std::get<protocol::Transfer>(e.message.body).swap;
+    chunks_.erase(swap);
+    pending_.emplace_back(ChunksReady{swap, input_.below(40)});
+  }
+  void apply(const SendChunk& e) {
+    check(e.message);
+    const auto& chunk = std::get<protocol::Chunk>(e.message.body);
+    require(chunk.index == chunks_[chunk.swap]++, "chunks are sent in order");
+  }
+  void apply(const OpenChunk& e) {
+    if (input_.below(4) == 1)
+      pending_.emplace_back(ChunkRefused{e.swap, "changed"});
+  }
+  void apply(const DropChunks&) {}
   void apply(const SaveTransfer& e) {
     require(arrivals_.contains(e.arrival), "what is saved is there");
     pending_.emplace_back(TransferSaved{e.arrival});
@@ -215,6 +236,7 @@ class Peer {
   std::vector<SessionEvent> pending_;
   std::set<std::uint64_t> arrivals_;
   std::uint64_t arrival_ = 0;
+  std::map<SwapId, std::uint32_t> chunks_;  // sent by relay
   bool over_ = false;
 };
 

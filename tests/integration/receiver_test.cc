@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "protocol/limits.h"
@@ -70,6 +71,34 @@ TEST_CASE("What nobody wants is thrown away as it comes", "[integration]") {
     CHECK(asked == round);
     CHECK(hub.router.receiver.unfinished_bytes() == 0);
   }
+}
+
+TEST_CASE("what many senders announce at once is taken up to a bound",
+          "[integration]") {
+  Hub hub;
+  std::size_t wanted = 0;
+  hub.router.receiver = Receiver([&](const Received&) {
+    ++wanted;
+    return true;
+  });
+  // Nothing of the 2 GiB each has come yet.
+  protocol::Transfer transfer;
+  transfer.tensors = {{protocol::DType::kUint8, {protocol::kMaxTensorBytes}}};
+  protocol::Message message = greeting();
+  message.body = transfer;
+  std::vector<Hub::Peer> senders;
+  int taken = 0;
+  for (int i = 0; i < 4; ++i) senders.push_back(hub.join());
+  for (Hub::Peer& sender : senders)
+    send_frames(sender.socket, {protocol::encode(message)});
+  CHECK(eventually([&] {
+    std::optional<Received> none;
+    if (hub.router.receiver.take(hub.router, none)) ++taken;
+    return taken == 4;
+  }));
+  CHECK(wanted == 2);
+  CHECK(hub.router.receiver.unfinished_bytes() ==
+        protocol::kMaxUnfinishedBytes);
 }
 
 TEST_CASE("fault 2: what has come of a message goes with its connection",

@@ -228,6 +228,8 @@ TEST_CASE("Feedback that is not an answer changes nothing", "[integration]") {
   CHECK(count_of(log,
                  "peer hostile is not used: its tensors have other "
                  "shapes") == of_kinds(3, 8));
+  CHECK(count_of(log, ", expected float32 4x1x4x4, float32 4") ==
+        of_kinds(3, 8));
   CHECK(count_of(log,
                  "peer hostile is not used: it is far longer than the "
                  "others'") == of_kinds(10, 12));

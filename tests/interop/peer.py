@@ -54,7 +54,7 @@ def to_frames(name, header, fields, tensors=()):
     arrays = [numpy.ascontiguousarray(t) for t in tensors]
     if arrays:
         fields = fields + [[[NUMBERS[a.dtype], list(a.shape)] for a in arrays]]
-    frames = [msgpack.packb([2, 0, TYPES.index(name) + 1, *header, fields])]
+    frames = [msgpack.packb([3, 0, TYPES.index(name) + 1, *header, fields])]
     for array in arrays:
         data = array.tobytes()
         frames += [data[i:i + FRAME] for i in range(0, len(data), FRAME)]
@@ -64,11 +64,11 @@ def to_frames(name, header, fields, tensors=()):
 def from_envelope(frame):
     """(name, header, fields), or None for a type that we do not know. Raises
     ValueError for what breaks the protocol."""
-    if len(frame) > 4096:
+    if len(frame) > 40960:
         raise ValueError("the envelope is too large")
     envelope = msgpack.unpackb(frame)
-    if not isinstance(envelope, list) or len(envelope) < 2 or envelope[0] != 2:
-        raise ValueError("not version 2 of the protocol")
+    if not isinstance(envelope, list) or len(envelope) < 2 or envelope[0] != 3:
+        raise ValueError("not version 3 of the protocol")
     _, _, number, *header, fields = envelope
     if not 1 <= number <= len(TYPES):
         return None
@@ -147,6 +147,7 @@ class Spec:
         (self.model, self.image, self.condition, self.loss, self.r1, self.r2,
          self.gradient_penalty, self.adam, self.batch, self.local_steps,
          self.seed, self.swap_optimizer) = fields[:12]
+        self.classes = fields[16]  # what its labels mean
 
 
 class Discriminator:
@@ -200,6 +201,8 @@ class Discriminator:
             loss = F.softplus(-y_r).mean() + F.softplus(y_f).mean()
         elif spec.loss == "hinge":
             loss = F.relu(1 - y_r).mean() + F.relu(1 + y_f).mean()
+        elif spec.loss == "relativistic":
+            loss = F.softplus(y_f - y_r).mean()
         else:  # wgan-gp
             u = torch.rand(len(real), 1, 1, 1)
             x = (u * real + (1 - u) * fake).detach().requires_grad_()
@@ -232,13 +235,15 @@ class Discriminator:
             total += loss.item()
         return total / self.spec.local_steps
 
-    def feedback(self, x, y):
+    def feedback(self, x, y, real, real_y):
         """(dLoss_G/dx, logits, Loss_G); D itself is left alone."""
         x = x.detach().requires_grad_()
         logits, classes = self(x, y)
         loss = {"non-saturating": lambda: F.softplus(-logits),
-                "saturating": lambda: -F.softplus(logits)}.get(
-                    self.spec.loss, lambda: -logits)().mean()
+                "saturating": lambda: -F.softplus(logits),
+                "relativistic": lambda: F.softplus(
+                    self(real, real_y)[0].detach() - logits)}.get(
+                        self.spec.loss, lambda: -logits)().mean()
         if self.spec.condition == "acgan":
             loss = loss + F.cross_entropy(classes, y)
         gradient, = torch.autograd.grad(loss, x)
@@ -278,11 +283,14 @@ class Data:
     def __init__(self, directory, index, count):
         self.images = read_idx(directory, "train-images-idx3-ubyte")[index::count]
         self.labels = read_idx(directory, "train-labels-idx1-ubyte")[index::count]
+        self.names = [str(digit) for digit in range(10)]
+        self.places = torch.arange(10)  # of the names in the run's list
 
     def draw(self, count):
         at = numpy.random.randint(len(self.images), size=count)
         images = torch.from_numpy(self.images[at]).float().unsqueeze(1)
-        return images / 127.5 - 1, torch.from_numpy(self.labels[at]).long()
+        labels = torch.from_numpy(self.labels[at]).long()
+        return images / 127.5 - 1, self.places[labels]
 
 
 # --- the session: sections 1, 6 and 8 --------------------------------------------
@@ -368,7 +376,9 @@ class Peer:
         self.send_frames(to_frames("hello", (bytes(16), 0, 0, 0), [
             1, self.name, self.index, len(self.data.images),
             [1, height, width, 10], self.endpoint, self.nonce,
-            self.held(), [self.staged[1]] if self.staged else [], CODECS]))
+            self.held(), [self.staged[1]] if self.staged else [], CODECS,
+            self.data.names,
+            numpy.bincount(self.data.labels, minlength=10).tolist()]))
         self.hello_due = time.monotonic() + self.HELLO_AGAIN
 
     def serve(self):
@@ -435,6 +445,9 @@ class Peer:
         if self.state == "ready" or session != 1:
             return
         spec = Spec(spec)
+        if spec.classes:
+            self.data.places = torch.tensor(
+                [spec.classes.index(name) for name in self.data.names])
         for codec in codecs:
             if codec not in CODECS:
                 raise Leave(f"this peer does not know the codec {codec}", False)
@@ -479,7 +492,8 @@ class Peer:
         self.round, self.batches = None, {}
         began = time.monotonic()
         loss_d = self.d.learn(*self.data.draw(self.d.spec.batch), fake, fake_y)
-        feedback, logits, loss_g = self.d.feedback(x, y)
+        feedback, logits, loss_g = self.d.feedback(
+            x, y, *self.data.draw(self.d.spec.batch))
         self.held_round = round
         if not (numpy.isfinite(feedback).all() and math.isfinite(loss_d)):
             raise Leave("the discriminator has diverged", False)

@@ -103,13 +103,12 @@ def two_peers_apart(start):
 
     check(eventually(named), "the link is named")
     check(run.advances(20), "rounds go on")
+    check(eventually(lambda: any(" by relay" in note
+                                 for note in run.swaps()[0])), "the relay")
     before = len(run.swaps()[0])
-    check(eventually(lambda: len(run.swaps()[0]) >= before + 3), "swaps go on")
-    # Each direction is tried again only after the swaps that the log names.
-    for number, link, avoided in run.links_that_failed():
-        again = [other for other, failed, _ in run.links_that_failed()
-                 if other > number and failed == link]
-        check(not again or again[0] > number + avoided, f"{link} is avoided")
+    check(eventually(lambda: len(run.swaps()[0]) >= before + 30), "swaps go on")
+    # A busy machine may abort another swap; of this link it is once a direction.
+    check(len(named()) <= 2, "each direction has failed once at most")
     for index in range(4):
         check(run.member(index)["presence"] == "live", "the server sees all")
     stop(run, server, peers)

@@ -194,16 +194,6 @@ class Run:
         done = [note for note in notes if " among " in note]
         return done, [note for note in notes if " aborted" in note]
 
-    def links_that_failed(self):
-        """(number of the swap, sender and receiver, swaps that go around it)."""
-        notes = re.findall(r"swap after round .*", self.log())
-        failed = []
-        for number, note in enumerate(notes):
-            links = re.findall(r"what peer (\S+) sends to peer (\S+)", note)
-            swaps = re.search(r"the next (\d+) swaps, and", note)
-            failed += [(number, link, int(swaps[1])) for link in links if swaps]
-        return failed
-
     def close(self):
         for process in self.processes:
             process.process.kill()

@@ -108,7 +108,7 @@ TEST_CASE("tensors_of gives the list of the messages that have one") {
     if (!tensors_of(message.body).empty())
       with_tensors.emplace_back(type_name(message.body));
   CHECK(with_tensors ==
-        std::vector<std::string>{"batch", "feedback", "transfer"});
+        std::vector<std::string>{"batch", "feedback", "transfer", "chunk"});
 }
 
 TEST_CASE("every proper prefix of a message is refused") {
@@ -238,7 +238,7 @@ TEST_CASE("a peer beyond the limit is refused") {
   CHECK(contains(refusal(bytes_of(buffer)), "envelope.peer"));
 }
 
-// That a loss is no sound number is the round's to judge, like a tensor's.
+// The round judges whether a loss is finite, as it does with a tensor's values.
 TEST_CASE("losses may be any msgpack number") {
   CHECK(feedback_refusal(zero, no_tensors).empty());
   CHECK(feedback_refusal([](Packer& p) { p.pack(-3); }, no_tensors).empty());

@@ -5,6 +5,7 @@
 #include <fstream>
 #include <iterator>
 #include <map>
+#include <set>
 #include <sstream>
 #include <string>
 #include <vector>
@@ -65,7 +66,7 @@ std::string hex_of(const std::vector<std::byte>& bytes) {
 
 }  // namespace
 
-TEST_CASE("the bytes of version 2 are those that PROTOCOL.md shows") {
+TEST_CASE("the bytes of version 3 are those that PROTOCOL.md shows") {
   const RunId run = counting_bytes<16>(0);
   const TensorMeta images{DType::kFloat32, {10, 1, 28, 28}};
   const TensorMeta logits{DType::kFloat32, {10}};
@@ -79,12 +80,14 @@ TEST_CASE("the bytes of version 2 are those that PROTOCOL.md shows") {
               "ann",
               -1,
               60'000,
-              {1, 28, 28, 10},
+              {1, 28, 28, 2},
               "tcp://*:40001",
               0x0123456789abcdef,
               {},
               {},
-              {"image-uint8", "feedback-int8"}}}},
+              {"image-uint8", "feedback-int8"},
+              {"cat", "dog"},
+              {20'000, 40'000}}}},
       {"round", {run, 1, Round{300}, PeerId{2}, RoundBegin{0, 1}}},
       {"feedback",
        {run, 1, Round{300}, PeerId{2},
@@ -121,6 +124,21 @@ TEST_CASE("PROTOCOL.md numbers the messages as the code does") {
   }
 }
 
+TEST_CASE("what-leaves-a-site.md lists exactly the messages that do") {
+  std::ifstream file(MDGAN_SOURCE_DIR "/docs/what-leaves-a-site.md");
+  std::set<std::string> listed;
+  bool inside = false;
+  for (std::string line; std::getline(file, line);) {
+    if (line.starts_with("## ")) inside = line == "## Every kind of message";
+    if (inside && line.starts_with("| `"))
+      listed.insert(line.substr(3, line.find('`', 3) - 3));
+  }
+  std::set<std::string> sent;
+  for (const Message& message : one_of_each())
+    if (sent_by_peers(message.body)) sent.emplace(type_name(message.body));
+  CHECK(listed == sent);
+}
+
 TEST_CASE("PROTOCOL.md tells how large a frame a socket takes") {
   const auto taken = [](std::size_t frame) {
     return std::to_string(frame + kFrameAllowance);
@@ -143,6 +161,9 @@ TEST_CASE("PROTOCOL.md lists the limits of the code") {
       {"bytes of a tensor frame", kFrameBytes},
       {"bytes of a long tensor frame", kLongFrameBytes},
       {"frames of a message", kMaxFrames},
+      {"bytes that a chunk brings", kChunkBytes},
+      {"bytes that the seal adds to a chunk", kSealAllowance},
+      {"chunks that the target has not taken yet", kChunkWindow},
       {"bytes of unfinished messages at a receiver", kMaxUnfinishedBytes},
       {"tensors of a message", kMaxTensors},
       {"rank of a tensor", kMaxRank},
@@ -154,9 +175,13 @@ TEST_CASE("PROTOCOL.md lists the limits of the code") {
       {"image height and width", kMaxImageSide},
       {"image channels", kMaxChannels},
       {"classes", kMaxClasses},
+      {"classes with names", kMaxNamedClasses},
+      {"bytes of a class's name", kMaxClassName},
+      {"bytes of all classes' names", kMaxClassNameBytes},
       {"peers", kMaxPeers},
       {"saved discriminators offered in a hello", kMaxOffers},
       {"abilities in a hello, codecs in a welcome", kMaxAbilities},
+      {"rounds that a peer is asked ahead", kMaxStaleness},
   };
   for (const auto& [what, limit] : limits) {
     const std::string row = "| " + what + " | " + std::to_string(limit) + " |";

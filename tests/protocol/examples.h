@@ -25,7 +25,8 @@ std::array<std::byte, N> counting_bytes(unsigned first) {
 inline TrainingSpec example_spec() {
   TrainingSpec spec;
   spec.model = "mlp";
-  spec.image = {1, 28, 28, 10};
+  spec.image = {1, 28, 28, 3};
+  spec.classes = {"cat", "dog", "fox"};
   spec.condition = Condition::kAcgan;
   spec.loss = Loss::kHinge;
   spec.r1_gamma = 0.1;
@@ -53,13 +54,15 @@ inline std::vector<Message> one_of_each() {
             "Zoë",
             12,
             60'000,
-            {1, 28, 28, 10},
+            {1, 28, 28, 2},
             "tcp://*:5556",
             std::uint64_t{1} << 63,
             {counting_bytes<16>(1), Round{69'999}, DiscriminatorId{1ULL << 40}},
             {{counting_bytes<16>(2), Round{100}, DiscriminatorId{3}},
              {counting_bytes<16>(1), Round{200}, DiscriminatorId{4}}},
-            {"image-uint8", "swap-bfloat16"}});
+            {"image-uint8", "swap-bfloat16"},
+            {"dog", "fox"},
+            {20'000, 40'000}});
   add(Welcome{7,
               example_spec(),
               counting_bytes<32>(9),
@@ -89,6 +92,10 @@ inline std::vector<Message> one_of_each() {
   add(Progress{Phase::kPaused, 50'000, 3, 4});
   add(Goodbye{Reason::kStopped, "stopped after round 7", true});
   add(ErrorReply{ErrorCode::kUnknownPeer, "say hello again", 7});
+  add(Chunk{SwapId{5}, 3, {{DType::kUint8, {65'553}}}});
+  add(ChunksTaken{SwapId{5}, 4});
+  add(Join{counting_bytes<32>(9), "hospital-c"});
+  add(Joined{"0011-2233-4455-6677-8899-aabb-ccdd-eeff"});
   return messages;
 }
 
@@ -112,6 +119,15 @@ inline std::string random_text(Random& random) {
   return text;
 }
 
+inline void random_classes(Random& random, Hello& hello) {
+  hello.classes = numbered_classes(
+      static_cast<std::uint32_t>(random.below(kMaxNamedClasses + 1)));
+  hello.image.classes = static_cast<std::uint32_t>(hello.classes.size());
+  for (std::string& name : hello.classes) name = "class " + name;
+  hello.class_counts.assign(random.below(2) * hello.classes.size(), 0);
+  for (std::uint64_t& count : hello.class_counts) count = random.below(2);
+}
+
 // One of each with random contents where the size on the wire varies.
 inline std::vector<Message> random_messages(Random& random) {
   std::vector<Message> messages = one_of_each();
@@ -129,11 +145,14 @@ inline std::vector<Message> random_messages(Random& random) {
       hello->abilities.resize(random.below(kMaxAbilities + 1));
       for (std::string& c : hello->abilities)
         c = random_text(random).substr(0, 1);
+      random_classes(random, *hello);
     } else if (auto* welcome = std::get_if<Welcome>(&message.body)) {
       welcome->spec.model = random_text(random);
       welcome->spec.adam.learning_rate = random.uniform();
       welcome->spec.condition = kConditionNames[random.below(3)].first;
-      welcome->spec.loss = kLossNames[random.below(4)].first;
+      welcome->spec.loss = kLossNames[random.below(kLossNames.size())].first;
+      welcome->spec.augment =
+          kAugmentNames[random.below(kAugmentNames.size())].first;
       welcome->spec.swap_optimizer = random.below(2) == 0;
       welcome->spec.replay = random.below(2) == 0;
       welcome->codecs.assign(random.below(4), random_text(random));
@@ -144,6 +163,8 @@ inline std::vector<Message> random_messages(Random& random) {
       feedback->generator_loss = (random.uniform() - 0.5) * 1e300;
     } else if (auto* error = std::get_if<ErrorReply>(&message.body)) {
       error->text = random_text(random);
+    } else if (auto* join = std::get_if<Join>(&message.body)) {
+      join->name = random_text(random);
     }
   }
   return messages;

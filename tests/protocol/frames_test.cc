@@ -68,11 +68,21 @@ TEST_CASE("a message announces no more frames than there may be") {
   more = eight;
   more.push_back({DType::kUint8, {1}});
   CHECK_FALSE(FrameSequence::of(more, true).ok());
-  // Of short frames there are too many in the end.
+  // With short frames there are too many in the end.
   auto frames = FrameSequence::of(eight, true);
   std::size_t taken = 0;
   while (frames->take(kFrameBytes)) ++taken;
   CHECK(taken == kMaxFrames - 1);
+}
+
+TEST_CASE("shapes are told to people, as many as they read") {
+  CHECK(shapes_text({}) == "no tensor");
+  std::vector<TensorMeta> tensors{{DType::kFloat32, {10, 1, 28, 28}},
+                                  {DType::kInt8, {}}};
+  CHECK(shapes_text(tensors) == "float32 10x1x28x28, int8");
+  tensors.resize(9, {DType::kBfloat16, {7}});
+  CHECK(shapes_text(tensors) ==
+        "float32 10x1x28x28, int8, bfloat16 7, bfloat16 7 and 5 more");
 }
 
 TEST_CASE("a tensor is cut into frames of one size, and a rest") {

@@ -53,7 +53,8 @@ class FakeRoundTrainer final : public RoundTrainer {
   explicit FakeRoundTrainer(GeneratorSpec spec)
       : spec_(std::move(spec)), weights_(kWeights, 0.5F) {}
 
-  std::vector<std::vector<Blob>> batches(Round round) override {
+  std::vector<std::vector<Blob>> batches(
+      Round round, std::span<const ClassCounts> /*labels*/) override {
     std::vector<std::vector<Blob>> result;
     for (std::uint32_t j = 0; j < spec_.k; ++j) {
       std::vector<float> images(spec_.batch * spec_.image.values());
@@ -64,6 +65,10 @@ class FakeRoundTrainer final : public RoundTrainer {
       result.push_back({blob_of({spec_.batch, spec_.image.channels,
                                  spec_.image.height, spec_.image.width},
                                 images)});
+      if (spec_.condition == Condition::kNone) continue;
+      const std::vector<std::byte> zeros(spec_.batch * sizeof(std::int32_t));
+      result.back().push_back(
+          copy_blob({protocol::DType::kInt32, {spec_.batch}}, zeros));
     }
     return result;
   }
@@ -106,15 +111,14 @@ class FakePeerTrainer final : public PeerTrainer {
     values_.assign(kParameters, static_cast<float>(peer_.value + 1));
     steps_ = 0;
   }
-  double learn(Round round, std::uint32_t, const Blob& sent,
-               const Blob&) override {
+  void learn(Round round, std::uint32_t, const Blob& sent,
+             const Blob&) override {
     const std::vector<float> images = values_of(sent);
     for (std::size_t i = 0; i < images.size(); ++i)
       values_[i % kParameters] += images[i] / 64;
     for (float& value : values_)
       value = tamed(value + static_cast<float>(round.value % 1000));
     ++steps_;
-    return 1;
   }
   PeerFeedback feedback(const Blob& sent, const Blob&) override {
     std::vector<float> images = values_of(sent);
@@ -122,7 +126,7 @@ class FakePeerTrainer final : public PeerTrainer {
       images[i] *= values_[i % kParameters];
     const std::uint64_t batch = sent.meta.dims.at(0);
     return {blob_of(sent.meta.dims, images),
-            blob_of({batch}, std::vector<float>(batch)), 1};
+            blob_of({batch}, std::vector<float>(batch)), 1, 1};
   }
   PeerState snapshot(bool with_optimizer) const override {
     PeerState state{blob_of({kParameters}, values_), {}, {}, steps_};

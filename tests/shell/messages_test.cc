@@ -118,7 +118,7 @@ TEST_CASE("fault 26: a peer of a server of another major version ends with 3",
   const std::string id = next_message(router).routing_id;
   router.send(zmq::buffer(id), zmq::send_flags::sndmore);
   if (server_tells) {
-    // As such a server would that still writes our envelope.
+    // A server of another version answers so if it still writes our envelope.
     protocol::Message refusal;
     refusal.body =
         protocol::ErrorReply{ErrorCode::kVersion, "2.0 is not 1.0", 0};

@@ -9,8 +9,11 @@
 #include <filesystem>
 #include <string>
 
+#include "common/base/error_exception.h"
+#include "peer/show_status.h"
 #include "tests/support/catch.h"
 #include "tests/support/child_process.h"
+#include "tests/support/contains.h"
 #include "tests/support/in_process_run.h"
 #include "tests/support/temporary_directory.h"
 
@@ -102,7 +105,50 @@ TEST_CASE("Two hosts of peers that swap give what one gives", "[shell]") {
   const PeerShellReport report = others.wait();
   CHECK(report.rounds == 2 * 40);
   CHECK(report.swaps > 0);
+  for (const char* kind : {"hello", "feedback", "staged", "transfer"}) {
+    INFO(kind);
+    REQUIRE(report.sent.contains(kind));
+    CHECK(report.sent.at(kind) > 0);
+  }
   CHECK(server.weights() == expected);
+}
+
+TEST_CASE("Discriminators that go by relay change no bit", "[shell]") {
+  const std::string expected = undisturbed(40);
+  const TemporaryDirectory directory;
+  const bool some_listen = GENERATE(true, false);
+  InProcessServer server(directory / "run", options_of(40));
+  InProcessPeers some(server.context(), server.endpoint(), directory.path(), 0,
+                      1, kPeers, some_listen);
+  InProcessPeers others(server.context(), server.endpoint(), directory.path(),
+                        2, 3, kPeers, false);
+  CHECK(server.wait().code == ExitCode::kOk);
+  CHECK(some.wait().code == ExitCode::kOk);
+  const PeerShellReport report = others.wait();
+  CHECK(report.rounds == 2 * 40);
+  CHECK(report.swaps == 2 * 40);
+  CHECK(server.weights() == expected);
+  CHECK(server.log().find(" by relay") != std::string::npos);
+  CHECK(server.log().find("aborted") == std::string::npos);
+}
+
+TEST_CASE("A late joiner that nobody can connect to gets its copy by relay",
+          "[shell]") {
+  const TemporaryDirectory directory;
+  ServerOptions options = options_of(1'000'000);
+  options.min_peers = 2;
+  InProcessServer server(directory / "run", options);
+  InProcessPeers first(server.context(), server.endpoint(), directory.path(), 0,
+                       1, kPeers);
+  REQUIRE(eventually([&] { return count_of(server.stats(), "\n") > 20; }));
+  InProcessPeers late(server.context(), server.endpoint(), directory.path(), 2,
+                      3, kPeers, false);
+  CHECK(eventually(
+      [&] { return count_of(server.log(), "has a copy of peer") == 2; }));
+  CHECK(eventually([&] { return count_of(server.log(), "among 4") > 0; }));
+  server.stop();
+  CHECK(server.wait().code == ExitCode::kOk);
+  CHECK(late.wait().swaps > 2);
 }
 
 TEST_CASE("A run that is resumed gives what an uninterrupted one gives",
@@ -164,6 +210,68 @@ TEST_CASE("Peers whose process is killed are missed and come back", "[shell]") {
   const PeerShellReport report = back.wait();
   CHECK(report.code == ExitCode::kOk);
   CHECK(report.rounds > 0);
+}
+
+TEST_CASE("a peer that is stopped leaves the code that it ends with") {
+  const TemporaryDirectory directory;
+  InProcessServer server(directory / "run", options_of(100'000));
+  InProcessPeers peers(server.context(), server.endpoint(), directory.path(), 0,
+                       kPeers - 1, kPeers);
+  REQUIRE(eventually([&] { return count_of(server.stats(), "\n") > 2; }));
+  peers.stop(ExitCode::kStopped);
+  CHECK(peers.wait().code == ExitCode::kStopped);
+  PeerStatusOptions options;
+  options.state_dir = directory.path().string();
+  options.name = "peer-1";
+  const auto text = show_status(options);
+  REQUIRE(text);
+  CHECK(contains(*text, {"exit code 10"}));
+  server.stop();
+  (void)server.wait();
+}
+
+TEST_CASE("a peer whose arithmetic says why it fails ends with that code") {
+  const TemporaryDirectory directory;
+  InProcessServer server(directory / "run", options_of(100'000));
+  PeerArithmetic full = peer_arithmetic();
+  full.make_trainer =
+      [](const auto&...) -> Result<std::unique_ptr<PeerTrainer>> {
+    throw ErrorException({"the memory is full", ExitCode::kConfiguration});
+  };
+  InProcessPeers peers(server.context(), server.endpoint(), directory.path(), 0,
+                       kPeers - 1, kPeers, true, small_images(), full);
+  const PeerShellReport report = peers.wait();
+  CHECK(report.code == ExitCode::kConfiguration);
+  CHECK(contains(report.text, {"the memory is full"}));
+  server.stop();
+  (void)server.wait();
+}
+
+TEST_CASE("each peer leaves a status.json with what it did and what left it") {
+  const TemporaryDirectory directory;
+  {
+    InProcessServer server(directory / "run", options_of(20));
+    InProcessPeers peers(server.context(), server.endpoint(), directory.path(),
+                         0, kPeers - 1, kPeers);
+    REQUIRE(server.wait().code == ExitCode::kOk);
+    REQUIRE(peers.wait().code == ExitCode::kOk);
+  }
+  PeerStatusOptions options;
+  options.state_dir = directory.path().string();
+  options.name = "peer-2";
+  const auto text = show_status(options);
+  REQUIRE(text);
+  CHECK(contains(*text, {"ended with exit code 0 after round 20", "peer peer-2",
+                         "10 images", "feedback"}));
+  options.json = true;
+  const auto json = show_status(options);
+  REQUIRE(json);
+  INFO(*json);
+  CHECK(contains(*json, {"\"rounds\":20", "\"code\":0"}));
+  options.name.clear();
+  CHECK(show_status(options));
+  options.name = "nobody";
+  CHECK_FALSE(show_status(options));
 }
 
 }  // namespace mdgan::test

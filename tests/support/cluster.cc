@@ -13,6 +13,8 @@ namespace {
 // Longer than any timeout of the coordinator: nothing may stand still so long.
 constexpr Duration kStuck = 600s;
 constexpr std::size_t kOverheard = 64;
+// A discriminator has so many: more chunks than may be on their way.
+constexpr std::uint64_t kParameters = 100'000;
 
 }  // namespace
 
@@ -50,6 +52,7 @@ bool Cluster::happens(double probability) {
 Cluster::Process& Cluster::add_process(std::uint32_t sessions) {
   Process& process = *processes_.emplace_back(std::make_unique<Process>());
   process.number = static_cast<std::uint32_t>(processes_.size() - 1);
+  process.listens = !happens(faults_.no_listener);
   for (std::uint32_t i = 0; i < sessions; ++i) {
     Peer& peer = *peers_.emplace_back(std::make_unique<Peer>());
     peer.number = static_cast<std::uint32_t>(peers_.size() - 1);
@@ -102,16 +105,6 @@ void Cluster::fail(const std::string& what) {
     failure_ = what + " (seed " + std::to_string(seed_) + ", event " +
                std::to_string(events_) + ", round " +
                std::to_string(completed().value) + ")";
-}
-
-void Cluster::check_invariants() {
-  if (!server_up_) return;
-  if (const auto due = coordinator_->next_deadline();
-      due && *due + 2s < now_ && !finish_)
-    fail("a timer of the server was not served");
-  for (const auto& peer : peers_)
-    if (peer->arrivals.size() > 10)
-      fail("a peer holds more than ten received discriminators");
 }
 
 // Once a second: what goes wrong by itself.
@@ -206,6 +199,12 @@ void Cluster::apply(const ServerEffect& effect) {
       if (swap->sends != swap->receives) copies_.insert(swap->swap);
     to_connection(send->connection,
                   [this, m = send->message](Process& p) { deliver(p, m); });
+  } else if (const auto* forward = std::get_if<ForwardMessage>(&effect)) {
+    if (arriving_ == nullptr ||
+        !std::holds_alternative<protocol::Chunk>(arriving_->body))
+      fail("what is forwarded did not arrive");
+    to_connection(forward->connection,
+                  [this, m = forward->message](Process& p) { deliver(p, m); });
   } else if (const auto* batch = std::get_if<SendBatch>(&effect)) {
     to_connection(batch->connection, [this, b = *batch](Process& p) {
       for (Peer* peer : p.peers) feed(*peer, BatchArrived{b.round, b.index});
@@ -213,15 +212,18 @@ void Cluster::apply(const ServerEffect& effect) {
   } else if (const auto* decide = std::get_if<DecideModel>(&effect)) {
     TrainingSpec spec;
     spec.image = decide->image;
+    spec.classes = decide->classes;
+    config_.classes = decide->classes;  // its checkpoints have them
     spec.algorithm = config_.algorithm;
-    answer(1ms, ModelReady{spec, {}, 100});
+    answer(1ms, ModelReady{spec, {}, kParameters});
   } else if (const auto* generate = std::get_if<GenerateBatches>(&effect)) {
+    check_batches(generate->round);
     answer(5ms, BatchesReady{generate->round});
   } else if (const auto* keep = std::get_if<KeepFeedback>(&effect)) {
     if (arriving_ == nullptr || arriving_->incarnation != config_.incarnation ||
         arriving_->round != keep->round || arriving_->peer != keep->peer)
       fail("feedback of another round, peer or incarnation is used");
-    kept_.insert(keep->peer);
+    kept_.emplace(keep->round, keep->peer);
   } else if (const auto* step = std::get_if<StepGenerator>(&effect)) {
     check_step(*step);
     answer(3ms, GeneratorStepped{step->round});
@@ -257,35 +259,6 @@ void Cluster::apply(const ServerEffect& effect) {
     else
       fail("the run ends: " + finish->text);
   }
-}
-
-void Cluster::check_step(const StepGenerator& step) {
-  if (step.round.value != stepped_.value + step.steps)
-    fail("a round was skipped or stepped twice");
-  std::map<std::uint64_t, PeerId> trained;
-  for (std::size_t i = 0; i < step.contributors.size(); ++i) {
-    const PeerId id = step.contributors[i].peer;
-    if (!kept_.erase(id))
-      fail("a contribution was used twice, or was never kept");
-    if (i > 0 && !(step.contributors[i - 1].peer < id))
-      fail("contributions are not in the order of the peers");
-    if (!traits_of(config_.algorithm).peer_keeps_state) continue;
-    for (const auto& peer : peers_) {
-      const auto d = peer->trained.find(step.round);
-      // Another process may still hold an id for its own that was given away.
-      const auto name =
-          coordinator_->position().names.find(std::to_string(peer->number));
-      if (name == coordinator_->position().names.end() || name->second != id ||
-          d == peer->trained.end())
-        continue;
-      if (const auto [other, is_new] = trained.emplace(d->second, id); !is_new)
-        fail("peers " + std::to_string(other->second.value) + " and " +
-             std::to_string(id.value) + " train the same discriminator");
-    }
-  }
-  kept_.clear();
-  stepped_ = step.round;
-  steps_.push_back(step);
 }
 
 // --- the network ------------------------------------------------------------
@@ -370,7 +343,7 @@ void Cluster::lie() {
     message.run = config_.run;
     message.incarnation = config_.incarnation;
     message.round = {completed().value + random_.below(3)};
-    switch (random_.below(4)) {
+    switch (random_.below(6)) {
       case 0:
         message.body = protocol::Staged{{random_.below(20)}, false, "a lie"};
         break;
@@ -379,6 +352,14 @@ void Cluster::lie() {
         break;
       case 2:
         message.body = protocol::Goodbye{protocol::Reason::kFailed, "a lie"};
+        break;
+      case 3:
+        message.body =
+            protocol::Chunk{{random_.below(20)}, random_.next() % 3, {}};
+        break;
+      case 4:
+        message.body =
+            protocol::ChunksTaken{{random_.below(20)}, random_.next() % 30};
         break;
       default:
         message.body = protocol::Commit{{random_.below(20)}};

@@ -20,29 +20,9 @@
 #include "common/base/random.h"
 #include "peer/core/session.h"
 #include "server/core/coordinator.h"
+#include "tests/support/cluster_faults.h"
 
 namespace mdgan::test {
-
-// Probabilities, unless it says otherwise.
-struct Faults {
-  double break_connection = 0;  // per message
-  double lose_message = 0;      // silently, which TCP does not do
-  double repeat_message = 0;    // to the server
-  double old_message = 0;  // of before the server's restart, arrives after it
-  double kill_peer = 0;    // per round and process; it restarts later
-  double kill_server = 0;  // per second; it resumes from its checkpoint
-  double stop_server = 0;  // per second; peers leave, all are started again
-  double cut_off = 0;   // per second and process: from the server, for a while
-  double cut_link = 0;  // per second and process: from another process
-  double bad_feedback = 0;  // not finite
-  double bad_transfer = 0;  // not finite
-  double slow_peer = 0;     // a computation takes 100 times as long
-  double slow_disk = 0;     // a write or a read takes 100 times as long
-  double full_disk = 0;     // a write fails
-  double liar = 0;  // per second: a stranger, or a member, says anything
-  // Faults end after so much virtual time; then everything must go on.
-  std::chrono::seconds until{600};
-};
 
 class Cluster {
  public:
@@ -88,6 +68,7 @@ class Cluster {
     std::optional<std::uint64_t> d;  // the discriminator in use
     std::set<std::uint64_t> used;    // that it had in use at some time
     std::map<std::uint64_t, std::uint64_t> arrivals;
+    std::set<SwapId> chunks;  // of transfers that it sends by relay
     std::map<Round, std::uint64_t> trained;  // with which D, by round
     // The disk, which survives the process: at most three checkpoints, and two
     // discriminators that exchanges have brought.
@@ -100,6 +81,7 @@ class Cluster {
     std::uint64_t nonce = 0;
     std::uint64_t life = 0;  // events of an earlier process do not reach it
     bool up = false;
+    bool listens = true;
     ConnectionId connection;
     TimePoint heard{};
     TimePoint cut_until{};
@@ -122,14 +104,12 @@ class Cluster {
   void fail(const std::string& what);
   void trace(const std::string& line);
   void trace(const std::string& whose, const protocol::Message& message);
-  void check_invariants();
   Process& add_process(std::uint32_t sessions);
   void start_server();
   void restart_server_later();
   void tick_server();
   void feed_server(const ServerEvent& event);
   void apply(const ServerEffect& effect);
-  void check_step(const StepGenerator& step);
   void lie();
   void to_server(Process& process, protocol::Message message,
                  std::string defect);
@@ -138,6 +118,11 @@ class Cluster {
                          const std::string& defect);
   void to_connection(ConnectionId connection,
                      std::function<void(Process&)> deliver);
+
+  // cluster_invariants.cc
+  void check_invariants();
+  void check_batches(Round round);
+  void check_step(const StepGenerator& step);
 
   // cluster_peers.cc
   Process* on_connection(ConnectionId connection);
@@ -152,7 +137,11 @@ class Cluster {
   void apply(Peer& peer, const SessionEffect& effect);
   protocol::Hello hello_of(Peer& peer);
   bool is_last_owner(const Peer& peer) const;
+  // What it sends: its discriminator, or a copy.
+  std::uint64_t sent_by(const Peer& peer, const protocol::Transfer& transfer);
   void send_transfer(Peer& peer, const SendTransfer& e);
+  void prepare_chunks(Peer& peer, const PrepareChunks& e);
+  void open_chunk(Peer& peer, const OpenChunk& e);
   void restore(Peer& peer, const RestoreDiscriminator& e);
 
   CoordinatorConfig config_;
@@ -175,12 +164,20 @@ class Cluster {
   std::map<ConnectionId, TimePoint> in_order_;  // per connection and direction
   std::map<ConnectionId, TimePoint> out_order_;
   std::map<std::pair<std::uint32_t, std::uint32_t>, TimePoint> cut_links_;
-  std::set<SwapId> copies_;                   // exchanges that are no swaps
+  std::set<SwapId> copies_;  // exchanges that are no swaps
+  // What is sealed in the chunks of a swap for a target.
+  struct Sealed {
+    protocol::Transfer transfer;
+    std::string defect;
+    std::uint64_t d = 0;
+  };
+  std::map<std::pair<SwapId, PeerId>, Sealed> sealed_;
   std::vector<protocol::Message> overheard_;  // what a liar may repeat
   std::uint64_t next_connection_ = 1;
   std::uint64_t next_number_ = 1;
   const protocol::Message* arriving_ = nullptr;
-  std::set<PeerId> kept_;  // whose feedback of the open round is kept
+  // The peers whose feedback is kept, by round, until that is stepped.
+  std::set<std::pair<Round, PeerId>> kept_;
   Round stepped_;
   std::vector<StepGenerator> steps_;
   std::optional<Finish> finish_;

@@ -14,6 +14,9 @@ namespace {
 constexpr ImageShape kImage{1, 4, 4, 10};
 constexpr Duration kSilence = 15s;
 constexpr std::size_t kCheckpoints = 3;
+// The simulated discriminator has so many chunks: those that kParameters of
+// cluster.cc make.
+constexpr std::uint32_t kChunks = 22;
 
 }  // namespace
 
@@ -59,6 +62,7 @@ void Cluster::start(Process& process) {
     peer->session = Session();
     peer->d.reset();
     peer->arrivals.clear();
+    peer->chunks.clear();
     peer->trained.clear();
     peer->trainer = false;
     peer->busy_until = peer->disk_busy_until = now_;
@@ -135,9 +139,14 @@ protocol::Hello Cluster::hello_of(Peer& peer) {
   hello.index = peer.number;
   hello.shard_size = 100 + peer.number;
   hello.image = kImage;
-  hello.endpoint = "tcp://sim:1";
+  if (peer.process->listens) hello.endpoint = "tcp://sim:1";
   hello.nonce = peer.process->nonce;
   hello.abilities = protocol::known_abilities();
+  if (config_.conditional) {  // each site has two classes of four
+    hello.classes = {std::to_string(peer.number % 3), "of all"};
+    hello.image.classes = 2;
+    hello.class_counts = {1, hello.shard_size - 1};
+  }
   if (peer.trainer) hello.held = peer.session.held();
   if (const auto staged = peer.session.staged()) hello.saved.push_back(*staged);
   for (const auto& [round, saved] : peer.checkpoints)
@@ -195,12 +204,27 @@ void Cluster::apply(Peer& peer, const SessionEffect& effect) {
   } else if (const auto* work = std::get_if<ComputeFeedback>(&effect)) {
     compute(peer, 2ms, [this, &peer, e = *work] {
       if (peer.d) peer.used.insert(peer.trained[e.round] = *peer.d);
-      if (peer.trained.size() > 4) peer.trained.erase(peer.trained.begin());
+      if (peer.trained.size() > 4 + config_.staleness)
+        peer.trained.erase(peer.trained.begin());
       feed(peer, FeedbackComputed{e.ask});
     });
   } else if (const auto* transfer = std::get_if<SendTransfer>(&effect)) {
     compute(peer, 1ms,
             [this, &peer, e = *transfer] { send_transfer(peer, e); });
+  } else if (const auto* prepared = std::get_if<PrepareChunks>(&effect)) {
+    compute(peer, 1ms,
+            [this, &peer, e = *prepared] { prepare_chunks(peer, e); });
+  } else if (const auto* chunk = std::get_if<SendChunk>(&effect)) {
+    protocol::Message message = chunk->message;
+    auto& body = std::get<protocol::Chunk>(message.body);
+    if (!peer.chunks.contains(body.swap))
+      return fail("a chunk is sent of what is not there");
+    body.tensors = {{protocol::DType::kUint8, {100}}};
+    to_server(*peer.process, message, "");
+  } else if (const auto* opened = std::get_if<OpenChunk>(&effect)) {
+    open_chunk(peer, *opened);
+  } else if (const auto* useless = std::get_if<DropChunks>(&effect)) {
+    peer.chunks.erase(useless->swap);
   } else if (const auto* keep = std::get_if<SaveTransfer>(&effect)) {
     const auto arrival = peer.arrivals.find(keep->arrival);
     if (arrival == peer.arrivals.end())
@@ -254,13 +278,46 @@ void Cluster::restore(Peer& peer, const RestoreDiscriminator& e) {
   feed(peer, RestoreFailed{"it is not there"});
 }
 
+std::uint64_t Cluster::sent_by(const Peer& peer,
+                               const protocol::Transfer& transfer) {
+  // A copy is another discriminator from now on.
+  return copies_.contains(transfer.swap) ? next_number_++ : *peer.d;
+}
+
+void Cluster::prepare_chunks(Peer& peer, const PrepareChunks& e) {
+  if (!peer.d) return fail("a peer sends no discriminator");
+  const auto& transfer = std::get<protocol::Transfer>(e.message.body);
+  sealed_[{transfer.swap, e.target}] = {
+      transfer, happens(faults_.bad_transfer) ? "not finite" : "",
+      sent_by(peer, transfer)};
+  peer.chunks.insert(transfer.swap);
+  feed(peer, ChunksReady{transfer.swap, kChunks});
+}
+
+void Cluster::open_chunk(Peer& peer, const OpenChunk& e) {
+  if (e.index + 1 < kChunks) return;
+  const auto sealed = sealed_.find({e.swap, *peer.session.peer()});
+  if (sealed == sealed_.end() || sealed->second.transfer.token != e.token)
+    return fail("a chunk is opened with another key than it was sealed with");
+  const std::uint64_t arrival = next_number_++;
+  peer.arrivals[arrival] = sealed->second.d;
+  const auto arrived = [this, &peer, arrival, s = sealed->second] {
+    feed(peer, TransferArrived{s.transfer, s.defect, arrival});
+  };
+  // The shell, too, drops it while there is no trainer.
+  if (peer.trainer)
+    after(1ms, [&peer, arrived, life = peer.process->life] {
+      if (life == peer.process->life) arrived();
+    });
+  else
+    peer.arrivals.erase(arrival);
+}
+
 void Cluster::send_transfer(Peer& peer, const SendTransfer& e) {
   if (!peer.d) return fail("a peer sends no discriminator");
   if (happens(faults_.break_connection)) return;
   const auto& transfer = std::get<protocol::Transfer>(e.message.body);
-  // A copy is another discriminator from now on.
-  const std::uint64_t d =
-      copies_.contains(transfer.swap) ? next_number_++ : *peer.d;
+  const std::uint64_t d = sent_by(peer, transfer);
   const std::string defect = happens(faults_.bad_transfer) ? "not finite" : "";
   after(latency(), [this, e, transfer, d, defect, from = peer.process->number] {
     for (const auto& target : peers_) {
@@ -269,6 +326,8 @@ void Cluster::send_transfer(Peer& peer, const SendTransfer& e) {
         continue;
       const auto cut = cut_links_.find({from, target->process->number});
       if (cut != cut_links_.end() && now_ < cut->second) return;
+      if (!target->process->listens && target->process->number != from)
+        return fail("a peer without a listener is connected to");
       const std::uint64_t arrival = next_number_++;
       target->arrivals[arrival] = d;
       feed(*target, TransferArrived{transfer, defect, arrival});

@@ -23,6 +23,9 @@ class Server {
       : coordinator(config, position), config_(config) {
     TrainingSpec spec;
     spec.image = kImage;
+    spec.classes = config.classes;
+    if (!spec.classes.empty())
+      spec.image.classes = static_cast<std::uint32_t>(spec.classes.size());
     feed(ModelReady{spec, {}, 100});
   }
 
@@ -37,7 +40,7 @@ class Server {
       if (const auto* save = std::get_if<SaveCheckpoint>(&effect))
         if (!hung_disk) later_.push_back(CheckpointSaved{save->round, true});
       if (const auto* s = std::get_if<StepGenerator>(&effect))
-        later_.push_back(GeneratorStepped{s->round});
+        if (!slow_steps) later_.push_back(GeneratorStepped{s->round});
     }
     while (!later_.empty()) {
       const ServerEvent next = later_.front();
@@ -63,10 +66,13 @@ class Server {
 
   void answer(std::uint64_t connection, PeerId peer, std::uint32_t generated,
               const std::string& defect = "", double length = 0) {
-    protocol::Message message{config_.run,
-                              config_.incarnation,
-                              {coordinator.position().completed.value + 1},
-                              peer,
+    answer_to(connection, {coordinator.position().completed.value + 1}, peer,
+              generated, defect, length);
+  }
+  void answer_to(std::uint64_t connection, Round round, PeerId peer,
+                 std::uint32_t generated, const std::string& defect = "",
+                 double length = 0) {
+    protocol::Message message{config_.run, config_.incarnation, round, peer,
                               protocol::Feedback{generated, 0, 0, 0, {}}};
     feed(MessageArrived{{connection}, message, defect, length});
   }
@@ -98,8 +104,9 @@ class Server {
 
   Coordinator coordinator;
   TimePoint now{std::chrono::hours(1)};
-  bool stalled = false;    // GenerateBatches is not answered
-  bool hung_disk = false;  // SaveCheckpoint is not answered
+  bool stalled = false;     // GenerateBatches is not answered
+  bool slow_steps = false;  // StepGenerator is not answered
+  bool hung_disk = false;   // SaveCheckpoint is not answered
   std::vector<ServerEffect> effects;
 
  private:

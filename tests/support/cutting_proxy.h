@@ -1,5 +1,6 @@
-// A TCP proxy that lets a given number of bytes through to the server, and then
-// no more: what a peer that dies in mid-message leaves there.
+// A TCP proxy that keeps what passes, as who watches the wire does, and that
+// may let a given number of bytes through to the server, and then no more: what
+// a peer that dies in mid-message leaves there.
 #pragma once
 
 #include <arpa/inet.h>
@@ -12,6 +13,7 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
+#include <mutex>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -48,6 +50,9 @@ class CuttingProxy {
   // From now on, `bytes` more reach the server.
   void cut_after(std::int64_t bytes) { allowed_ = bytes; }
   bool is_cut() const { return allowed_ == 0; }
+  // What has passed so far: to the server, and back to the peer.
+  std::string to_server() const { return kept(to_server_); }
+  std::string to_peer() const { return kept(to_peer_); }
 
  private:
   static sockaddr_in loopback(std::uint16_t port) {
@@ -73,15 +78,18 @@ class CuttingProxy {
                           sizeof address) == 0;
     while (open && !over_) {
       // A peer's bytes beyond those allowed stay unread.
-      if (readable(peer) && !is_cut()) open = pass(peer, server, &allowed_);
-      if (open && readable(server)) open = pass(server, peer, nullptr);
+      if (readable(peer) && !is_cut())
+        open = pass(peer, server, to_server_, &allowed_);
+      if (open && readable(server))
+        open = pass(server, peer, to_peer_, nullptr);
     }
     ::close(peer);
     ::close(server);
   }
 
   // False when the connection has ended.
-  static bool pass(int from, int to, std::atomic<std::int64_t>* allowed) {
+  bool pass(int from, int to, std::string& kept,
+            std::atomic<std::int64_t>* allowed) {
     std::array<char, 1024> bytes{};
     std::size_t most = bytes.size();
     if (allowed != nullptr && *allowed > 0)
@@ -89,9 +97,18 @@ class CuttingProxy {
     const ssize_t got = ::recv(from, bytes.data(), most, 0);
     if (got <= 0) return false;
     const auto size = static_cast<std::size_t>(got);
+    {
+      const std::lock_guard lock(mutex_);
+      kept.append(bytes.data(), size);
+    }
     if (::send(to, bytes.data(), size, MSG_NOSIGNAL) != got) return false;
     if (allowed != nullptr && *allowed > 0) *allowed -= got;
     return true;
+  }
+
+  std::string kept(const std::string& bytes) const {
+    const std::lock_guard lock(mutex_);
+    return bytes;
   }
 
   int listener_;
@@ -99,6 +116,9 @@ class CuttingProxy {
   std::string endpoint_;
   std::atomic<std::int64_t> allowed_ = -1;  // without end
   std::atomic<bool> over_ = false;
+  mutable std::mutex mutex_;  // of the next two
+  std::string to_server_;
+  std::string to_peer_;
   std::thread thread_;
 };
 

@@ -8,6 +8,7 @@
 #include "common/base/random.h"
 #include "common/data/partition.h"
 #include "common/files/hash.h"
+#include "common/keys/key_file.h"
 #include "tests/support/text_file.h"
 
 namespace mdgan::test {
@@ -51,6 +52,7 @@ std::shared_ptr<const Dataset> small_images() {
     data->pixels.push_back(static_cast<std::uint8_t>(random.below(256)));
   for (std::uint32_t i = 0; i < kImages; ++i)
     data->labels.push_back(static_cast<std::int32_t>(i % kImage.classes));
+  data->class_names = numbered_classes(kImage.classes);
   return data;
 }
 
@@ -86,9 +88,19 @@ InProcessServer::InProcessServer(const fs::path& directory,
           directory_->write_configuration(effective_configuration(options_));
       !written)
     throw std::runtime_error(written.error().message);
-  shell_ = std::make_unique<ServerShell>(context_, options_, *directory_,
-                                         std::move(state), kImage, -1,
-                                         server_arithmetic(options_));
+  std::optional<ServerKeys> keys;
+  if (!options_.key.empty()) {
+    zap_.emplace(context_);
+    const fs::path list = authorized_peers_of(options_.key, "");
+    keys.emplace(ServerKeys{required(read_key_pair(options_.key)), list,
+                            required(AuthorizedPeers::read(list)), *zap_,
+                            options_.key, "--key " + options_.key});
+  }
+  shell_ = std::make_unique<ServerShell>(
+      context_, options_, *directory_, std::move(state),
+      options_.condition == Condition::kNone ? KnownData{kImage, {}}
+                                             : KnownData{},
+      -1, server_arithmetic(options_), std::move(keys));
   if (const auto opened = shell_->open(); !opened)
     throw std::runtime_error(opened.error().message);
   finish_ = std::async(std::launch::async, [this] {
@@ -127,19 +139,23 @@ std::string InProcessServer::weights() const {
 InProcessPeers::InProcessPeers(zmq::context_t& context,
                                const std::string& server,
                                const fs::path& directory, std::uint32_t first,
-                               std::uint32_t last, std::uint32_t count) {
+                               std::uint32_t last, std::uint32_t count,
+                               bool listens,
+                               std::shared_ptr<const Dataset> data,
+                               PeerArithmetic arithmetic) {
   PeerShellOptions options;
   options.server = server;
-  options.listen = "tcp://127.0.0.1:*";
+  if (listens) options.listen = "tcp://127.0.0.1:*";
   options.workers = 2;
   options.verbose = false;
+  options.status_files = true;
   for (std::uint32_t i = first; i <= last; ++i) {
     const std::string name = "peer-" + std::to_string(i);
     options.peers.push_back(
         {name, i, cut_evenly(kImages, count)[i], directory / name});
   }
-  host_ = std::make_unique<PeerShell>(context, options, small_images(),
-                                      peer_arithmetic());
+  host_ = std::make_unique<PeerShell>(context, options, std::move(data),
+                                      std::move(arithmetic));
   report_ =
       std::async(std::launch::async, [this] { return host_->run(); }).share();
 }

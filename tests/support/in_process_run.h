@@ -33,7 +33,9 @@ std::shared_ptr<const Dataset> small_images();
 class InProcessServer {
  public:
   // Starts training, as soon as there are peers, on a thread of its own: goes
-  // on with the run that `directory` holds, if it holds one.
+  // on with the run that `directory` holds, if it holds one. With
+  // `options.condition` its peers decide image and classes.
+  // With `options.key` it has keys, and authorized_peers beside the key.
   InProcessServer(const std::filesystem::path& directory,
                   const ServerOptions& options);
   ~InProcessServer();  // stops a run that has not ended
@@ -62,6 +64,7 @@ class InProcessServer {
   std::optional<ProgressLine> progress_;
   std::optional<StatsWriter> stats_;
   RunObservers observers_;
+  std::optional<ZapHandler> zap_;
   std::unique_ptr<ServerShell> shell_;
   std::shared_future<Finish> finish_;
 };
@@ -69,14 +72,18 @@ class InProcessServer {
 class InProcessPeers {
  public:
   // Peers `first` to `last` of `count`, each with its part of small_images(),
-  // behind one connection to `server`.
+  // behind one connection to `server`. `listens`: others can connect to them.
+  // `data`: in place of small_images(), 40 images, too.
   InProcessPeers(zmq::context_t& context, const std::string& server,
                  const std::filesystem::path& directory, std::uint32_t first,
-                 std::uint32_t last, std::uint32_t count);
+                 std::uint32_t last, std::uint32_t count, bool listens = true,
+                 std::shared_ptr<const Dataset> data = small_images(),
+                 PeerArithmetic arithmetic = peer_arithmetic());
   ~InProcessPeers();  // asks peers that are still there to leave
   InProcessPeers(const InProcessPeers&) = delete;
   InProcessPeers& operator=(const InProcessPeers&) = delete;
 
+  void stop(ExitCode code) { host_->request_leave(code); }
   PeerShellReport wait();  // until every peer has left
 
  private:

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "peer/options.h"
-#include "server/options.h"
+#include "server/command_options.h"
 #include "tests/support/catch.h"
 
 namespace mdgan::test {

@@ -29,6 +29,12 @@ SimulatedRun simulate(std::uint64_t seed, std::ostream* trace) {
         algorithm == 0 ? Algorithm::kFlGan : Algorithm::kDataParallel;
     config.k = 1;
   }
+  Random of_options(seed, Purpose::kSimulation, 2);
+  if (of_options.below(4) == 0)
+    config.participants =
+        static_cast<std::uint32_t>(1 + of_options.below(peers));
+  if (config.algorithm == Algorithm::kMdGan && of_options.below(3) == 0)
+    config.staleness = static_cast<std::uint32_t>(1 + of_options.below(4));
   // Most faults are off in most runs, so that each meets all others.
   const auto maybe = [&](double most) {
     return random.below(3) == 0 ? most * random.uniform() : 0;
@@ -49,6 +55,7 @@ SimulatedRun simulate(std::uint64_t seed, std::ostream* trace) {
   faults.slow_disk = maybe(0.2);
   faults.full_disk = maybe(0.2);
   faults.liar = maybe(0.5);
+  faults.no_listener = maybe(1);
   faults.until = std::chrono::seconds(between(5, 200));
   const auto sessions = static_cast<std::uint32_t>(between(1, 3));
   Cluster cluster(peers, config, faults, seed, sessions);

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdint>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -47,15 +48,43 @@ class TcpClient {
   }
   // Waits until the other side hangs up; false if it does not.
   bool is_ended() const {
-    const timeval patience{60, 0};
-    ::setsockopt(socket_, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-    char rest[4096];
-    ssize_t got = 1;
-    while (got > 0) got = ::recv(socket_, rest, sizeof rest, 0);
-    return got == 0 || (errno != EAGAIN && errno != EWOULDBLOCK);
+    std::string ignored;
+    return receive(ignored);
+  }
+  // What comes until it is `most` bytes or more, the other side hangs up, or it
+  // is silent for a minute.
+  std::string receive_up_to(std::size_t most) const {
+    std::string all;
+    (void)receive(all, most);
+    return all;
+  }
+  // Whether it has not hung up so far; takes what is there.
+  bool is_open() const {
+    char bytes[4096];
+    ssize_t got = 0;
+    while ((got = ::recv(socket_, bytes, sizeof bytes, MSG_DONTWAIT)) > 0) {
+    }
+    return got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
+  }
+  // What comes until the other side hangs up, or is silent for a minute.
+  std::string receive_all() const {
+    std::string all;
+    (void)receive(all);
+    return all;
   }
 
  private:
+  bool receive(std::string& all, std::size_t most = SIZE_MAX) const {
+    const timeval patience{60, 0};
+    ::setsockopt(socket_, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    char bytes[4096];
+    ssize_t got = 0;
+    while (all.size() < most &&
+           (got = ::recv(socket_, bytes, sizeof bytes, 0)) > 0)
+      all.append(bytes, static_cast<std::size_t>(got));
+    return got == 0 || (errno != EAGAIN && errno != EWOULDBLOCK);
+  }
+
   int socket_;
 };
 

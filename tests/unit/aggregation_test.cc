@@ -44,14 +44,36 @@ TEST_CASE("the factors are what the formulas give by hand", "[aggregation]") {
   // e^-1 / (e^-1 + e^-2) = 1 / (1 + e^-1)
   check_first(of_two(aggregate_gman, 1), 2 * 0.73105857863);
   check_first(of_two(aggregate_f2a, 1), 2 * 0.26894142137);
-  // e / (e + 3 e^2) = 1 / (1 + 3e)
-  check_first(of_two(aggregate_ua_gan, 1), 2 * 0.10923177257);
-  // With t = 2: 1 / (1 + e^-2), and 1 / (1 + 3 e^2).
+  // With t = 2: 1 / (1 + e^-2).
   check_first(of_two(aggregate_gman, 2), 2 * 0.88079707798);
-  check_first(of_two(aggregate_ua_gan, 2), 2 * 0.04316453298);
   // Without temperature the judgements do not count.
   check_first(of_two(aggregate_f2a, 0), 1);
-  check_first(of_two(aggregate_ua_gan, 0), 2 * 0.25);
+}
+
+// The logits of one image by n peers with equally many images each; then the
+// slope of the loss that UA-GAN makes of the slopes -s(-y) of their own.
+double slope_of_mixture(const std::vector<float>& logits) {
+  std::vector<MergeRow> group;
+  for (const float& logit : logits) group.push_back(row(0, 600, {&logit, 1}));
+  const auto factors = merge_factors({aggregate_ua_gan}, group, 1);
+  double slope = 0;
+  for (std::size_t i = 0; i < logits.size(); ++i)
+    slope += static_cast<double>(factors[i]) /
+             static_cast<double>(logits.size()) /
+             (1 + std::exp(static_cast<double>(logits[i])));
+  return slope;
+}
+
+TEST_CASE("UA-GAN's slope is that of the mixture's discriminator",
+          "[aggregation]") {
+  // The optimum of ten peers with a class each, for an image that is as likely
+  // as in the data: its own peer's D is 10/11, the others' 0, the mixture's
+  // 1/2. The mean of the peers' own slopes would be 0.09 for the first.
+  std::vector<float> logits(10, -40.0F);
+  logits[3] = std::log(10.0F);
+  CHECK(slope_of_mixture(logits) == Approx(0.5));
+  // The more certain the peers are, the less there is to learn.
+  CHECK(slope_of_mixture({3, 3}) == Approx(1 / (1 + std::exp(3.0))));
 }
 
 TEST_CASE("a harsh judge counts most for gman and a forgiving one for f2a",
@@ -81,6 +103,7 @@ TEST_CASE("in every group the factors sum to its size, sample by sample",
             static_cast<double>(1 + random.below(1000)),
             std::span(logits).subspan(i * kSamples, kSamples)));
   for (const AggregationRule rule : kRules) {
+    if (rule == aggregate_ua_gan) continue;
     INFO(name_of(kAggregationRules, rule));
     const auto factors = merge_factors({rule, 0.5}, judgements, kSamples);
     REQUIRE(factors.size() == 11 * kSamples);
@@ -125,9 +148,44 @@ TEST_CASE("extreme judgements and sizes leave the factors finite",
       CHECK(std::isfinite(factor));
       CHECK(factor >= 0);
     }
-    for (std::size_t s = 0; s < 2; ++s)
+    for (std::size_t s = 0; s < 2 && rule != aggregate_ua_gan; ++s)
       CHECK(factors[s] + factors[2 + s] + factors[4 + s] == Approx(3));
   }
+}
+
+TEST_CASE("with a bound on logits no peer decides alone", "[aggregation]") {
+  // Nine peers judge alike, and one claims whatever would weigh most.
+  const AggregationRule rule = GENERATE(as<AggregationRule>(), aggregate_gman,
+                                        aggregate_f2a, aggregate_ua_gan);
+  const float claim = rule == aggregate_gman ? -1e6F : 1e6F;
+  const float usual = -1;
+  std::vector<MergeRow> group(9, row(0, 600, {&usual, 1}));
+  group.push_back(row(0, 600, {&claim, 1}));
+  const auto factors = merge_factors({rule}, group, 1);
+  CHECK(factors[0] == 0);
+  const auto bounded = merge_factors({rule, {.logit_bound = 2}}, group, 1);
+  for (std::size_t i = 0; i < 9; ++i) CHECK(bounded[i] > 0.4F);
+  if (rule == aggregate_ua_gan) {  // its factors do not sum to 10
+    CHECK(bounded[9] < 10 * std::exp(2) / 9);
+    return;
+  }
+  CHECK(bounded[9] == Approx(10 * std::exp(2) / (9 + std::exp(2))));
+  // Who is within the bound weighs as without.
+  const float sure = usual + 1.5F;
+  group.back() = row(0, 600, {&sure, 1});
+  CHECK(merge_factors({rule, {.logit_bound = 2}}, group, 1) ==
+        merge_factors({rule}, group, 1));
+}
+
+TEST_CASE("UA-GAN makes no row far longer than the others are",
+          "[aggregation]") {
+  // A peer with a single image claims to be sure, which a feedback as long as
+  // the others' belies: it would be multiplied by 1e4.
+  const float claim = 1e6, usual = -1;
+  std::vector<MergeRow> group(3, row(0, 6000, {&usual, 1}));
+  group.push_back(row(0, 1, {&claim, 1}));
+  const auto factors = merge_factors({aggregate_ua_gan}, group, 1);
+  CHECK(factors[3] == Approx(100 * 4));
 }
 
 TEST_CASE("a peer alone in its group counts as in the mean", "[aggregation]") {

@@ -35,7 +35,7 @@ struct Replicas {
 
   // The `steps` rounds that end with `round`; the shards count 1, 2, ...
   void train(Round round, std::uint32_t steps) {
-    const Blob sent = server->batches(round).at(0).at(0);
+    const Blob sent = server->batches(round, {}).at(0).at(0);
     std::vector<PeerAnswer> answers;
     for (std::uint32_t i = 0; i < peers.size(); ++i) {
       peers[i]->learn(round, steps, sent, {});
@@ -50,7 +50,7 @@ struct Replicas {
 
   std::uint64_t size() const { return peers[0]->parameter_count(); }
   std::vector<float> replica() const {
-    return floats(server->batches(Round{1}).at(0).at(0));
+    return floats(server->batches(Round{1}, {}).at(0).at(0));
   }
 
   TrainingSpec spec;
@@ -97,7 +97,7 @@ TEST_CASE("fl-gan with one peer is the standalone GAN, bit for bit") {
 TEST_CASE("fl-gan weighs replicas by the sizes of their shards") {
   TrainerRun run;
   Replicas fl(run, Algorithm::kFlGan, 2);
-  const Blob sent = fl.server->batches(Round{2}).at(0).at(0);
+  const Blob sent = fl.server->batches(Round{2}, {}).at(0).at(0);
   std::vector<std::vector<float>> answers;
   for (auto& peer : fl.peers) {
     peer->learn(Round{2}, 2, sent, {});
@@ -159,7 +159,7 @@ TEST_CASE("peers that answer the same make the step of one of them") {
       GENERATE(Algorithm::kFlGan, Algorithm::kDataParallel);
   Replicas one(run, algorithm, 1);
   Replicas three(run, algorithm, 1);
-  const Blob sent = one.server->batches(Round{1}).at(0).at(0);
+  const Blob sent = one.server->batches(Round{1}, {}).at(0).at(0);
   one.peers[0]->learn(Round{1}, 1, sent, {});
   const Blob answer = one.peers[0]->feedback(sent, {}).feedback;
   REQUIRE(one.server

@@ -1,5 +1,8 @@
 #include "common/tensor/blas_core.h"
 
+#include <cstdlib>
+#include <string>
+
 #include "tests/support/catch.h"
 
 namespace mdgan::test {
@@ -41,6 +44,17 @@ TEST_CASE("Kernels this program does not know are left alone", "[unit]") {
   CHECK(better_blas_core(kBf16, "Zen9").empty());
   CHECK(better_blas_core(kBf16, "neoversen1").empty());
   CHECK(better_blas_core(kBf16, "").empty());  // not OpenBLAS
+}
+
+TEST_CASE("cuBLAS is told where to compute, unless the user has told it") {
+  constexpr const char* kName = "CUBLAS_WORKSPACE_CONFIG";
+  ::unsetenv(kName);
+  fix_cublas_workspace();
+  CHECK(std::string(std::getenv(kName)) == ":4096:8");
+  ::setenv(kName, ":16:8", 1);
+  fix_cublas_workspace();
+  CHECK(std::string(std::getenv(kName)) == ":16:8");
+  ::unsetenv(kName);
 }
 
 }  // namespace mdgan::test

@@ -5,6 +5,7 @@
 #include "common/base/random.h"
 #include "common/train/generator/sampler.h"
 #include "server/evaluate/evaluator.h"
+#include "server/evaluate/utility.h"
 #include "tests/support/catch.h"
 #include "tests/support/process_run.h"
 #include "tests/support/temporary_directory.h"
@@ -184,6 +185,59 @@ TEST_CASE("a file that is no usable module is named", "[classifier]") {
       "cpu");
   REQUIRE(wrong);
   CHECK_THROWS_AS((*wrong)->extract(images_of(bars(5, 3))), std::runtime_error);
+}
+
+// Draws the bars of bars(), in the order of `kinds`: class i's are kinds[i]'s.
+class BarSampler final : public Sampler {
+ public:
+  explicit BarSampler(std::vector<std::uint32_t> kinds)
+      : kinds_(std::move(kinds)),
+        image_{1, 8, 8, static_cast<std::uint32_t>(kinds_.size())} {}
+  const ImageShape& image() const override { return image_; }
+  Blob evaluation_batch(std::uint32_t, std::uint32_t first, std::uint32_t count,
+                        std::uint64_t) const override {
+    std::vector<float> values;
+    for (std::uint32_t i = 0; i < count; ++i)
+      for (std::uint32_t y = 0; y < 8; ++y)
+        values.insert(
+            values.end(), 8,
+            y / 2 == kinds_[(first + i) % kinds_.size()] ? 0.4F : -0.7F);
+    return float_blob({count, 1, 8, 8}, values);
+  }
+  Blob sample(std::uint32_t, std::span<const std::int32_t>,
+              std::uint64_t) const override {
+    return {};
+  }
+
+ private:
+  std::vector<std::uint32_t> kinds_;
+  ImageShape image_;
+};
+
+TEST_CASE("a classifier learns from generated images alone, class by name",
+          "[utility]") {
+  EvaluationData data = two_parts();
+  data.train.class_names = data.test.class_names = {"a", "b", "c", "d"};
+  ClassifierOptions options;
+  options.max_steps = 60;
+  const auto measure = [&](const BarSampler& sampler,
+                           const ClassNames& classes) {
+    return measure_utility(sampler, classes, data, options, 1);
+  };
+  // The run's classes are in another order than the data's, and more.
+  const auto good = measure(BarSampler({3, 2, 9, 1, 0}),
+                            {"d", "c", "of another site", "b", "a"});
+  REQUIRE(good);
+  CHECK(good->generated > 0.9);
+  CHECK(good->real > 0.9);
+  CHECK(good->images == 160);  // 200, of which a fifth are nobody's
+  // What it calls by the wrong name teaches nothing.
+  const auto bad = measure(BarSampler({1, 2, 3, 0}), {"a", "b", "c", "d"});
+  REQUIRE(bad);
+  CHECK(bad->generated < 0.1);
+  const auto strange = measure(BarSampler({0, 1}), {"x", "y"});
+  REQUIRE_FALSE(strange);
+  CHECK(strange.error().code == ExitCode::kConfiguration);
 }
 
 TEST_CASE("an evaluation repeats, whatever was measured before",

@@ -188,10 +188,12 @@ TEST_CASE("fault 12, fault 17: who answers nothing but rubbish is set aside") {
   CHECK(s.coordinator.position().completed == Round{6});
   CHECK(s.coordinator.live_peers() == 2);
   CHECK(s.sent<protocol::ErrorReply>() == 1);
-  // The same process is not taken again, one that was started anew is.
+  // The same process is not taken again, one that was started anew is, after a
+  // minute.
   s.hello(7, "1", [](auto& h) { h.nonce = 1; });
   CHECK(s.sent<protocol::ErrorReply>() == 2);
   CHECK(s.coordinator.view().members[0].presence == Presence::kAbsent);
+  s.now += std::chrono::minutes(1);
   s.hello(8, "1", [](auto& h) { h.nonce = 2; });
   CHECK(s.coordinator.view().members[0].presence == Presence::kCopying);
 }
@@ -252,8 +254,12 @@ TEST_CASE(
   s.hello(1, "3", [](auto& h) { h.nonce = 3; });
   CHECK(s.count<ReportRefusal>() == 1);
   CHECK(s.coordinator.live_peers() == 0);
-  s.hello(2, "3", [](auto& h) { h.nonce = 4; });  // started anew
-  CHECK(s.count<ReportRefusal>() == 1);
+  s.now += std::chrono::seconds(30);
+  s.hello(2, "3", [](auto& h) { h.nonce = 4; });  // started anew, too soon
+  CHECK(s.count<ReportRefusal>() == 2);
+  s.now += std::chrono::seconds(30);
+  s.hello(2, "3", [](auto& h) { h.nonce = 4; });
+  CHECK(s.count<ReportRefusal>() == 2);
   CHECK(s.coordinator.position().set_aside.empty());
 }
 

@@ -60,6 +60,13 @@ struct Swaps {
     });
   }
 
+  bool tells(NoteKind kind) const {
+    return std::ranges::any_of(s.effects, [&](const ServerEffect& e) {
+      const auto* note = std::get_if<Note>(&e);
+      return note && note->kind == kind;
+    });
+  }
+
   Server s;
   std::uint32_t count;
 };
@@ -84,11 +91,22 @@ TEST_CASE("a commit moves every discriminator's name, an abort none") {
       CHECK(plan.discriminator == before.at(plan.source));
     }
     CHECK(run.s.sent<protocol::Commit>() == 3);
+    CHECK(run.tells(NoteKind::kSwap));
+    for (const ServerEffect& effect : run.s.effects)
+      if (const auto* note = std::get_if<Note>(&effect);
+          note && note->kind == NoteKind::kSwap) {
+        CHECK(note->edges.size() == 3);
+        for (const SwapEdge& edge : note->edges)
+          CHECK(plans.at(edge.target).source == edge.source);
+      }
+    CHECK_FALSE(run.tells(NoteKind::kSwapAborted));
   }
   SECTION("aborted") {
     run.staged({2}, swap, false, "not finite");
     CHECK(run.owners() == before);
     CHECK(run.s.sent<protocol::Abort>() == 3);
+    CHECK(run.tells(NoteKind::kSwapAborted));
+    CHECK_FALSE(run.tells(NoteKind::kSwap));
   }
 }
 

@@ -3,6 +3,8 @@
 #include "server/core/coordinator.h"
 
 #include <algorithm>
+#include <map>
+#include <set>
 
 #include "tests/support/catch.h"
 #include "tests/support/core_server.h"
@@ -164,6 +166,99 @@ TEST_CASE(
   server.feed(MessageArrived{{1}, message, ""});
   REQUIRE(server.finish() != nullptr);
   CHECK(server.coordinator.position().completed == Round{70});
+}
+
+TEST_CASE("fault 11: who answers an older round is asked in the current one") {
+  CoordinatorConfig c = config(3);
+  c.k = 1;
+  Server s(c);
+  for (std::uint64_t i = 1; i <= 3; ++i) s.hello(i, std::to_string(i));
+  const auto asked_in = [&](PeerId peer) {  // last
+    Round round;
+    for (const ServerEffect& effect : s.effects)
+      if (const auto* send = std::get_if<SendMessage>(&effect);
+          send && send->message.peer == peer &&
+          std::holds_alternative<protocol::RoundBegin>(send->message.body))
+        round = send->message.round;
+    return round;
+  };
+  // The third is late in the first round, and is asked no more meanwhile.
+  s.answer(1, {0}, 0);
+  s.answer(2, {1}, 0);
+  s.wait(61s);
+  for (int i = 0; i < 2; ++i) {
+    s.answer(1, {0}, 0);
+    s.answer(2, {1}, 0);
+  }
+  CHECK(s.coordinator.position().completed == Round{3});
+  CHECK(asked_in({2}) == Round{1});
+  const auto stale = s.coordinator.counters().stale_feedback;
+  const auto steps = s.count<StepGenerator>();
+  s.answer_to(3, {1}, {2}, 0);
+  CHECK(s.coordinator.counters().stale_feedback == stale + 1);
+  CHECK(s.count<StepGenerator>() == steps);  // it counts for no round
+  s.answer(1, {0}, 0);
+  s.answer(2, {1}, 0);
+  CHECK(s.coordinator.position().completed == Round{4});
+  CHECK(asked_in({2}) == Round{5});
+}
+
+TEST_CASE(
+    "fault 44: peers that were cut off come back with what they had, and "
+    "count once") {
+  CoordinatorConfig c = config(4);
+  c.k = 1;
+  Server s(c);
+  for (std::uint64_t i = 1; i <= 4; ++i) s.hello(i, std::to_string(i));
+  const auto round = [&](std::initializer_list<std::uint32_t> peers) {
+    for (const std::uint32_t i : peers) s.answer(i + 1, {i}, 0);
+  };
+  round({0, 1, 2, 3});
+  const auto before = s.coordinator.position().discriminators;
+  for (std::uint64_t i : {3U, 4U}) s.feed(ConnectionLost{{i}});
+  for (int i = 0; i < 5; ++i) round({0, 1});
+  CHECK(s.coordinator.position().completed == Round{6});
+  // Half of them are a quorum; with fewer no round is begun.
+  s.feed(ConnectionLost{{2}});
+  round({0});
+  round({0});
+  CHECK(s.coordinator.position().completed == Round{7});
+  CHECK(s.coordinator.stage() == RunStage::kWaiting);
+
+  for (std::uint32_t i = 1; i < 4; ++i)
+    s.hello(i + 11, std::to_string(i + 1), [&](auto& h) {
+      h.nonce = i + 1;
+      h.held = {RunId{}, Round{i == 1 ? 6U : 1U}, before.at({i})};
+    });
+  std::map<PeerId, protocol::Welcome> welcomes;
+  for (const ServerEffect& effect : s.effects)
+    if (const auto* send = std::get_if<SendMessage>(&effect))
+      if (const auto* welcome =
+              std::get_if<protocol::Welcome>(&send->message.body))
+        welcomes[send->message.peer] = *welcome;
+  for (std::uint32_t i = 1; i < 4; ++i) {
+    CHECK(welcomes.at({i}).start == protocol::Start::kKeep);
+    CHECK(welcomes.at({i}).discriminator == before.at({i}));
+  }
+  CHECK(s.coordinator.position().discriminators == before);
+  CHECK(s.coordinator.live_peers() == 4);
+  // What was on its way over the old connections counts for nobody.
+  const Round now{s.coordinator.position().completed.value + 1};
+  for (std::uint32_t i = 1; i < 4; ++i) s.answer_to(i + 1, now, {i}, 0);
+  round({0});
+  for (int i = 0; i < 3; ++i) {
+    for (std::uint32_t p = 1; p < 4; ++p) s.answer(p + 11, {p}, 0);
+    round({0});
+  }
+  std::size_t last = 0;
+  for (const ServerEffect& effect : s.effects)
+    if (const auto* step = std::get_if<StepGenerator>(&effect)) {
+      std::set<PeerId> peers;
+      for (const Contributor& each : step->contributors)
+        CHECK(peers.insert(each.peer).second);
+      last = peers.size();
+    }
+  CHECK(last == 4);
 }
 
 TEST_CASE("fault 6: a frozen peer costs a round once some seconds") {

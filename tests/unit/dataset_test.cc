@@ -8,6 +8,7 @@
 
 #include "tests/support/catch.h"
 #include "tests/support/dataset_fails.h"
+#include "tests/support/idx_text.h"
 #include "tests/support/temporary_directory.h"
 #include "tests/support/text_file.h"
 
@@ -16,25 +17,6 @@ namespace {
 
 namespace fs = std::filesystem;
 using Bytes = std::vector<std::uint8_t>;
-
-std::string big_endian(std::uint32_t value) {
-  std::string bytes;
-  for (int shift = 24; shift >= 0; shift -= 8)
-    bytes.push_back(static_cast<char>(value >> shift & 0xFF));
-  return bytes;
-}
-
-std::string idx_images(std::uint32_t count, std::uint32_t height,
-                       std::uint32_t width, std::size_t values) {
-  std::string file = big_endian(0x803) + big_endian(count) +
-                     big_endian(height) + big_endian(width);
-  for (std::size_t i = 0; i < values; ++i) file.push_back(static_cast<char>(i));
-  return file;
-}
-
-std::string idx_labels(std::uint32_t count, std::string_view labels) {
-  return big_endian(0x801) + big_endian(count) + std::string(labels);
-}
 
 std::string gzip(std::string_view text) {
   z_stream stream{};
@@ -77,7 +59,7 @@ TEST_CASE("a path that is no data set is refused with a reason", "[dataset]") {
   write_text(dir / "file", "");
   check_fails(dir / "file", "not a directory");
   fs::create_directory(dir / "empty");
-  check_fails(dir / "empty", "no PNG or JPEG");
+  check_fails(dir / "empty", "and no images");
 }
 
 TEST_CASE("MNIST is read, plain and compressed", "[dataset][idx]") {
@@ -91,6 +73,20 @@ TEST_CASE("MNIST is read, plain and compressed", "[dataset][idx]") {
     write_text(dir / (std::string(kImagesName) + ".gz"), gzip(kImages));
     write_text(dir / (std::string(kLabelsName) + ".gz"), gzip(kLabels));
     check_small_mnist(dir.path());
+  }
+  SECTION("names with dots") {
+    write_text(dir / "train-images.idx3-ubyte", kImages);
+    write_text(dir / "train-labels.idx1-ubyte", kLabels);
+    check_small_mnist(dir.path());
+  }
+  SECTION("where torchvision puts it") {
+    fs::create_directories(dir / "MNIST" / "raw");
+    write_text(dir / "MNIST" / "raw" / kImagesName, kImages);
+    write_text(dir / "MNIST" / "raw" / kLabelsName, kLabels);
+    check_small_mnist(dir.path());
+    check_small_mnist(dir / "MNIST");
+    write_text(dir / kImagesName, kImages);  // not with the others' labels
+    check_fails(dir.path(), "train-labels-idx1-ubyte[.gz] is missing");
   }
   SECTION("mixed") {
     write_text(dir / kImagesName, kImages);

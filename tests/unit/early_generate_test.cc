@@ -63,6 +63,22 @@ TEST_CASE("a round may be generated while an older one is open",
   }
 }
 
+TEST_CASE("feedback on images of older weights is taken for the newest ones",
+          "[early-generate]") {
+  for (const TrainerRun& run : runs()) {
+    INFO(run.model << " " << name_of(kConditionNames, run.condition));
+    const auto early = make_generator_trainer(run.generator());
+    const auto plain = make_generator_trainer(run.generator());
+    for (const std::uint64_t i : {1U, 2U, 3U}) (void)early->generate(Round{i});
+    for (const std::uint64_t i : {1U, 2U, 3U}) {
+      (void)plain->generate(Round{i});
+      REQUIRE(plain->step(Round{i}, answer(run, i)).ok());
+      REQUIRE(early->step(Round{i}, answer(run, i)).ok());
+      CHECK(same(early->snapshot(), plain->snapshot()));
+    }
+  }
+}
+
 TEST_CASE("a round that is generated again while others are open counts once",
           "[early-generate]") {
   for (const TrainerRun& run : runs()) {

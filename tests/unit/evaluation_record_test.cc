@@ -5,28 +5,27 @@
 #include <vector>
 
 #include "tests/support/catch.h"
+#include "tests/support/some_evaluation.h"
 #include "tests/support/temporary_directory.h"
 
 namespace mdgan::test {
 
 namespace fs = std::filesystem;
 
-namespace {
-
-EvaluationRecord some_evaluation(std::uint64_t round) {
-  EvaluationRecord record;
-  record.round = round;
-  record.samples = 10'000;
-  record.real_images = 9000;
-  record.features = "a network";
-  record.frechet_distance = 88.125;
-  record.kernel_distance_mean = 0.5;
-  record.precision = 0.25;
-  record.seconds.kernel = 1.5;
-  return record;
+TEST_CASE("the distance of real images from real ones is kept beside the FID") {
+  const TemporaryDirectory folder;
+  EvaluationRecord record = some_evaluation(100);
+  record.real_frechet_distance = 0.25;
+  REQUIRE(keep_evaluation(folder.path(), record));
+  std::ifstream lines(folder / "metric-fid10k.jsonl");
+  std::string line;
+  REQUIRE(std::getline(lines, line));
+  const auto json = nlohmann::json::parse(line);
+  CHECK(json["results"]["real_frechet_inception_distance"] == 0.25);
+  CHECK(json["results"]["frechet_inception_distance"] == 88.125);
+  CHECK(nlohmann::json::parse(
+            to_json(record))["real_frechet_inception_distance"] == 0.25);
 }
-
-}  // namespace
 
 TEST_CASE("evaluations are kept a file a metric, in the order of rounds") {
   const TemporaryDirectory folder;
@@ -52,6 +51,7 @@ TEST_CASE("evaluations are kept a file a metric, in the order of rounds") {
   const auto json = nlohmann::json::parse(line);
   CHECK(json["metric"] == "fid10k");
   CHECK(json["results"]["frechet_inception_distance"] == 7);
+  CHECK_FALSE(json["results"].contains("real_frechet_inception_distance"));
   CHECK(json["samples"] == 10'000);
   CHECK(json["real_images"] == 9000);
   CHECK(json["features"] == "a network");

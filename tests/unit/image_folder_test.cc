@@ -1,16 +1,20 @@
-#include <turbojpeg.h>
+#include <spdlog/sinks/ostream_sink.h>
+#include <spdlog/spdlog.h>
 
 #include <cstdint>
 #include <cstdlib>
 #include <filesystem>
 #include <memory>
+#include <sstream>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "common/data/dataset.h"
 #include "common/files/png.h"
 #include "tests/support/catch.h"
 #include "tests/support/dataset_fails.h"
+#include "tests/support/jpeg.h"
 #include "tests/support/temporary_directory.h"
 #include "tests/support/text_file.h"
 
@@ -24,19 +28,6 @@ void write_grey(const fs::path& path, std::uint32_t width, std::uint32_t height,
                 std::uint8_t value) {
   fs::create_directories(path.parent_path());
   REQUIRE(write_png(path, width, height, 1, Bytes(width * height, value)));
-}
-
-std::string jpeg_of(const Bytes& pixels, int width, int height, bool grey) {
-  const std::unique_ptr<void, int (*)(tjhandle)> coder(tjInitCompress(),
-                                                       &tjDestroy);
-  unsigned char* bytes = nullptr;
-  unsigned long size = 0;
-  REQUIRE(tjCompress2(coder.get(), pixels.data(), width, 0, height,
-                      grey ? TJPF_GRAY : TJPF_RGB, &bytes, &size,
-                      grey ? TJSAMP_GRAY : TJSAMP_444, 95, 0) == 0);
-  std::string text(reinterpret_cast<const char*>(bytes), size);
-  tjFree(bytes);
-  return text;
 }
 
 TEST_CASE("images alone are a data set without labels", "[dataset][folder]") {
@@ -65,6 +56,19 @@ TEST_CASE("folders are classes in the order of their names",
   CHECK(data->class_names == std::vector<std::string>{"cat", "dog"});
   CHECK(data->pixels == Bytes{1, 2, 3});
   CHECK(data->labels == std::vector<std::int32_t>{0, 0, 1});
+}
+
+TEST_CASE("a class folder without images is told apart", "[dataset][folder]") {
+  const TemporaryDirectory dir;
+  fs::create_directory(dir / "cat");
+  fs::create_directory(dir / "dog");
+  check_fails(dir.path(), "no class folder holds an image; add some");
+  write_grey(dir / "dog" / "a.png", 1, 1, 1);
+  const auto data = load_dataset(dir.path());
+  REQUIRE(data);
+  CHECK(data->class_names == ClassNames{"dog"});
+  CHECK(data->empty_classes == ClassNames{"cat"});
+  CHECK(data->shape.classes == 1);
 }
 
 TEST_CASE("one coloured image makes all images coloured", "[dataset][folder]") {
@@ -104,8 +108,8 @@ TEST_CASE("images of different sizes are refused with both names",
   write_grey(dir / "a.png", 2, 1, 0);
   write_grey(dir / "b.png", 2, 1, 0);
   write_grey(dir / "c.png", 1, 2, 0);
-  check_fails(dir.path(), "c.png: is 1x2");
-  check_fails(dir.path(), "a.png is 2x1");
+  check_fails(dir.path(), "c.png: is 2x1 (height x width)");
+  check_fails(dir.path(), "a.png is 1x2");
 }
 
 TEST_CASE("damaged images are refused by name", "[dataset][folder]") {
@@ -138,33 +142,148 @@ TEST_CASE("damaged images are refused by name", "[dataset][folder]") {
     }
   }
   SECTION("truncated JPEG") {
-    for (std::size_t n = 0; n < jpeg.size(); n += 7) {
+    for (std::size_t n = 0; n + 2 < jpeg.size(); n += 7) {
       write_text(dir / "b.jpg", jpeg.substr(0, n));
       check_fails(dir.path(), "b.jpg");
     }
   }
-  SECTION("a PNG by the name of a JPEG") {
-    write_text(dir / "b.jpg", png);
-    check_fails(dir.path(), "b.jpg");
+  SECTION("no image at all") {
+    write_text(dir / "b.png", "not an image");
+    check_fails(dir.path(), "b.png: is no image of a known format");
   }
   SECTION("a PNG that is too large") {
     write_grey(dir / "a.png", 4097, 1, 0);
-    check_fails(dir.path(), "4097x1");
+    check_fails(dir.path(), "1x4097 (height x width)");
   }
+}
+
+TEST_CASE("fault 41: all bad images are named at once", "[dataset][folder]") {
+  const TemporaryDirectory dir;
+  for (char c = 'a'; c <= 'z'; ++c)
+    write_text(dir / (std::string(1, c) + "0.png"), "");
+  write_grey(dir / "a1.png", 2, 1, 0);
+  write_grey(dir / "b1.png", 2, 1, 0);
+  write_grey(dir / "a2.png", 1, 2, 0);
+  check_fails(dir.path(), "27 of 29 images cannot be used");
+  check_fails(dir.path(), "a0.png: is empty");
+  check_fails(dir.path(), "a2.png: is 2x1");
+  check_fails(dir.path(), "b0.png: is empty");
+  check_fails(dir.path(), "and 7 more");
+  check_fails(dir.path(), "--skip-bad leaves out");
+  check_fails(dir.path(), "--fit crop");
+}
+
+TEST_CASE("folders that only systems make are passed over",
+          "[dataset][folder]") {
+  const TemporaryDirectory dir;
+  write_grey(dir / "cat" / "1.png", 1, 1, 1);
+  write_grey(dir / "dog" / "images" / "1.png", 1, 1, 2);
+  write_text(dir / "dog" / "boxes.txt", "1 2 3 4");
+  fs::create_directories(dir / "__MACOSX" / "cat");
+  fs::create_directories(dir / "cat" / "@eaDir");
+  fs::create_directory(dir / "lost+found");
+  fs::create_directory(dir / ".ipynb_checkpoints");
+  const auto data = load_dataset(dir.path());
+  REQUIRE(data);
+  CHECK(data->class_names == std::vector<std::string>{"cat", "dog"});
+  CHECK(data->pixels == Bytes{1, 2});
+}
+
+TEST_CASE("content decides what a file is, not its name", "[dataset][folder]") {
+  const TemporaryDirectory dir;
+  write_grey(dir / "a.png", 8, 8, 50);
+  const std::string png = read_text(dir / "a.png");
+  fs::remove(dir / "a.png");
+  write_text(dir / "a.jpg", png);
+  write_text(dir / "b.png", jpeg_of(Bytes(64, 100), 8, 8, true));
+  write_text(dir / "c", png);
+  write_text(dir / "notes.txt", "not an image");
+  const auto data = load_dataset(dir.path());
+  REQUIRE(data);
+  REQUIRE(data->size() == 3);
+  CHECK(data->pixels[0] == 50);
+  CHECK(std::abs(data->pixels[64] - 100) <= 2);
+  CHECK(data->pixels[128] == 50);
+  write_text(dir / "d", "GIF89a and more");
+  check_fails(dir.path(), "d: is a GIF file");
+}
+
+// The data set, and what is logged meanwhile.
+std::pair<Result<Dataset>, std::string> load_and_log(
+    const fs::path& directory, const ImageReading& reading) {
+  std::ostringstream log;
+  const auto before = spdlog::default_logger();
+  spdlog::set_default_logger(std::make_shared<spdlog::logger>(
+      "test", std::make_shared<spdlog::sinks::ostream_sink_mt>(log)));
+  auto data = load_dataset(directory, DataPart::kTrain, reading);
+  spdlog::set_default_logger(before);
+  return {std::move(data), log.str()};
+}
+
+TEST_CASE("fault 41: with --skip-bad bad images are left out and counted",
+          "[dataset][folder]") {
+  ImageReading reading;
+  reading.skip_bad = true;
+  const TemporaryDirectory dir;
+  for (const char* name : {"1", "3", "5", "7"})
+    write_text(dir / (std::string(name) + ".png"), "");
+  const auto none = load_dataset(dir.path(), DataPart::kTrain, reading);
+  REQUIRE_FALSE(none);
+  CHECK(none.error().message.find("4 of 4 images cannot be used") !=
+        std::string::npos);
+  write_grey(dir / "2.png", 1, 1, 2);
+  write_grey(dir / "4.png", 1, 1, 4);
+  auto [data, log] = load_and_log(dir.path(), reading);
+  REQUIRE(data);
+  CHECK(data->pixels == Bytes{2, 4});
+  CHECK(log.find("4 of 6 images cannot be read and are left out: 1.png, 3.png, "
+                 "5.png, ...") != std::string::npos);
+  write_grey(dir / "8.png", 1, 2, 4);  // not damaged: not left out
+  CHECK_FALSE(load_dataset(dir.path(), DataPart::kTrain, reading));
+}
+
+TEST_CASE("fault 41: --skip-bad keeps the others' labels, and no empty class",
+          "[dataset][folder]") {
+  ImageReading reading;
+  reading.skip_bad = true;
+  const TemporaryDirectory dir;
+  write_grey(dir / "cat" / "1.png", 1, 1, 1);
+  write_grey(dir / "cat" / "2.png", 1, 1, 2);
+  write_grey(dir / "dog" / "3.png", 1, 1, 3);
+  write_text(dir / "cat" / "1.png", "");
+  const auto data = load_dataset(dir.path(), DataPart::kTrain, reading);
+  REQUIRE(data);
+  CHECK(data->pixels == Bytes{2, 3});
+  CHECK(data->labels == std::vector<std::int32_t>{0, 1});
+  write_text(dir / "dog" / "3.png", "");
+  const auto empty = load_dataset(dir.path(), DataPart::kTrain, reading);
+  REQUIRE_FALSE(empty);
+  CHECK(empty.error().message.find("dog: none of the images of this class "
+                                   "can be read") != std::string::npos);
+}
+
+TEST_CASE("12 bits in 16 are told, with the range", "[dataset][folder]") {
+  // Two grey pixels, 0x0123 and 0x0FFF.
+  const Bytes png{0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a, 0x00, 0x00,
+                  0x00, 0x0d, 0x49, 0x48, 0x44, 0x52, 0x00, 0x00, 0x00, 0x02,
+                  0x00, 0x00, 0x00, 0x01, 0x10, 0x00, 0x00, 0x00, 0x00, 0x81,
+                  0xd9, 0xfc, 0x15, 0x00, 0x00, 0x00, 0x0d, 0x49, 0x44, 0x41,
+                  0x54, 0x78, 0x9c, 0x63, 0x60, 0x54, 0xe6, 0xff, 0x0f, 0x00,
+                  0x01, 0x8f, 0x01, 0x33, 0x2e, 0x7b, 0x75, 0x31, 0x00, 0x00,
+                  0x00, 0x00, 0x49, 0x45, 0x4e, 0x44, 0xae, 0x42, 0x60, 0x82};
+  const TemporaryDirectory dir;
+  write_text(dir / "a.png", std::string(png.begin(), png.end()));
+  const auto [data, log] = load_and_log(dir.path(), {});
+  REQUIRE(data);
+  CHECK(data->pixels == Bytes{1, 16});
+  CHECK(log.find("lie in [291, 4095]") != std::string::npos);
 }
 
 TEST_CASE("folders that are ambiguous are refused", "[dataset][folder]") {
   const TemporaryDirectory dir;
   write_grey(dir / "cat" / "1.png", 1, 1, 3);
-  SECTION("a class without images") {
-    fs::create_directory(dir / "dog");
-    write_text(dir / "dog" / "notes.txt", "");
-    check_fails(dir.path(), "dog");
-  }
-  SECTION("images beside classes") {
-    write_grey(dir / "1.png", 1, 1, 3);
-    check_fails(dir.path(), "beside folders");
-  }
+  write_grey(dir / "1.png", 1, 1, 3);
+  check_fails(dir.path(), "beside folders");
 }
 
 }  // namespace

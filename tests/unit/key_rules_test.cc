@@ -28,7 +28,7 @@ std::string bytes_of(const PublicKey& key) {
 ZapReply asked(const std::vector<std::string>& request) {
   ZapDomains domains;
   domains[kServerDomain].admitted = {{key(1), "ann"}, {key(2), "bob"}};
-  domains[kPeersDomain] = {{{key(3), "peer"}}, ZapStatus::kTryLater};
+  domains[kPeersDomain] = {{{key(3), "peer"}}, ZapStatus::kNotYet};
   return decide(request, domains);
 }
 
@@ -88,7 +88,7 @@ TEST_CASE("fault 28: ZAP lets in a listed key under its name, nobody else") {
            // A key that may send a discriminator may not take part, and the
            // other way round; the server may announce that one yet.
            {kServerDomain, "CURVE", bytes_of(key(3)), ZapStatus::kRefused},
-           {kPeersDomain, "CURVE", bytes_of(key(1)), ZapStatus::kTryLater},
+           {kPeersDomain, "CURVE", bytes_of(key(1)), ZapStatus::kNotYet},
            {"", "CURVE", bytes_of(key(1)), ZapStatus::kRefused},
            {"another", "CURVE", bytes_of(key(1)), ZapStatus::kRefused},
            {kServerDomain, "NULL", bytes_of(key(1)), ZapStatus::kRefused},
@@ -139,7 +139,9 @@ TEST_CASE("fault 29: why a handshake fails is said once it is certain") {
   CHECK(says(reason_of(failures(true, "NULL", 1)), "has no key"));
   CHECK(says(reason_of(failures(true, "CURVE", 3)), "--server-key"));
   HandshakeFailures refused = failures(true, "", 0);
-  refused.key_refused = true;
+  refused.key_refusals = 1;  // the server may be about to read its list
+  CHECK_FALSE(reason_of(refused));
+  refused.key_refusals = 8;
   CHECK(says(reason_of(refused), "MINE"));
   CHECK(says(reason_of(refused), "authorized_peers"));
 }
@@ -253,6 +255,123 @@ TEST_CASE("fault 28: a peer that is let in no more ends with 4") {
   REQUIRE(p.find<Leave>());
   CHECK(p.find<Leave>()->code == ExitCode::kAuthentication);
   CHECK(p.find<Leave>()->text.find("taken out") != std::string::npos);
+}
+
+namespace {
+
+// Exchanges with the holders of the keys 5 and 6 alone.
+Peer peer_that_knows_5_and_6() {
+  Peer p;
+  p.session = Session([](const PublicKey& its) {
+    return its == key(5) || its == key(6) ? "" : "it is not in known_peers";
+  });
+  p.be_ready();
+  return p;
+}
+
+bool refuses(const Peer& p) {
+  const auto* staged = p.said<protocol::Staged>();
+  const auto* report = p.find<Report>();
+  return staged && !staged->ok && report && report->warning &&
+         staged->reason == report->text &&
+         staged->reason.find("not in known_peers") != std::string::npos;
+}
+
+}  // namespace
+
+TEST_CASE("with known peers a discriminator goes to nobody else") {
+  Peer p = peer_that_knows_5_and_6();
+  protocol::Swap plan = sends(4);
+  plan.target_key = key(7);
+  plan.source_key = key(5);
+  p.says(plan);
+  CHECK_FALSE(p.find<SendTransfer>());
+  CHECK_FALSE(p.said<protocol::Staged>());
+  // The server is told who it is that it does not send to: see Session.
+  TransferArrived arrived = transfer(4, 1);
+  arrived.key = key(5);
+  p.feed(arrived);
+  p.feed(TransferSaved{1});
+  REQUIRE(p.effects.size() == 3);
+  CHECK(p.said<protocol::Staged>()->ok);
+  CHECK_FALSE(std::get<protocol::Staged>(
+                  std::get<SayToServer>(p.effects[2]).message.body)
+                  .ok);
+  p.says(protocol::Abort{{4}, "as it was told"});
+  CHECK(p.session.held().discriminator == DiscriminatorId{11});
+
+  plan = sends(5);
+  plan.receives = false;
+  plan.target_key = key(7);
+  p.says(plan);
+  CHECK_FALSE(p.find<SendTransfer>());
+  CHECK(refuses(p));
+
+  plan.target_key = key(6);
+  p.says(plan);
+  REQUIRE(p.find<SendTransfer>());
+  CHECK(p.find<SendTransfer>()->key == key(6));
+}
+
+TEST_CASE("with known peers a discriminator comes from nobody else") {
+  Peer p = peer_that_knows_5_and_6();
+  TransferArrived arrived = transfer(4, 1);
+  arrived.key = key(7);
+  CHECK_FALSE(p.session.may_await(arrived.transfer, arrived.key));
+  p.feed(arrived);  // before it is announced
+  CHECK(p.find<DropTransfer>());
+  protocol::Swap plan = sends(4);
+  plan.target_key = key(6);
+  plan.source_key = key(7);
+  p.says(plan);
+  CHECK_FALSE(p.find<SendTransfer>());
+  CHECK(refuses(p));
+  p.feed(arrived);
+  CHECK(p.find<DropTransfer>());
+  CHECK_FALSE(p.find<SaveTransfer>());
+
+  plan = receives(5);
+  plan.source_key = key(5);
+  p.says(plan);
+  arrived = transfer(5, 2);
+  arrived.key = key(5);
+  p.receive(arrived);
+  REQUIRE(p.said<protocol::Staged>());
+  CHECK(p.said<protocol::Staged>()->ok);
+}
+
+TEST_CASE("a key is awaited from its exchange's beginning to its end") {
+  Peer p;
+  p.be_ready();
+  CHECK(p.session.awaited_keys().empty());
+  protocol::Swap plan = receives(4);
+  plan.source_key = key(5);
+  p.says(plan);
+  CHECK(p.session.awaited_keys() == std::vector{key(5)});
+  TransferArrived arrived = transfer(4, 1);
+  arrived.key = key(5);
+  p.receive(arrived);
+  CHECK(p.session.awaited_keys() == std::vector{key(5)});
+  SECTION("committed") { p.says(protocol::Commit{{4}}); }
+  SECTION("aborted") { p.says(protocol::Abort{{4}, "too slow"}); }
+  SECTION("its end did not arrive") { p.feed(Connected{}); }
+  SECTION("the peer leaves") {
+    p.feed(LeaveRequested{});
+    p.feed(LeaveRequested{});
+  }
+  CHECK(p.session.awaited_keys().empty());
+}
+
+TEST_CASE("a key is awaited while the exchange waits for the trainer") {
+  Peer p;
+  p.feed(Connected{});
+  p.welcome();
+  protocol::Swap plan = sends(4);
+  plan.source_key = key(5);
+  p.says(plan);
+  CHECK(p.session.awaited_keys() == std::vector{key(5)});
+  p.says(protocol::Abort{{4}, "too slow"});
+  CHECK(p.session.awaited_keys().empty());
 }
 
 }  // namespace mdgan::test

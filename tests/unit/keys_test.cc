@@ -163,6 +163,29 @@ TEST_CASE("authorized_peers has a line for each peer, and comments") {
   CHECK(AuthorizedPeers::parse(kAnn + " ann", "list")->names().size() == 1);
 }
 
+TEST_CASE("authorized_peers bounds as how many images a peer counts") {
+  const auto peers = AuthorizedPeers::parse(
+      kAnn + " ann images=5000 # as agreed\n" + kBob + " bob\n", "list");
+  REQUIRE(peers);
+  CHECK(peers->most_images(*public_key_of(kAnn)) == 5000);
+  CHECK(peers->most_images(*public_key_of(kBob)) > 1'000'000'000'000);
+  for (const std::string word :
+       {"images=", "images=0", "images=-1", "images=5k", "Images=5",
+        "images=99999999999999999999", "images=5 images=6", "peers=0",
+        "peers=2 peers=2", "peers=2 images=x"})
+    CHECK(error_of(kAnn + " ann " + word).find("KEY NAME images=N peers=M") !=
+          std::string::npos);
+}
+
+TEST_CASE("authorized_peers bounds how many peers a key brings") {
+  const auto peers = AuthorizedPeers::parse(
+      kAnn + " ann peers=300 images=7\n" + kBob + " bob\n", "list");
+  REQUIRE(peers);
+  CHECK(peers->most_peers(*public_key_of(kAnn)) == 300);
+  CHECK(peers->most_images(*public_key_of(kAnn)) == 7);
+  CHECK(peers->most_peers(*public_key_of(kBob)) == 64);
+}
+
 TEST_CASE("a '#' before a key takes the peer out; one in a key does not") {
   for (const std::string comment : {"#", "# ", "##"}) {
     const auto peers = AuthorizedPeers::parse(comment + kAnn + " ann", "list");
@@ -206,6 +229,10 @@ TEST_CASE("what is wrong in authorized_peers is named with its line") {
 }
 
 TEST_CASE("no name is what a process of another name may call its peers") {
+  const auto may_be_called = [](std::string_view name, std::string_view peer,
+                                std::uint64_t most = 64) {
+    return mdgan::may_be_called(name, peer, most);
+  };
   CHECK(may_be_called("ann", "ann"));
   CHECK(may_be_called("ann", "ann-0"));
   CHECK(may_be_called("ann", "ann-12"));
@@ -214,6 +241,13 @@ TEST_CASE("no name is what a process of another name may call its peers") {
   CHECK_FALSE(may_be_called("ann", "anna"));
   CHECK_FALSE(may_be_called("ann", "bob"));
   CHECK_FALSE(may_be_called("ann", "ann-1-2"));
+  // Nor does anybody get more peers by other ways to write a number.
+  CHECK(may_be_called("ann", "ann-63"));
+  CHECK_FALSE(may_be_called("ann", "ann-64"));
+  CHECK_FALSE(may_be_called("ann", "ann-01"));
+  CHECK_FALSE(may_be_called("ann", "ann-18446744073709551617"));
+  CHECK(may_be_called("ann", "ann", 1));
+  CHECK_FALSE(may_be_called("ann", "ann-0", 1));
   CHECK_FALSE(may_be_called("ann", ""));
   CHECK(error_of(kAnn + " ann\n" + kBob + " ann-7")
             .starts_with("list:2: 'ann-7' could be a peer of the process "

@@ -46,7 +46,8 @@ Distances dirac_gan(Loss loss, double r1_gamma, double r2_gamma, int steps) {
       d_loss = d_loss + zero_centred_penalty(y_real, real, r1_gamma);
     if (r2_gamma > 0)
       d_loss = d_loss + zero_centred_penalty(y_generated, generated, r2_gamma);
-    const torch::Tensor g_loss = generator_loss(loss, psi.detach() * theta);
+    const torch::Tensor g_loss =
+        generator_loss(loss, psi.detach() * theta, y_real.detach());
     const auto d_gradient = torch::autograd::grad({d_loss}, {psi}).front();
     const auto g_gradient = torch::autograd::grad({g_loss}, {theta}).front();
     const torch::NoGradGuard no_grad;
@@ -70,6 +71,14 @@ TEST_CASE("the losses are those of their papers") {
         Approx((0.5 + 3.0) / 2 + (2.0 + 0.75 + 4.0) / 3));
   CHECK(value(discriminator_loss(Loss::kWassersteinGp, real, generated)) ==
         Approx((1.0 - 0.25 + 3.0) / 3 - (0.5 - 2.0) / 2));
+
+  // Each generated image against a real one: R3GAN's, whose D and G differ by
+  // their signs alone.
+  const torch::Tensor others = doubles({1.0, -0.25});
+  CHECK(value(discriminator_loss(Loss::kRelativistic, real, others)) ==
+        Approx((log1p_exp(1.0 - 0.5) + log1p_exp(-0.25 + 2.0)) / 2));
+  CHECK(value(generator_loss(Loss::kRelativistic, others, real)) ==
+        Approx((log1p_exp(0.5 - 1.0) + log1p_exp(-2.0 + 0.25)) / 2));
 
   CHECK(value(generator_loss(Loss::kNonSaturating, generated)) ==
         Approx((log1p_exp(-1.0) + log1p_exp(0.25) + log1p_exp(-3.0)) / 3));
@@ -102,7 +111,7 @@ TEST_CASE("sure logits give finite losses") {
     INFO(name);
     const torch::Tensor sure = torch::tensor({1000.0F, -1000.0F});
     CHECK(std::isfinite(value(discriminator_loss(loss, sure, sure))));
-    CHECK(std::isfinite(value(generator_loss(loss, sure))));
+    CHECK(std::isfinite(value(generator_loss(loss, sure, -sure))));
   }
 }
 
@@ -193,13 +202,16 @@ TEST_CASE("WGAN-GP's penalty has a finite gradient where the slope is zero") {
 }
 
 TEST_CASE("the Dirac-GAN circles without a penalty and converges with one") {
-  const Loss loss =
-      GENERATE(Loss::kNonSaturating, Loss::kSaturating, Loss::kWassersteinGp);
+  const Loss loss = GENERATE(Loss::kNonSaturating, Loss::kSaturating,
+                             Loss::kWassersteinGp, Loss::kRelativistic);
   INFO(name_of(kLossNames, loss));
   const Distances plain = dirac_gan(loss, 0.0, 0.0, 500);
   // Simultaneous steps spiral outwards; the non-saturating G damps far from the
-  // equilibrium only, and both balance on a circle of radius sqrt(2 * rate).
-  CHECK(plain.end > (loss == Loss::kNonSaturating ? 0.4 : plain.start));
+  // equilibrium only, and both balance on a circle of radius sqrt(2 * rate);
+  // the relativistic loss, whose real logits are 0 here, has the same slopes.
+  const bool damps =
+      loss == Loss::kNonSaturating || loss == Loss::kRelativistic;
+  CHECK(plain.end > (damps ? 0.4 : plain.start));
   CHECK(dirac_gan(loss, 1.0, 0.0, 500).end < 1e-3);  // R1
   CHECK(dirac_gan(loss, 0.0, 1.0, 500).end < 1e-3);  // R2
 }
@@ -218,8 +230,8 @@ double worst(const torch::Tensor& written, const torch::Tensor& leaf) {
 }  // namespace
 
 TEST_CASE("the written-out gradients of the losses are autograd's") {
-  const Loss loss =
-      GENERATE(Loss::kNonSaturating, Loss::kSaturating, Loss::kHinge);
+  const Loss loss = GENERATE(Loss::kNonSaturating, Loss::kSaturating,
+                             Loss::kHinge, Loss::kRelativistic);
   INFO(name_of(kLossNames, loss));
   // Around zero, on both sides of the hinge, and far enough out to overflow a
   // careless exp().
@@ -237,9 +249,9 @@ TEST_CASE("the written-out gradients of the losses are autograd's") {
   CHECK(worst(d_f, generated) < 1e-7);
 
   generated.mutable_grad().zero_();
-  const torch::Tensor of_g = generator_loss(loss, generated);
+  const torch::Tensor of_g = generator_loss(loss, generated, y_r);
   of_g.backward();
-  CHECK(generator_loss(loss, floats(y_f), floats(d_f)) ==
+  CHECK(generator_loss(loss, floats(y_f), floats(d_f), floats(y_r)) ==
         Approx(of_g.item<double>()).epsilon(1e-6));
   CHECK(worst(d_f, generated) < 1e-7);
 }

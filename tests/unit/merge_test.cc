@@ -42,7 +42,7 @@ Sums merged(AggregationRule rule, const std::vector<MergeRow>& rows,
   return sums;
 }
 
-// Whose rows may have weights.
+// The rules whose rows may have weights.
 constexpr AggregationRule kLinear[] = {aggregate_mean, aggregate_by_shard_size,
                                        aggregate_gman, aggregate_f2a,
                                        aggregate_ua_gan};

@@ -3,12 +3,14 @@
 #include <cmath>
 #include <cstdlib>
 #include <fstream>
+#include <limits>
 #include <map>
 #include <sstream>
 #include <string>
 #include <vector>
 
 #include "common/base/random.h"
+#include "server/evaluate/feature_statistics.h"
 #include "tests/support/catch.h"
 #include "tests/support/child_process.h"
 #include "tests/support/temporary_directory.h"
@@ -80,6 +82,27 @@ TEST_CASE("the Frechet distance of known normals has its closed form",
   CHECK(real.frechet_distance(cross(3, 0)) ==
         Approx(3 * std::pow(3 * spread - spread, 2)));
   CHECK(real.frechet_distance(cross(2, 1)) == Approx(3 * (1 + 0.4)));
+}
+
+TEST_CASE("mean and covariance alone give the same Frechet distance",
+          "[metrics]") {
+  const Blob a = float_blob({200, 16}, activations(200, 16, 0, 1));
+  const Blob b = float_blob({150, 16}, activations(150, 16, 1, 2));
+  const TemporaryDirectory folder;
+  REQUIRE(write_statistics(folder / "a.npz", statistics_of(a)).ok());
+  const auto kept = read_statistics(folder / "a.npz");
+  REQUIRE(kept);
+  CHECK(frechet_distance(*kept, statistics_of(b)) ==
+        Approx(RealFeatures(a).frechet_distance(b)));
+  CHECK(frechet_distance(*kept, statistics_of(a)) < 1e-9);
+  SECTION("what is no such file is refused in words") {
+    FeatureStatistics odd = *kept;
+    odd.covariance.front() = std::numeric_limits<double>::quiet_NaN();
+    REQUIRE(write_statistics(folder / "b.npz", odd).ok());
+    const auto read = read_statistics(folder / "b.npz");
+    REQUIRE_FALSE(read);
+    CHECK(read.error().code == ExitCode::kData);
+  }
 }
 
 TEST_CASE("the kernel distance of one subset is what its formula says",

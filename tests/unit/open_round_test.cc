@@ -1,7 +1,10 @@
 #include "server/core/open_round.h"
 
-#include "server/core/feedback_bound.h"
+#include <algorithm>
+#include <cstdlib>
+#include <vector>
 
+#include "server/core/feedback_bound.h"
 #include "tests/support/catch.h"
 
 namespace mdgan::test {
@@ -17,6 +20,7 @@ OpenRound asked(std::uint32_t peers, std::uint32_t k) {
   for (std::uint32_t i = 0; i < peers; ++i) ids.push_back({10 + i});
   OpenRound round;
   round.round = {7};
+  round.phase = OpenRound::Phase::kReady;
   round.ask(assign_batches(ids, k), kUntil - 60s, kUntil);
   return round;
 }
@@ -26,20 +30,39 @@ Places too_long_of(std::vector<double> lengths) { return too_long(lengths); }
 
 }  // namespace
 
+TEST_CASE("participants are drawn from the seed, anew each round") {
+  std::vector<PeerId> peers;
+  for (std::uint32_t n = 0; n < 10; ++n) peers.push_back({2 * n});
+  std::vector<int> times(20);
+  for (std::uint64_t i = 1; i <= 2000; ++i) {
+    const auto drawn = draw_participants(peers, 3, 7, Round{i});
+    CHECK(drawn == draw_participants(peers, 3, 7, Round{i}));
+    REQUIRE(drawn.size() == 3);
+    CHECK(std::ranges::is_sorted(drawn));
+    CHECK(std::ranges::adjacent_find(drawn) == drawn.end());
+    for (const PeerId peer : drawn) ++times[peer.value];
+  }
+  for (const PeerId peer : peers)  // 600 each, in the mean
+    CHECK(std::abs(times[peer.value] - 600) < 120);
+  CHECK(draw_participants(peers, 3, 7, Round{1}) !=
+        draw_participants(peers, 3, 8, Round{1}));
+  CHECK(draw_participants(peers, 10, 7, Round{1}) == peers);
+}
+
 TEST_CASE("fault 18: a length is bounded by those of the others") {
-  // Alone, by what no discriminator in order says.
+  // A single answer is bounded by what no working discriminator gives.
   CHECK(too_long_of({}).empty());
   CHECK(too_long_of({1e4}).empty());
   CHECK(too_long_of({1.01e4}) == Places{0});
-  // Of two the longer, if it is long by itself, too: the short one may be the
-  // free rider.
+  // The longer of two is refused if it is long by itself, too: the short one
+  // may be the free rider.
   CHECK(too_long_of({0, 100}).empty());
   CHECK(too_long_of({101, 0}) == Places{0});
   CHECK(too_long_of({50, 5000}).empty());
   CHECK(too_long_of({50, 5001}) == Places{1});
   CHECK(too_long_of({1.1e4, 1.1e4}) == Places{0, 1});
-  // Of three or more by the median of the others, also where all are long, as
-  // with Wasserstein losses.
+  // Three or more are bounded by the median of the others, also where all are
+  // long, as with Wasserstein losses.
   CHECK(too_long_of({1, 3, 200}).empty());
   CHECK(too_long_of({1, 3, 201}) == Places{2});
   CHECK(too_long_of({1e5, 2e5, 3e5, 4e5}).empty());
@@ -64,7 +87,7 @@ TEST_CASE("what is too long does not count as an answer") {
   CHECK(round.contributions == 2);
   CHECK(round.refuse_too_long().empty());
   const ClosedRound closed = close(round);
-  CHECK(closed.any_invalid);
+  CHECK_FALSE(closed.invalid.empty());
   CHECK(closed.step.contributors.size() == 2);
   CHECK(closed.report.discriminator_loss == 1);
 }
@@ -121,7 +144,7 @@ TEST_CASE("a closed round tells contributors, losses and who is missing") {
   CHECK(closed.report.contributed == 2);
   CHECK(closed.report.discriminator_loss == 2);
   CHECK(closed.report.generator_loss == 3);
-  CHECK(closed.any_invalid);
+  CHECK_FALSE(closed.invalid.empty());
   CHECK((closed.missing == std::vector<PeerId>{{12}}));
 }
 

@@ -58,6 +58,73 @@ TEST_CASE("a flag beats the file and the file beats the default") {
   CHECK(options.name == "quick");
 }
 
+TEST_CASE("the environment beats the file, and a flag the environment") {
+  const TemporaryDirectory folder;
+  const fs::path file = folder.path() / "quick.ini";
+  std::ofstream(file) << "batch = 20\nrounds = 7\nround-timeout = 5\n";
+  const std::string config = file.string();
+  const std::vector<const char*> arguments{"mdgan-server", "train", "--rounds",
+                                           "8"};
+  const auto with = [&](const Environment& environment) {
+    return parse_server_options(static_cast<int>(arguments.size()),
+                                arguments.data(), environment);
+  };
+  const auto parsed = with({{"MDGAN_CONFIG", config},
+                            {"MDGAN_BATCH", "30"},
+                            {"MDGAN_ROUNDS", "9"},
+                            {"MDGAN_ROUND_TIMEOUT", "2.5"},
+                            {"MDGAN_QUIET", "1"},
+                            {"MDGAN_K", ""},
+                            {"MDGAN_MNIST_DIR", "/nowhere"}});
+  REQUIRE(parsed);
+  const auto& options = std::get<ServerOptions>(*parsed);
+  CHECK(options.batch == 30);
+  CHECK(options.rounds == 8);
+  CHECK(options.round_timeout == Seconds(2.5));
+  CHECK(options.quiet);
+  CHECK(options.k == 0);  // an empty variable is none
+  CHECK(options.name == "quick");
+
+  const auto wrong = with({{"MDGAN_BATCH", "many"}});
+  REQUIRE_FALSE(wrong);
+  CHECK(wrong.error().code == ExitCode::kUsage);
+  CHECK(
+      wrong.error().message ==
+      "the variable MDGAN_BATCH: batch must be a whole number, but is 'many'");
+  // Only who is given the environment looks at it.
+  CHECK(train({}).batch == ServerOptions{}.batch);
+}
+
+TEST_CASE("a peer's options and a key's file come from the environment, too") {
+  const std::vector<const char*> arguments{"mdgan-peer"};
+  const auto parsed = parse_peer_options(1, arguments.data(),
+                                         {{"MDGAN_SERVER", "tcp://h:1"},
+                                          {"MDGAN_DATA", "d"},
+                                          {"MDGAN_SHARD", "1/4"}});
+  REQUIRE(parsed);
+  CHECK(std::get<PeerOptions>(*parsed).shard.index == 1);
+  const std::vector<const char*> invite{"mdgan-server", "invite", "ann"};
+  const auto invited =
+      parse_server_options(3, invite.data(), {{"MDGAN_KEY", "/keys/own.key"}});
+  REQUIRE(invited);
+  CHECK(std::get<InviteOptions>(*invited).key == "/keys/own.key");
+}
+
+TEST_CASE("a variable that is no option's is told, with the nearest one") {
+  std::uint32_t batch = 1;
+  const OptionTable table({{"All", {{"batch-size", &batch, "N", "", {1, 9}}}}});
+  CHECK(table
+            .unknown_in({{"MDGAN_BATCH_SIZE", "3"},
+                         {"MDGAN_MNIST_DIR", "/data"},
+                         {"MDGAN_FAILPOINT", "x"},
+                         {"MDGAN_SERVER_PORT_5555_TCP_ADDR", "10.0.0.1"},
+                         {"MDGAN_SERVER_SERVICE_HOST", "10.0.0.1"}})
+            .empty());
+  CHECK(table.unknown_in({{"MDGAN_BATCHSIZE", "3"}}) ==
+        std::vector<std::string>{"the variable MDGAN_BATCHSIZE is no option's: "
+                                 "did you mean 'MDGAN_BATCH_SIZE'?"});
+}
+
 TEST_CASE("of a flag given twice the last counts") {
   CHECK(train({"--rounds", "1", "--rounds", "2"}).rounds == 2);
 }
@@ -69,7 +136,7 @@ TEST_CASE("a flag of yes or no may stand alone or before its value") {
   CHECK_FALSE(train({"--swap-optimizer=no"}).swap_optimizer);
   CHECK(train({"--swap-optimizer"}).swap_optimizer);
   CHECK(train_error({"--swap-optimizer=maybe"}) ==
-        "swap-optimizer must be true or false, is 'maybe'");
+        "swap-optimizer must be true or false, but is 'maybe'");
 }
 
 TEST_CASE("an unknown flag is named with the nearest one") {
@@ -94,7 +161,7 @@ TEST_CASE("an unknown key is named with its file and the nearest key") {
   CHECK(error_for("lr_g = 1\n") ==
         file.string() + ": unknown key 'lr_g': did you mean 'lr-g'?");
   CHECK(error_for("batch = 0\n") ==
-        file.string() + ": batch must be in [1, 65536], is 0");
+        file.string() + ": batch must be in [1, 65536], but is 0");
   CHECK(error_for("batch = 1\nbatch = 2\n") ==
         file.string() + ": key 'batch' stands there twice: keep one");
   CHECK(error_for("resume = x\n") ==
@@ -112,23 +179,24 @@ TEST_CASE("a missing configuration file is named") {
 }
 
 TEST_CASE("a value out of range or of another kind is refused by name") {
-  CHECK(train_error({"--k", "-1"}) == "k must be in [0, 1024], is -1");
-  CHECK(train_error({"--batch", "0"}) == "batch must be in [1, 65536], is 0");
+  CHECK(train_error({"--k", "-1"}) == "k must be in [0, 1024], but is -1");
+  CHECK(train_error({"--batch", "0"}) ==
+        "batch must be in [1, 65536], but is 0");
   CHECK(train_error({"--batch", "ten"}) ==
-        "batch must be a whole number, is 'ten'");
+        "batch must be a whole number, but is 'ten'");
   CHECK(train_error({"--batch", "1.5"}) ==
-        "batch must be a whole number, is '1.5'");
+        "batch must be a whole number, but is '1.5'");
   CHECK(train_error({"--batch", "99999999999999999999"}) ==
-        "batch must be a whole number, is '99999999999999999999'");
+        "batch must be a whole number, but is '99999999999999999999'");
   CHECK(train_error({"--quorum", "nan"}) ==
-        "quorum must be in [0.01, 1], is nan");
+        "quorum must be in [0.01, 1], but is nan");
   CHECK(train_error({"--quorum", "1.01"}) ==
-        "quorum must be in [0.01, 1], is 1.01");
+        "quorum must be in [0.01, 1], but is 1.01");
   CHECK(train_error({"--loss", "wgan"}) ==
-        "loss must be one of non-saturating, saturating, hinge, wgan-gp, is "
-        "'wgan'");
+        "loss must be one of non-saturating, saturating, hinge, wgan-gp, "
+        "relativistic, but is 'wgan'");
   CHECK(train_error({"--bind", "5555"}) ==
-        "bind must be like tcp://ADDRESS:PORT, is '5555'");
+        "bind must be like tcp://ADDRESS:PORT, but is '5555'");
   CHECK(train_error({"--rounds"}) == "--rounds needs a value");
   CHECK(train_error({"data"}) ==
         "unexpected argument 'data': options are given as --key value");
@@ -300,7 +368,7 @@ TEST_CASE("the help names every key and keeps to 80 columns") {
   const std::string peers = peer_help();
   const std::vector<std::string> peer_keys =
       keys_of(peer_configuration_template());
-  CHECK(peer_keys.size() == 16);
+  CHECK(peer_keys.size() == 29);
   for (const std::string& key : peer_keys)
     CHECK(peers.find("--" + key) != std::string::npos);
   for (const std::string& help :
@@ -315,62 +383,24 @@ TEST_CASE("the help names every key and keeps to 80 columns") {
   }
 }
 
-TEST_CASE("a peer needs a server and data") {
-  const char* const no_server[] = {"mdgan-peer", "--data", "d"};
-  const auto parsed = parse_peer_options(3, no_server);
-  REQUIRE_FALSE(parsed.ok());
-  CHECK(parsed.error().message.starts_with("which server?"));
-  const char* const no_data[] = {"mdgan-peer", "--server", "tcp://h:1"};
-  CHECK_FALSE(parse_peer_options(3, no_data).ok());
-  CHECK(peer_error({"--server", "h:5555"}).starts_with("server: 'h:5555'"));
-  CHECK(peer_error({"--advertise", "tcp://:1"})
-            .starts_with("advertise: 'tcp://:1'"));
-  CHECK(peer_error({"--listn", "x"}) ==
-        "unknown option --listn: did you mean 'listen'?");
-}
-
-TEST_CASE("a name that a server would refuse is a usage error") {
-  for (const char* name : {"a\tb", "\033[31mred", "\xff\xfe", "a\xe2\x80\xae",
-                           "a\xe2\x80\xa8", "a/b", ".a"}) {
-    const char* const arguments[] = {
-        "mdgan-peer", "--server", "tcp://h:1", "--data", "d", "--name", name};
-    const auto parsed = parse_peer_options(7, arguments);
-    REQUIRE_FALSE(parsed.ok());
-    CHECK(parsed.error().code == ExitCode::kUsage);
-    CHECK(parsed.error().message.starts_with("name must be"));
-    CHECK(parsed.error().message.find_first_of("\t\033\xff\xe2") ==
-          std::string::npos);
-  }
-}
-
-TEST_CASE("a shard is one of N counted from 0") {
-  CHECK(peer_options({"--shard", "2/3"}).shard.index == 2);
-  CHECK(peer_options({"--shard", "2/3"}).shard.count == 3);
+TEST_CASE("images are read as both programs' same options say") {
+  const std::vector<const char*> given{
+      "--size", "64x48", "--fit", "crop", "--channels", "1", "--skip-bad"};
+  const ImageReading expected{64, 48, Fit::kCrop, 1, true};
+  CHECK(peer_options(given).reading == expected);
+  CHECK(train(given).reading == expected);
+  CHECK(peer_options({}).reading == ImageReading{});
+  CHECK(peer_options({"--size", ""}).reading == ImageReading{});
   for (const char* wrong :
-       {"3/3", "x/y", "1", "1/", "/2", "-1/2", "0/0", "1/2/3", "0/999999999"})
-    CHECK(peer_error({"--shard", wrong}).starts_with("shard must be I/N"));
-}
-
-TEST_CASE("sessions share out the data and have names of their own") {
-  const auto sessions = [](std::vector<const char*> arguments) {
-    std::string text;
-    for (const PeerSessionOptions& s :
-         sessions_of(peer_options(std::move(arguments)), "host"))
-      text += s.name + " " + std::to_string(s.shard) + "/" +
-              std::to_string(s.shards) + " " + std::to_string(s.index) + " " +
-              s.state.string() + "\n";
-    return text;
-  };
-  CHECK(sessions({}) == "host 0/1 -1 state/host\n");
-  CHECK(sessions({"--name", "a", "--state-dir", "s"}) == "a 0/1 -1 s/a\n");
-  CHECK(sessions({"--shard", "2/4"}) == "host-2 2/4 2 state/host-2\n");
-  CHECK(sessions({"--shard", "2/4", "--name", "a"}) == "a 2/4 2 state/a\n");
-  CHECK(sessions({"--sessions", "2"}) ==
-        "host-0 0/2 0 state/host-0\nhost-1 1/2 1 state/host-1\n");
-  CHECK(sessions({"--sessions", "2", "--shard", "1/3", "--name", "a"}) ==
-        "a-1 1/3 1 state/a-1\na-2 2/3 2 state/a-2\n");
-  CHECK(peer_error({"--sessions", "3", "--shard", "1/3"})
-            .starts_with("3 sessions from shard 1/3 on would need 4 shards"));
+       {"28", "28x", "x28", "0x28", "28x0", "4097x1", "28x28x1", "-1x3", "a"})
+    CHECK(peer_error({"--size", wrong}).starts_with("size must be like"));
+  for (const char* wrong : {"0", "2", "33", "rgb"})
+    CHECK(peer_error({"--channels", wrong})
+              .starts_with("channels must be 1 or 3"));
+  CHECK(peer_error({"--fit", "pad"}) ==
+        "fit = pad needs the size that all images are to have: give --size "
+        "HxW");
+  CHECK(train_error({"--fit", "crop"}).starts_with("fit = crop needs"));
 }
 
 }  // namespace mdgan::test

@@ -221,9 +221,9 @@ TEST_CASE("a cut that cannot be made says why", "[partition]") {
         "give fewer");
   const Error few = failure("sizes:zipf", 3, {}, 4);
   CHECK(few.code == ExitCode::kData);
-  CHECK(few.message.find("3 images do not go round 4 peers") !=
+  CHECK(few.message.find("3 images are too few for 4 peers") !=
         std::string::npos);
-  // Of class 0 there is one image, for two peers.
+  // Class 0 has one image, for two peers.
   const std::vector<std::int32_t> rare{0, 1, 1, 1, 1};
   const Error empty = failure("classes:1", rare.size(), rare, 4);
   CHECK(empty.message.find("a class has fewer images than") !=

@@ -1,4 +1,5 @@
-// Who is refused, who is told of it, and what a run waits for in words.
+// Refusals: which peers are refused and who is told of it; and what a run waits
+// for, in words.
 #include "server/run/refusals.h"
 
 #include <algorithm>
@@ -97,6 +98,7 @@ TEST_CASE("fault 48: a server without memory for the model ends") {
     protocol::Message message;
     protocol::Hello hello;
     hello.name = "a";
+    hello.shard_size = 1000;
     hello.image = kImage;
     message.body = hello;
     const TimePoint now{1h};

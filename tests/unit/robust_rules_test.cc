@@ -340,7 +340,7 @@ TEST_CASE("simulated attacks are what their names say, and repeat exactly",
   CHECK(length(colluding) == Approx(50));
   CHECK(colluding[0] == colluding[2]);  // one picture
   CHECK(colluding == values(Attack::kCollude, 9));
-  // Of nothing comes nothing.
+  // Every attack leaves a feedback of zeros as it is.
   for (const auto& [attack, name] : kAttackNames) {
     if (attack == Attack::kNan) continue;
     INFO(name);

@@ -1,5 +1,6 @@
 #include "server/run/run_directory.h"
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <fstream>
@@ -116,6 +117,94 @@ TEST_CASE(
   refused("missing");
   std::ofstream(path / "config.ini").flush();
   refused("empty");
+}
+
+TEST_CASE("fault 38: a run whose checkpoints are gone is not begun anew") {
+  const TemporaryDirectory folder;
+  const fs::path path = folder.path() / "run";
+  {
+    // What a server leaves that was killed before its first checkpoint.
+    const auto begun = RunDirectory::open(path);
+    REQUIRE(begun.ok());
+    REQUIRE(begun->write_incarnation(1).ok());
+    REQUIRE(begun->write_configuration("k = 1\n").ok());
+    write_text(path / "status.json", R"({"round": 0, "checkpoint": null})");
+    write_text(path / "stats.jsonl", "");
+    write_text(path / "events.jsonl",
+               "{\"round\": 0, \"event\": \"fault\"}\n\n{\"rou");
+  }
+  REQUIRE(RunDirectory::open(path).ok());
+  std::string shown_by;
+  SECTION("status.json names a round") {
+    write_text(path / "status.json", R"({"round": 3, "checkpoint": null})");
+    shown_by = "status.json";
+  }
+  SECTION("status.json names a checkpoint") {
+    write_text(path / "status.json", R"({"round": 0, "checkpoint": 0})");
+    shown_by = "status.json";
+  }
+  SECTION("stats.jsonl has a round") {
+    write_text(path / "stats.jsonl", "\n{\"round\": 1}\n{\"ro");
+    shown_by = "stats.jsonl";
+  }
+  SECTION("events.jsonl has a checkpoint") {
+    write_text(path / "events.jsonl",
+               "{\"round\": 0, \"event\": \"checkpoint\"}\n");
+    shown_by = "events.jsonl";
+  }
+  SECTION("their folder is not there") {
+    fs::remove(path / "checkpoints");
+    shown_by = "incarnation";
+  }
+  for (int i = 0; i < 2; ++i)  // the first refusal does not hide it
+    for (const auto& again :
+         {RunDirectory::open(path), RunDirectory::reopen(path)}) {
+      REQUIRE_FALSE(again.ok());
+      CHECK(again.error().code == ExitCode::kCheckpoint);
+      CHECK(again.error().message ==
+            "the run in " + path.string() + " has trained, as " + shown_by +
+                " shows, and there is no checkpoint in " +
+                (path / "checkpoints").string() +
+                ": put one back from a backup, or begin a new run in another "
+                "folder");
+    }
+}
+
+TEST_CASE("what is no file where a server writes one is refused by name") {
+  const TemporaryDirectory folder;
+  const fs::path path = folder.path() / "run";
+  const std::string name = GENERATE(
+      "config.ini", "log.txt", "status.json", "stats.jsonl", "events.jsonl",
+      "incarnation", "partition.json", "lock", "metric-fid50.jsonl");
+  const bool is_pipe = GENERATE(true, false);
+  const bool has_trained = GENERATE(true, false);
+  fs::create_directories(path);
+  if (has_trained) {
+    fs::create_directories(path / "checkpoints" / "00000008");
+    write_text(path / "config.ini", "k = 1\n");
+    fs::remove(path / name);
+  }
+  if (is_pipe)
+    REQUIRE(::mkfifo((path / name).c_str(), 0666) == 0);
+  else
+    fs::create_directory(path / name);
+  const auto run = RunDirectory::open(path);
+  REQUIRE_FALSE(run.ok());
+  INFO(run.error().message);
+  CHECK(run.error().code == ExitCode::kCheckpoint);
+  CHECK(run.error().message.find((path / name).string()) != std::string::npos);
+}
+
+TEST_CASE("a folder of a run that is none is refused at the start") {
+  const TemporaryDirectory folder;
+  const fs::path path = folder.path() / "run";
+  const std::string name = GENERATE("samples", "checkpoints", "peers");
+  fs::create_directories(path);
+  write_text(path / name, "");
+  const auto run = RunDirectory::open(path);
+  REQUIRE_FALSE(run.ok());
+  CHECK(run.error().code == ExitCode::kCheckpoint);
+  CHECK(run.error().message.find((path / name).string()) != std::string::npos);
 }
 
 TEST_CASE("a damaged incarnation never goes back to one") {

@@ -11,6 +11,7 @@
 #include "server/run/progress_line.h"
 #include "server/run/stats_writer.h"
 #include "tests/support/catch.h"
+#include "tests/support/some_evaluation.h"
 #include "tests/support/temporary_directory.h"
 #include "tests/support/text_file.h"
 
@@ -32,19 +33,6 @@ StatsRecord some_stats() {
   stats.bytes_received = 1536;
   stats.peers = 4;
   return stats;
-}
-
-EvaluationRecord some_evaluation(std::uint64_t round) {
-  EvaluationRecord record;
-  record.round = round;
-  record.samples = 10'000;
-  record.real_images = 9000;
-  record.features = "a network";
-  record.frechet_distance = 88.125;
-  record.kernel_distance_mean = 0.5;
-  record.precision = 0.25;
-  record.seconds.kernel = 1.5;
-  return record;
 }
 
 struct Terminal {  // stands in for a person's: what is written can be read
@@ -78,6 +66,25 @@ TEST_CASE("a statistics line has the fields that scripts read") {
   CHECK(json["bytes_sent"] == 3 * 1024 * 1024);
   CHECK(json["bytes_received"] == 1536);
   CHECK(json["peers"] == 4);
+}
+
+TEST_CASE("server/run/README.md lists every field of a statistics line") {
+  StatsRecord stats = some_stats();
+  stats.evaluation = some_evaluation(50);
+  const std::string text =
+      read_text(fs::path(MDGAN_SOURCE_DIR) / "server/run/README.md");
+  const std::size_t begin = text.find("\n## stats.jsonl\n");
+  REQUIRE(begin != std::string::npos);
+  const std::string section =
+      text.substr(begin, text.find("\n## ", begin + 1) - begin);
+  const auto json = nlohmann::json::parse(to_json(stats));
+  CHECK(json["schema"] == 1);
+  const auto is_listed = [&](const std::string& name) {
+    INFO(name);
+    CHECK(section.find("`" + name + "`") != std::string::npos);
+  };
+  for (const auto& [name, value] : json.items()) is_listed(name);
+  for (const auto& [name, value] : json["seconds"].items()) is_listed(name);
 }
 
 TEST_CASE("a huge loss is a short text") {
@@ -256,7 +263,7 @@ TEST_CASE("observers are told in the order in which they were added") {
     void on_state(ServerState) override { add("state"); }
     void on_view(const CoordinatorView&, TimePoint) override { add("view"); }
     void on_tick(const StatsRecord&) override { add("tick"); }
-    void on_note(const std::string& text, bool) override { add(text); }
+    void on_note(const Note& note, Round) override { add(note.text); }
     void on_evaluation(const EvaluationRecord&) override { add("evaluation"); }
     void on_checkpoint(Round, const Result<void>&) override { add("saved"); }
     void on_finished(const Finish& finish) override { add(finish.text); }
@@ -273,7 +280,7 @@ TEST_CASE("observers are told in the order in which they were added") {
   all.on_state(ServerState::kListening);
   all.on_view({}, {});
   all.on_tick({});
-  all.on_note("note", true);
+  all.on_note({"note", true}, Round{1});
   all.on_evaluation({});
   all.on_checkpoint(Round{1}, {});
   all.on_finished({ExitCode::kOk, "end"});

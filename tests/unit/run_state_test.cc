@@ -30,7 +30,8 @@ nlohmann::json some_meta() {
   state.k = 2;
   TrainingSpec spec;
   spec.algorithm = Algorithm::kFlGan;
-  spec.image = {1, 28, 28, 10};
+  spec.image = {1, 28, 28, 2};
+  spec.classes = {"cat", "dog"};
   return nlohmann::json::parse(describe_run(state, spec));
 }
 
@@ -76,7 +77,8 @@ TEST_CASE("a checkpoint brings back how the run stood") {
         std::map<PeerId, PublicKey>{{PeerId{4}, key_of_four()}});
   CHECK(state->algorithm == Algorithm::kFlGan);
   CHECK(state->k == 2);
-  CHECK(state->image == ImageShape{1, 28, 28, 10});
+  CHECK(state->image == ImageShape{1, 28, 28, 2});
+  CHECK(state->classes == ClassNames{"cat", "dog"});
   CHECK(state->generator.size() == 1);
 }
 
@@ -90,6 +92,19 @@ TEST_CASE("a checkpoint from before it kept who is set aside has nobody") {
   nlohmann::json meta = some_meta();
   meta.erase("set_aside");
   CHECK(loaded(meta.dump())->position.set_aside.empty());
+}
+
+TEST_CASE("a checkpoint from before classes had names has none") {
+  nlohmann::json meta = some_meta();
+  meta.erase("classes");
+  CHECK(loaded(meta.dump())->classes.empty());
+}
+
+TEST_CASE("a checkpoint whose classes cannot be true is refused") {
+  for (const nlohmann::json& wrong :
+       {nlohmann::json{"cat"}, nlohmann::json{"cat", "cat"},
+        nlohmann::json{"cat", 1}, nlohmann::json("cat")})
+    CHECK(refusal("classes", wrong).starts_with("classes is "));
 }
 
 TEST_CASE("a checkpoint of an algorithm nobody knows is refused") {

@@ -1,6 +1,6 @@
 // What mdgan-server's options mean together: what goes with what, and what the
 // networks are made from.
-#include "server/options.h"
+#include "server/command_options.h"
 
 #include <fstream>
 
@@ -58,23 +58,70 @@ TEST_CASE("a codec is one that its use has") {
   CHECK(train({"--feedback-codec", "bfloat16"}).codecs.feedback ==
         FeedbackCodec::kBfloat16);
   CHECK(train_error({"--image-codec", "int8"}) ==
-        "image-codec must be one of float32, uint8, is 'int8'");
+        "image-codec must be one of float32, uint8, but is 'int8'");
   CHECK(train_error({"--swap-codec", "int8"}) ==
-        "swap-codec must be one of float32, bfloat16, is 'int8'");
+        "swap-codec must be one of float32, bfloat16, but is 'int8'");
+}
+
+TEST_CASE("ua-gan is for logits that are log odds, and for them alone") {
+  const char* ua = "--aggregate=ua-gan";
+  CHECK(train_error({ua, "--loss", "hinge"}).find("odds") != std::string::npos);
+  CHECK(train_error({ua, "--loss", "wgan-gp"}).find("odds") !=
+        std::string::npos);
+  CHECK(train_error({ua, "--condition", "acgan"}).find("projection") !=
+        std::string::npos);
+  CHECK(generator_spec(train({ua, "--loss", "saturating"}), {1, 28, 28, 10}, 2)
+            .aggregation.parameters.loss == Loss::kSaturating);
+}
+
+TEST_CASE("what goes by logits is for losses whose logits have a zero") {
+  for (const char* loss : {"wgan-gp", "relativistic"})
+    CHECK(train_error({"--augment", "ada", "--loss", loss}).find(loss) !=
+          std::string::npos);
+  CHECK(train_error({"--augment", "ada", "--algorithm", "data-parallel"})
+            .find("data-parallel") != std::string::npos);
+  CHECK(train({"--augment", "ada", "--loss", "hinge"}).augment ==
+        Augment::kAda);
+  for (const char* rule : {"gman", "f2a", "ua-gan"})
+    CHECK(train_error({"--aggregate", rule, "--loss", "relativistic"})
+              .find("relativistic") != std::string::npos);
+  CHECK(train({"--loss", "relativistic", "--aggregate", "clip"}).loss ==
+        Loss::kRelativistic);
+}
+
+TEST_CASE("labels of shards take a condition, and by default a batch a peer") {
+  const auto with = [](std::vector<const char*> more) {
+    std::vector<const char*> all{"--local-peers", "5",    "--data", "d",
+                                 "--labels",      "shard"};
+    all.insert(all.end(), more.begin(), more.end());
+    return all;
+  };
+  CHECK(train_error(with({})).find("--condition") != std::string::npos);
+  CHECK(train_error({"--class-share", "data"}).find("labels = shard") !=
+        std::string::npos);
+  CHECK(train_error(with({"--condition", "projection", "--class-share", "data",
+                          "--algorithm", "fl-gan"}))
+            .find("class-share") != std::string::npos);
+  const ServerOptions options =
+      train(with({"--condition", "projection", "--class-share", "data"}));
+  CHECK(batches_per_round(options, 5) == 5);
+  CHECK(generator_spec(options, {1, 28, 28, 10}, 5).class_share ==
+        ClassShare::kData);
 }
 
 TEST_CASE("the answers of the peers are merged by a rule") {
   CHECK(train({}).aggregation.rule == aggregate_mean);
   const Aggregation how =
-      generator_spec(
-          train({"--aggregate", "ua-gan", "--aggregate-temperature", "0.5"}),
-          {1, 28, 28, 10}, 2)
+      generator_spec(train({"--aggregate", "f2a", "--aggregate-temperature",
+                            "0.5", "--aggregate-logit-bound", "3"}),
+                     {1, 28, 28, 10}, 2)
           .aggregation;
-  CHECK(how.rule == aggregate_ua_gan);
+  CHECK(how.rule == aggregate_f2a);
   CHECK(how.parameters.temperature == 0.5);
+  CHECK(how.parameters.logit_bound == 3);
   CHECK(train_error({"--aggregate", "geometric"}) ==
         "aggregate must be one of mean, shard-size, gman, f2a, ua-gan, clip, "
-        "median, trimmed-mean, krum, multi-krum, is 'geometric'");
+        "median, trimmed-mean, krum, multi-krum, but is 'geometric'");
 }
 
 TEST_CASE("a rule is refused where fewer peers share a batch than it needs") {
@@ -111,7 +158,7 @@ TEST_CASE("a rule is refused where fewer peers share a batch than it needs") {
             .find("not for a server that others join") != std::string::npos);
   CHECK(train_error(
             ten({"--simulate-attack", "sign-flip:1", "--algorithm", "fl-gan"}))
-            .starts_with("simulate-attack falsifies MD-GAN's feedback"));
+            .starts_with("simulate-attack needs algorithm = md-gan"));
   for (const char* wrong : {"sign-flip", "sign-flip:0", "flip:1", "zero:1x"})
     CHECK(train_error(ten({"--simulate-attack", wrong}))
               .starts_with("simulate-attack must be like sign-flip:3"));
@@ -131,15 +178,36 @@ TEST_CASE("local peers need data and no address") {
             .starts_with("min-peers is 5 but there are only the 4"));
 }
 
+TEST_CASE("differential privacy is for whoever has images") {
+  const PrivacySpec local =
+      train({"--local-peers", "4", "--data", "d", "--dp", "discriminator",
+             "--dp-epsilon", "3", "--dp-noise", "1.5"})
+          .privacy;
+  CHECK(local.mode == DpMode::kDiscriminator);
+  CHECK(local.epsilon == 3);
+  CHECK(local.noise == 1.5);
+  CHECK(train({}).privacy.mode == DpMode::kNone);
+  CHECK(train_error({"--dp", "discriminator"})
+            .starts_with("dp is for the images of local peers"));
+  const PrivacySpec own = peer_options({"--dp", "discriminator", "--dp-delta",
+                                        "1e-6", "--dp-clip", "0.5"})
+                              .privacy;
+  CHECK(own.mode == DpMode::kDiscriminator);
+  CHECK(own.delta == 1e-6);
+  CHECK(own.clip == 0.5);
+  CHECK(peer_error({"--dp-noise", "0"}).starts_with("dp-noise must"));
+}
+
 TEST_CASE("a partition needs peers that share the data out") {
   const Partition by_class = *parse_partition("classes:1");
   CHECK(train({"--local-peers", "4", "--data", "d", "--partition", "classes:1"})
             .partition == by_class);
   CHECK(train_error({"--partition", "classes:1"})
             .starts_with("partition cuts the data of local peers"));
-  CHECK(train_error({"--local-peers", "4", "--partition", "classes"}) ==
-        "partition must be iid, dirichlet:ALPHA, classes:C or sizes:zipf, is "
-        "'classes'");
+  CHECK(
+      train_error({"--local-peers", "4", "--partition", "classes"}) ==
+      "partition must be iid, dirichlet:ALPHA, classes:C or sizes:zipf, but is "
+      "'classes'");
   CHECK(
       peer_options({"--shard", "1/2", "--partition", "classes:1"}).partition ==
       by_class);
@@ -238,12 +306,27 @@ TEST_CASE("k is automatic, and never more than the peers") {
   CHECK(batches_per_round(options, 10) == 1);
 }
 
+TEST_CASE("with participants k and the groups are those of the peers asked") {
+  ServerOptions options;
+  options.participants = 3;
+  CHECK(batches_per_round(options, 50) == 2);
+  options.k = 4;
+  CHECK(batches_per_round(options, 50) == 3);
+  const char* const enough[] = {"--local-peers", "9", "--data",      "d",
+                                "--k",           "1", "--aggregate", "median"};
+  CHECK(train({std::begin(enough), std::end(enough)}).min_peers == 9);
+  std::vector<const char*> too_few(std::begin(enough), std::end(enough));
+  too_few.insert(too_few.end(), {"--participants", "2"});
+  CHECK(train_error(too_few, ExitCode::kConfiguration)
+            .find("2 peers with k = 1 are 2 a batch") != std::string::npos);
+}
+
 TEST_CASE("evaluating needs images, and a run or one in training") {
   CHECK_FALSE(server({"evaluate"}).ok());
   CHECK_FALSE(server({"evaluate", "--run", "r", "--all", "--round", "5"}).ok());
   const auto evaluate = server({"evaluate", "--run", "r", "--samples", "500"});
   REQUIRE(evaluate.ok());
-  CHECK(std::get<EvaluateOptions>(*evaluate).samples == 500);
+  CHECK(std::get<EvaluateOptions>(*evaluate).measure.samples == 500);
   CHECK(server({"evaluate", "--run", "r", "--samples", "20"}).ok());
   const auto few = server({"evaluate", "--run", "r", "--samples", "19"});
   REQUIRE_FALSE(few.ok());
@@ -264,7 +347,7 @@ TEST_CASE("sample and export need a run") {
   CHECK(s.run == "r");
   CHECK(s.count == 16);
   CHECK(s.out == "grid.png");
-  CHECK(s.classes == std::vector<std::int32_t>{0, 7});
+  CHECK(s.classes == std::vector<std::string>{"0", "7"});
   CHECK_FALSE(s.seed.has_value());
   const auto exported =
       server({"export", "--run", "r", "--weights", "generator"});
@@ -272,7 +355,7 @@ TEST_CASE("sample and export need a run") {
   CHECK_FALSE(std::get<ExportOptions>(*exported).ema);
   CHECK_FALSE(server({"sample"}).ok());
   CHECK_FALSE(server({"export"}).ok());
-  for (const char* wrong : {"1,", ",1", "-1", "a", "1;2", "1 2"})
+  for (const char* wrong : {"1,", ",1", ",", "cat,,dog"})
     CHECK_FALSE(server({"sample", "--run", "r", "--classes", wrong}).ok());
 }
 
@@ -296,16 +379,17 @@ TEST_CASE("the networks are specified by the options") {
        "--local-steps", "3",      "--seed",      "9",          "--latent", "64",
        "--ema",         "0.5",    "--replay"});
   const ImageShape image{3, 32, 32, 10};
-  const TrainingSpec d = training_spec(options, image);
+  const TrainingSpec d = training_spec(options, image, numbered_classes(10));
   CHECK(d.model == "resnet");
   CHECK(d.image == image);
+  CHECK(d.classes == numbered_classes(10));
   CHECK(d.condition == Condition::kProjection);
   CHECK(d.r1_gamma == 10);
   CHECK(d.adam.learning_rate == 0.1);
   CHECK(d.batch == 5);
   CHECK(d.local_steps == 3);
   CHECK(d.replay);
-  CHECK_FALSE(training_spec(train({}), image).replay);
+  CHECK_FALSE(training_spec(train({}), image, {}).replay);
   CHECK(d.seed == 9);
   const GeneratorSpec g = generator_spec(options, image, 2);
   CHECK(g.model == "resnet");

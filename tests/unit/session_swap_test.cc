@@ -1,6 +1,8 @@
 // Single situations of a session's exchanges.
 #include <algorithm>
+#include <vector>
 
+#include "protocol/limits.h"
 #include "tests/support/catch.h"
 #include "tests/support/core_session.h"
 
@@ -112,6 +114,23 @@ TEST_CASE(
   CHECK_FALSE(p.session.staged());
 }
 
+TEST_CASE(
+    "fault 5: who is to exchange again, and has not heard how the last "
+    "exchange ended, asks first") {
+  Peer p;
+  p.be_ready();
+  p.says(receives(4), 30);
+  p.receive(transfer(4, 2));
+  REQUIRE(p.said<protocol::Staged>());
+  p.says(receives(5), 31);
+  CHECK(p.find<SayHello>());
+  CHECK_FALSE(p.find<DropTransfer>());
+  CHECK((*p.session.staged() == protocol::Held{kRun, {30}, {204}}));
+  p.welcome(protocol::Start::kRestore, 1, {30}, {204});
+  p.feed(TrainerPrepared{});
+  CHECK(p.find<Install>());
+}
+
 TEST_CASE("fault 38: what cannot be restored is neither saved nor sent") {
   Peer p;
   p.feed(Connected{});
@@ -122,6 +141,7 @@ TEST_CASE("fault 38: what cannot be restored is neither saved nor sent") {
   protocol::Swap sends;
   sends.swap = {9};
   sends.sends = true;
+  sends.endpoint = "tcp://h:1";
   p.says(sends, 30);
   CHECK_FALSE(p.find<SaveDiscriminator>());
   CHECK_FALSE(p.find<SendTransfer>());
@@ -216,6 +236,107 @@ TEST_CASE(
   p.feed(TrainerPrepared{});
   CHECK(p.find<Install>());
   CHECK(p.find<Learn>());
+}
+
+namespace {
+
+protocol::Swap sends_by_relay(std::uint64_t swap) {
+  protocol::Swap plan = sends(swap);
+  plan.receives = false;
+  plan.endpoint.clear();
+  return plan;
+}
+
+std::vector<std::uint32_t> chunks_sent(const Peer& p) {
+  std::vector<std::uint32_t> indices;
+  for (const SessionEffect& e : p.effects)
+    if (const auto* chunk = std::get_if<SendChunk>(&e))
+      indices.push_back(std::get<protocol::Chunk>(chunk->message.body).index);
+  return indices;
+}
+
+}  // namespace
+
+TEST_CASE("a discriminator goes by relay where the swap names no endpoint") {
+  Peer p;
+  p.be_ready();
+  p.says(sends_by_relay(4));
+  CHECK_FALSE(p.find<SendTransfer>());
+  REQUIRE(p.find<PrepareChunks>());
+  CHECK(p.find<PrepareChunks>()->target == PeerId{6});
+  p.feed(ChunksReady{{4}, 40});
+  CHECK(chunks_sent(p).size() == protocol::kChunkWindow);
+  p.says(protocol::ChunksTaken{{4}, 3});
+  CHECK(chunks_sent(p) == std::vector<std::uint32_t>{16, 17, 18});
+  p.says(protocol::ChunksTaken{{4}, 3});   // once more
+  p.says(protocol::ChunksTaken{{4}, 20});  // of what was not sent
+  p.says(protocol::ChunksTaken{{5}, 1});   // of another exchange
+  CHECK(p.effects.empty());
+  p.says(protocol::ChunksTaken{{4}, 19});
+  p.says(protocol::ChunksTaken{{4}, 35});
+  CHECK(chunks_sent(p) == std::vector<std::uint32_t>{35, 36, 37, 38, 39});
+}
+
+TEST_CASE("an exchange that ends ends its relay") {
+  Peer p;
+  p.be_ready();
+  p.says(sends_by_relay(4));
+  SECTION("before it began") {
+    p.says(protocol::Abort{{4}, ""});
+    p.feed(ChunksReady{{4}, 40});
+    CHECK(chunks_sent(p).empty());
+    CHECK(p.find<DropChunks>());
+  }
+  SECTION("in its midst") {
+    p.feed(ChunksReady{{4}, 40});
+    p.says(protocol::Abort{{4}, ""});
+    CHECK(p.find<DropChunks>());
+    p.says(protocol::ChunksTaken{{4}, 3});
+    CHECK(p.effects.empty());
+  }
+  SECTION("with the connection") {
+    p.feed(ChunksReady{{4}, 40});
+    p.feed(Connected{});
+    CHECK(p.find<DropChunks>());
+  }
+}
+
+TEST_CASE("chunks are opened in order, if they are of what was announced") {
+  Peer p;
+  p.be_ready();
+  p.says(protocol::Chunk{{4}, 0, {}});
+  CHECK(p.effects.empty());
+  protocol::Swap plan = receives(4);
+  plan.source_key[0] = std::byte{9};
+  p.says(plan);
+  p.says(protocol::Chunk{{4}, 1, {}});
+  p.says(protocol::Chunk{{3}, 0, {}});
+  CHECK(p.effects.empty());
+  p.says(protocol::Chunk{{4}, 0, {}});
+  REQUIRE(p.find<OpenChunk>());
+  CHECK(p.find<OpenChunk>()->token == plan.receive_token);
+  CHECK(p.find<OpenChunk>()->source == plan.source);
+  CHECK(p.find<OpenChunk>()->key == plan.source_key);
+  REQUIRE(p.said<protocol::ChunksTaken>());
+  CHECK(p.said<protocol::ChunksTaken>()->count == 1);
+  p.says(protocol::Chunk{{4}, 0, {}});  // once more
+  CHECK(p.effects.empty());
+  p.says(protocol::Chunk{{4}, 1, {}});
+  CHECK(p.find<OpenChunk>());
+  SECTION("one that cannot be opened ends the exchange") {
+    p.feed(ChunkRefused{{4}, "it was changed on its way"});
+    REQUIRE(p.said<protocol::Staged>());
+    CHECK_FALSE(p.said<protocol::Staged>()->ok);
+  }
+  SECTION("an abort throws away what has come") {
+    p.says(protocol::Abort{{4}, ""});
+    CHECK(p.find<DropChunks>());
+  }
+  SECTION("and so does the next exchange") {
+    p.says(receives(5));
+    REQUIRE(p.find<DropChunks>());
+    CHECK(p.find<DropChunks>()->swap == SwapId{4});
+  }
 }
 
 }  // namespace mdgan::test

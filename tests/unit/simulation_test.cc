@@ -46,6 +46,18 @@ TEST_CASE("without faults every round has all peers and swaps permute",
   CHECK(distinct.size() == peers);
 }
 
+TEST_CASE("sites with other classes train together, also after faults",
+          "[sim]") {
+  CoordinatorConfig conditional = config(6, 100);
+  conditional.conditional = true;
+  Cluster cluster(
+      6, conditional,
+      {.break_connection = 0.001, .kill_peer = 0.01, .kill_server = 0.01}, 5);
+  cluster.join_later(2s);
+  REQUIRE(cluster.run() == "");
+  CHECK(cluster.finish() == "the run is complete");
+}
+
 TEST_CASE("every peer learns the run's codecs, also after faults", "[sim]") {
   CoordinatorConfig small = config(6, 100);
   small.codecs = {ImageCodec::kUint8, FeedbackCodec::kInt8,
@@ -112,6 +124,41 @@ TEST_CASE("seeds on which the simulation once found a fault", "[sim]") {
   // An answer to an earlier attempt at a round, said twice, made the server
   // forget that the peer owed the new one.
   CHECK(simulate(38266).failure == "");
+}
+
+TEST_CASE("peers without a listener swap by relay like all others", "[sim]") {
+  Cluster cluster(5, config(5, 200), {.no_listener = 1}, 1);
+  REQUIRE(cluster.run() == "");
+  CHECK(cluster.counters().swaps_committed == 40);
+  CHECK(cluster.counters().relayed == 200);
+  std::set<std::uint64_t> distinct;
+  for (const auto& [peer, d] : cluster.discriminators()) distinct.insert(d);
+  CHECK(distinct.size() == 5);
+}
+
+TEST_CASE(
+    "fault 43: links that fail, and peers without a listener, lose and double "
+    "no discriminator",
+    "[sim]") {
+  const auto seed = GENERATE(range(1, 61));
+  INFO("seed " << seed);
+  Cluster cluster(8, config(8, 150),
+                  {.break_connection = 0.001,
+                   .lose_message = 0.001,
+                   .repeat_message = 0.02,
+                   .kill_peer = 0.01,
+                   .cut_off = 0.005,
+                   .cut_link = 0.2,
+                   .no_listener = 0.4,
+                   .bad_transfer = 0.02},
+                  static_cast<std::uint64_t>(seed));
+  cluster.join_later(3s);
+  cluster.join_later(5s);
+  REQUIRE(cluster.run() == "");
+  CHECK(cluster.counters().relayed > 0);
+  std::set<std::uint64_t> distinct;
+  for (const auto& [peer, d] : cluster.discriminators()) distinct.insert(d);
+  CHECK(distinct.size() == cluster.discriminators().size());
 }
 
 }  // namespace mdgan::test

@@ -136,7 +136,9 @@ TEST_CASE("status.json says how a run stands, from its start to its end") {
                                            {"heard", 2.0},
                                            {"owes", 0.5},
                                            {"exchanging", true},
-                                           {"missed", 3}});
+                                           {"missed", 3},
+                                           {"answer_p50", nullptr},
+                                           {"answer_p95", nullptr}});
   CHECK(json["peers"][1]["presence"] == "absent");
   CHECK(json["peers"][1]["heard"].is_null());
   CHECK(json["peers"][1]["owes"].is_null());
@@ -164,7 +166,7 @@ TEST_CASE("status.json names who was refused, and for whom a run waits") {
   status.on_view(view, TimePoint{1h});
   tasks.run();
   const auto json = parsed(file);
-  CHECK(json["waiting"] == "waiting for 1 of 1 peers: small (refused)");
+  CHECK(json["waiting"] == "waiting for 1 of 1 peer: small (refused)");
   REQUIRE(json["refused"].size() == 1);
   const auto& refused = json["refused"][0];
   CHECK(refused["name"] == "small");

@@ -1,12 +1,20 @@
 #include <torch/torch.h>
 
 #include <cstring>
+#include <functional>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "common/tensor/device.h"
+#include "common/tensor/device_stream.h"
 #include "common/tensor/flat_parameters.h"
+#include "common/tensor/guard.h"
+#include "common/tensor/precision.h"
 #include "common/tensor/tensor_blob.h"
+#include "common/tensor/upload_buffer.h"
 #include "tests/support/catch.h"
+#include "tests/support/contains.h"
 
 namespace mdgan::test {
 
@@ -95,6 +103,69 @@ TEST_CASE("devices are told apart by name, and mistakes explained") {
   const auto absent = parse_device("cuda:99");
   REQUIRE_FALSE(absent.ok());
   CHECK(absent.error().code == ExitCode::kConfiguration);
+}
+
+TEST_CASE("on the CPU an upload is the memory itself, and no stream is used") {
+  UploadBuffer buffer({2, 3}, torch::kInt64, torch::kCPU);
+  buffer.host().fill_(7);
+  CHECK(buffer.upload().data_ptr() == buffer.host().data_ptr());
+  CHECK_FALSE(UploadBuffer{}.defined());
+  const DeviceStream none{torch::Device(torch::kCPU)};
+  const auto in_stream = none.use();
+  CHECK_FALSE(in_stream.current_stream().has_value());
+}
+
+TEST_CASE("a GPU whose memory is full is no bug, and the options are named") {
+  const auto full = [] {
+    C10_THROW_ERROR(
+        OutOfMemoryError,
+        "CUDA out of memory. Tried to allocate 2.00 GiB (GPU 0). If "
+        "reserved memory is >> allocated memory");
+  };
+  const auto cublas = [] {
+    C10_THROW_ERROR(Error,
+                    "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling "
+                    "`cublasCreate(handle)`\nmore lines");
+  };
+  const auto check = [](const Error& error, std::string_view first_words) {
+    CHECK(error.code == ExitCode::kConfiguration);
+    CHECK(contains(error.message, {first_words, "): lower 'batch'"}));
+    CHECK_FALSE(contains(error.message, {"more lines"}));
+  };
+  for (const auto& [fail, words] :
+       {std::pair<std::function<void()>, std::string_view>{full, "GPU 0)."},
+        {cublas, "(handle)`)"}}) {
+    const auto made = guarded("cannot step", ExitCode::kBug,
+                              [&fail = fail]() -> Result<void> {
+                                fail();
+                                return {};
+                              });
+    REQUIRE_FALSE(made);
+    CHECK(made.error().message.substr(0, 13) == "cannot step: ");
+    check(made.error(), words);
+    try {
+      plain_exceptions(fail);
+      FAIL("it threw nothing");
+    } catch (const std::exception& exception) {
+      check(error_of(exception), words);
+    }
+  }
+  try {
+    plain_exceptions([] { C10_THROW_ERROR(Error, "another"); });
+  } catch (const std::exception& exception) {
+    CHECK(error_of(exception).code == ExitCode::kBug);
+    CHECK(error_of(exception).message == "another");
+  }
+}
+
+TEST_CASE("a precision that the device has not is refused") {
+  const auto refused = set_precision(Precision::kTf32, "cpu");
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().code == ExitCode::kConfiguration);
+  const auto absent = set_precision(Precision::kFloat32, "cuda:99");
+  REQUIRE_FALSE(absent);
+  CHECK(contains(absent.error().message, {"cuda"}));
+  REQUIRE(set_precision(Precision::kFloat32, "cpu"));
 }
 
 TEST_CASE("the back ends' versions are told, LibTorch first") {

@@ -1,5 +1,7 @@
 // The generator's step with feedback that is weighted: the arithmetic of the
 // weights is aggregation_test.cc's.
+#include <torch/torch.h>
+
 #include "common/tensor/quantise.h"
 #include "tests/support/merge_factors.h"
 #include "tests/support/trainer_run.h"
@@ -100,6 +102,57 @@ TEST_CASE("weighted feedback steps as the mean of what was weighted before",
     REQUIRE(weighted->step(Round{1}, parts).ok());
     CHECK(same(mean->snapshot(), weighted->snapshot()));
     CHECK_FALSE(same(plain->snapshot(), weighted->snapshot()));
+  }
+}
+
+torch::Tensor loss_of(Loss loss, const torch::Tensor& y) {
+  return loss == Loss::kNonSaturating ? torch::softplus(-y).sum()
+                                      : -torch::softplus(y).sum();
+}
+
+TEST_CASE("UA-GAN's sum is the gradient of the loss of the explicit mixture",
+          "[aggregation]") {
+  constexpr std::int64_t kPeers = 4, kSamples = 6, kPixels = 5;
+  torch::manual_seed(3);
+  const auto images = torch::randn({kSamples, kPixels});
+  const auto weights = torch::randn({kPeers, kPixels}) * 3;
+  const auto logits_of = [&](const torch::Tensor& x) {  // [kPeers, kSamples]
+    return torch::tanh(x.matmul(weights.t())).t() * 4;
+  };
+  const double sizes[kPeers] = {600, 50, 600, 2000};
+  for (const Loss loss : {Loss::kNonSaturating, Loss::kSaturating}) {
+    INFO(name_of(kLossNames, loss));
+    // The peers' answers, each the gradient of the loss of its own logits.
+    std::vector<std::vector<float>> values, logits;
+    std::vector<MergeRow> rows;
+    for (std::int64_t n = 0; n < kPeers; ++n) {
+      auto x = images.clone().requires_grad_();
+      const auto y = logits_of(x)[n].contiguous();
+      loss_of(loss, y).backward();
+      const auto gradient = x.grad().contiguous();
+      values.emplace_back(gradient.data_ptr<float>(),
+                          gradient.data_ptr<float>() + gradient.numel());
+      logits.emplace_back(y.data_ptr<float>(), y.data_ptr<float>() + kSamples);
+    }
+    for (std::uint32_t n = 0; n < kPeers; ++n)
+      rows.push_back({.peer = PeerId{n},
+                      .group = 0,
+                      .values = float_blob({kSamples, kPixels}, values[n]),
+                      .logits = logits[n],
+                      .shard_size = sizes[n]});
+    std::vector<float> sum(kSamples * kPixels);
+    const std::vector<std::span<float>> places{sum};
+    (void)merge(aggregate_ua_gan, {.loss = loss}, rows, places);
+
+    auto x = images.clone().requires_grad_();
+    const auto shares = torch::tensor({600.0, 50.0, 600.0, 2000.0}) / 3250;
+    const auto mixture = torch::logsumexp(
+        logits_of(x) + shares.to(torch::kFloat32).log().unsqueeze(1), 0);
+    loss_of(loss, mixture).backward();
+    const auto expected = x.grad().contiguous();
+    for (std::size_t i = 0; i < sum.size(); ++i)
+      CHECK(sum[i] / kPeers ==
+            Approx(expected.data_ptr<float>()[i]).epsilon(1e-3).margin(1e-6));
   }
 }
 

@@ -220,7 +220,7 @@ struct Operands {
 
 Operands operands(const Tensor& x, const Tensor& weight, const Tensor& bias,
                   std::int64_t image_channels) {
-  if (precision() == Precision::kFloat32 || image_channels <= kFewChannels)
+  if (precision() != Precision::kBfloat16 || image_channels <= kFewChannels)
     return {x, weight, bias};
   const auto cast = [](const Tensor& t) {
     return t.defined() ? t.to(torch::kBFloat16) : t;

@@ -25,6 +25,14 @@ void add(std::size_t n, float factor, const float* x, float* y) {
   for (std::size_t i = 0; i < n; ++i) y[i] += factor * x[i];
 }
 
+// NaN for a NaN among them.
+double sum_of_signs(std::span<const float> values) {
+  double sum = 0;
+  for (const float value : values)
+    sum += value > 0 ? 1 : value < 0 ? -1 : double{value};
+  return sum;
+}
+
 // Row s is d_logits[s], then row s of d_class_logits.
 void join(std::span<const float> d_logits,
           std::span<const float> d_class_logits, float* rows) {
@@ -146,9 +154,9 @@ void DenseDiscriminator::through_last(const float* parameters, std::size_t row,
         embedding_of(parameters, labels[s]), w.layers.output_gradient(row + s));
 }
 
-double DenseDiscriminator::step(std::span<const float> images, Labels labels,
-                                const DenseAdamState& state,
-                                const AdamCoefficients& coefficients) {
+DenseDiscriminator::Report DenseDiscriminator::step(
+    std::span<const float> images, Labels labels, const DenseAdamState& state,
+    const AdamCoefficients& coefficients) {
   Work& w = work();
   const std::size_t b = spec_.batch, n = 2 * b;
   const std::array<double, 2> gammas{spec_.r1_gamma, spec_.r2_gamma};
@@ -158,7 +166,9 @@ double DenseDiscriminator::step(std::span<const float> images, Labels labels,
   prepare(n, rows, w);
   std::copy(images.begin(), images.end(), w.layers.input(0));
   forward(state.values, labels, w);
-  double loss = differentiate(labels, w);
+  Report report{.loss = differentiate(labels, w)};
+  if (spec_.augment == Augment::kAda)
+    report.real_signs = sum_of_signs(std::span(w.logits).first(b));
 
   std::fill(embedding_gradient_.begin(), embedding_gradient_.end(), 0.0F);
   if (!embedding_gradient_.empty())
@@ -170,7 +180,7 @@ double DenseDiscriminator::step(std::span<const float> images, Labels labels,
   std::size_t row = n;
   for (std::size_t half = 0; half < 2; ++half) {
     if (gammas[half] <= 0) continue;
-    loss += penalise(state.values, gammas[half], half, row, labels, w);
+    report.loss += penalise(state.values, gammas[half], half, row, labels, w);
     row += b;
   }
 
@@ -181,7 +191,7 @@ double DenseDiscriminator::step(std::span<const float> images, Labels labels,
   adam_step(embedding_gradient_.size(), embedding.values,
             embedding_gradient_.data(), embedding.first_moment,
             embedding.second_moment, nullptr, coefficients);
-  return loss;
+  return report;
 }
 
 // gamma/2 E|g|^2 of a half, g = d logits / d images, worked out in rows
@@ -222,18 +232,27 @@ double DenseDiscriminator::feedback(const float* parameters,
                                     Labels labels, std::span<float> gradient,
                                     std::span<float> logits) const {
   Work& w = work();
-  const std::size_t n = logits.size();
+  const std::size_t b = logits.size(), n = images.size() / widths_.front();
+  const std::size_t first = n - b;  // of the generated ones: 0, or b
+  MDGAN_CHECK(first == (pairs_images(spec_.loss) ? b : 0));
   prepare(n, n, w);
   std::copy(images.begin(), images.end(), w.layers.input(0));
   forward(parameters, labels, w);
-  double loss = generator_loss(spec_.loss, w.logits, w.d_logits);
+  const Labels own = labels.empty() ? labels : labels.last(b);
+  const std::span<float> d_logits = std::span(w.d_logits).last(b);
+  const std::span<const float> y(w.logits);
+  double loss = generator_loss(spec_.loss, y.last(b), d_logits, y.first(first));
+  const std::span<float> d_class_logits =
+      std::span(w.d_class_logits).last(b * (outputs() - 1));
   if (spec_.condition == Condition::kAcgan)
-    loss += class_loss(w.class_logits, labels, w.d_class_logits);
-  join(w.d_logits, w.d_class_logits, w.last.output_gradient(0));
-  through_last(parameters, 0, n, labels, w);
-  layers_.backward(parameters, w.layers, 0, n, 0, /*to_input=*/true);
-  std::copy_n(w.layers.input_gradient(0), gradient.size(), gradient.begin());
-  std::copy(w.logits.begin(), w.logits.end(), logits.begin());
+    loss += class_loss(std::span(w.class_logits).last(d_class_logits.size()),
+                       own, d_class_logits);
+  join(d_logits, d_class_logits, w.last.output_gradient(first));
+  through_last(parameters, first, b, own, w);
+  layers_.backward(parameters, w.layers, first, b, first, /*to_input=*/true);
+  std::copy_n(w.layers.input_gradient(first), gradient.size(),
+              gradient.begin());
+  std::ranges::copy(y.last(b), logits.begin());
   return loss;
 }
 

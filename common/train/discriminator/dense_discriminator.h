@@ -25,13 +25,18 @@ class DenseDiscriminator {
   std::size_t parameter_count() const;
 
   // Takes one step on images [2b, values], real before generated ones, and
-  // labels [2b] (empty if unconditional). Returns the loss with its penalties.
-  double step(std::span<const float> images,
+  // labels [2b] (empty if unconditional). Returns the loss with its penalties,
+  // and with ADA the sum of the signs of the real images' logits, else 0.
+  struct Report {
+    double loss = 0, real_signs = 0;
+  };
+  Report step(std::span<const float> images,
               std::span<const std::int64_t> labels, const DenseAdamState& state,
               const AdamCoefficients& coefficients);
 
-  // Returns Loss_G on generated images [b, values]; writes d Loss_G / d images
-  // and the logits [b].
+  // Returns Loss_G on generated images [b, values], or where it pairs_images()
+  // on [2b, values], real before generated ones; writes d Loss_G / d the
+  // generated images, and their logits [b].
   double feedback(const float* parameters, std::span<const float> images,
                   std::span<const std::int64_t> labels,
                   std::span<float> gradient, std::span<float> logits) const;

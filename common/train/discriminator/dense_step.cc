@@ -32,19 +32,22 @@ class DenseStep final : public DiscriminatorStep {
     MDGAN_CHECK(dense_.parameter_count() == static_cast<std::size_t>(d.size()));
   }
 
-  double step(const torch::Tensor& x, const torch::Tensor& y,
-              Random&) override {
+  StepReport step(const torch::Tensor& x, const torch::Tensor& y,
+                  Random&) override {
     FlatAdam& adam = d_.adam();
     const DenseAdamState state{d_.values().data_ptr<float>(),
                                adam.first_moment().data_ptr<float>(),
                                adam.second_moment().data_ptr<float>()};
-    return dense_.step(floats(x), labels_of(y), state, adam.next_step());
+    const auto [loss, real_signs] =
+        dense_.step(floats(x), labels_of(y), state, adam.next_step());
+    return {loss, real_signs, {}};
   }
 
-  PeerFeedback feedback(const torch::Tensor& x,
-                        const torch::Tensor& y) override {
+  PeerFeedback feedback(const torch::Tensor& x, const torch::Tensor& y,
+                        StepReports& reports) override {
     const ImageShape& image = d_.spec.image;
-    const auto n = static_cast<std::uint64_t>(x.size(0));
+    const auto n = static_cast<std::uint64_t>(
+        pairs_images(d_.spec.loss) ? x.size(0) / 2 : x.size(0));
     const NewBlob gradient =
         make_blob({protocol::DType::kFloat32,
                    {n, image.channels, image.height, image.width}});
@@ -52,7 +55,7 @@ class DenseStep final : public DiscriminatorStep {
     const double loss =
         dense_.feedback(d_.values().data_ptr<float>(), floats(x), labels_of(y),
                         floats(gradient.bytes), floats(logits.bytes));
-    return {gradient.blob, logits.blob, loss};
+    return {gradient.blob, logits.blob, loss, reports.mean_loss()};
   }
 
  private:

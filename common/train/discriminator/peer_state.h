@@ -35,6 +35,8 @@ struct PeerFeedback {
   Blob feedback;
   Blob logits;  // of X^g, [b] float32; empty in the other algorithms
   double generator_loss = 0;
+  // The mean of the steps that learn() took before; 0 if it took none.
+  double discriminator_loss = 0;
 };
 
 }  // namespace mdgan

@@ -6,31 +6,27 @@
 
 #include "common/kernels/convolution/convolution_stack.h"
 #include "common/losses/adversarial.h"
+#include "common/losses/penalty.h"
 #include "common/models/initialise.h"
 #include "common/tensor/flat_parameters.h"
+#include "common/tensor/in_host_memory.h"
 #include "common/tensor/tensor_blob.h"
 #include "common/train/discriminator/discriminator_step.h"
 
 namespace mdgan {
 namespace {
 
-// A penalty needs the gradient by the images of one half, and differentiates it
-// again.
-bool has_penalty(const TrainingSpec& spec) {
-  return spec.r1_gamma > 0 || spec.r2_gamma > 0 ||
-         spec.loss == Loss::kWassersteinGp;
-}
-
-torch::Tensor joint_loss(const TrainingSpec& spec, Discriminator& model,
-                         const torch::Tensor& x, const torch::Tensor& y) {
+JudgedBatch joint_loss(const TrainingSpec& spec, Discriminator& model,
+                       const torch::Tensor& x, const torch::Tensor& y) {
   const auto [logits, class_logits] = model.forward(x, y, /*batches=*/2);
-  return discriminator_loss(spec, {half(logits, 0), half(class_logits, 0)},
-                            {half(logits, 1), half(class_logits, 1)}, y);
+  return {discriminator_loss(spec, {half(logits, 0), half(class_logits, 0)},
+                             {half(logits, 1), half(class_logits, 1)}, y),
+          half(logits, 0)};
 }
 
-torch::Tensor separate_loss(const TrainingSpec& spec, Discriminator& model,
-                            const torch::Tensor& x, const torch::Tensor& y,
-                            Random& random) {
+JudgedBatch separate_loss(const TrainingSpec& spec, Discriminator& model,
+                          const torch::Tensor& x, const torch::Tensor& y,
+                          Random& random) {
   const LayerByLayerGuard guard;
   const torch::Tensor real =
       half(x, 0).detach().requires_grad_(spec.r1_gamma > 0);
@@ -53,12 +49,12 @@ torch::Tensor separate_loss(const TrainingSpec& spec, Discriminator& model,
     loss = loss + wasserstein_penalty(critic, real, generated,
                                       spec.gradient_penalty, random);
   }
-  return loss;
+  return {loss, on_real.logits};
 }
 
-torch::Tensor objective(const TrainingSpec& spec, Discriminator& model,
-                        const torch::Tensor& x, const torch::Tensor& y,
-                        Random& random) {
+JudgedBatch objective(const TrainingSpec& spec, Discriminator& model,
+                      const torch::Tensor& x, const torch::Tensor& y,
+                      Random& random) {
   return has_penalty(spec) ? separate_loss(spec, model, x, y, random)
                            : joint_loss(spec, model, x, y);
 }
@@ -115,16 +111,16 @@ void TrainedDiscriminator::load(const PeerState& state) {
                   state.adam_steps);
 }
 
-double TrainedDiscriminator::step(const torch::Tensor& x,
-                                  const torch::Tensor& y, Random& random) {
+JudgedBatch TrainedDiscriminator::step(const torch::Tensor& x,
+                                       const torch::Tensor& y, Random& random) {
   // Penalties are computed by LibTorch's layers, whose weights are row-major.
   if (has_penalty(spec))
     to_row_major();
   else
     to_fastest_layout(x);
-  const torch::Tensor loss = objective(spec, *model_, x, y, random);
+  const auto [loss, real_logits] = objective(spec, *model_, x, y, random);
   adam_.step(values_, gradients_of(loss, {}, model_->parameters()));
-  return loss.item<double>();
+  return {loss.detach(), real_logits.detach()};
 }
 
 void TrainedDiscriminator::step(const torch::Tensor& gradient) {
@@ -136,14 +132,19 @@ double TrainedDiscriminator::gradient(const torch::Tensor& x,
                                       const torch::Tensor& y, Random& random,
                                       const torch::Tensor& out) const {
   MDGAN_CHECK(out.dim() == 1 && out.numel() == size());
-  const torch::Tensor loss = objective(spec, model(), x, y, random);
+  const torch::Tensor loss = objective(spec, model(), x, y, random).loss;
+  std::vector<torch::Tensor> parts =
+      gradients_of(loss, {}, model_->parameters());
+  parts.push_back(loss);
+  parts = in_host_memory(parts);
+  const double value = parts.back().item<double>();
+  parts.pop_back();
   std::int64_t at = 0;
-  for (const torch::Tensor& part :
-       gradients_of(loss, {}, model_->parameters())) {
+  for (const torch::Tensor& part : parts) {
     out.narrow(0, at, part.numel()).view(part.sizes()).copy_(part);
     at += part.numel();
   }
-  return loss.item<double>();
+  return value;
 }
 
 DiscriminatorOutput TrainedDiscriminator::forward(

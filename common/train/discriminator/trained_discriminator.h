@@ -15,6 +15,11 @@
 
 namespace mdgan {
 
+// A loss with its penalties, a scalar, and D's logits on the real images [b].
+struct JudgedBatch {
+  torch::Tensor loss, real_logits;
+};
+
 // Between steps, convolutions' weights and their moments may lie in a layout
 // that suits the next step (ConvolutionStack::to_fastest_layout). Only step()
 // and forward() ever see it: everything else converts back first, so that
@@ -48,8 +53,9 @@ class TrainedDiscriminator {
 
   // Takes one step on x [2b, c, h, w], real samples before generated ones, and
   // their labels y [2b] int64 (undefined if unconditional), by autograd.
-  // Returns the loss, penalties included.
-  double step(const torch::Tensor& x, const torch::Tensor& y, Random& random);
+  // What is returned has no graph and is on the model's device.
+  JudgedBatch step(const torch::Tensor& x, const torch::Tensor& y,
+                   Random& random);
   // Takes one step of Adam against a gradient [P] from elsewhere.
   void step(const torch::Tensor& gradient);
 

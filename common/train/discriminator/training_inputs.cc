@@ -3,6 +3,7 @@
 #include <spdlog/fmt/fmt.h>
 
 #include <cstring>
+#include <numeric>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -49,6 +50,12 @@ void check_batch(const TrainingSpec& spec, const Blob& images,
         "a generated batch has labels that this discriminator has not");
 }
 
+void write_image(const Dataset& data, std::size_t index, std::span<float> out) {
+  const std::uint8_t* pixels = data.pixels.data() + index * out.size();
+  for (float& value : out)
+    value = static_cast<float>(*pixels++) / 127.5F - 1.0F;
+}
+
 Result<void> check_data(const TrainingSpec& spec, const Dataset& data,
                         std::size_t shard_size) {
   const ImageShape &want = spec.image, &have = data.shape;
@@ -71,12 +78,37 @@ Result<void> check_data(const TrainingSpec& spec, const Dataset& data,
         fmt::format("the run's model is conditional ('{}') and this peer's "
                     "data set has no labels: use labelled data",
                     name_of(kConditionNames, spec.condition)));
-  if (have.classes > want.classes)
+  if (spec.classes.empty() && have.classes > want.classes)
     return data_error(
         fmt::format("the run has {} classes and this peer's data set {}: give "
                     "the peer the run's kind of data",
                     want.classes, have.classes));
+  if (spec.classes.empty()) return {};
+  if (data.class_names.size() != have.classes)
+    return data_error("this peer's classes have no names, and the run's have");
+  if (const auto stranger = first_not_in(data.class_names, spec.classes))
+    return data_error(fmt::format(
+        "this peer's data set has the class '{}', which is none of the run's "
+        "({}): take it out of the data, or begin a run that has it",
+        *stranger, listed(spec.classes)));
+  if (const auto stranger = first_not_in(data.empty_classes, spec.classes))
+    return data_error(fmt::format(
+        "this peer's class folder '{}' has no images, and it is none of the "
+        "run's classes ({}): add some, or remove the folder",
+        *stranger, listed(spec.classes)));
   return {};
+}
+
+std::vector<std::int32_t> run_labels(const TrainingSpec& spec,
+                                     const Dataset& data) {
+  std::vector<std::int32_t> labels(data.shape.classes);
+  std::iota(labels.begin(), labels.end(), 0);
+  if (spec.classes.empty()) return labels;
+  const auto where = places(data.class_names, spec.classes);
+  MDGAN_CHECK(where.size() == labels.size());
+  for (std::size_t i = 0; i < where.size(); ++i)
+    labels[i] = static_cast<std::int32_t>(where[i].value());
+  return labels;
 }
 
 }  // namespace mdgan

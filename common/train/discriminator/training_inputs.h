@@ -4,6 +4,8 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
+#include <vector>
 
 #include "common/base/result.h"
 #include "common/data/dataset.h"
@@ -23,6 +25,15 @@ bool are_labels(const TrainingSpec& spec, const Blob& labels);
 // the arithmetic takes them on trust.
 void check_batch(const TrainingSpec& spec, const Blob& images,
                  const Blob& labels);
+
+// Writes an image of the data, in [-1, 1]. REQUIRES: `out` has its size.
+void write_image(const Dataset& data, std::size_t index, std::span<float> out);
+
+// The run's label for each label of the data: by the names of their classes, or
+// the same number where the run has no names. REQUIRES: check_data() is
+// content.
+std::vector<std::int32_t> run_labels(const TrainingSpec& spec,
+                                     const Dataset& data);
 
 // Fails with kData when the run cannot be trained on `shard_size` samples of
 // this data set.

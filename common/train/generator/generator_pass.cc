@@ -1,6 +1,7 @@
 // The generator's forward pass for a round, and the backward pass through it.
 
 #include <algorithm>
+#include <numeric>
 #include <utility>
 
 #include "common/base/random.h"
@@ -9,44 +10,72 @@
 #include "common/train/generator/generator_trainer_impl.h"
 
 namespace mdgan {
+namespace {
+
+// A class with the probability that it has among the counted images.
+std::int64_t draw_class(const ClassCounts& counts, Random& random) {
+  std::uint64_t left = random.below(
+      std::accumulate(counts.begin(), counts.end(), std::uint64_t{0}));
+  std::size_t y = 0;
+  while (left >= counts[y]) left -= counts[y++];
+  return static_cast<std::int64_t>(y);
+}
+
+}  // namespace
 
 void GeneratorTrainer::Impl::draw_inputs(Round round, ForwardPass& to) const {
   if (!to.latents.defined()) {
-    const auto pinned = torch::TensorOptions().pinned_memory(device.is_cuda());
-    to.latents =
-        torch::empty({rows(), spec.latent}, pinned.dtype(torch::kFloat32));
-    if (conditional())
-      to.labels = torch::empty({rows()}, pinned.dtype(torch::kInt64));
+    to.latents = {{rows(), spec.latent}, torch::kFloat32, device};
+    if (conditional()) to.labels = {{rows()}, torch::kInt64, device};
   }
   for (std::uint32_t j = 0; j < spec.k; ++j) {
     const std::uint32_t stream = spec.first_batch + j;
     Random(spec.seed, Purpose::kLatents, stream, round.value)
-        .fill_normal(floats_of(batch_of(to.latents, j)));
+        .fill_normal(floats_of(batch_of(to.latents.host(), j)));
     if (!conditional()) continue;
     Random random(spec.seed, Purpose::kLabels, stream, round.value);
-    torch::Tensor y = batch_of(to.labels, j);
+    torch::Tensor y = batch_of(to.labels.host(), j);
+    const ClassCounts* counts =
+        to.label_counts.empty() ? nullptr : &to.label_counts[j];
     for (std::int64_t i = 0; i < y.numel(); ++i)
       y.data_ptr<std::int64_t>()[i] =
-          static_cast<std::int64_t>(random.below(spec.image.classes));
+          counts != nullptr
+              ? draw_class(*counts, random)
+              : static_cast<std::int64_t>(random.below(spec.image.classes));
   }
 }
 
 const GeneratorTrainer::Impl::ForwardPass& GeneratorTrainer::Impl::forward(
-    Round round) {
+    Round round, std::span<const ClassCounts> labels) {
   const auto again = open.find(round);
   // The old graph is freed first. The latents are this round's own: on the CPU
   // the graph of an open round has kept the tensor itself.
   if (again != open.end()) close_one(again);
-  model->train();  // after sample()
   ForwardPass passed = std::exchange(spare, {});
+  passed.label_counts.assign(labels.begin(), labels.end());
   draw_inputs(round, passed);
+  if (open.empty()) {
+    pass_forward(passed);
+  } else {
+    // An older round will be stepped before, and this one passed anew then: it
+    // keeps no graph until it is its turn.
+    const torch::NoGradGuard no_graph;
+    pass_forward(passed);
+    passed.updates = updates - 1;
+  }
+  return open.insert_or_assign(round, std::move(passed)).first->second;
+}
+
+void GeneratorTrainer::Impl::pass_forward(ForwardPass& passed) {
+  passed.updates = updates;
+  model->train();  // after sample()
   // The running statistics advance with step(), like everything else: a round
   // generated twice, or saved between generate() and step(), counts once.
   const auto live = model->buffers();
   const auto before = copies_of(live);
-  const torch::Tensor z = passed.latents.to(device, /*non_blocking=*/true);
+  const torch::Tensor z = passed.latents.upload();
   const torch::Tensor y =
-      passed.labels.defined() ? passed.labels.to(device, true) : passed.labels;
+      passed.labels.defined() ? passed.labels.upload() : torch::Tensor{};
   if (stack) {
     passed.input = model->embed(z, y);
     passed.images = forward_dense(passed);
@@ -55,7 +84,6 @@ const GeneratorTrainer::Impl::ForwardPass& GeneratorTrainer::Impl::forward(
     passed.buffers = copies_of(live);
     assign(live, before);
   }
-  return open.insert_or_assign(round, std::move(passed)).first->second;
 }
 
 torch::Tensor GeneratorTrainer::Impl::forward_dense(ForwardPass& passed) {

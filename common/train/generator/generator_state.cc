@@ -16,10 +16,25 @@ namespace {
 constexpr std::string_view kStepsName = "adam.steps";
 constexpr std::string_view kSecondMomentName = "adam.second_moment";
 
-// A copy in CPU memory.
-torch::Tensor host_copy(const torch::Tensor& tensor) {
-  return tensor.is_cpu() ? tensor.detach().clone() : to_tensor(to_blob(tensor));
-}
+// Copies in CPU memory. Of tensors that view one buffer, as parameters do, the
+// buffer is copied once.
+class HostCopies {
+ public:
+  torch::Tensor operator()(const torch::Tensor& tensor) {
+    const c10::Storage& storage = tensor.storage();
+    torch::Tensor& copy = copies_[storage.unsafeGetStorageImpl()];
+    if (!copy.defined()) {
+      const torch::Tensor all =
+          torch::empty({0}, tensor.options()).set_(storage);
+      copy = all.is_cpu() ? all.clone() : all.to(torch::kCPU);
+    }
+    return copy.as_strided(tensor.sizes(), tensor.strides(),
+                           tensor.storage_offset());
+  }
+
+ private:
+  std::map<const void*, torch::Tensor> copies_;
+};
 
 // Appends a model's parameters and buffers under PyTorch's names.
 void append_state(const std::string& prefix, const Generator& model,
@@ -100,9 +115,10 @@ Result<void> GeneratorTrainer::Impl::load(std::span<const NamedBlob> state) {
 
 std::vector<NamedBlob> GeneratorTrainer::snapshot() const {
   return plain_exceptions([&] {
+    HostCopies copy;
     std::vector<NamedBlob> state;
     for (const auto& [name, tensor] : impl_->named_state())
-      state.push_back({name, to_blob(host_copy(tensor))});
+      state.push_back({name, to_blob(copy(tensor))});
     return state;
   });
 }

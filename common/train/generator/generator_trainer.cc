@@ -74,7 +74,8 @@ GeneratorTrainer::Impl::Impl(const GeneratorSpec& the_spec, torch::Device where,
       torch::TensorOptions(device));
 }
 
-void GeneratorTrainer::Impl::merge(std::span<const Contribution> contributions,
+void GeneratorTrainer::Impl::merge(const ForwardPass& passed,
+                                   std::span<const Contribution> contributions,
                                    StepReport& report) {
   std::vector<MergeRow> rows_to_merge;
   rows_to_merge.reserve(contributions.size());
@@ -95,8 +96,29 @@ void GeneratorTrainer::Impl::merge(std::span<const Contribution> contributions,
   report.fallbacks = merged_by.fallbacks;
   for (const PeerVerdict& verdict : merged_by.verdicts)
     report.not_whole += verdict.verdict == Verdict::kUsed ? 0U : 1U;
+  if (!passed.label_counts.empty()) weigh_classes(passed, contributions, sum);
+  sum.div_(static_cast<double>(contributions.size()));
+  // The norm is float32 on purpose: a feedback whose norm overflows would
+  // overflow Adam's second moment, too, and stop its parameters for good.
+  report.feedback_norm = sum.norm().item<double>();
   if (!merged.is_cpu()) merged.copy_(sum);
-  merged.div_(static_cast<double>(contributions.size()));
+}
+
+void GeneratorTrainer::Impl::weigh_classes(
+    const ForwardPass& passed, std::span<const Contribution> contributions,
+    torch::Tensor& sum) const {
+  std::vector<AnsweredBatch> answered;
+  for (const ClassCounts& counts : passed.label_counts)
+    answered.push_back({counts});
+  for (const Contribution& part : contributions) {
+    ++answered[part.batch].answers;
+    answered[part.batch].images += std::max(part.shard_size, 1.0);
+  }
+  const auto factors = class_factors(answered, spec.class_share);
+  const auto* labels = passed.labels.host().data_ptr<std::int64_t>();
+  for (std::int64_t i = 0; i < rows(); ++i)
+    sum[i].mul_(factors[static_cast<std::size_t>(i / spec.batch)]
+                       [static_cast<std::size_t>(labels[i])]);
 }
 
 Result<GeneratorTrainer::Impl::Gradient> GeneratorTrainer::Impl::gradient(
@@ -106,24 +128,26 @@ Result<GeneratorTrainer::Impl::Gradient> GeneratorTrainer::Impl::gradient(
   MDGAN_CHECK(opened != open.end());
   MDGAN_CHECK(!contributions.empty());
   const auto start = Clock::now();
-  merge(contributions, report);
-  // The norm is float32 on purpose: a feedback whose norm overflows would
-  // overflow Adam's second moment, too, and stop its parameters for good.
-  report.feedback_norm = merged.norm().item<double>();
+  merge(opened->second, contributions, report);
   if (!std::isfinite(report.feedback_norm)) {
     close(round);
     return diverged(round, "the feedback");
   }
   report.merge_seconds = seconds(Clock::now() - start);
 
+  // The weights have moved since the images were made: F is taken for the
+  // feedback on the images that the same latents give now.
+  if (opened->second.updates != updates) pass_forward(opened->second);
   Gradient result{backward(opened->second), opened->second.buffers};
   close(round);
+  // A GPU is waited for here: what diverged must not reach the weights.
   if (!std::isfinite(norm_of(result.parts)))
     return diverged(round, "the generator's gradient");
   return result;
 }
 
 void GeneratorTrainer::Impl::apply(const Gradient& gradient) {
+  ++updates;
   if (average == nullptr) {
     adam.step(values, gradient.parts);
   } else {
@@ -173,20 +197,23 @@ Result<std::unique_ptr<GeneratorTrainer>> GeneratorTrainer::create(
       });
 }
 
-std::vector<GeneratedBatch> GeneratorTrainer::generate(Round round) {
+std::vector<GeneratedBatch> GeneratorTrainer::generate(
+    Round round, std::span<const ClassCounts> labels) {
+  MDGAN_CHECK(labels.empty() ||
+              (impl_->conditional() && labels.size() == impl_->spec.k));
   return plain_exceptions([&] {
     Impl& g = *impl_;
-    const Impl::ForwardPass& passed = g.forward(round);
+    const Impl::ForwardPass& passed = g.forward(round, labels);
     // On the CPU the batches are views of the images themselves.
     const torch::Tensor images = to_tensor(to_blob(passed.images));
-    torch::Tensor labels;
+    torch::Tensor drawn;
     // The labels are copied: they may still be on their way when the next round
     // draws its own.
-    if (g.conditional()) labels = passed.labels.to(torch::kInt32);
+    if (g.conditional()) drawn = passed.labels.host().to(torch::kInt32);
     std::vector<GeneratedBatch> batches(g.spec.k);
     for (std::uint32_t j = 0; j < g.spec.k; ++j) {
       batches[j].images = to_blob(g.batch_of(images, j));
-      if (g.conditional()) batches[j].labels = to_blob(g.batch_of(labels, j));
+      if (g.conditional()) batches[j].labels = to_blob(g.batch_of(drawn, j));
     }
     return batches;
   });

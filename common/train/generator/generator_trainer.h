@@ -15,6 +15,7 @@
 
 #include "common/base/ids.h"
 #include "common/base/result.h"
+#include "common/merge/class_factors.h"
 #include "common/merge/rules.h"
 #include "common/tensor/blob.h"
 #include "common/train/generated_batch.h"
@@ -34,6 +35,8 @@ struct GeneratorSpec {
   std::uint64_t seed = 1;
   std::uint32_t first_batch = 0;  // the latents are those of batches from here
   Aggregation aggregation = {};
+  // How the classes of batches with label counts are weighed.
+  ClassShare class_share = ClassShare::kUniform;
 };
 
 // One peer's feedback for one of the round's batches.
@@ -75,13 +78,18 @@ class GeneratorTrainer {
   // set or loaded; each open round takes the memory of its pass. Called twice
   // for a round, it draws the same latents, and the second pass counts.
   //
+  // `labels`, of each batch, are the counts in whose proportions its labels are
+  // drawn, the same in step(), which then weighs its samples by
+  // common/merge/class_factors.h; empty: each class is as likely.
+  // REQUIRES: empty, or k times the counts of all classes, none all 0; their
+  // sum fits.
+  //
   // Several rounds may be open. What is generated while an older round is open
-  // comes from the weights before that round's step; its own step goes back
-  // through the activations of that pass and the weights of the moment. Batch
-  // normalisation's running statistics are likewise those of before the older
-  // step, and the later step puts its own in their place: so of rounds that
-  // were open together, the one stepped last alone moves them.
-  std::vector<GeneratedBatch> generate(Round round);
+  // comes from the weights before that round's step. Its own step takes the
+  // feedback for that on the images which the same latents give with the
+  // weights of the moment, and passes them through the generator once more.
+  std::vector<GeneratedBatch> generate(
+      Round round, std::span<const ClassCounts> labels = {});
 
   // Merges the feedback for each batch by the spec's rule
   // (common/merge/rules.h) in the order given (the caller sorts by peer),

@@ -14,6 +14,7 @@
 #include "common/kernels/dense/dense_stack.h"
 #include "common/models/model.h"
 #include "common/tensor/flat_adam.h"
+#include "common/tensor/upload_buffer.h"
 #include "common/train/generator/generator_trainer.h"
 
 namespace mdgan {
@@ -35,12 +36,14 @@ Error diverged(Round round, std::string_view what);
 struct GeneratorTrainer::Impl {
   // generate()'s forward pass, which step() goes back through.
   struct ForwardPass {
-    torch::Tensor latents;  // [k*b, latent], on the CPU
-    torch::Tensor labels;   // [k*b] int64, on the CPU; undefined: unconditional
-    torch::Tensor images;   // [k*b, c, h, w]; its graph, or
-    torch::Tensor input;    // the stack's input with its graph
-    DenseScratch scratch;   // the stack's activations
-    std::vector<torch::Tensor> buffers;  // the model's, once it has stepped
+    UploadBuffer latents;  // [k*b, latent]
+    UploadBuffer labels;   // [k*b] int64; undefined: unconditional
+    std::vector<ClassCounts> label_counts;  // of each batch; empty: uniform
+    torch::Tensor images;                   // [k*b, c, h, w]; its graph, or
+    torch::Tensor input;                    // the stack's input with its graph
+    DenseScratch scratch;                   // the stack's activations
+    std::vector<torch::Tensor> buffers;     // the model's, once it has stepped
+    std::uint64_t updates = 0;              // before it, of the weights
   };
 
   Impl(const GeneratorSpec& the_spec, torch::Device where,
@@ -54,7 +57,9 @@ struct GeneratorTrainer::Impl {
   }
   // generator_pass.cc
   void draw_inputs(Round round, ForwardPass& to) const;
-  const ForwardPass& forward(Round round);
+  const ForwardPass& forward(Round round, std::span<const ClassCounts> labels);
+  // Passes its latents and labels through the weights of the moment.
+  void pass_forward(ForwardPass& passed);
   torch::Tensor forward_dense(ForwardPass& passed);
   // Goes back from `merged` to the gradients of the parameters, in parts.
   std::vector<torch::Tensor> backward(ForwardPass& passed);
@@ -63,8 +68,14 @@ struct GeneratorTrainer::Impl {
   void close(Round newest);
   void close_one(std::map<Round, ForwardPass>::iterator at);
   // Writes into `merged`, for each batch, the sum by the spec's rule, divided
-  // by the number of contributions. Tells of the rule in `report`.
-  void merge(std::span<const Contribution> contributions, StepReport& report);
+  // by the number of contributions. Tells of the rule, and of the norm, in
+  // `report`.
+  void merge(const ForwardPass& passed,
+             std::span<const Contribution> contributions, StepReport& report);
+  // Weighs the samples of `sum` where the pass has label counts.
+  void weigh_classes(const ForwardPass& passed,
+                     std::span<const Contribution> contributions,
+                     torch::Tensor& sum) const;
   // What the contributions give: the parameters' gradient, in parts.
   struct Gradient {
     std::vector<torch::Tensor> parts;
@@ -95,7 +106,8 @@ struct GeneratorTrainer::Impl {
   torch::Tensor stack_gradients;  // of the stack's parameters
   torch::Tensor merged;           // [k*b, c, h, w], the summed feedback; reused
   std::map<Round, ForwardPass> open;
-  ForwardPass spare;  // whose memory the next round reuses
+  std::uint64_t updates = 0;  // of the weights, by apply()
+  ForwardPass spare;          // whose memory the next round reuses
 };
 
 }  // namespace mdgan

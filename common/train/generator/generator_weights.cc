@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "common/tensor/guard.h"
+#include "common/tensor/in_host_memory.h"
 #include "common/train/generator/generator_trainer_impl.h"
 
 namespace mdgan {
@@ -18,10 +19,10 @@ std::vector<torch::Tensor> floating(std::vector<torch::Tensor> tensors) {
 
 // Copies the parts, on any device, into `out`, one after the other.
 void write_all(const std::vector<torch::Tensor>& parts, std::span<float> out) {
-  for (const torch::Tensor& part : parts) {
+  for (const torch::Tensor& part : in_host_memory(parts)) {
     const auto count = static_cast<std::size_t>(part.numel());
     MDGAN_CHECK(count <= out.size());
-    torch::from_blob(out.data(), part.sizes()).copy_(part.detach());
+    torch::from_blob(out.data(), part.sizes()).copy_(part);
     out = out.subspan(count);
   }
   MDGAN_CHECK(out.empty());

@@ -3,9 +3,18 @@ report that compares them.
 
   mdgan-experiment run configs/experiments/paper-mlp.ini --data mnist
   mdgan-experiment report experiments/paper-mlp
+  mdgan-experiment run configs/experiments/paper-mlp.ini --data mnist --task 7
+  mdgan-experiment merge experiments/paper-mlp experiments/paper-mlp-tasks/*
 
 `run` continues an interrupted experiment: it skips complete runs and resumes
-the others from their newest checkpoint.
+the others from their newest checkpoint. On a cluster each task of an array trains
+one run, into a folder of its own; `merge` makes one experiment of these folders.
+
+`canaries` and `audit` tell what a run gives away about single images: peers are
+trained on images that a coin chooses, and then what they have made is attacked.
+
+  mdgan-experiment canaries audits/mnist --data mnist --sites north,south
+  mdgan-experiment audit audits/mnist --run runs/00001-mnist-mlp --state state
 
 Exit codes: 0 every run is complete; 1 a run failed, or stdout cannot be
 written; 2 the arguments or the
@@ -15,11 +24,14 @@ continues them; 141 the reader of the output closed the pipe.
 import argparse
 import os
 import pathlib
+import re
+import shlex
 import shutil
 import signal
 import sys
 
 from . import definition, jobs, record, report, runner, toys
+from .audit import command as audits
 
 FASHION = pathlib.Path("/usr/share/datasets/fashion-mnist")
 SOURCE_TREE = pathlib.Path(__file__).resolve().parents[3]
@@ -30,7 +42,8 @@ def arguments():
         prog="mdgan-experiment", description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="what", required=True,
-                                     metavar="run | report")
+                                     metavar="run | report | merge | canaries | "
+                                     "audit")
     run = commands.add_parser("run", help="train what is not complete yet, "
                               "then write the report")
     run.add_argument("definition", metavar="FILE",
@@ -48,6 +61,9 @@ def arguments():
                      help="the seeds, such as 1,2,3 [the definition's]")
     run.add_argument("--arms",
                      help="the arms to train, such as fl-gan,md-gan-k3 [all]")
+    run.add_argument("--task", type=positive_int, metavar="I",
+                     help="train the I-th run only, counted from 1 in the order "
+                     "of --dry-run; --out is then [experiments/NAME-tasks/I]")
     run.add_argument("--jobs", type=positive_int, default=1, metavar="N",
                      help="how many runs to train at a time; compare seconds "
                      "only between runs that were made one at a time "
@@ -60,6 +76,16 @@ def arguments():
     again = commands.add_parser("report", help="write the report again")
     again.add_argument("out", metavar="DIR", type=pathlib.Path,
                        help="the --out folder of a run")
+    merge = commands.add_parser(
+        "merge", help="copy the runs of several folders into one, and write "
+        "its report")
+    merge.add_argument("out", metavar="DIR", type=pathlib.Path,
+                       help="the folder to make; the runs that it has already "
+                       "are replaced")
+    merge.add_argument("folders", metavar="FOLDER", type=pathlib.Path,
+                       nargs="+", help="the --out folder of a run, such as of "
+                       "one --task")
+    audits.add(commands)
     return parser.parse_args()
 
 
@@ -119,12 +145,15 @@ def run(options):
         defined, options.rounds,
         definition.seeds_of(options.seeds) if options.seeds else None,
         names(options.arms))
-    out = options.out or pathlib.Path("experiments") / experiment.name
+    out = options.out or default_out(experiment, options.task)
+    whole = experiment
+    if options.task:
+        experiment = definition.task(experiment, options.task)
     binaries = programs(options.bin)
     folders = {arm.data: data_of(arm, options.data, out)
                for arm in experiment.arms}
     todo = [jobs.make(experiment, arm, seed, out, folders[arm.data], binaries)
-            for seed in experiment.seeds for arm in experiment.arms]
+            for seed, arm in definition.runs_of(experiment)]
     for arm in experiment.arms:
         jobs.check(next(job for job in todo if job.arm == arm))
     if options.dry_run:
@@ -143,7 +172,8 @@ def run(options):
             now = record.merge(before, now, out)
             if all(job.done() for job in todo):  # this machine runs nothing
                 now["machines"] = before["machines"]
-        now["command"] = command_for_all(options, defined, now, out)
+        now["command"] = command_for_all(
+            options, defined, describe_task(whole, now, options.task), out)
         record.save(out, now)
         running = runner.Runner(todo, options.jobs)
         through = running.run()
@@ -154,6 +184,72 @@ def run(options):
         print("stopped; the same command continues the runs", file=sys.stderr)
         return 130
     return 0 if reported and not running.failed else 1
+
+
+def default_out(experiment, task):
+    name = pathlib.Path("experiments") / experiment.name
+    return name.with_name(f"{name.name}-tasks") / str(task) if task else name
+
+
+def describe_task(whole, now, task):
+    """The record for command_for_all(): where one task of an array was run,
+    the command is that of the whole experiment."""
+    if not task:
+        return now
+    return {**now, "seeds": sorted(whole.seeds),
+            "arms": {arm.name: None for arm in whole.arms}}
+
+
+def merge(options):
+    """Makes one experiment of several folders."""
+    folders = sorted(options.folders, key=lambda folder: [
+        int(part) if part.isdigit() else part
+        for part in re.split(r"(\d+)", str(folder))])
+    records = [record.load(folder) for folder in folders]
+    for folder, one in zip(folders, records):
+        if one["name"] != records[0]["name"]:
+            raise definition.Refused(
+                f"{folder} is of the experiment '{one['name']}', and "
+                f"{folders[0]} of '{records[0]['name']}'; merge folders of one "
+                "experiment")
+        if folder.resolve() == options.out.resolve():
+            raise definition.Refused(f"{folder} is the folder to make; leave "
+                                     "it out")
+    merged = records[0]
+    for folder, one in zip(folders[1:], records[1:]):
+        try:
+            merged = record.merge(merged, one, folders[0])
+        except definition.Refused as error:
+            raise definition.Refused(f"{folder} cannot be merged: {error}"
+                                     ) from None
+    options.out.mkdir(parents=True, exist_ok=True)
+    with record.lock(options.out):
+        if (options.out / record.NAME).exists():
+            merged = record.merge(record.load(options.out), merged,
+                                  options.out)
+        for folder, one in zip(folders, records):
+            for name in one["arms"]:
+                for seed in one["seeds"]:
+                    copy_run(folder, options.out, f"{name}/seed-{seed}")
+            if (folder / "data").is_dir():  # toys
+                shutil.copytree(folder / "data", options.out / "data",
+                                dirs_exist_ok=True)
+        # The command ends with the folder of the runs.
+        merged["command"] = record.command_line(
+            [*shlex.split(merged["command"])[:-1], options.out])
+        record.save(options.out, merged)
+        return 0 if write_report(options.out) else 1
+
+
+def copy_run(source, target, name):
+    """Copies the folder of a run and its log, if there is such a run."""
+    if not (source / name).is_dir():
+        return
+    shutil.rmtree(target / name, ignore_errors=True)
+    shutil.copytree(source / name, target / name)
+    log = f"{name}.log"
+    if (source / log).exists():
+        shutil.copy2(source / log, target / log)
 
 
 def write_report(out):
@@ -182,9 +278,11 @@ def command_for_all(options, defined, now, out):
 
 def execute(options):
     try:
+        if options.what in audits.COMMANDS:
+            return audits.execute(options)
         if options.what == "report":
             return 0 if write_report(options.out) else 2
-        return run(options)
+        return merge(options) if options.what == "merge" else run(options)
     except definition.Refused as error:
         print(f"mdgan-experiment: {error}", file=sys.stderr)
         return 2

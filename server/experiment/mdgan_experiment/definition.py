@@ -37,6 +37,17 @@ DATA = ("mnist", "fashion", "folder", *toys.MADE)
 KEYS = {"title", "question", "config", "data", "rounds", "seeds",
         "evaluate-every", "fids"}
 REQUIRED = ("title", "question", "data", "rounds", "seeds")
+# The metrics of a [compare NAME], and their keys in measurements.py.
+METRICS = {"fid": "frechet_inception_distance",
+           "score": "inception_score_mean",
+           "kid": "kernel_inception_distance_mean",
+           "precision": "precision", "recall": "recall",
+           "classes": "classes_present", "class-distance": "class_distance",
+           "on-a-mode": "good_samples", "modes-found": "modes_found",
+           "distance": "distance"}
+CLAIMS = ("lower", "higher", "equal")
+WORK = ("rounds", "images")
+COMPARE_KEYS = ("arms", "metric", "claim", "margin", "at")
 # Options of mdgan-server that jobs.py sets, so no arm may.
 OWN_OPTIONS = {"config", "name", "run-dir", "resume", "rounds", "seed",
                "data", "evaluate-every", "evaluate-data", "dry-run", "quiet",
@@ -71,6 +82,7 @@ class Experiment:
     evaluate_every: int
     fids: list
     arms: list
+    comparisons: dict  # by name, as comparison_of() returns them
 
     @property
     def name(self):
@@ -106,12 +118,12 @@ def read(path):
 def experiment_of(path, parser):
     for section in parser.sections():
         if section not in ("experiment", "common") and \
-                not re.fullmatch(r"arm [a-z0-9][a-z0-9.-]*", section):
+                not re.fullmatch(r"(arm|compare) [a-z0-9][a-z0-9.-]*", section):
+            known = ["experiment", "common", "arm NAME", "compare NAME"]
             raise Refused(
-                f"unknown section [{section}]"
-                f"{nearest(section, ['experiment', 'common', 'arm NAME'])}"
-                "; the NAME in [arm NAME] takes small letters, digits, '.' "
-                "and '-'")
+                f"unknown section [{section}]{nearest(section, known)}"
+                "; the NAME in [arm NAME] and [compare NAME] takes small "
+                "letters, digits, '.' and '-'")
     if not parser.has_section("experiment"):
         raise Refused("there is no section [experiment]; add it")
     about = parser["experiment"]
@@ -137,6 +149,11 @@ def experiment_of(path, parser):
                           f"rounds, but {rounds} rounds are fewer than its "
                           f"{arm.peers} peers; train more rounds or fewer "
                           "peers")
+    names = [arm.name for arm in arms]
+    comparisons = {name: comparison_of(name, parser["compare " + name], names)
+                   for section in parser.sections()
+                   if section.startswith("compare ")
+                   for name in [section[len("compare "):]]}
     return Experiment(
         path=path, title=about["title"],
         question=" ".join(about["question"].split()), rounds=rounds,
@@ -145,7 +162,43 @@ def experiment_of(path, parser):
                                  "evaluate-every", 0),
         fids=[parse_float(x, "fids") for x in about.get("fids", "").split(",")
               if x.strip()],
-        arms=arms)
+        arms=arms, comparisons=comparisons)
+
+
+def comparison_of(name, options, arms):
+    """A section [compare NAME] as a dictionary, which the record keeps."""
+    where = f"[compare {name}]"
+    for key in options:
+        if key not in COMPARE_KEYS:
+            raise Refused(f"{where} unknown key '{key}'"
+                          f"{nearest(key, COMPARE_KEYS)}; it takes "
+                          f"{', '.join(COMPARE_KEYS)}")
+    for key in ("arms", "metric", "claim"):
+        if not options.get(key, "").strip():
+            raise Refused(f"{where} has no '{key}'; add it")
+    pair = [x.strip() for x in options["arms"].split(",")]
+    if len(pair) != 2 or pair[0] == pair[1]:
+        raise Refused(f"{where} arms = {options['arms']} are not two arms; "
+                      "write arms = a, b")
+    chosen = {"metric": options["metric"], "claim": options["claim"],
+              "at": options.get("at", "rounds")}
+    for key, value, known in [("arms", x, arms) for x in pair] + [
+            (key, chosen[key], known) for key, known in
+            (("metric", METRICS), ("claim", CLAIMS), ("at", WORK))]:
+        if value not in known:
+            raise Refused(f"{where} {key}: '{value}' is none of "
+                          f"{', '.join(known)}{nearest(value, known)}")
+    margin = None
+    if "margin" in options:
+        margin = parse_float(options["margin"].strip().removesuffix("%"),
+                             f"{where} margin") / 100
+        if not options["margin"].strip().endswith("%") or not 0 < margin < 1:
+            raise Refused(f"{where} margin = {options['margin']} is not a "
+                          "share between 0 % and 100 %, such as 5 %")
+    elif chosen["claim"] == "equal":
+        raise Refused(f"{where} claims that the arms are equal, and has no "
+                      "'margin'; add one, such as 5 %")
+    return {"arms": pair, **chosen, "margin": margin}
 
 
 def arm_of(name, options, common, folder):
@@ -218,3 +271,19 @@ def select(experiment, rounds=None, seeds=None, arms=None):
                               f"{', '.join(names)}")
         changes["arms"] = [a for a in experiment.arms if a.name in arms]
     return dataclasses.replace(experiment, **changes)
+
+
+def runs_of(experiment):
+    """[(seed, arm)] of an experiment, in the order in which they are trained."""
+    return [(seed, arm) for seed in experiment.seeds
+            for arm in experiment.arms]
+
+
+def task(experiment, number):
+    """The experiment with the run of this number, from 1, alone."""
+    runs = runs_of(experiment)
+    if number > len(runs):
+        raise Refused(f"there is no task {number}: {experiment.path} has "
+                      f"{len(runs)} runs with these seeds and arms")
+    seed, arm = runs[number - 1]
+    return dataclasses.replace(experiment, seeds=[seed], arms=[arm])

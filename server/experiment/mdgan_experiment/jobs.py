@@ -49,6 +49,13 @@ def status_of(folder, pid):
     return status if status["pid"] == pid else {}
 
 
+def environment():
+    """Without this shell's MDGAN_ variables: they would stand above an arm's
+    options, and nothing would record them."""
+    return {name: value for name, value in os.environ.items()
+            if not name.startswith("MDGAN_")}
+
+
 class Job:
     """A run whose peers are in the server's process."""
 
@@ -130,11 +137,15 @@ class Job:
         which happens when its runner was killed."""
         with contextlib.suppress(FileNotFoundError), \
                 (self.folder / "lock").open() as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
+            for attempt in range(5):  # a look at its status has it for a moment
+                try:
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError:
+                    time.sleep(0.05)
+            else:
                 raise OSError(f"a server still works in {self.folder}; end it "
-                              "first") from None
+                              "first")
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def launch(self, command):
@@ -145,6 +156,7 @@ class Job:
             log.flush()
             return subprocess.Popen(command, stdin=subprocess.DEVNULL,
                                     stdout=log, stderr=log,
+                                    env=environment(),
                                     start_new_session=True)
 
     def poll(self):
@@ -249,7 +261,8 @@ def check(job):
                "--dry-run"]
     try:
         answer = subprocess.run(command, stdin=subprocess.DEVNULL,
-                                capture_output=True, text=True, timeout=60)
+                                env=environment(), capture_output=True,
+                                text=True, timeout=60)
     except OSError as error:
         raise Refused(f"{command[0]} cannot be started: {error.strerror}; name "
                       "the folder of the programs with --bin") from None

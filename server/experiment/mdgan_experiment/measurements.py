@@ -11,8 +11,12 @@ import math
 import pathlib
 import statistics
 
-FID = "frechet_inception_distance"
-SCORE = "inception_score_mean"
+from . import student
+from .definition import METRICS
+
+FID = METRICS["fid"]
+SCORE = METRICS["score"]
+FLOOR = "real_frechet_inception_distance"  # of real images from real ones
 # A class is present if at least this share of the samples belongs to it.
 PRESENT = 0.05
 
@@ -48,6 +52,8 @@ class Run:
     samples: int = 0
     # the kinds of evaluation, in words, that `evaluations` leaves out
     others: list = dataclasses.field(default_factory=list)
+    # (round, real images that discriminators have seen) at the end of each tick
+    seen: list = dataclasses.field(default_factory=list)
     swaps_recorded: bool = False  # older servers did not count swapped bytes
     lost: list = dataclasses.field(default_factory=list)  # rounds of lost peers
 
@@ -61,6 +67,17 @@ class Run:
                 return before[which] + part * (tick[which] - before[which])
             before = tick
         return before[which]
+
+    def images_at(self, round_):
+        """How many real images discriminators have seen up to a round; None if
+        the run does not tell."""
+        before = (0, 0)
+        for tick in self.seen:
+            if tick[0] >= round_:
+                part = (round_ - before[0]) / (tick[0] - before[0])
+                return before[1] + part * (tick[1] - before[1])
+            before = tick
+        return before[1] if self.seen else None
 
     def series(self, key):
         """[(round, seconds, bytes with swaps, value)] of a measure, in order of
@@ -107,9 +124,34 @@ def ascending(records):
     return kept
 
 
+def configuration(folder):
+    """{key: value} of the config.ini that a run has written; {} without one."""
+    try:
+        text = (folder / "config.ini").read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return {}
+    pairs = (line.partition("=") for line in text.splitlines()
+             if not line.startswith("#"))
+    return {key.strip(): value.strip() for key, equals, value in pairs
+            if equals}
+
+
+def images_a_round(config, peers):
+    """How many real images the discriminators of `peers` peers see a round:
+    N b L, of `participants` of them where only so many are asked; None if the
+    configuration does not tell."""
+    try:
+        steps = int(config["batch"]) * int(config["local-steps"])
+        asked = int(config.get("participants", 0))
+    except (KeyError, ValueError):
+        return None
+    return (min(peers, asked) if asked else peers) * steps
+
+
 def read_run(seed, folder):
     run = Run(seed, pathlib.Path(folder))
     before = (0, 0.0, 0, 0)
+    config, images = configuration(run.folder), 0
     for tick in ascending(lines(run.folder / "stats.jsonl")):
         rounds = tick["round"] - before[0]
         before = (tick["round"],
@@ -119,6 +161,10 @@ def read_run(seed, folder):
                   + tick.get("bytes_received", 0),
                   before[3] + tick.get("bytes_swapped", 0))
         run.totals.append(before)
+        each = images_a_round(config, tick.get("peers", 0))
+        if each is not None:
+            images += rounds * each
+            run.seen.append((tick["round"], images))
         run.losses.append((tick["round"], tick.get("d_loss"),
                            tick.get("g_loss")))
         run.swaps_recorded |= "bytes_swapped" in tick
@@ -157,13 +203,15 @@ def read_evaluations(run):
 
 
 def spread(values):
-    """{mean, sd, n, values}; sd, the sample standard deviation, is None for a
-    single value. None if there is no value."""
+    """{mean, sd, interval, n, values}; sd, the sample standard deviation, and
+    interval, the 95 % interval of the mean, are None for a single value. None
+    if there is no value."""
     values = [v for v in values if v is not None and math.isfinite(v)]
     if not values:
         return None
     return {"mean": statistics.fmean(values),
             "sd": statistics.stdev(values) if len(values) > 1 else None,
+            "interval": student.interval(values),
             "n": len(values), "values": values}
 
 

@@ -3,13 +3,11 @@ drawings as SVG and the pictures as data URLs.
 """
 import base64
 import html as markup
-import pathlib
 
-from . import plots, toys, trajectories
+from . import document, plots, toys, trajectories, wording
 from .measurements import FID, PRESENT, histogram
-from .wording import deviation, duration, machine_line, plain, size, unit
+from .wording import duration, interval, machine_line, plain, size, unit
 
-HERE = pathlib.Path(__file__).parent
 PICTURES = 8  # how many stages of training the slider shows
 escape = markup.escape
 
@@ -81,14 +79,15 @@ def legend(results):
 
 
 def head_line(results):
-    """A sentence that names the arms with the lowest FIDs and the highest."""
+    """A sentence that names the arms with the lowest mean FIDs and the highest;
+    whether they differ is for the comparisons to say."""
     scored = {name: t[FID]["mean"] for name, t in results.tables.items()
               if FID in t}
     if len(scored) < 2:
         return ""
     order = sorted(scored, key=scored.get)
     best, second, last = order[0], order[1], order[-1]
-    text = (f"The lowest FID after {results.record['rounds']:,} rounds is that "
+    text = (f"The lowest mean FID after {results.record['rounds']:,} rounds is that "
             f"of {results.label(best)}: "
             f"{plain(FID, results.tables[best][FID])}.")
     text += (f" Next is {results.label(second)} with "
@@ -96,6 +95,8 @@ def head_line(results):
     if last != second:
         text += (f"; the highest is that of {results.label(last)}, "
                  f"{plain(FID, results.tables[last][FID])}")
+    counts = {len(results.arms[name]) for name in scored}
+    text += "; one seed" if counts == {1} else ""
     return paragraph(text + ".", "finding")
 
 
@@ -111,9 +112,31 @@ def result_table(results):
         row = [arm_label(results, name)]
         for key, _, _ in columns:
             row.append(cell(key, values.get(key), best.get(key)))
+        row.append(f"<td>{wording.seeds(len(results.arms[name]))}</td>")
         rows.append(row)
-    head = [""] + [escape(heading) for _, heading, _ in columns]
+    head = [""] + [escape(heading) for _, heading, _ in columns] + ["seeds"]
     return table(head, rows)
+
+
+def comparison_table(results):
+    """The comparisons that the definition names; '' if there are none."""
+    if not results.comparisons:
+        return ""
+    rows = []
+    for name, c in results.comparisons.items():
+        a, b = (escape(results.label(arm)) for arm in c["arms"])
+        cells = (f"{escape(wording.metric(c['metric']))}: {a} - {b}",
+                 wording.work(c), wording.difference(c),
+                 escape(wording.p_value(c.get("p"))),
+                 f"<strong>{escape(c['verdict'])}</strong>")
+        rows.append([escape(name)] + [f"<td>{cell}</td>" for cell in cells])
+    return section(
+        "What the seeds show",
+        paragraph("Compared over paired seeds; in brackets the 95 % interval "
+                  "of the difference. "
+                  + wording.tests(results.comparisons.values())),
+        table(["comparison", "of", "after", "difference", "p", "verdict"],
+              rows, "text"))
 
 
 def cell(key, values, best):
@@ -121,7 +144,7 @@ def cell(key, values, best):
         return "<td>–</td>"
     kind = ' class="best"' if values["mean"] == best else ""
     return (f"<td{kind}>{unit(key, values['mean'])}"
-            f'<span class="sd">{deviation(key, values)}</span></td>')
+            f'<span class="sd">{interval(key, values)}</span></td>')
 
 
 def measure_notes(results):
@@ -130,11 +153,12 @@ def measure_notes(results):
     text = "At the end" if keys <= {"seconds", "bytes", "bytes_swapped"} else \
         "At the last evaluated round"
     if max(counts) > 1:
-        text += "; mean ± standard deviation over the seeds"
+        text += ("; mean over the seeds, and its 95 % interval (Student's t), of "
+                 "seconds half of it in percent")
     text += "."
     if len(results.arms) > 1 and any(less is not None for _, _, less in
                                    results.columns()):
-        text += " The best of a column is bold."
+        text += " The best mean of a column is bold."
     if "classes_present" in keys:
         text += (" Classes: those that at least "
                  f"{PRESENT:.0%} of the samples are judged to be of;"
@@ -151,7 +175,8 @@ def measure_notes(results):
         text += " Judged on " + ", ".join(f"{n:,}" for n in samples) + \
             " samples with " + \
             "; ".join(sorted({r.features for r in every if r.features})) + "."
-    return paragraph(text)
+    floor = wording.floor(results.floors())
+    return paragraph(text + (f" {floor}" if floor else ""))
 
 
 def curves(results, drawer):
@@ -343,30 +368,13 @@ def drawn(results):
 def html(results):
     sections, glance = drawn(results)
     missing = "<br>".join(escape(text) for text in results.warnings())
-    warnings = f'<p class="warning">{missing}</p>' if missing else ""
-    title = escape(results.record["title"])
+    warnings = f'<p class="warning">{missing}</p>\n' if missing else "\n"
     body = "\n".join(
         [section("Result", head_line(results), glance, result_table(results),
                  measure_notes(results)),
+         comparison_table(results),
          *sections, settings(results), origin(results)])
-    return f"""<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{title}</title>
-<style>
-{(HERE / "report.css").read_text(encoding="utf-8")}</style>
-</head>
-<body>
-<main>
-<p class="kicker">MD-GAN experiment · {escape(results.record["name"])}</p>
-<h1>{title}</h1>
-<p class="question">{escape(results.record["question"])}</p>
-{warnings}
-{body}
-</main>
-<script>{SCRIPT}</script>
-</body>
-</html>
-"""
+    return document.html(
+        f"MD-GAN experiment · {results.record['name']}",
+        results.record["title"], results.record["question"], warnings + body,
+        SCRIPT)

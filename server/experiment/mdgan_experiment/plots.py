@@ -178,6 +178,31 @@ class Drawer:
             figure.tight_layout()
             return self.svg(figure, f"Classes of {label}")
 
+    def rates(self, attacks, least):
+        """Draws the share of members that attacks recognise against the share of
+        others that they take for members, both from `least` on. `attacks` has
+        (i, label, wrong, right); shares are ascending."""
+        with matplotlib.rc_context(style()):
+            figure, panel = pyplot.subplots(figsize=(6.2, 4.2))
+            panel.plot([least, 1], [least, 1], color=MUTED, linewidth=1,
+                       linestyle=":", label="guessing")
+            for i, label, wrong, right in attacks:
+                panel.plot(wrong, right, color=colour(i), linestyle=dash(i),
+                           label=label, drawstyle="steps-post")
+            for scale in (panel.set_xscale, panel.set_yscale):
+                scale("log")
+            percent = matplotlib.ticker.FuncFormatter(
+                lambda v, _: f"{100 * v:g} %")
+            panel.xaxis.set_major_formatter(percent)
+            panel.yaxis.set_major_formatter(percent)
+            panel.set_xlim(least, 1)
+            panel.set_ylim(least, 1.05)
+            panel.set_xlabel("other images wrongly taken for a site's")
+            panel.set_ylabel("images of the site recognised")
+            panel.legend(frameon=False, fontsize=8)
+            figure.tight_layout()
+            return self.svg(figure, "Recognised images against false alarms")
+
 
 def bytes_unit(arms, key):
     """(factor, name) of the unit for an axis that ends at the most bytes of any

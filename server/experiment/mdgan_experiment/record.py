@@ -43,6 +43,7 @@ def describe(experiment, machine, folders, at_once):
             "data_hash": fingerprint(folders[arm.data]),
             "config": arm.config.name if arm.config else "",
             "lose_peers": arm.lose_peers} for arm in experiment.arms},
+        "comparisons": experiment.comparisons,
         "machines": [machine], "at_once": at_once}
 
 

@@ -29,6 +29,7 @@ def numbers(results):
             "name", "title", "question", "rounds", "seeds", "machines",
             "command")},
         "warnings": results.warnings(),
+        "comparisons": results.comparisons, "floors": results.floors(),
         "arms": {name: {
             "label": results.label(name),
             "options": results.record["arms"][name]["options"],
@@ -53,12 +54,19 @@ def markdown(results):
     lines = [f"# {results.record['title']}", "", results.record["question"], ""]
     columns = results.columns()
     lines.append("| | " + " | ".join(heading for _, heading, _ in columns)
-                 + " |")
-    lines.append("|---" * (len(columns) + 1) + "|")
+                 + " | seeds |")
+    lines.append("|---" * (len(columns) + 2) + "|")
     for name in results.arms:
         cells = [wording.plain(key, results.tables[name].get(key))
                  for key, _, _ in columns]
-        lines.append(f"| {results.label(name)} | " + " | ".join(cells) + " |")
+        lines.append(f"| {results.label(name)} | " + " | ".join(cells) + " | "
+                     + wording.seeds(len(results.arms[name])) + " |")
+    if any(len(runs) > 1 for runs in results.arms.values()):
+        lines += ["", "In brackets: the 95 % interval of the mean over the "
+                  "seeds (Student's t)."]
+    if floor := wording.floor(results.floors()):
+        lines += ["", floor]
+    lines += compared(results)
     if results.reached and results.fids:
         lines += ["", "Until an evaluation's FID is at most (bytes: server and "
                   "swaps):", "",
@@ -74,3 +82,19 @@ def markdown(results):
     lines += ["", f"    {results.record['command']}", ""]
     return "\n".join(lines)
 
+
+def compared(results):
+    """The lines about the comparisons that the definition names."""
+    if not results.comparisons:
+        return []
+    lines = ["", "Compared over paired seeds; in brackets the 95 % interval of "
+             "the difference:", "",
+             "| comparison | of | after | difference | p | verdict |",
+             "|---" * 6 + "|"]
+    for name, c in results.comparisons.items():
+        lines.append(
+            f"| {name} | {wording.metric(c['metric'])}: "
+            f"{results.label(c['arms'][0])} - {results.label(c['arms'][1])} | "
+            f"{wording.work(c)} | {wording.difference(c)} | "
+            f"{wording.p_value(c.get('p'))} | {c['verdict']} |")
+    return [*lines, "", wording.tests(results.comparisons.values())]

@@ -2,7 +2,7 @@
 import math
 import pathlib
 
-from . import measurements, record, trajectories
+from . import comparisons, measurements, record, trajectories
 from .definition import Refused
 
 
@@ -31,6 +31,13 @@ class Results:
         self.reached = {n: {f: measurements.reached(runs, f) for f in self.fids}
                         for n, runs in self.arms.items()
                         if any(run.series(measurements.FID) for run in runs)}
+
+        # An earlier version's record has no comparisons; and those with an arm
+        # that is not in the record are not of these runs.
+        self.comparisons = {
+            n: comparisons.compare(c, self.arms)
+            for n, c in self.record.get("comparisons", {}).items()
+            if {*c["arms"]} <= {*self.record["arms"]}}
 
     def label(self, name):
         return self.record["arms"][name]["label"]
@@ -104,6 +111,14 @@ class Results:
         if run.others:
             yield ("was also judged otherwise, which is left out: "
                    + "; ".join(run.others))
+
+    def floors(self):
+        """The FIDs of real images from real ones: one for each kind of data and
+        features; none where the server did not measure it."""
+        return sorted({values[measurements.FLOOR]
+                       for runs in self.arms.values() for run in runs
+                       for values in run.evaluations.values()
+                       if measurements.FLOOR in values})
 
     def columns(self):
         """The entries of MEASURES that at least one arm has."""

@@ -1,0 +1,205 @@
+#include "common/data/folder_plan.h"
+
+#include <spdlog/fmt/fmt.h>
+
+#include <algorithm>
+#include <optional>
+#include <string_view>
+#include <utility>
+
+#include "common/data/image_file.h"
+#include "common/data/unread_data.h"
+#include "protocol/limits.h"
+
+namespace mdgan {
+namespace {
+
+namespace fs = std::filesystem;
+
+Error bad(const fs::path& path, std::string_view what) {
+  return {fmt::format("{}: {}", path.string(), what), ExitCode::kData};
+}
+
+// What systems put into folders: archives made by a Mac, NAS indices, file
+// systems' own; hidden ones, too.
+bool is_left_by_system(const fs::path& path) {
+  const std::string name = path.filename().string();
+  return name.starts_with('.') || name == "__MACOSX" || name == "@eaDir" ||
+         name == "lost+found" || name == "$RECYCLE.BIN" ||
+         name == "System Volume Information";
+}
+
+// A folder's entries, sorted.
+struct Listing {
+  std::vector<fs::path> folders;
+  std::vector<fs::path> images;
+  std::size_t others = 0;
+};
+
+Result<Listing> list(const fs::path& directory) {
+  Listing listing;
+  std::error_code code;
+  for (fs::directory_iterator it(directory, code), end; !code && it != end;
+       it.increment(code)) {
+    const fs::path& path = it->path();
+    std::error_code ignored;
+    if (is_left_by_system(path)) continue;
+    if (it->is_directory(ignored))
+      listing.folders.push_back(path);
+    else if (is_image_file(path))
+      listing.images.push_back(path);
+    else
+      ++listing.others;
+  }
+  if (code)
+    return bad(directory, fmt::format("cannot be read: {}", code.message()));
+  std::ranges::sort(listing.folders);
+  std::ranges::sort(listing.images);
+  return listing;
+}
+
+struct Split {
+  fs::path train;
+  fs::path test;
+};
+
+std::optional<Split> split_of(const fs::path& directory) {
+  std::error_code ignored;
+  const fs::path train = directory / "train";
+  if (!fs::is_directory(train, ignored)) return std::nullopt;
+  for (const char* name : {"test", "val"})
+    if (fs::is_directory(directory / name, ignored))
+      return Split{train, directory / name};
+  return std::nullopt;
+}
+
+// Fails where the part is not one folder a class.
+Result<Listing> list_part(const fs::path& part) {
+  Result<Listing> listing = list(part);
+  if (!listing) return listing.error();
+  if (!listing->images.empty())
+    return bad(part,
+               fmt::format("is by its name a part of a data set, not a class, "
+                           "but holds images ({}) and not one folder for each "
+                           "class; for images without classes give this folder "
+                           "itself, and if it is a class call it otherwise",
+                           listing->images.front().filename().string()));
+  if (listing->folders.empty())
+    return bad(part, "has no images; each class has a folder in it");
+  return listing;
+}
+
+// A class's number where the classes are known; else it is the next.
+Result<std::int32_t> label_of(const fs::path& folder,
+                              const std::vector<std::string>& known) {
+  const auto found = std::ranges::find(known, folder.filename().string());
+  if (found == known.end())
+    return bad(folder,
+               fmt::format("this class is not one of the training part's: {}",
+                           fmt::join(known, ", ")));
+  return static_cast<std::int32_t>(found - known.begin());
+}
+
+// Adds nothing where the folder has no images.
+Result<void> add_class(const fs::path& folder, std::int32_t label,
+                       FolderPlan& plan) {
+  Result<Listing> listing = list(folder);
+  if (!listing) return listing.error();
+  // Tiny ImageNet has CLASS/images/*.
+  if (listing->images.empty() && listing->folders.size() == 1 &&
+      listing->folders[0].filename() == "images") {
+    plan.others += listing->others;
+    listing = list(fs::path(listing->folders[0]));
+    if (!listing) return listing.error();
+  }
+  if (listing->images.empty())
+    if (const std::string known = unread_data(folder); !known.empty())
+      return bad(folder, known);
+  if (listing->images.empty() && !listing->folders.empty())
+    return bad(folder,
+               fmt::format("this class has no images, but folders ({}); give "
+                           "the folder that has one for each class",
+                           listing->folders.front().filename().string()));
+  plan.others += listing->others + listing->folders.size();
+  for (fs::path& image : listing->images) {
+    plan.images.push_back(std::move(image));
+    plan.labels.push_back(label);
+  }
+  return {};
+}
+
+Result<void> check_number(const fs::path& directory,
+                          const std::vector<fs::path>& folders) {
+  if (folders.size() <= protocol::kMaxClasses) return {};
+  return bad(directory, fmt::format("has {} class folders, more than {}",
+                                    folders.size(), protocol::kMaxClasses));
+}
+
+Result<FolderPlan> plan_classes(const fs::path& directory,
+                                const Listing& listing) {
+  if (auto few = check_number(directory, listing.folders); !few)
+    return few.error();
+  FolderPlan plan;
+  plan.others = listing.others;
+  for (const fs::path& folder : listing.folders) {
+    const auto label = static_cast<std::int32_t>(plan.class_names.size());
+    const std::size_t before = plan.images.size();
+    const Result<void> added = add_class(folder, label, plan);
+    if (!added) return added.error();
+    (plan.images.size() > before ? plan.class_names : plan.empty_classes)
+        .push_back(folder.filename().string());
+  }
+  if (plan.images.empty())
+    return bad(directory, "no class folder holds an image; add some");
+  return plan;
+}
+
+Result<FolderPlan> plan_split(const Split& split, DataPart part) {
+  const Result<Listing> train = list_part(split.train);
+  if (!train) return train.error();
+  Result<FolderPlan> of_train = plan_classes(split.train, *train);
+  if (!of_train || part == DataPart::kTrain) return of_train;
+  const Result<Listing> test = list_part(split.test);
+  if (!test) return test.error();
+  FolderPlan plan;
+  plan.others = test->others;
+  plan.class_names = std::move(of_train->class_names);
+  for (const fs::path& folder : test->folders) {
+    const Result<std::int32_t> label = label_of(folder, plan.class_names);
+    if (!label) return label.error();
+    const Result<void> added = add_class(folder, *label, plan);
+    if (!added) return added.error();
+  }
+  return plan;
+}
+
+}  // namespace
+
+bool has_split(const fs::path& directory) {
+  return split_of(directory).has_value();
+}
+
+Result<FolderPlan> plan_folder(const fs::path& directory, DataPart part) {
+  if (const auto split = split_of(directory)) return plan_split(*split, part);
+  Result<Listing> top = list(directory);
+  if (!top) return top.error();
+  if (top->folders.empty() && top->images.empty()) {
+    const std::string known = unread_data(directory);
+    return bad(directory, known.empty()
+                              ? "holds no MNIST or CIFAR files and no images"
+                              : known);
+  }
+  if (!top->folders.empty() && !top->images.empty())
+    return bad(directory,
+               fmt::format("holds images ({}) beside folders ({}); have either "
+                           "images alone or one folder for each class",
+                           top->images.front().filename().string(),
+                           top->folders.front().filename().string()));
+  if (!top->folders.empty()) return plan_classes(directory, *top);
+  FolderPlan plan;
+  plan.others = top->others;
+  plan.images = std::move(top->images);
+  return plan;
+}
+
+}  // namespace mdgan

@@ -1,0 +1,14 @@
+// Options of `mdgan-server train` that do not go together: labels, losses, ways
+// to weigh answers, hostile peers.
+#pragma once
+
+#include "common/base/result.h"
+#include "server/options.h"
+
+namespace mdgan {
+
+// Fails with kUsage, and where there are too few peers for what the rule is to
+// bear with kConfiguration. REQUIRES: min_peers is resolved.
+Result<void> check_training(const ServerOptions& o);
+
+}  // namespace mdgan

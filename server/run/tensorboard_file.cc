@@ -1,0 +1,165 @@
+#include "server/run/tensorboard_file.h"
+
+#include <fcntl.h>
+#include <spdlog/spdlog.h>
+#include <sys/types.h>
+
+#include <chrono>
+#include <mutex>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "common/files/atomic_write.h"
+#include "common/files/file_descriptor.h"
+#include "common/files/read_file.h"
+#include "server/run/tensorboard_events.h"
+
+namespace mdgan {
+namespace {
+
+using tensorboard::Moment;
+using tensorboard::Scalar;
+
+constexpr std::size_t kMostWaiting = 1000;
+
+double now_1970() {
+  return std::chrono::duration<double>(
+             std::chrono::system_clock::now().time_since_epoch())
+      .count();
+}
+
+Error cannot(std::string_view what, const std::filesystem::path& path) {
+  return {fmt::format("cannot {} {}: {}", what, path.string(), errno_text()),
+          ExitCode::kCheckpoint};
+}
+
+}  // namespace
+
+// Threads: any.
+class TensorboardFile::Writer {
+ public:
+  Writer(std::filesystem::path path, FileDescriptor file)
+      : path_(std::move(path)), file_(std::move(file)) {}
+
+  // Whether write_waiting() is to be called: true unless it is to be already.
+  bool put(Event event) {
+    const std::lock_guard lock(mutex_);
+    if (waiting_.size() < kMostWaiting) waiting_.push_back(std::move(event));
+    return waiting_.size() == 1;
+  }
+
+  void write_waiting() {
+    const std::lock_guard writes(writing_);
+    std::vector<Event> events;
+    {
+      const std::lock_guard lock(mutex_);
+      events = std::exchange(waiting_, {});
+    }
+    for (const Event& event : events) {
+      const std::string bytes = event();
+      if (bytes.empty()) continue;
+      const auto written = append(bytes);
+      if (!written && !failed_) spdlog::warn("{}", written.error().message);
+      failed_ = !written;  // a disk that stays full is one warning
+    }
+  }
+
+  // A reader stops for good at a torn record: on an error the file is as
+  // before.
+  Result<void> append(std::string_view event) {
+    const std::string record = tensorboard::record(event);
+    if (write_all(file_.get(), std::as_bytes(std::span(record)))) {
+      size_ += static_cast<off_t>(record.size());
+      return {};
+    }
+    const Error error = cannot("write", path_);
+    if (::ftruncate(file_.get(), size_) != 0) return cannot("shorten", path_);
+    return error;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::vector<Event> waiting_;  // guarded by mutex_
+  std::mutex writing_;
+  const std::filesystem::path path_;
+  FileDescriptor file_;  // guarded by writing_, as all that follows
+  off_t size_ = 0;
+  bool failed_ = false;
+};
+
+Result<TensorboardFile> TensorboardFile::open(
+    const std::filesystem::path& folder, Round completed,
+    std::uint32_t incarnation, Post post) {
+  if (auto made = make_directories(folder); !made) return made.error();
+  const double now = now_1970();
+  // Readers take files in the order of their names.
+  const std::filesystem::path path =
+      folder / fmt::format("events.out.tfevents.{:010}.{:010}.mdgan",
+                           static_cast<std::uint64_t>(now), incarnation);
+  FileDescriptor file(::open(
+      path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0666));
+  if (!file) return cannot("make", path);
+  auto writer = std::make_shared<Writer>(path, std::move(file));
+  auto begun = writer->append(tensorboard::version_event(now));
+  if (begun)
+    begun =
+        writer->append(tensorboard::start_event({now, completed.value + 1}));
+  if (!begun) return begun.error();
+  return TensorboardFile(std::move(writer), std::move(post));
+}
+
+void TensorboardFile::on_tick(const StatsRecord& r) {
+  put([moment = Moment{now_1970(), r.round}, r] {
+    return tensorboard::scalars_event(
+        moment, {{"loss/discriminators", r.d_loss},
+                 {"loss/generator", r.g_loss},
+                 {"feedback_norm", r.feedback_norm},
+                 {"rounds_per_second", r.rounds_per_second},
+                 {"seconds/generate", r.seconds.generate},
+                 {"seconds/send", r.seconds.send},
+                 {"seconds/wait", r.seconds.wait},
+                 {"seconds/merge", r.seconds.merge},
+                 {"seconds/step", r.seconds.step},
+                 {"bytes/sent", static_cast<double>(r.bytes_sent)},
+                 {"bytes/received", static_cast<double>(r.bytes_received)},
+                 {"bytes/swapped", static_cast<double>(r.bytes_swapped)},
+                 {"peers", static_cast<double>(r.peers)}});
+  });
+}
+
+void TensorboardFile::on_evaluation(const EvaluationRecord& r) {
+  put([moment = Moment{now_1970(), r.round}, r] {
+    std::vector<Scalar> scalars{
+        {"quality/frechet_inception_distance", r.frechet_distance},
+        {"quality/kernel_inception_distance", r.kernel_distance_mean},
+        {"quality/precision", r.precision},
+        {"quality/recall", r.recall}};
+    if (r.classes) {
+      scalars.push_back(
+          {"quality/inception_score", r.classes->inception_score_mean});
+      scalars.push_back({"quality/class_distance", r.classes->distance});
+    }
+    return tensorboard::scalars_event(moment, scalars);
+  });
+}
+
+void TensorboardFile::on_pictures(Round round,
+                                  const std::filesystem::path& file) {
+  put([moment = Moment{now_1970(), round.value}, file]() -> std::string {
+    const auto bytes = read_file(file, ExitCode::kCheckpoint);
+    if (!bytes) return "";  // somebody has taken it away
+    return tensorboard::image_event(
+        moment, "samples",
+        {reinterpret_cast<const char*>(bytes->data()), bytes->size()});
+  });
+}
+
+void TensorboardFile::on_finished(const Finish&) { writer_->write_waiting(); }
+
+void TensorboardFile::put(Event event) {
+  if (writer_->put(std::move(event)))
+    post_([writer = writer_] { writer->write_waiting(); });
+}
+
+}  // namespace mdgan

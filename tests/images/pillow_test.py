@@ -1,0 +1,279 @@
+"""Decodes files of every kind that Pillow writes, brings some to other sizes and
+channels, and compares each pixel.
+
+  pillow_test.py MDGAN_DECODE
+"""
+import io
+import pathlib
+import struct
+import subprocess
+import sys
+import tempfile
+import zlib
+
+import numpy as np
+from PIL import Image, ImageCms, ImageOps, PngImagePlugin
+
+RANDOM = np.random.default_rng(1)
+H, W = 21, 34
+RGB = RANDOM.integers(0, 256, (H, W, 3)).astype(np.uint8)
+RGBA = RANDOM.integers(0, 256, (H, W, 4)).astype(np.uint8)
+SMOOTH = np.stack([np.add.outer(np.arange(H) * 5, np.arange(W) * 4) % 256,
+                   np.add.outer(np.arange(H) * 9, np.arange(W) * 2) % 256,
+                   np.add.outer(np.arange(H) * 3, np.arange(W) * 7) % 256],
+                  axis=2).astype(np.uint8)
+AS_IT_IS = "error 0 0 0"
+GREY16 = RANDOM.integers(0, 65536, (H, W)).astype(np.uint16)
+
+
+def saved(image, kind, **options):
+    out = io.BytesIO()
+    image.save(out, kind, **options)
+    return out.getvalue()
+
+
+def chunk(kind, data):
+    return (struct.pack(">I", len(data)) + kind + data
+            + struct.pack(">I", zlib.crc32(kind + data)))
+
+
+def raw_png(width, height, bits, colour, rows, interlaced=0, before=b""):
+    return (b"\x89PNG\r\n\x1a\n"
+            + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, bits,
+                                         colour, 0, 0, interlaced))
+            + before + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b""))
+
+
+def rows_of(array):
+    return b"".join(b"\0" + row.tobytes() for row in array)
+
+
+def adam7(array):
+    passes = ((0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4),
+              (2, 0, 4, 2), (0, 1, 2, 2), (1, 0, 2, 1))
+    rows = b"".join(rows_of(array[y::dy, x::dx]) for y, x, dy, dx in passes)
+    return raw_png(W, H, 8, 2, rows, interlaced=1)
+
+
+def with_exif(orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    return exif.tobytes()
+
+
+def text():
+    info = PngImagePlugin.PngInfo()
+    info.add_text("Comment", "x" * 100_000)
+    return info
+
+
+def on_white(image):
+    """Pillow's own blending of stored values."""
+    grey = image.mode in ("1", "L", "LA")
+    image = ImageOps.exif_transpose(image)
+    if image.mode in ("LA", "RGBA", "PA") or "transparency" in image.info:
+        image = image.convert("RGBA")
+        white = Image.new("RGB", image.size, (255, 255, 255))
+        white.paste(image.convert("RGB"), mask=image.getchannel("A"))
+        image = white
+    pixels = np.asarray(image.convert("RGB"))
+    return pixels[..., 0] if grey else pixels
+
+
+def file_cases():
+    rgb, smooth = Image.fromarray(RGB), Image.fromarray(SMOOTH)
+    grey = rgb.convert("L")
+    icc = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    for mode in ("1", "L", "P", "RGB", "RGBA", "LA"):
+        source = Image.fromarray(RGBA).convert(mode) if mode != "P" else \
+            rgb.quantize(200)
+        yield f"PNG {mode}", saved(source, "PNG")
+    for bits in (1, 2, 4):
+        yield f"PNG palette of {bits} bits", saved(
+            rgb.quantize(2 ** bits), "PNG", bits=bits)
+        values = np.arange(H * 2, dtype=np.uint8).reshape(H, 2)
+        yield f"PNG grey of {bits} bits", raw_png(
+            16 // bits, H, bits, 0, rows_of(values))
+    yield "PNG palette and tRNS", saved(
+        rgb.quantize(20), "PNG", transparency=bytes(range(0, 200, 10)))
+    yield "PNG palette and one transparent", saved(
+        rgb.quantize(20), "PNG", transparency=3)
+    yield "PNG RGB and tRNS", saved(
+        rgb, "PNG", transparency=tuple(int(v) for v in RGB[3, 4]))
+    yield "PNG grey and tRNS", saved(grey, "PNG", transparency=77)
+    for gamma in (45455, 100_000, 250_000):
+        yield f"PNG gAMA {gamma}", raw_png(
+            W, H, 8, 2, rows_of(RGB),
+            before=chunk(b"gAMA", struct.pack(">I", gamma)))
+    yield "PNG gAMA and alpha", raw_png(
+        W, H, 8, 6, rows_of(RGBA),
+        before=chunk(b"gAMA", struct.pack(">I", 100_000)))
+    yield "PNG iCCP", saved(rgb, "PNG", icc_profile=icc)
+    yield "PNG damaged iCCP", raw_png(
+        W, H, 8, 2, rows_of(RGB), before=chunk(b"iCCP", b"x\0\0zzzz"))
+    yield "PNG long text", saved(rgb, "PNG", pnginfo=text())
+    yield "PNG interlaced", adam7(RGB)
+    yield "PNG trailing bytes", saved(rgb, "PNG") + b"trailing"
+    yield "JPEG grey", saved(smooth.convert("L"), "JPEG")
+    for subsampling in (0, 1, 2):
+        yield f"JPEG subsampling {subsampling}", saved(
+            smooth, "JPEG", subsampling=subsampling)
+    yield "JPEG progressive", saved(smooth, "JPEG", progressive=True)
+    yield "JPEG trailing bytes", saved(smooth, "JPEG") + b"trailing" * 8
+    yield "JPEG CMYK", saved(Image.fromarray(RGBA, "CMYK"), "JPEG")
+    for orientation in range(1, 9):
+        exif = with_exif(orientation)
+        yield f"JPEG EXIF {orientation}", saved(smooth, "JPEG", exif=exif)
+        yield f"PNG eXIf {orientation}", saved(rgb, "PNG", exif=exif)
+
+
+    for quality in (30, 95):
+        yield f"WebP {quality}", saved(smooth, "WEBP", quality=quality)
+    yield "WebP lossless", saved(rgb, "WEBP", lossless=True)
+    yield "WebP alpha", saved(Image.fromarray(RGBA), "WEBP", lossless=True,
+                              exact=True)
+    for orientation in (3, 6, 7):
+        exif = with_exif(orientation)
+        yield f"WebP EXIF {orientation}", saved(smooth, "WEBP", exif=exif)
+    for compression in (None, "tiff_lzw", "tiff_adobe_deflate", "packbits"):
+        for mode in ("1", "L", "RGB", "CMYK"):
+            yield f"TIFF {mode} {compression}", saved(
+                rgb.convert(mode), "TIFF", compression=compression)
+    yield "TIFF palette", saved(rgb.quantize(200), "TIFF")
+    yield "TIFF grey 4", saved(smooth.convert("L"), "TIFF",
+                               compression="tiff_lzw")
+
+
+def cases():
+    """Of each: its name, the file and the pixels, an array."""
+    for name, file in file_cases():
+        yield name, file, on_white(Image.open(io.BytesIO(file)))
+    file = saved(Image.fromarray(RGB).convert("L").quantize(16), "PNG")
+    yield "PNG grey palette", file, on_white(Image.open(io.BytesIO(file)))[..., 0]
+    for orientation in range(1, 9):  # Pillow turns a TIFF or does not
+        png = saved(Image.fromarray(RGB), "PNG", exif=with_exif(orientation))
+        yield f"TIFF orientation {orientation}", saved(
+            Image.fromarray(RGB), "TIFF", tiffinfo={274: orientation}), \
+            on_white(Image.open(io.BytesIO(png)))
+    # Pillow shows these wrongly or not at all: it cuts 16 bits off, and takes
+    # a missing end mark for missing pixels.
+    exact = np.rint(GREY16 / 257).astype(np.uint8)
+    yield "PNG 16 bits", saved(Image.fromarray(GREY16), "PNG"), exact
+    values = np.stack([GREY16, GREY16[::-1], GREY16[:, ::-1]], axis=2)
+    yield "PNG RGB of 16 bits", raw_png(
+        W, H, 16, 2, rows_of(values.astype(">u2"))), np.rint(
+            values / 257).astype(np.uint8)
+    yield "TIFF 16 bits", saved(Image.fromarray(GREY16), "TIFF"), exact
+    whole = saved(Image.fromarray(SMOOTH), "JPEG")
+    pixels = np.asarray(Image.open(io.BytesIO(whole)))
+    yield "JPEG without end", whole[:-2], pixels
+    yield "JPEG extraneous bytes", whole[:-2] + b"\0\x11\x22\0" + whole[-2:], pixels
+
+
+def fitted():
+    """Of each: its name, the file, how it is fitted and the pixels."""
+    for height, width in ((21, 34), (200, 130), (37, 37), (1, 9), (300, 2)):
+        image = Image.fromarray(
+            RANDOM.integers(0, 256, (height, width, 3)).astype(np.uint8))
+        for mode in ("RGB", "L"):
+            file = saved(image.convert(mode), "PNG")
+            for size in ((28, 28), (64, 64), (13, 50), (120, 17), (37, 37)):
+                for channels in (0, 1, 3):
+                    wanted = image.convert(mode)
+                    if channels:
+                        wanted = wanted.convert("L" if channels == 1 else "RGB")
+                    turned = size[::-1]
+                    for fit, pixels in (
+                            ("crop", ImageOps.fit(wanted, turned,
+                                                  Image.BICUBIC)),
+                            ("pad", pad(wanted, turned))):
+                        yield (f"{mode} {height}x{width} {fit} {size} "
+                               f"{channels}", file,
+                               f"{fit} {size[0]} {size[1]} {channels}",
+                               np.asarray(pixels))
+
+
+def pad(image, size):
+    """Pillow 9.4 refuses where a side would be of no pixel."""
+    try:
+        return ImageOps.pad(image, size, Image.BICUBIC)
+    except ValueError:
+        scaled = image.resize((size[0], 1) if image.width > image.height
+                              else (1, size[1]), Image.BICUBIC)
+        whole = Image.new(image.mode, size)
+        whole.paste(scaled, tuple(round((a - b) * 0.5) for a, b in
+                                  zip(size, scaled.size)))
+        return whole
+
+
+def refused():
+    """Of each: its name, the file and what is said of it."""
+    jpeg = saved(Image.fromarray(SMOOTH), "JPEG")
+    progressive = saved(Image.fromarray(SMOOTH), "JPEG", progressive=True)
+    png = saved(Image.fromarray(RGB), "PNG")
+    for part in (3, 2):
+        yield "cut JPEG", jpeg[:-len(jpeg) // part], "damaged JPEG"
+        yield "cut progressive JPEG", progressive[:-len(jpeg) // part], \
+            "damaged JPEG"
+        yield "cut PNG", png[:-len(png) // part], "damaged PNG"
+        for kind in ("WEBP", "TIFF"):
+            file = saved(Image.fromarray(SMOOTH), kind)
+            yield f"cut {kind}", file[:-len(file) // part], "damaged"
+    yield "animation", saved(
+        Image.fromarray(RGB), "WEBP", save_all=True,
+        append_images=[Image.fromarray(SMOOTH)]), "is an animation"
+    yield "cut tail", jpeg[:-12], "damaged JPEG"
+    yield "progressive without end", progressive[:-2], "damaged JPEG"
+    yield "signed TIFF", saved(Image.fromarray(GREY16), "TIFF",
+                               tiffinfo={339: 2}), "are signed"
+    yield "GIF", saved(Image.fromarray(RGB), "GIF"), "is a GIF file"
+    yield "BMP", saved(Image.fromarray(RGB), "BMP"), "is a BMP file"
+
+
+def compare(name, expected, found):
+    planes = expected[None] if expected.ndim == 2 else \
+        np.moveaxis(expected, 2, 0)
+    if found.shape != planes.shape:
+        return f"{name}: is {found.shape} and not {planes.shape}"
+    if not np.array_equal(found, planes):
+        apart = np.abs(found.astype(int) - planes)
+        return (f"{name}: {np.count_nonzero(apart)} values are wrong, "
+                f"by up to {apart.max()}")
+    return None
+
+
+def main(program):
+    wanted = [(name, file, AS_IT_IS, pixels) for name, file, pixels in cases()]
+    wanted += fitted()
+    bad = [(name, file, AS_IT_IS, words) for name, file, words in refused()]
+    with tempfile.TemporaryDirectory() as folder:
+        names = []
+        for number, (_, file, how, _) in enumerate(wanted + bad):
+            path = pathlib.Path(folder, f"{number}.png")
+            path.write_bytes(file)
+            names.append(f"{how} {path}\n")
+        answer = io.BytesIO(subprocess.run(
+            [program], input="".join(names).encode(),
+            stdout=subprocess.PIPE, check=True).stdout)
+    faults = []
+    for name, _, _, expected in wanted:
+        head = answer.readline().decode()
+        if head.startswith("error"):
+            faults.append(f"{name}: {head}")
+            continue
+        shape = tuple(int(number) for number in head.split())
+        found = np.frombuffer(answer.read(int(np.prod(shape))), np.uint8)
+        answer.readline()
+        faults.append(compare(name, expected, found.reshape(shape)))
+    for name, _, _, words in bad:
+        head = answer.readline().decode()
+        if not head.startswith("error"):
+            sys.exit(f"{name}: is read, and should not: {head}")
+        faults.append(None if words in head else f"{name}: {head}")
+    faults = [fault for fault in faults if fault]
+    print(f"{len(wanted)} files compared, {len(bad)} refused")
+    print(*faults, sep="\n")
+    sys.exit(1 if faults else 0)
+
+
+main(sys.argv[1])

@@ -1,0 +1,325 @@
+// Models from TorchScript files: beside their twins, and what is refused.
+#include "common/models/script_model.h"
+
+#include <torch/script.h>
+
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "common/losses/adversarial.h"
+#include "common/models/initialise.h"
+#include "common/models/model_summary.h"
+#include "common/models/registry.h"
+#include "common/models/script_file.h"
+#include "common/models/script_summary.h"
+#include "tests/support/contains.h"
+#include "tests/support/derivatives.h"
+#include "tests/support/script_models.h"
+#include "tests/support/temporary_directory.h"
+#include "tests/support/text_file.h"
+#include "tests/support/trainer_run.h"
+
+namespace mdgan::test {
+namespace {
+
+namespace jit = torch::jit;
+
+TrainerRun run_of(const std::string& model) {
+  TrainerRun run;
+  run.model = model;
+  run.image = kImage;
+  run.condition = Condition::kAcgan;
+  return run;
+}
+
+std::string refusal_of_generator(const std::string& forward) {
+  const auto made =
+      make_generator(saved(mlp_generator(forward), mlp_discriminator(kJudge)),
+                     kImage, Condition::kAcgan, kLatents);
+  REQUIRE_FALSE(made);
+  CHECK(made.error().code == ExitCode::kConfiguration);
+  return made.error().message;
+}
+
+std::string refusal_of(const jit::Module& discriminator,
+                       Condition condition = Condition::kAcgan) {
+  const auto made = make_discriminator(
+      saved(mlp_generator(kDraw), discriminator), kImage, condition);
+  REQUIRE_FALSE(made);
+  CHECK(made.error().code == ExitCode::kConfiguration);
+  return made.error().message;
+}
+
+std::string refusal_of_discriminator(const std::string& forward,
+                                     Condition condition = Condition::kAcgan) {
+  return refusal_of(mlp_discriminator(forward), condition);
+}
+
+// What a training takes from a discriminator: its loss with both penalties,
+// that loss's gradients, and the feedback.
+std::vector<torch::Tensor> judgement_of(Discriminator& model,
+                                        const torch::Tensor& images,
+                                        const torch::Tensor& labels) {
+  const torch::Tensor x = images.clone().requires_grad_(true);
+  const DiscriminatorOutput out = model.forward(x, labels);
+  const torch::Tensor loss =
+      discriminator_loss(Loss::kNonSaturating, out.logits, -out.logits) +
+      class_loss(out.class_logits, labels) +
+      zero_centred_penalty(out.logits, x, 10);
+  std::vector<torch::Tensor> taken{loss.detach()};
+  for (const torch::Tensor& gradient :
+       torch::autograd::grad({loss}, model.parameters()))
+    taken.push_back(gradient);
+  const torch::Tensor judged =
+      generator_loss(Loss::kNonSaturating, model.forward(x, labels).logits);
+  taken.push_back(torch::autograd::grad({judged}, {x}).front());
+  return taken;
+}
+
+std::vector<double> losses_of(const TrainerRun& run, std::uint64_t rounds) {
+  const auto server = make_generator_trainer(run.generator());
+  const auto peer = make_discriminator_trainer(run.discriminator(), 0);
+  std::vector<double> losses;
+  for (std::uint64_t i = 1; i <= rounds; ++i)
+    for (const PeerFeedback& answer :
+         train_round(*server, {peer.get()}, run.k, Round{i})) {
+      losses.push_back(answer.discriminator_loss);
+      losses.push_back(answer.generator_loss);
+    }
+  return losses;
+}
+
+}  // namespace
+
+TEST_CASE("a script's first and second derivatives are its twin's, every time",
+          "[script]") {
+  const auto script =
+      make_discriminator(mlp_script(), kImage, Condition::kAcgan);
+  if (!script) FAIL(script.error().message);
+  const auto twin = make_discriminator("mlp", kImage, Condition::kAcgan);
+  REQUIRE(twin);
+  Random first(8, Purpose::kDiscriminatorInit);
+  Random second(8, Purpose::kDiscriminatorInit);
+  initialise(**script, first);
+  initialise(**twin, second);
+  torch::manual_seed(1);
+  // The graph executor profiles the first calls, and optimises later ones.
+  for (int call = 1; call <= 10; ++call) {
+    INFO("call " << call);
+    const std::int64_t n = 4 + call % 2;
+    const torch::Tensor x = torch::randn({n, 1, 4, 4});
+    const torch::Tensor y = torch::arange(n).remainder(3);
+    check_alike(judgement_of(**script, x, y), judgement_of(**twin, x, y));
+  }
+}
+
+TEST_CASE("a script draws its first weights as its twin, or has its own",
+          "[script]") {
+  const auto parameters_of = [](const std::string& model) {
+    auto made = make_generator(model, kImage, Condition::kAcgan, kLatents);
+    if (!made) FAIL(made.error().message);
+    Random random(4, Purpose::kGeneratorInit);
+    initialise(**made, random);
+    torch::NoGradGuard no_grad;
+    std::vector<torch::Tensor> drawn;
+    for (const torch::Tensor& parameter : (*made)->parameters())
+      drawn.push_back(parameter.clone());
+    // What training made of them is gone when it begins anew.
+    for (torch::Tensor& parameter : (*made)->parameters()) parameter.zero_();
+    Random again(4, Purpose::kGeneratorInit);
+    initialise(**made, again);
+    for (std::size_t i = 0; i < drawn.size(); ++i)
+      CHECK((*made)->parameters()[i].equal(drawn[i]));
+    return drawn;
+  };
+  const auto twin = parameters_of("mlp");
+  const auto script = parameters_of(mlp_script());
+  REQUIRE(script.size() == twin.size());
+  for (std::size_t i = 0; i < twin.size(); ++i) CHECK(script[i].equal(twin[i]));
+  const auto own = parameters_of(mlp_script(""));
+  CHECK(own[0].equal(torch::full({kHidden, kLatents}, 0.01)));
+  CHECK(own[6].equal(torch::ones({3, kLatents})));
+}
+
+TEST_CASE("a script trains to its twin's losses", "[script]") {
+  const auto twin = losses_of(run_of("mlp"), 20);
+  const auto script = losses_of(run_of(mlp_script()), 20);
+  REQUIRE(script.size() == twin.size());
+  for (std::size_t i = 0; i < twin.size(); ++i)
+    CHECK(script[i] == Approx(twin[i]).margin(1e-3));
+}
+
+TEST_CASE("a resumed script continues bit for bit", "[script]") {
+  const TrainerRun run = run_of(mlp_script());
+  const auto server = make_generator_trainer(run.generator());
+  const auto peer = make_discriminator_trainer(run.discriminator(), 0);
+  train_round(*server, {peer.get()}, run.k, Round{1});
+  const auto resumed = make_generator_trainer(run.generator());
+  const auto resumed_peer = make_discriminator_trainer(run.discriminator(), 0);
+  REQUIRE(resumed->load(server->snapshot()).ok());
+  REQUIRE(resumed_peer->load(peer->snapshot(true)).ok());
+  for (std::uint64_t i = 2; i <= 4; ++i) {
+    train_round(*server, {peer.get()}, run.k, Round{i});
+    train_round(*resumed, {resumed_peer.get()}, run.k, Round{i});
+  }
+  CHECK(same(resumed->snapshot(), server->snapshot()));
+  CHECK(same(resumed_peer->snapshot(true), peer->snapshot(true)));
+  CHECK(same(resumed->sample(3, {}, 1), server->sample(3, {}, 1)));
+}
+
+TEST_CASE("a script that was not given is refused by its name", "[script]") {
+  const std::string name = "script:" + std::string(64, 'e');
+  const auto made = make_discriminator(name, kImage, Condition::kNone);
+  REQUIRE_FALSE(made);
+  CHECK(made.error().code == ExitCode::kConfiguration);
+  CHECK(contains(made.error().message, {name, "--model-file"}));
+  const std::string other = mlp_script();
+  const auto again = make_discriminator(name, kImage, Condition::kNone);
+  REQUIRE_FALSE(again);
+  CHECK(contains(again.error().message, {name, other}));
+}
+
+TEST_CASE("a file that is no pair of networks is refused in words",
+          "[script]") {
+  const auto refusal = [](const std::string& name) {
+    const auto made = make_discriminator(name, kImage, Condition::kAcgan);
+    REQUIRE_FALSE(made);
+    CHECK(made.error().code == ExitCode::kConfiguration);
+    CHECK(made.error().message.find('\n') == std::string::npos);
+    return made.error().message;
+  };
+  jit::Module pair("__torch__.Model");
+  pair.register_module("generator", mlp_generator(kDraw));
+  CHECK(contains(refusal(save(pair)), {"no submodule discriminator"}));
+  CHECK(contains(refusal(mlp_script("kaiming")), {"initial_law", "dcgan"}));
+  const TemporaryDirectory folder;
+  write_text(folder / "no.pt", "PK nothing of the kind");
+  const auto name = add_script(folder / "no.pt");
+  REQUIRE(name);
+  CHECK(contains(refusal(*name), {"no.pt"}));
+  CHECK_FALSE(add_script(folder / "none.pt"));
+}
+
+TEST_CASE("a generator is refused in words", "[script]") {
+  CHECK(contains(refusal_of_generator(R"(
+def forward(self, latents):
+    return latents
+)"),
+                 {"forward(self, latents, labels)"}));
+  CHECK(contains(refusal_of_generator(R"(
+def forward(self, latents, labels):
+    return torch.tanh(self.fc3.forward(self.fc2.forward(self.fc1.forward(latents)))).view([-1, 16])
+)"),
+                 {"Float [2, 16]", "images", "Float [2, 1, 4, 4]"}));
+  CHECK(contains(refusal_of_generator(R"(
+def forward(self, latents, labels):
+    return torch.tanh(self.fc1.forward(labels.float()))
+)"),
+                 {"cannot be used"}));
+  CHECK(contains(refusal_of_generator(R"(
+def forward(self, latents, labels):
+    x = self.fc3.forward(self.fc2.forward(self.fc1.forward(latents)))
+    return (x + torch.rand_like(x)).view([-1, 1, 4, 4])
+)"),
+                 {"random"}));
+  CHECK(contains(refusal_of_generator(R"(
+def forward(self, latents, labels):
+    x = self.fc3.forward(self.fc2.forward(self.fc1.forward(latents)))
+    return x.detach().view([-1, 1, 4, 4])
+)"),
+                 {"no gradient"}));
+  CHECK(contains(refusal_of_generator(R"(
+def forward(self, latents, labels):
+    x = self.fc3.forward(self.fc2.forward(self.fc1.forward(latents[0:2])))
+    return x.view([-1, 1, 4, 4])
+)"),
+                 {"Float [2, 1, 4, 4]", "Float [3, 1, 4, 4]"}));
+}
+
+TEST_CASE("a discriminator is refused in words", "[script]") {
+  CHECK(contains(refusal_of_discriminator(R"(
+def forward(self, images, labels):
+    return self.fc3.forward(self.fc2.forward(self.fc1.forward(images.flatten(1))))[:, 0]
+)"),
+                 {"a tuple was expected", "Float [2, 3]"}));
+  CHECK(contains(refusal_of_discriminator(kJudge, Condition::kNone),
+                 {"Tuple", "logits were expected, Float [2]"}));
+  CHECK(contains(refusal_of_discriminator(R"(
+def forward(self, images, labels):
+    x = self.fc3.forward(self.fc2.forward(self.fc1.forward(images.flatten(1))))
+    return x - x.mean(0, True)
+)",
+                                          Condition::kNone),
+                 {"Float [2, 4]"}));
+  CHECK(contains(refusal_of_discriminator(R"(
+def forward(self, images, labels):
+    x = self.fc3.forward(self.fc2.forward(self.fc1.forward(images.flatten(1))))[:, 0]
+    return x - x.mean()
+)",
+                                          Condition::kNone),
+                 {"compares the images of a batch"}));
+  jit::Module counts = mlp_discriminator(kJudge);
+  counts.register_buffer("seen", torch::zeros({1}));
+  CHECK(contains(refusal_of(counts), {"buffer seen", "swap"}));
+  jit::Module steps("__torch__.Steps");
+  steps.register_module("fc", linear_layer(16, 1));
+  steps.register_attribute("step", c10::IntType::get(), 0);
+  steps.define(R"(
+def forward(self, images, labels):
+    self.step = self.step + 1
+    return self.fc.forward(images.flatten(1))[:, 0]
+)");
+  CHECK(contains(refusal_of(steps, Condition::kNone), {"attribute step"}));
+  jit::Module fixed("__torch__.Fixed");
+  fixed.register_module("fc", linear_layer(16, 1));
+  fixed.register_parameter("scale", torch::ones({1}), /*is_buffer=*/false);
+  fixed.define(R"(
+def forward(self, images, labels):
+    return self.fc.forward(images.flatten(1))[:, 0] * self.scale
+)");
+  CHECK(contains(refusal_of(fixed, Condition::kNone), {"scale", "gradient"}));
+}
+
+TEST_CASE("penalties are refused where a script has no second derivative",
+          "[script]") {
+  jit::Module d("__torch__.Sampled");
+  d.register_module("fc", linear_layer(16, 1));
+  d.define(R"(
+def forward(self, images, labels):
+    eye = torch.eye(3)[0:2].unsqueeze(0).expand([images.size(0), 2, 3])
+    grid = torch.affine_grid_generator(eye, images.size(), False)
+    x = torch.grid_sampler(images * images, grid, 0, 0, False)
+    return self.fc.forward(x.flatten(1))[:, 0]
+)");
+  const std::string name = saved(mlp_generator(kDraw), d);
+  TrainingSpec spec = run_of(name).discriminator();
+  spec.condition = Condition::kNone;
+  spec.latent = kLatents;
+  CHECK(summarise_model(spec));
+  spec.r1_gamma = 1;
+  const auto refused = summarise_model(spec);
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().code == ExitCode::kConfiguration);
+  CHECK(contains(refused.error().message, {"grid_sampler", "r1"}));
+}
+
+TEST_CASE("inspect tells a script's networks and what can be done with them",
+          "[script]") {
+  const TemporaryDirectory folder;
+  jit::Module pair("__torch__.Model");
+  pair.register_module("generator", mlp_generator(kDraw));
+  pair.register_module("discriminator", mlp_discriminator(kJudge));
+  pair.save((folder / "m.pt").string());
+  const auto text =
+      describe_script(folder / "m.pt", {kImage, Condition::kAcgan, kLatents});
+  if (!text) FAIL(text.error().message);
+  INFO(*text);
+  CHECK(contains(*text, {"script:", "those of the file", "can be used",
+                         "generator: 274,466 parameters", "embedding.weight",
+                         "[512, 16]"}));
+  CHECK_FALSE(describe_script(folder / "m.pt", {kImage, Condition::kNone, 6}));
+}
+
+}  // namespace mdgan::test
