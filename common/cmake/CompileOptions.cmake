@@ -40,3 +40,13 @@ function(mdgan_library name)
     PUBLIC ${ARG_PUBLIC}
     PRIVATE $<BUILD_INTERFACE:mdgan_compile_options> ${ARG_PRIVATE})
 endfunction()
+
+# mdgan_precompile_torch(LIBRARY...): these take <torch/torch.h> as it was
+# compiled once for all, in common/tensor.
+function(mdgan_precompile_torch)
+  if(MDGAN_TORCH_PCH)
+    foreach(library IN LISTS ARGN)
+      target_precompile_headers(${library} REUSE_FROM mdgan_torch_header)
+    endforeach()
+  endif()
+endfunction()
