@@ -6,7 +6,7 @@ if [[ ${1:-} == --help || ${1:-} == -h ]]; then
   cat <<'TEXT'
 Usage: ./test.sh [PRESET [CTEST OPTION ...]]
 
-Builds a preset of CMakePresets.json (release, debug, asan, asan-core, tsan, gpu;
+Builds a preset of CMakePresets.json (release, debug, asan, tsan, fuzz, gpu;
 [release]) and runs its tests. What follows the preset goes to ctest:
   ./test.sh release -L unit        only the tests with a label: unit, protocol,
                                    tensor, shell, integration, e2e,
@@ -30,6 +30,7 @@ if [[ $preset == gpu ]]; then exec tests/gpu/run.sh "$@"; fi
 source common/setup.sh
 install_packages "${packages_build[@]}" "${packages_data[@]}" \
   "${packages_test[@]}"
+if [[ $preset == fuzz ]]; then install_clang; fi
 build "$preset" -DMDGAN_BUILD_TESTS=ON
 
 # One thread: the sums are the same on every machine, and tests run in parallel.

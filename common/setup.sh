@@ -48,6 +48,12 @@ install_packages() {
   "${apt[@]}" install -y --no-install-recommends "${missing[@]}"
 }
 
+# clang, and its libraries of the sanitizers and of libFuzzer.
+install_clang() {
+  install_packages clang
+  install_packages "libclang-rt-$(clang -dumpversion | cut -d. -f1)-dev"
+}
+
 # build PRESET [CMAKE OPTION...]: configures and builds a preset, or of it only
 # the targets in build_targets.
 build_targets=()

@@ -12,8 +12,6 @@ namespace {
 
 using namespace std::chrono_literals;
 
-// What a further local round of FL-GAN adds to round-timeout.
-constexpr Duration kLocalRound = 1s;
 // How long a swap may take before it is known what one takes.
 constexpr Duration kFirstSwap = 10s;
 // Lines a minute on who came and went, beside two of each peer that is awaited.
@@ -79,7 +77,7 @@ std::optional<TimePoint> Coordinator::next_deadline() const {
   };
   if (keepalive_due_ != TimePoint::max()) consider(keepalive_due_);
   if (stage_ == RunStage::kFinished) return next;
-  if (const OpenRound* round = collecting()) consider(round->deadline);
+  if (const OpenRound* round = collecting()) consider(round->deadline.at());
   if (stage_ == RunStage::kWaiting && started_) consider(wait_deadline_);
   if (!exchange_ends_.empty()) consider(exchange_ends_.begin()->first);
   if (rejoin_deadline_) consider(*rejoin_deadline_);
@@ -92,7 +90,7 @@ std::uint32_t Coordinator::live_peers() const {
 }
 
 Duration Coordinator::round_time() const {
-  return config_.round_timeout + (stride_ - 1) * kLocalRound;
+  return mdgan::round_time(config_.round_timeout, stride_);
 }
 
 Duration Coordinator::copy_time() const {
@@ -288,20 +286,22 @@ void Coordinator::on(const TimePassed&, TimePoint now, Out& out) {
              true});
   }
 
-  if (OpenRound* round = collecting(); round && round->deadline <= now) {
-    if (round->quorum_reached(config_.quorum) || stopping_) {
-      close_round(*round, now, out);
-    } else if (!round->quorum_missed) {
-      round->quorum_missed = true;
-      round->deadline = now + config_.quorum_timeout;
-      out.emplace_back(Note{"round " + std::to_string(round->round.value) +
-                                ": fewer peers than the quorum answered within "
-                                "round-timeout; waiting for more",
-                            true});
-    } else {
-      give_up("fewer peers than the quorum answered within quorum-timeout", now,
-              out);
-      return;
+  if (OpenRound* round = collecting(); round && round->deadline.at() <= now) {
+    const bool enough = round->quorum_reached(config_.quorum) || stopping_;
+    switch (round->deadline.pass(now, enough, config_.quorum_timeout)) {
+      case RoundDeadline::Over::kClose:
+        close_round(*round, now, out);
+        break;
+      case RoundDeadline::Over::kWaitForQuorum:
+        out.emplace_back(Note{"round " + std::to_string(round->round.value) +
+                                  ": fewer peers than the quorum answered "
+                                  "within round-timeout; waiting for more",
+                              true});
+        break;
+      case RoundDeadline::Over::kGiveUp:
+        give_up("fewer peers than the quorum answered within quorum-timeout",
+                now, out);
+        return;
     }
   }
   if (stage_ == RunStage::kWaiting && started_ && wait_deadline_ <= now) {

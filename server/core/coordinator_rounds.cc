@@ -11,13 +11,6 @@
 #include "server/core/coordinator.h"
 
 namespace mdgan {
-namespace {
-
-// What a round that was asked ahead has at least once it is the next to be
-// stepped.
-constexpr Duration kLeastTime = std::chrono::seconds(3);
-
-}  // namespace
 
 OpenRound* Coordinator::collecting() {
   const auto it = rounds_.find(current());
@@ -150,9 +143,7 @@ void Coordinator::await_answers(TimePoint now, Out& out) {
   enter(RunStage::kCollecting, "peers were asked ahead");
   // It may have been behind another one for long, and its peers, too: its time
   // is that which it was given when they were asked, from now on.
-  if (!stopping_)
-    round.deadline =
-        now + std::max<Duration>(kLeastTime, round.deadline - round.asked_at);
+  if (!stopping_) round.deadline.start_again(now);
   ask_ahead(now, out);
   close_round_if_complete(now, out);
 }
@@ -171,9 +162,9 @@ void Coordinator::ask_peers(OpenRound& round, TimePoint now, Out& out) {
       round.labels.counts.empty()
           ? assign_batches(peers, config_.k)
           : assign_by_labels(labels_of(peers), round.labels);
-  const Duration time =
-      stopping_ ? std::min(round_time(), kStopGrace) : round_time();
-  round.ask(assignments, now, now + time);
+  RoundDeadline deadline(now, round_time());
+  if (stopping_) deadline.stop(now);
+  round.ask(assignments, deadline);
   for (const Assignment& a : assignments) {
     Member& member = members_.at(a.peer);
     member.owes.insert_or_assign(round.round, now);
@@ -254,7 +245,7 @@ void Coordinator::on_feedback(Member& member, const MessageArrived& e,
   if (std::exchange(member.slow, false))
     out.emplace_back(Note{"peer " + member.name + " answers in time again",
                           false, NoteKind::kInTime, member.name});
-  if (round.quorum_reached(config_.quorum)) round.hurry(now);
+  if (round.quorum_reached(config_.quorum)) round.deadline.hurry(now);
   close_round_if_complete(now, out);
 }
 
@@ -270,8 +261,8 @@ void Coordinator::refuse_feedback(const Member& member, Round round,
 void Coordinator::close_round_if_complete(TimePoint now, Out& out) {
   OpenRound* round = collecting();
   if (round == nullptr) return;
-  if (round->unanswered == 0 ||
-      (round->quorum_missed && round->quorum_reached(config_.quorum)))
+  if (round->unanswered == 0 || (round->deadline.quorum_missed() &&
+                                 round->quorum_reached(config_.quorum)))
     close_round(*round, now, out);
 }
 

@@ -39,8 +39,7 @@ void Coordinator::on(const StopRequested& e, TimePoint now, Out& out) {
            "answer within " +
                std::to_string(kStopGrace / 1s) + " s",
            true});
-  for (auto& [number, round] : rounds_)
-    round.deadline = std::min(round.deadline, now + kStopGrace);
+  for (auto& [number, round] : rounds_) round.deadline.stop(now);
   for (auto& [id, exchange] : exchanges_) {
     exchange_ends_.erase({exchange.deadline, id});
     exchange.deadline = std::min(exchange.deadline, now + kStopGrace);

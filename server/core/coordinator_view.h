@@ -62,7 +62,7 @@ struct MemberView {
   // When it was asked what it has not answered yet; nullopt: it owes nothing.
   std::optional<TimePoint> owes_since;
   bool in_exchange = false;  // sends or receives a discriminator
-  // It did not answer its last round in time; see OpenRound::hurry().
+  // It did not answer its last round in time; see RoundDeadline::hurry().
   bool slow = false;
   // Rounds that it was asked in and that went on without its answer, since this
   // server started.

@@ -13,11 +13,6 @@
 namespace mdgan {
 namespace {
 
-// What a straggler gets: a multiple of the time that the quorum took, but not
-// less than what a busy machine may keep a healthy peer from answering.
-constexpr int kStragglerMultiple = 5;
-constexpr Duration kStragglerTime = std::chrono::seconds(3);
-
 using enum OpenRound::Phase;
 // A round without a quorum is ready again: its peers are asked anew.
 constexpr std::pair<OpenRound::Phase, OpenRound::Phase> kPhaseTransitions[]{
@@ -61,13 +56,10 @@ void OpenRound::enter(Phase next, const char* why) {
   transition<Phase>(phase, next, why, kPhaseTransitions, kPhaseNames);
 }
 
-void OpenRound::ask(std::span<const Assignment> assignments, TimePoint now,
-                    TimePoint until) {
+void OpenRound::ask(std::span<const Assignment> assignments,
+                    const RoundDeadline& until) {
   enter(Phase::kCollecting, "peers are asked");
-  asked_at = now;
   deadline = until;
-  quorum_missed = false;
-  hurried = false;
   asked.clear();
   for (const Assignment& a : assignments)
     asked.emplace(a.peer, Asked{a.generated, {}});
@@ -123,13 +115,6 @@ bool OpenRound::lose(PeerId peer) {
 bool OpenRound::quorum_reached(double quorum) const {
   const double needed = std::ceil(quorum * static_cast<double>(asked_count));
   return static_cast<double>(contributions) >= std::max(1.0, needed);
-}
-
-void OpenRound::hurry(TimePoint now) {
-  if (std::exchange(hurried, true)) return;
-  const Duration time =
-      std::max<Duration>(kStragglerMultiple * (now - asked_at), kStragglerTime);
-  deadline = std::min(deadline, asked_at + time);
 }
 
 ClosedRound close(const OpenRound& round) {

@@ -10,8 +10,8 @@
 #include <vector>
 
 #include "common/base/ids.h"
-#include "common/base/time.h"
 #include "server/core/events.h"
+#include "server/core/round_deadline.h"
 
 namespace mdgan {
 
@@ -66,8 +66,7 @@ struct OpenRound {
   void enter(Phase next, const char* why);
   // Asks these peers, also anew: earlier answers are forgotten.
   // REQUIRES: phase is kReady.
-  void ask(std::span<const Assignment> assignments, TimePoint now,
-           TimePoint until);
+  void ask(std::span<const Assignment> assignments, const RoundDeadline& until);
   // Whether this answer is awaited.
   bool expects(PeerId peer, std::uint32_t generated_batch) const;
   // Whether any answer of this peer is awaited.
@@ -82,10 +81,6 @@ struct OpenRound {
   // owed does not. Returns whether it owed.
   bool lose(PeerId peer);
   bool quorum_reached(double quorum) const;  // of those asked
-  // The quorum has answered, which took so long since they were asked: those
-  // that have not get a multiple of that time, and not the whole of
-  // round-timeout.
-  void hurry(TimePoint now);
 
   Round round;
   std::uint32_t steps = 1;  // rounds that it stands for
@@ -95,10 +90,7 @@ struct OpenRound {
   std::size_t asked_count = 0;    // those too
   std::size_t unanswered = 0;     // entries of `asked` without an answer
   std::size_t contributions = 0;  // valid answers in `asked`
-  TimePoint asked_at{};
-  TimePoint deadline{};
-  bool quorum_missed = false;  // the deadline is the quorum's already
-  bool hurried = false;        // the deadline is that of stragglers already
+  RoundDeadline deadline;
 };
 
 // What the close of a round makes of its answers: the step, in the order of

@@ -27,8 +27,8 @@ fi
 
 # shellcheck source=common/setup.sh
 source common/setup.sh
-install_packages "${packages_build[@]}" catch2 clang
-install_packages "libclang-rt-$(clang -dumpversion | cut -d. -f1)-dev"
+install_packages "${packages_build[@]}" catch2
+install_clang
 build_targets=("${targets[@]/#/fuzz_}")
 build fuzz -DMDGAN_BUILD_TESTS=ON
 
