@@ -35,4 +35,11 @@ build "$preset" -DMDGAN_BUILD_TESTS=ON
 
 # One thread: the sums are the same on every machine, and tests run in parallel.
 export OMP_NUM_THREADS=1
+# A program that has to choose OpenBLAS' kernels starts anew for it: here it is
+# told at once, as tests start some hundreds of them.
+server=build/$preset/bin/mdgan-server
+if [[ -z ${OPENBLAS_CORETYPE:-} && -x $server ]]; then
+  core=$("$server" --version | sed -n 's/.*kernels for \(.*\), chosen by.*/\1/p')
+  if [[ -n $core ]]; then export OPENBLAS_CORETYPE=$core; fi
+fi
 ctest --preset "$preset" "$@"

@@ -166,7 +166,11 @@ TEST_CASE("with a bound on logits no peer decides alone", "[aggregation]") {
   const auto bounded = merge_factors({rule, {.logit_bound = 2}}, group, 1);
   for (std::size_t i = 0; i < 9; ++i) CHECK(bounded[i] > 0.4F);
   if (rule == aggregate_ua_gan) {  // its factors do not sum to 10
-    CHECK(bounded[9] < 10 * std::exp(2) / 9);
+    // The claim is taken as 1: its share of the odds, times the slope at the
+    // mixture's logit by that at its own.
+    const double odds = 9 * std::exp(-1) + std::exp(1);
+    CHECK(bounded[9] == Approx(10 * std::exp(1) / odds * (1 + std::exp(1)) /
+                               (1 + odds / 10)));
     return;
   }
   CHECK(bounded[9] == Approx(10 * std::exp(2) / (9 + std::exp(2))));
