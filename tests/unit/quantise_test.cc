@@ -169,6 +169,8 @@ TEST_CASE("int8 is right in the mean", "[quantise]") {
   constexpr int kTimes = 4000;
   const auto values = feedback_like(seed, 2, kEach);
   const Blob samples = blob_of(values, 2);
+  const double steps_of[] = {largest_of(values, 0, kEach) / 127.0,
+                             largest_of(values, 1, kEach) / 127.0};
   std::vector<double> mean(values.size(), 0.0);
   Random keys(seed, Purpose::kFeedbackRounding);
   double squares = 0;  // of the error summed over a tensor, in steps
@@ -177,8 +179,7 @@ TEST_CASE("int8 is right in the mean", "[quantise]") {
     double sum = 0;
     for (std::size_t i = 0; i < back.size(); ++i) {
       mean[i] += back[i] / double{kTimes};
-      sum += (double{back[i]} - values[i]) /
-             (largest_of(values, i / kEach, kEach) / 127.0);
+      sum += (double{back[i]} - values[i]) / steps_of[i / kEach];
     }
     squares += sum * sum / kTimes;
   }
@@ -187,7 +188,7 @@ TEST_CASE("int8 is right in the mean", "[quantise]") {
   // exceed once in half a million.
   double variance = 0;  // of the error of a tensor's sum, if independent
   for (std::size_t i = 0; i < values.size(); ++i) {
-    const double step = largest_of(values, i / kEach, kEach) / 127.0;
+    const double step = steps_of[i / kEach];
     const double steps = values[i] / step;
     const double part = steps - std::floor(steps);
     variance += part * (1 - part);
