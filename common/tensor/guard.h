@@ -3,8 +3,6 @@
 // the rest of the program.
 #pragma once
 
-#include <c10/util/Exception.h>
-
 #include <exception>
 #include <string>
 #include <string_view>
@@ -14,9 +12,10 @@
 
 namespace mdgan {
 
-// The exception's message, without a stack trace, with this exit code. Where
-// the memory of a GPU is full, the message says which options to lower, and the
-// code is kConfiguration: no bug of ours.
+// The exception's message, without a stack trace, with the exit code that it
+// carries, or else with this one. Where the memory of a GPU is full, the
+// message says which options to lower; where a user's TorchScript program
+// failed, it says why. Both have kConfiguration: no bug of ours.
 Error explained(const std::exception& exception, ExitCode code);
 
 // Returns the Result of `function`; an exception becomes an error with the
@@ -32,14 +31,14 @@ auto guarded(std::string_view action, ExitCode code, Function function)
   }
 }
 
-// Returns the result of `function`; LibTorch's exceptions become
-// ErrorExceptions with what explained() says.
+// Returns the result of `function`; exceptions become ErrorExceptions with what
+// explained() says.
 template <typename Function>
 auto plain_exceptions(Function function) -> decltype(function()) {
   try {
     return function();
-  } catch (const c10::Error& error) {
-    throw ErrorException(explained(error, ExitCode::kBug));
+  } catch (const std::exception& exception) {
+    throw ErrorException(explained(exception, ExitCode::kBug));
   }
 }
 

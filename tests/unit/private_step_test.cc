@@ -193,7 +193,8 @@ TEST_CASE("a step's noise has the standard deviation asked for", "[privacy]") {
     at += parameter.numel();
     if (own.numel() >= 64)
       CHECK(own.std().item<double>() ==
-            Approx(1).margin(6 / std::sqrt(2.0 * own.numel())));
+            Approx(1).margin(
+                6 / std::sqrt(2.0 * static_cast<double>(own.numel()))));
     else
       CHECK(own.abs().min().item<double>() > 1e-6);
   }

@@ -158,6 +158,24 @@ TEST_CASE("a GPU whose memory is full is no bug, and the options are named") {
   }
 }
 
+TEST_CASE("a user's program that fails is no bug of ours, and says why") {
+  const auto program =
+      torch::jit::compile("def f(x):\n    return torch.mm(x, x)\n");
+  try {
+    plain_exceptions([&] {
+      plain_exceptions([&] { program->run_method("f", torch::ones({2, 3})); });
+    });
+    FAIL("it threw nothing");
+  } catch (const std::exception& exception) {
+    const Error error = error_of(exception);
+    INFO(error.message);
+    CHECK(error.code == ExitCode::kConfiguration);
+    CHECK(contains(error.message, {"the model of the file that you gave failed",
+                                   "shapes cannot be multiplied"}));
+    CHECK_FALSE(contains(error.message, {"Traceback"}));
+  }
+}
+
 TEST_CASE("a precision that the device has not is refused") {
   const auto refused = set_precision(Precision::kTf32, "cpu");
   REQUIRE_FALSE(refused);
