@@ -300,8 +300,13 @@ Result<ParsedCommand> parse_export(std::span<const char* const> arguments) {
     return done.error();
   if (auto enough = check_samples(o.measure); !enough) return enough.error();
   const bool is_npz = o.format == ExportFormat::kNpz;
-  if (o.real && !is_npz)
-    return Error{"--real is for --format npz", ExitCode::kUsage};
+  const MeasureOptions& m = o.measure;
+  if (!is_npz && (o.real || !m.data.empty() || m.samples != 0 ||
+                  !m.features.empty() || !m.cache.empty()))
+    return Error{
+        "--real, --data, --samples, --features and --cache are for --format "
+        "npz: the weights are exported without them",
+        ExitCode::kUsage};
   if (o.out.empty()) o.out = is_npz ? "features.npz" : "generator.safetensors";
   return ParsedCommand(std::move(o));
 }

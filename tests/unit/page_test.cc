@@ -3,194 +3,20 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <vector>
 
 #include "common/files/file_descriptor.h"
 #include "common/keys/key_file.h"
-#include "server/run/run_status.h"
-#include "server/view/page_server.h"
 #include "server/view/pictures.h"
 #include "server/view/run_events.h"
-#include "tests/support/catch.h"
-#include "tests/support/contains.h"
+#include "tests/support/run_page.h"
 #include "tests/support/some_evaluation.h"
 #include "tests/support/temporary_directory.h"
-#include "tests/support/text_file.h"
 
 namespace mdgan::test {
 
 namespace fs = std::filesystem;
-
-namespace {
-
-bool has(std::string_view text, std::string_view part) {
-  return contains(text, {part});
-}
-
-constexpr double kNow = 1'800'000'000;
-const std::string kToken = "a-token-of-a-test-0123456789";
-
-HttpRequest get(std::string path, std::string query = {}) {
-  HttpRequest request;
-  request.path = std::move(path);
-  request.query = std::move(query);
-  request.host = "127.0.0.1:8080";
-  return request;
-}
-
-nlohmann::json body(const HttpResponse& response) {
-  REQUIRE(response.status == 200);
-  REQUIRE(response.content_type == "application/json");
-  return nlohmann::json::parse(response.body);
-}
-
-std::string sentence(RunView& view) {
-  return body(view.answer(get("/api/status"), kNow))["sentence"];
-}
-
-std::string stats_line(std::uint64_t round, double loss) {
-  return R"({"round":)" + std::to_string(round) + R"(,"d_loss":)" +
-         std::to_string(loss) +
-         R"(,"seconds":{"wait":0.5},"bytes_sent":100,"peers":2})" + "\n";
-}
-
-void write_status(const fs::path& run, const std::string& name) {
-  RunStatus status;
-  status.pid = 1;
-  status.state = ServerState::kTraining;
-  status.view.completed = Round{120};
-  status.view.rounds = 400;
-  status.view.live = 1;
-  status.updated = std::chrono::system_clock::time_point(
-      std::chrono::seconds(static_cast<std::int64_t>(kNow)));
-  MemberView member;
-  member.name = name;
-  member.presence = Presence::kLive;
-  status.view.members = {member};
-  for (int i = 0; i < 3; ++i)
-    status.view.answers.add(std::chrono::milliseconds(300));
-  status.view.answers.add(std::chrono::milliseconds(40'600));
-  write_text(run / "status.json", to_json(status));
-}
-
-unsigned status_of(const HttpAccess& access, const HttpRequest& request) {
-  const auto refused = access.refuse(request, true);
-  return refused ? refused->status : 200;
-}
-
-}  // namespace
-
-TEST_CASE("The page without a token is served under names of this machine") {
-  const HttpAccess access({"127.0.0.1", "8080"}, "");
-  for (const char* const own : {"127.0.0.1:8080", "127.0.0.1", "localhost:8080",
-                                "LOCALHOST:9", "[::1]:8080", "127.1.2.3"}) {
-    HttpRequest request = get("/api/status");
-    request.host = own;
-    CHECK(status_of(access, request) == 200);
-  }
-  for (const char* const foreign :
-       {"", "rebound.example", "rebound.example:8080", "127.0.0.1.example",
-        "10.0.0.1:8080", "localhost.example", "127.0.0.1:8080:1", "[::1",
-        "user@127.0.0.1", "127.0.0.1:port", "localhost\r\nX: y"}) {
-    INFO(foreign);
-    HttpRequest request = get("/api/status");
-    request.host = foreign;
-    CHECK(status_of(access, request) == 421);
-  }
-}
-
-TEST_CASE("The page's token comes as a bearer or as the cookie of a login") {
-  const HttpAccess access({"0.0.0.0", "8080"}, kToken);
-  HttpRequest request = get("/api/status");
-  CHECK(status_of(access, request) == 401);
-  CHECK(access.login(request).status == 401);
-  for (const std::string& wrong : std::vector<std::string>{
-           "", "Bearer", "Bearer ", "Bearer wrong-token-0123456789",
-           "Basic " + kToken, kToken}) {
-    request.authorization = wrong;
-    CHECK(status_of(access, request) == 401);
-    CHECK(access.login(request).set_cookie.empty());
-  }
-
-  request.authorization = "bearer " + kToken;
-  CHECK(status_of(access, request) == 200);
-  const std::string cookie = access.login(request).set_cookie;
-  CHECK(has(cookie, "; HttpOnly; SameSite=Strict"));
-  // A browser keeps both of two pages of one host, whatever their ports.
-  HttpRequest of_other = request;
-  of_other.authorization = "Bearer b" + kToken;
-  const std::string other = HttpAccess({"127.0.0.1", "8080"}, "b" + kToken)
-                                .login(of_other)
-                                .set_cookie;
-  CHECK(other.substr(0, other.find('=')) != cookie.substr(0, cookie.find('=')));
-  CHECK_FALSE(has(cookie, kToken));
-
-  request.authorization.clear();
-  request.cookie = "other=1; " + cookie.substr(0, cookie.find(';'));
-  CHECK(status_of(access, request) == 200);
-  request.cookie.back() ^= 1;
-  CHECK(status_of(access, request) == 401);
-
-  // Of another name no browser has a cookie, and Prometheus needs none.
-  request.cookie = cookie.substr(0, cookie.find(';'));
-  request.host = "rebound.example";
-  CHECK(status_of(access, request) == 421);
-  request.authorization = "Bearer " + kToken;
-  CHECK(status_of(access, request) == 200);
-  request.authorization.clear();
-  request.host = "192.168.1.2:8080";
-  CHECK(status_of(access, request) == 200);
-}
-
-TEST_CASE(
-    "Beyond this machine the page needs a token that others cannot read") {
-  const TemporaryDirectory folder;
-  const fs::path file = folder.path() / "page.token";
-  CHECK(page_address("127.0.0.1:8080", "").ok());
-  const auto open = page_address("0.0.0.0:8080", "");
-  REQUIRE_FALSE(open.ok());
-  CHECK(open.error().code == ExitCode::kAuthentication);
-  CHECK(has(open.error().message, "--http-token"));
-  for (const char* const wrong : {"", "8080", "127.0.0.1", "127.0.0.1:99999"})
-    CHECK(page_address(wrong, "").error().code == ExitCode::kUsage);
-
-  const auto token_error = [&](const std::string& text, mode_t mode) {
-    write_text(file, text);
-    ::chmod(file.c_str(), mode);
-    const auto page = page_address("*:8080", file.string());
-    return page ? "" : page.error().message;
-  };
-  CHECK(has(token_error(kToken + "\n", 0640), "chmod 600"));
-  CHECK(has(token_error("short\n", 0600), "16 to 512"));
-  CHECK(has(token_error("", 0600), "16 to 512"));
-  CHECK(has(token_error(kToken + " " + kToken, 0600), "16 to 512"));
-  CHECK(token_error("# a comment\n" + kToken + "\n", 0600).empty());
-  CHECK(page_address("*:8080", file.string())->token == kToken);
-  CHECK(page_address("127.0.0.1:1", "/none").error().code ==
-        ExitCode::kAuthentication);
-}
-
-TEST_CASE("What tells of the run needs the token; health and the page do not") {
-  const TemporaryDirectory run;
-  const HttpAccess access({"0.0.0.0", "8080"}, kToken);
-  RunView view(run.path());
-  const auto status = [&](const HttpRequest& request) {
-    return answer_page(access, view, request, kNow).status;
-  };
-  for (const char* const secret :
-       {"/api/status", "/api/series", "/api/events", "/api/samples",
-        "/samples/000001.png", "/metrics", "/api/none", "/api/login"})
-    CHECK(status(get(secret)) == 401);
-  for (const char* const open : {"/", "/page.css", "/page.js", "/icon.svg"})
-    CHECK(status(get(open)) == 200);
-  HttpRequest probe = get("/healthz");
-  probe.host = "probe.example";
-  CHECK(status(probe) == 200);
-  probe.path = "/readyz";
-  CHECK(status(probe) == 503);
-}
 
 TEST_CASE("A request outside of the page's routes finds nothing") {
   const TemporaryDirectory run;

@@ -73,4 +73,24 @@ TEST_CASE("sessions share out the data and have names of their own") {
             .starts_with("3 sessions from shard 1/3 on would need 4 shards"));
 }
 
+TEST_CASE("images are read as both programs' same options say") {
+  const std::vector<const char*> given{
+      "--size", "64x48", "--fit", "crop", "--channels", "1", "--skip-bad"};
+  const ImageReading expected{64, 48, Fit::kCrop, 1, true};
+  CHECK(peer_options(given).reading == expected);
+  CHECK(train(given).reading == expected);
+  CHECK(peer_options({}).reading == ImageReading{});
+  CHECK(peer_options({"--size", ""}).reading == ImageReading{});
+  for (const char* wrong :
+       {"28", "28x", "x28", "0x28", "28x0", "4097x1", "28x28x1", "-1x3", "a"})
+    CHECK(peer_error({"--size", wrong}).starts_with("size must be like"));
+  for (const char* wrong : {"0", "2", "33", "rgb"})
+    CHECK(peer_error({"--channels", wrong})
+              .starts_with("channels must be 1 or 3"));
+  CHECK(peer_error({"--fit", "pad"}) ==
+        "fit = pad needs the size that all images are to have: give --size "
+        "HxW");
+  CHECK(train_error({"--fit", "crop"}).starts_with("fit = crop needs"));
+}
+
 }  // namespace mdgan::test
