@@ -13,6 +13,15 @@
 
 namespace mdgan::protocol {
 
+// A discriminator that a peer has, of which run, and as of which round: the
+// last one in which it was trained. `discriminator` 0: there is none.
+struct Held {
+  RunId run{};
+  Round round;
+  DiscriminatorId discriminator;
+  friend bool operator==(const Held&, const Held&) = default;
+};
+
 // server -> peer: an exchange of discriminators. A peer with `sends` sends its
 // D to `target` at `endpoint`, or by relay if that is empty; a peer with
 // `receives` will get one from `source`. Where the run has keys, D goes to

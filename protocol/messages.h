@@ -20,15 +20,6 @@ namespace mdgan::protocol {
 inline constexpr std::uint32_t kMajor = 3;
 inline constexpr std::uint32_t kMinor = 0;
 
-// A discriminator that a peer has, of which run, and as of which round: the
-// last one in which it was trained. `discriminator` 0: there is none.
-struct Held {
-  RunId run{};
-  Round round;
-  DiscriminatorId discriminator;
-  friend bool operator==(const Held&, const Held&) = default;
-};
-
 // peer -> server, the first message of a session.
 struct Hello {
   std::uint32_t session = 0;  // chosen by the sender; echoed by the welcome

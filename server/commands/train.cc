@@ -18,18 +18,14 @@
 #include "common/files/atomic_write.h"
 #include "common/files/hash.h"
 #include "common/files/jsonl.h"
-#include "common/files/plain_file.h"
 #include "common/models/script_file.h"
-#include "common/net/address.h"
-#include "common/net/endpoint.h"
 #include "common/privacy/ledger_book.h"
 #include "peer/io/peer_shell.h"
-#include "peer/train/make_peer_trainer.h"
 #include "protocol/algorithm.h"
 #include "server/commands/commands.h"
-#include "server/commands/hostile_peers.h"
 #include "server/commands/known_data.h"
 #include "server/commands/local_data.h"
+#include "server/commands/local_peers.h"
 #include "server/commands/make_evaluator.h"
 #include "server/commands/server_keys.h"
 #include "server/io/server_shell.h"
@@ -53,58 +49,6 @@ Result<RunDirectory> open_directory(const ServerOptions& options) {
 
 Error does_not_fit(std::string message) {
   return {std::move(message), ExitCode::kConfiguration};
-}
-
-// `endpoint`: where other peers connect to; empty when there are none.
-PeerShellOptions local_host(const ServerOptions& options,
-                            const std::string& endpoint,
-                            const RunDirectory& directory, Shards shards,
-                            const std::optional<KeyFiles>& keys,
-                            ZapHandler* zap) {
-  PeerShellOptions host;
-  host.server = kLocalEndpoint;
-  const auto bound = parse_endpoint(endpoint, "bind");
-  host.listen =
-      bound && !is_loopback(*bound) ? "tcp://*:*" : "tcp://127.0.0.1:*";
-  host.workers =
-      std::clamp(std::thread::hardware_concurrency(), 1U, options.local_peers);
-  host.keep_every = options.keep_every;
-  // Others know local peers by the server's key.
-  if (keys) host.keys = keys->own;
-  host.zap = zap;
-  host.verbose = false;
-  for (std::uint32_t i = 0; i < options.local_peers; ++i) {
-    const std::string name = local_name(i);
-    host.peers.push_back({name, i, std::move(shards[i]),
-                          directory.peers() / name,
-                          options.privacy.mode != DpMode::kNone});
-  }
-  return host;
-}
-
-// `privacy` may be null.
-PeerArithmetic local_arithmetic(const ServerOptions& options,
-                                std::shared_ptr<const LedgerBook> privacy) {
-  PeerArithmetic honest = torch_peer(
-      options.device, static_cast<int>(options.threads), std::move(privacy));
-  if (options.attack.peers == 0) return honest;
-  const std::uint32_t first = options.local_peers - options.attack.peers;
-  spdlog::warn(
-      "simulate-attack: local peers {} to {} are HOSTILE ({}) on purpose; what "
-      "this run gives is for experiments alone",
-      first, options.local_peers - 1,
-      name_of(kAttackNames, options.attack.attack));
-  return with_hostile_peers(std::move(honest), options.attack.attack,
-                            PeerId{first});
-}
-
-// An exception must not leave while the other thread still runs.
-Result<PeerShellReport> run_host(PeerShell& host) {
-  try {
-    return host.run();
-  } catch (const std::exception& e) {
-    return Error{std::string("a fault of the local peers: ") + e.what()};
-  }
 }
 
 // What `mdgan-server admit` needs to find this server's files.
@@ -193,17 +137,6 @@ struct LineFiles {
   TensorboardFile::Post post_tensorboard;
   bool begun = false;  // nothing refuses this start any more
 };
-
-// That local peers will be able to write what they keep.
-Result<void> check_local_states(const ServerOptions& options,
-                                const RunDirectory& directory) {
-  std::vector<std::filesystem::path> folders;
-  for (std::uint32_t i = 0; i < options.local_peers; ++i)
-    folders.push_back(directory.peers() / local_name(i));
-  if (options.privacy.mode != DpMode::kNone)
-    folders.push_back(directory.peers() / "privacy");
-  return check_writable(folders);
-}
 
 // `observers` are told all but the end; those of `files` become some of them,
 // and so outlive them.

@@ -12,6 +12,7 @@
 #include "common/net/channel.h"
 #include "tests/support/catch.h"
 #include "tests/support/child_process.h"
+#include "tests/support/contains.h"
 #include "tests/support/in_process_run.h"
 #include "tests/support/link.h"
 #include "tests/support/raw_peer.h"
@@ -36,13 +37,6 @@ std::string undisturbed_weights(const ServerOptions& options) {
   REQUIRE(server.wait().code == ExitCode::kOk);
   REQUIRE(peers.wait().code == ExitCode::kOk);
   return server.weights();
-}
-
-std::size_t count_of(const std::string& text, const std::string& part) {
-  std::size_t count = 0;
-  for (auto at = text.find(part); at != text.npos; at = text.find(part, at + 1))
-    ++count;
-  return count;
 }
 
 }  // namespace

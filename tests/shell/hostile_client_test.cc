@@ -14,6 +14,7 @@
 #include "peer/io/peer_shell.h"
 #include "tests/support/catch.h"
 #include "tests/support/child_process.h"
+#include "tests/support/contains.h"
 #include "tests/support/cutting_proxy.h"
 #include "tests/support/in_process_run.h"
 #include "tests/support/link.h"
@@ -35,13 +36,6 @@ constexpr std::size_t kMostTold = kGreetingBytes + kCurveHelloBytes;
 constexpr const char* kNorth = "hospital-of-the-north";
 constexpr const char* kSouth = "hospital-of-the-south";
 constexpr const char* kWest = "hospital-of-the-west";
-
-std::size_t count_of(const std::string& text, const std::string& part) {
-  std::size_t count = 0;
-  for (auto at = text.find(part); at != text.npos; at = text.find(part, at + 1))
-    ++count;
-  return count;
-}
 
 // A peer that has what a process of its own has: a context, and a handler that
 // decides whom its listener lets in.

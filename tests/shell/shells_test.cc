@@ -33,13 +33,6 @@ ServerOptions options_of(std::uint64_t rounds) {
   return options;
 }
 
-std::size_t count_of(const std::string& text, const std::string& part) {
-  std::size_t count = 0;
-  for (auto at = text.find(part); at != text.npos; at = text.find(part, at + 1))
-    ++count;
-  return count;
-}
-
 // The generator of a run that nobody disturbs.
 std::string undisturbed(std::uint64_t rounds) {
   const TemporaryDirectory directory;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cstddef>
 #include <initializer_list>
 #include <string_view>
 
@@ -13,6 +14,14 @@ inline bool contains(std::string_view text,
   return std::ranges::all_of(parts, [&](std::string_view part) {
     return text.find(part) != text.npos;
   });
+}
+
+// How often the part stands in the text.
+inline std::size_t count_of(std::string_view text, std::string_view part) {
+  std::size_t count = 0;
+  for (auto at = text.find(part); at != text.npos; at = text.find(part, at + 1))
+    ++count;
+  return count;
 }
 
 }  // namespace mdgan::test
