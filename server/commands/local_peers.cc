@@ -15,6 +15,7 @@
 #include "common/privacy/ledger_book.h"
 #include "peer/train/make_peer_trainer.h"
 #include "server/commands/hostile_peers.h"
+#include "server/io/server_shell.h"
 
 namespace mdgan {
 

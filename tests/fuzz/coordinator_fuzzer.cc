@@ -298,7 +298,10 @@ class Server {
       require(d.value == 0 || owned.insert(d).second,
               "no two peers own the same discriminator");
     const CoordinatorView view = coordinator_.view();
-    require(view.live == coordinator_.live_peers(), "the view counts alike");
+    // Before there is a model, those count that wait for it.
+    require(view.live == std::max(coordinator_.live_peers(),
+                                  coordinator_.waiting_peers()),
+            "the view counts alike");
     std::set<PeerId> ids;
     for (const MemberView& member : view.members)
       require(ids.insert(member.id).second, "no two peers have the same id");
