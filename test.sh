@@ -39,7 +39,7 @@ export OMP_NUM_THREADS=1
 # told at once, as tests start some hundreds of them.
 server=build/$preset/bin/mdgan-server
 if [[ -z ${OPENBLAS_CORETYPE:-} && -x $server ]]; then
-  core=$("$server" --version | sed -n 's/.*kernels for \(.*\), chosen by.*/\1/p')
+  core=$("$server" --version | sed -n 's/.*kernels for \(.*\), chosen by.*/\1/p' || true)
   if [[ -n $core ]]; then export OPENBLAS_CORETYPE=$core; fi
 fi
 ctest --preset "$preset" "$@"

@@ -236,7 +236,10 @@ std::string last_line(std::string message) {
 }
 
 std::string words_of(const std::exception& exception) {
-  return last_line(explained(exception, ExitCode::kConfiguration).message);
+  std::string words = explained(exception, ExitCode::kConfiguration).message;
+  if (words.starts_with(kOwnModelFailed))
+    words.erase(0, kOwnModelFailed.size());
+  return last_line(std::move(words));
 }
 
 // Returns what make(file) returns, or what it throws as an error.

@@ -33,8 +33,10 @@ class ScriptExtractor : public FeatureExtractor {
     try {
       return plain_exceptions([&] { return run(images); });
     } catch (const std::exception& e) {
-      throw std::runtime_error(fmt::format(
-          "{} fails on images as uint8 [n, 3, h, w]: {}", file_, e.what()));
+      throw ErrorException(
+          {fmt::format("{} fails on images as uint8 [n, 3, h, w]: {}", file_,
+                       e.what()),
+           error_of(e).code});
     }
   }
 

@@ -23,4 +23,15 @@ TEST_CASE("the user's choice of OpenBLAS kernels wins over the program's") {
   }
 }
 
+TEST_CASE("without the user's choice a program starts, with what suits it") {
+  const TemporaryDirectory directory;
+  for (const char* program : {MDGAN_SERVER, MDGAN_PEER}) {
+    ChildProcess child({"/usr/bin/env", "-u", "OPENBLAS_CORETYPE", "-u",
+                        "MDGAN_BLAS_CORE", program, "--version"},
+                       directory / "version");
+    REQUIRE(child.wait() == 0);
+    CHECK(child.output().find("BLAS: ") != std::string::npos);
+  }
+}
+
 }  // namespace mdgan::test

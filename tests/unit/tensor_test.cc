@@ -170,10 +170,38 @@ TEST_CASE("a user's program that fails is no bug of ours, and says why") {
     const Error error = error_of(exception);
     INFO(error.message);
     CHECK(error.code == ExitCode::kConfiguration);
-    CHECK(contains(error.message, {"the model of the file that you gave failed",
-                                   "shapes cannot be multiplied"}));
+    CHECK(contains(error.message,
+                   {kOwnModelFailed, "shapes cannot be multiplied"}));
     CHECK_FALSE(contains(error.message, {"Traceback"}));
   }
+}
+
+TEST_CASE("what a user's program says is its reason, or the machine's") {
+  const auto failed = [](const std::string& reason) {
+    const std::runtime_error error(
+        "The following operation failed in the TorchScript interpreter.\n"
+        "Traceback of TorchScript (most recent call last):\n"
+        "  File \"model.py\", line 8, in forward\n"
+        "    raise ValueError(x)\n"
+        "    ~~~~~~~~~~~~~~~~~~~ <--- HERE\n"
+        "    return x\n" +
+        reason);
+    return explained(error, ExitCode::kBug);
+  };
+  const Error own = failed("builtins.ValueError: one line\nanother line\n");
+  CHECK(own.message ==
+        std::string(kOwnModelFailed) + "builtins.ValueError: one line");
+  CHECK(own.code == ExitCode::kConfiguration);
+  // A supervisor starts again what the machine has ended.
+  const Error machine = failed(
+      "RuntimeError: CUDA error: an illegal memory access\nCompile with "
+      "`TORCH_USE_CUDA_DSA`");
+  CHECK(machine.message ==
+        "RuntimeError: CUDA error: an illegal memory access");
+  CHECK(machine.code == ExitCode::kBug);
+  const Error full = failed("RuntimeError: CUDA out of memory. Tried to\nmore");
+  CHECK(contains(full.message, {"the memory of the GPU is full (RuntimeError: "
+                                "CUDA out of memory. Tried to)"}));
 }
 
 TEST_CASE("a precision that the device has not is refused") {
