@@ -12,12 +12,14 @@
 
 namespace mdgan {
 
+// How explained() begins where a user's TorchScript program failed.
+inline constexpr std::string_view kOwnModelFailed =
+    "the program of the file that you gave failed: ";
+
 // The exception's message, without a stack trace, with the exit code that it
 // carries, or else with this one. Where the memory of a GPU is full, the
 // message says which options to lower; where a user's TorchScript program
 // failed, it says why. Both have kConfiguration: no bug of ours.
-inline constexpr std::string_view kOwnModelFailed =
-    "the program of the file that you gave failed: ";
 Error explained(const std::exception& exception, ExitCode code);
 
 // Returns the Result of `function`; an exception becomes an error with the

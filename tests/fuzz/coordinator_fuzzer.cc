@@ -298,6 +298,8 @@ class Server {
       require(d.value == 0 || owned.insert(d).second,
               "no two peers own the same discriminator");
     const CoordinatorView view = coordinator_.view();
+    require(!coordinator_.started() || coordinator_.waiting_peers() == 0,
+            "nobody waits for a model that is there");
     // Before there is a model, those count that wait for it.
     require(view.live == std::max(coordinator_.live_peers(),
                                   coordinator_.waiting_peers()),
