@@ -250,7 +250,8 @@ ExitCode run(const PeerOptions& options) {
     return report(
         {done->text + " (its data is in " + options.data + ")", done->code});
   if (done->code != ExitCode::kStopped) return report({done->text, done->code});
-  spdlog::info("{}; start this peer again to go on", done->text);
+  spdlog::info("{}start this peer again to go on",
+               done->text.empty() ? "" : done->text + "; ");
   return done->code;
 }
 
@@ -304,6 +305,7 @@ ExitCode run(const PeerHelpRequest& request) { return show(request.text); }
 }  // namespace
 
 int main(int argc, char** argv) {
+  open_standard_descriptors();
   keep_freed_memory();
   raise_descriptor_limit();
   take_long_turns();

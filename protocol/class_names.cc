@@ -109,6 +109,16 @@ std::string folded(std::string_view name) {
   return result;
 }
 
+std::optional<std::pair<std::string, std::string>> first_alike(
+    const ClassNames& names) {
+  std::map<std::string, std::string> spellings;  // by folded()
+  for (const std::string& name : names)
+    if (const auto [it, is_new] = spellings.emplace(folded(name), name);
+        !is_new)
+      return std::pair(it->second, name);
+  return std::nullopt;
+}
+
 std::optional<std::string> lookalike(std::string_view name,
                                      const ClassNames& names) {
   const std::string same = folded(name);

@@ -7,6 +7,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace mdgan {
@@ -32,6 +33,9 @@ std::string listed(const ClassNames& names);
 // The name in lower case (ASCII) and without blanks.
 // Two names with the same spelling here mean the same class to a person.
 std::string folded(std::string_view name);
+// Two of the names that are the same in folded().
+std::optional<std::pair<std::string, std::string>> first_alike(
+    const ClassNames& names);
 // The name of `names` that differs from `name`, but not in folded().
 std::optional<std::string> lookalike(std::string_view name,
                                      const ClassNames& names);

@@ -58,6 +58,7 @@ ExitCode run(const HelpRequest& request) { return show(request.text); }
 }  // namespace
 
 int main(int argc, char** argv) {
+  open_standard_descriptors();
   keep_freed_memory();
   raise_descriptor_limit();
   choose_blas_core(argv);

@@ -1,6 +1,7 @@
 #include "common/data/cifar.h"
 
 #include <spdlog/fmt/fmt.h>
+#include <spdlog/spdlog.h>
 
 #include <algorithm>
 #include <array>
@@ -8,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "common/data/shown.h"
 #include "common/files/read_file.h"
 
 namespace mdgan {
@@ -46,7 +48,8 @@ std::vector<fs::path> files_of(const fs::path& directory,
   std::vector<fs::path> files;
   for (const std::string_view name : version.files(part)) {
     std::error_code ignored;
-    if (fs::exists(directory / name, ignored))
+    if (fs::exists(directory / name, ignored) &&
+        !fs::is_directory(directory / name, ignored))
       files.push_back(directory / name);
   }
   return files;
@@ -92,7 +95,7 @@ Result<void> append(const fs::path& path, const Version& version,
       if (other.name != version.name && fault_of(*bytes, other).empty())
         fault = fmt::format("is a file of {} under a name of {}'s; call it {}",
                             other.name, version.name, other.train.front());
-    return Error{fmt::format("{}: {}", path.string(), fault), ExitCode::kData};
+    return Error{fmt::format("{}: {}", shown(path), fault), ExitCode::kData};
   }
   const std::size_t label = version.labels.size() - 1;
   const auto* first = reinterpret_cast<const std::uint8_t*>(bytes->data());
@@ -116,18 +119,24 @@ bool has_cifar_files(const fs::path& directory, DataPart part) {
 Result<Dataset> load_cifar(const fs::path& directory, DataPart part) {
   Dataset data;
   std::string_view read;
-  for (const Version& version : versions())
-    for (const fs::path& path : files_of(directory, version, part)) {
+  for (const Version& version : versions()) {
+    const std::vector<fs::path> files = files_of(directory, version, part);
+    const std::size_t all = version.files(part).size();
+    if (!files.empty() && files.size() < all)
+      spdlog::warn("{}: has {} of the {} files of {}; their images are used",
+                   shown(directory), files.size(), all, version.name);
+    for (const fs::path& path : files) {
       if (!read.empty() && read != version.name)
         return Error{fmt::format("{}: holds files of {} and of {}; have each "
                                  "in a folder of its own",
-                                 directory.string(), read, version.name),
+                                 shown(directory), read, version.name),
                      ExitCode::kData};
       read = version.name;
       if (const auto appended = append(path, version, data); !appended)
         return appended.error();
       data.shape = {3, 32, 32, version.classes()};
     }
+  }
   for (std::uint32_t i = 0; i < data.shape.classes; ++i)
     data.class_names.push_back(std::to_string(i));
   return data;

@@ -1,11 +1,13 @@
 #include "common/data/class_table.h"
-#include "common/base/words.h"
 
 #include <spdlog/fmt/fmt.h>
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
 #include <utility>
+
+#include "common/base/words.h"
+#include "protocol/clean_text.h"
 
 namespace mdgan {
 namespace {
@@ -28,9 +30,16 @@ PeerClasses sum_of(std::span<const PeerClasses> peers) {
   return sum;
 }
 
-// The name, cut to at most `width` bytes.
+// The name, cut to at most `width` bytes, as it may be shown.
 std::string shortened(const std::string& name, std::size_t width) {
-  return name.size() <= width ? name : name.substr(0, width - 1) + "~";
+  const std::string text = protocol::presentable(name);
+  if (text.size() <= width) return text;
+  std::size_t end = width - 1;
+  const auto continues = [&](std::size_t at) {
+    return (static_cast<unsigned char>(text[at]) & 0xC0U) == 0x80;
+  };
+  while (end > 0 && continues(end)) --end;  // in the middle of a character
+  return text.substr(0, end) + "~";
 }
 
 std::string quoted(const std::string& text) {

@@ -17,6 +17,7 @@
 #include "common/data/image_file.h"
 #include "common/data/image_fit.h"
 #include "common/data/image_folder.h"
+#include "common/data/shown.h"
 #include "common/data/unread_data.h"
 
 namespace mdgan {
@@ -25,7 +26,7 @@ namespace {
 namespace fs = std::filesystem;
 
 Error bad(const fs::path& path, std::string_view what) {
-  return {fmt::format("{}: {}", path.string(), what), ExitCode::kData};
+  return {fmt::format("{}: {}", shown(path), what), ExitCode::kData};
 }
 
 Result<void> check_directory(const fs::path& directory) {
@@ -107,7 +108,15 @@ Result<Dataset> load_dataset(const fs::path& directory, DataPart part,
       return bad(directory, fmt::format("has {} images, more than 2^32 - 1",
                                         data->size()));
     return data;
-  } catch (const std::exception& e) {  // no memory
+  } catch (const std::bad_alloc&) {
+    return bad(directory,
+               reading.has_size()
+                   ? fmt::format("its images take more memory than there is, "
+                                 "at {}x{} each: give a smaller --size",
+                                 reading.height, reading.width)
+                   : "its images take more memory than there is: give a "
+                     "smaller --size with --fit crop or pad");
+  } catch (const std::exception& e) {
     return bad(directory, fmt::format("cannot be loaded: {}", e.what()));
   }
 }

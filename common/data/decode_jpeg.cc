@@ -48,7 +48,8 @@ struct Decoder {
     if (code == JWRN_JPEG_EOF)
       static_cast<Decoder*>(jpeg->client_data)->unended = true;
     if (level < 0 && code != JWRN_EXTRANEOUS_DATA && code != JWRN_JPEG_EOF &&
-        code != JWRN_JFIF_MAJOR && code != JWRN_ADOBE_XFORM)
+        code != JWRN_JFIF_MAJOR && code != JWRN_ADOBE_XFORM &&
+        code != JWRN_NOT_SEQUENTIAL)
       stop(jpeg, nullptr);
   }
   static void count_scans(j_common_ptr jpeg) {

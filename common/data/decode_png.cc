@@ -70,7 +70,7 @@ struct Decoder {
   int passes = 1;
 };
 
-// libpng's errors jump out of these three functions, so that none has a
+// libpng's errors jump out of these functions, so that none has a
 // variable with a destructor.
 bool read_header(Decoder& decoder) {
   png_structp png = decoder.png;
@@ -101,6 +101,14 @@ bool read_pixels(Decoder& decoder, png_bytep first, std::size_t row_bytes) {
     for (std::size_t y = 0; y < height; ++y)
       png_read_row(png, first + y * row_bytes, nullptr);
   return true;
+}
+
+// What comes after the pixels may tell the orientation. Damage there is of no
+// matter: the pixels are whole.
+void read_end(Decoder& decoder) {
+  png_structp png = decoder.png;
+  if (setjmp(png_jmpbuf(png)) != 0) return;  // NOLINT(cert-err52-cpp)
+  png_read_end(png, decoder.info);
 }
 
 unsigned orientation_of(const Decoder& decoder) {
@@ -168,6 +176,7 @@ Result<Image> decode_png(std::span<const std::byte> bytes,
   Image image = image_of_rows(rows, stride, channels, height, width);
   image.range16 = range;
   if (decoder.palette) drop_equal_colours(image);
+  read_end(decoder);
   turn_upright(image, orientation_of(decoder));
   return image;
 }

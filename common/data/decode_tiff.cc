@@ -7,6 +7,8 @@
 #include <cstdio>
 #include <cstring>
 #include <memory>
+#include <optional>
+#include <string_view>
 #include <vector>
 
 #include "common/data/image_decoders.h"
@@ -23,6 +25,10 @@ struct Source {
   std::span<const std::byte> bytes;
   std::size_t at = 0;
   std::array<char, 128> message{};
+  bool warnings_count = false;
+  // It does not say what its samples after the colours are: the library has
+  // made something of it.
+  bool extra_is_guessed = false;
 };
 
 Source& source_of(thandle_t handle) { return *static_cast<Source*>(handle); }
@@ -46,15 +52,34 @@ toff_t seek(thandle_t handle, toff_t offset, int whence) {
   return source.at;
 }
 
-int keep_message(TIFF*, void* user, const char*, const char* format,
-                 va_list values) {
+// The library only reads what is mapped. Without a map libtiff 4.5 refuses
+// tiles that are not compressed unless they are of whole KiB.
+int map(thandle_t handle, void** base, toff_t* size) {
+  const auto bytes = source_of(handle).bytes;
+  *base = const_cast<std::byte*>(bytes.data());
+  *size = bytes.size();
+  return 1;
+}
+
+int keep_error(TIFF*, void* user, const char*, const char* format,
+               va_list values) {
   auto& message = source_of(user).message;
   if (message[0] == '\0')
     std::vsnprintf(message.data(), message.size(), format, values);
   return 1;
 }
 
-int ignore(TIFF*, void*, const char*, const char*, va_list) { return 1; }
+// The library warns of tags that do not matter; but of pixels that are missing,
+// too, and goes on.
+int keep_warning(TIFF* tiff, void* user, const char* module, const char* format,
+                 va_list values) {
+  Source& source = source_of(user);
+  if (source.warnings_count)
+    return keep_error(tiff, user, module, format, values);
+  if (std::string_view(format).find("ExtraSamples") != std::string_view::npos)
+    source.extra_is_guessed = true;
+  return 1;
+}
 
 using Tiff = std::unique_ptr<TIFF, void (*)(TIFF*)>;
 
@@ -62,39 +87,216 @@ Tiff open(Source& source) {
   const std::unique_ptr<TIFFOpenOptions, void (*)(TIFFOpenOptions*)> options(
       TIFFOpenOptionsAlloc(), &TIFFOpenOptionsFree);
   TIFFOpenOptionsSetMaxSingleMemAlloc(options.get(), kMostBytes);
-  TIFFOpenOptionsSetErrorHandlerExtR(options.get(), &keep_message, &source);
-  TIFFOpenOptionsSetWarningHandlerExtR(options.get(), &ignore, nullptr);
+  TIFFOpenOptionsSetErrorHandlerExtR(options.get(), &keep_error, &source);
+  TIFFOpenOptionsSetWarningHandlerExtR(options.get(), &keep_warning, &source);
   TIFF* tiff = TIFFClientOpenExt(
-      "", "rm", &source, &read,
+      "", "r", &source, &read,
       [](thandle_t, void*, tmsize_t) { return tmsize_t{0}; }, &seek,
       [](thandle_t) { return 0; },
       [](thandle_t handle) { return toff_t{source_of(handle).bytes.size()}; },
-      nullptr, nullptr, options.get());
+      &map, [](thandle_t, void*, toff_t) {}, options.get());
   return {tiff, &TIFFClose};
 }
 
-// Reads the values of a file with 16 bits a value, of which the library's RGBA
-// keeps the upper 8; grey ones are rounded into `image`. Nothing for tiles and
-// separate planes.
-std::optional<Range16> read_16_bits(TIFF* tiff, std::uint16_t planes,
-                                    bool black_is_0, Image& image) {
-  if (TIFFIsTiled(tiff) != 0 || planes != PLANARCONFIG_CONTIG) return {};
-  const tmsize_t size = TIFFScanlineSize(tiff);
-  if (size <= 0 || size > kMostBytes) return {};
-  std::vector<std::uint16_t> row((static_cast<std::size_t>(size) + 1) / 2);
-  Range16 range{0xFFFF, 0};
-  for (std::uint32_t y = 0; y < image.height; ++y) {
-    if (TIFFReadScanline(tiff, row.data(), y, 0) != 1) return {};
-    const auto [low, high] = std::ranges::minmax(row);
-    range.lowest = std::min(range.lowest, low);
-    range.highest = std::max(range.highest, high);
-    if (image.channels != 1 || row.size() != image.width) continue;
-    std::uint8_t* to = image.pixels.data() + std::size_t{y} * image.width;
-    for (const std::uint16_t value : row)
-      *to++ = static_cast<std::uint8_t>(
-          ((black_is_0 ? value : 0xFFFF - value) + 128) / 257);
+template <typename Value>
+Value tag(const Tiff& tiff, std::uint32_t name, Value otherwise) {
+  Value value{};
+  return TIFFGetFieldDefaulted(tiff.get(), name, &value) == 1 ? value
+                                                              : otherwise;
+}
+
+// What a file says of its samples.
+struct Layout {
+  Layout(const Tiff& tiff, bool extra_is_guessed)
+      : width(tag<std::uint32_t>(tiff, TIFFTAG_IMAGEWIDTH, 0)),
+        height(tag<std::uint32_t>(tiff, TIFFTAG_IMAGELENGTH, 0)),
+        bits(tag<std::uint16_t>(tiff, TIFFTAG_BITSPERSAMPLE, 1)),
+        samples(tag<std::uint16_t>(tiff, TIFFTAG_SAMPLESPERPIXEL, 1)),
+        format(
+            tag<std::uint16_t>(tiff, TIFFTAG_SAMPLEFORMAT, SAMPLEFORMAT_UINT)),
+        separate(tag<std::uint16_t>(tiff, TIFFTAG_PLANARCONFIG,
+                                    PLANARCONFIG_CONTIG) !=
+                 PLANARCONFIG_CONTIG),
+        orientation(tag<std::uint16_t>(tiff, TIFFTAG_ORIENTATION,
+                                       ORIENTATION_TOPLEFT)) {
+    std::uint16_t count = 0;
+    std::uint16_t* kinds = nullptr;
+    if (TIFFGetFieldDefaulted(tiff.get(), TIFFTAG_EXTRASAMPLES, &count,
+                              &kinds) == 1 &&
+        count > 0 && !extra_is_guessed)
+      extra = kinds[0];
+    if (extra_is_guessed) count = 0;
+    // The library takes a file without this tag alike.
+    std::uint16_t told = 0;
+    kind = TIFFGetField(tiff.get(), TIFFTAG_PHOTOMETRIC, &told) == 1 ? told
+           : samples - count == 3 ? PHOTOMETRIC_RGB
+                                  : PHOTOMETRIC_MINISBLACK;
   }
-  return range;
+
+  bool is_grey() const {
+    return kind == PHOTOMETRIC_MINISBLACK || kind == PHOTOMETRIC_MINISWHITE;
+  }
+  std::uint16_t colours() const { return is_grey() ? 1 : 3; }
+  // Whether each value is a byte or two, and stands for itself.
+  bool is_plain() const {
+    return (bits == 8 || bits == 16) && (is_grey() || kind == PHOTOMETRIC_RGB);
+  }
+  std::size_t value_bytes() const { return bits / 8U; }
+
+  std::uint32_t width;
+  std::uint32_t height;
+  std::uint16_t bits;
+  std::uint16_t samples;
+  std::uint16_t format;
+  bool separate;  // a plane for each sample
+  std::uint16_t orientation;
+  std::uint16_t kind = 0;
+  std::optional<std::uint16_t>
+      extra;  // what the first one after the colours is
+};
+
+// The values of a plane, row by row, where all samples of a pixel or `plane`'s
+// alone take `pixel` bytes. Returns whether all could be read.
+bool read_plane(const Tiff& tiff, const Layout& layout, std::uint16_t plane,
+                std::size_t pixel, std::span<std::byte> to) {
+  const std::size_t row = pixel * layout.width;
+  if (TIFFIsTiled(tiff.get()) == 0) {
+    if (TIFFScanlineSize(tiff.get()) != static_cast<tmsize_t>(row))
+      return false;
+    const auto rows =
+        std::min(tag<std::uint32_t>(tiff, TIFFTAG_ROWSPERSTRIP, layout.height),
+                 layout.height);
+    for (std::uint32_t y = 0; rows > 0 && y < layout.height; y += rows) {
+      const auto size =
+          static_cast<tmsize_t>(row * std::min(rows, layout.height - y));
+      if (TIFFReadEncodedStrip(tiff.get(),
+                               TIFFComputeStrip(tiff.get(), y, plane),
+                               &to[y * row], size) != size)
+        return false;
+    }
+    return rows > 0;
+  }
+  const auto width = tag<std::uint32_t>(tiff, TIFFTAG_TILEWIDTH, 0);
+  const auto height = tag<std::uint32_t>(tiff, TIFFTAG_TILELENGTH, 0);
+  const tmsize_t size = TIFFTileSize(tiff.get());
+  if (width == 0 || height == 0 || size <= 0 || size > kMostBytes ||
+      static_cast<std::uint64_t>(size) != pixel * width * height)
+    return false;
+  std::vector<std::byte> tile(static_cast<std::size_t>(size));
+  for (std::uint32_t y = 0; y < layout.height; y += height)
+    for (std::uint32_t x = 0; x < layout.width; x += width) {
+      if (TIFFReadEncodedTile(tiff.get(),
+                              TIFFComputeTile(tiff.get(), x, y, 0, plane),
+                              tile.data(), size) != size)
+        return false;
+      const std::uint32_t rows = std::min(height, layout.height - y);
+      const std::size_t part = pixel * std::min(width, layout.width - x);
+      for (std::uint32_t i = 0; i < rows; ++i)
+        std::memcpy(&to[(y + i) * row + x * pixel], &tile[i * pixel * width],
+                    part);
+    }
+  return true;
+}
+
+// All samples [height, width, samples] as they are stored; nothing if they
+// cannot be read.
+std::vector<std::byte> read_samples(const Tiff& tiff, const Layout& layout) {
+  const std::size_t value = layout.value_bytes();
+  const std::size_t area = std::size_t{layout.width} * layout.height;
+  std::vector<std::byte> all(area * layout.samples * value);
+  if (!layout.separate)
+    return read_plane(tiff, layout, 0, layout.samples * value, all)
+               ? all
+               : std::vector<std::byte>();
+  std::vector<std::byte> plane(area * value);
+  for (std::uint16_t s = 0; s < layout.samples; ++s) {
+    if (!read_plane(tiff, layout, s, value, plane)) return {};
+    for (std::size_t i = 0; i < area; ++i)
+      std::memcpy(&all[(i * layout.samples + s) * value], &plane[i * value],
+                  value);
+  }
+  return all;
+}
+
+// How the sample after the colours counts. Pillow, too, takes one of which
+// nothing is said for the opacity.
+enum class Opacity { kNone, kMultiplied, kPlain };
+Opacity opacity_of(const Layout& layout) {
+  if (layout.samples <= layout.colours()) return Opacity::kNone;
+  if (!layout.extra) return Opacity::kPlain;
+  return *layout.extra == EXTRASAMPLE_ASSOCALPHA   ? Opacity::kMultiplied
+         : *layout.extra == EXTRASAMPLE_UNASSALPHA ? Opacity::kPlain
+                                                   : Opacity::kNone;
+}
+
+Image image_of_samples(const Layout& layout, std::span<const std::byte> all) {
+  const std::uint16_t colours = layout.colours();
+  const Opacity opacity = opacity_of(layout);
+  const std::uint32_t stride = colours + (opacity == Opacity::kPlain ? 1U : 0U);
+  const std::size_t area = std::size_t{layout.width} * layout.height;
+  std::vector<std::uint8_t> rows(area * stride);
+  Range16 range{0xFFFF, 0};
+  // Sample s of pixel i, in 8 bits.
+  const auto sample = [&](std::size_t i, std::size_t s) {
+    const std::size_t at = i * layout.samples + s;
+    const bool inverted = layout.kind == PHOTOMETRIC_MINISWHITE && s == 0;
+    if (layout.bits == 8) {
+      const auto value = std::to_integer<std::uint8_t>(all[at]);
+      return static_cast<std::uint8_t>(inverted ? 255 - value : value);
+    }
+    std::uint16_t value = 0;
+    std::memcpy(&value, &all[at * 2], 2);
+    if (s < colours) {
+      range.lowest = std::min(range.lowest, value);
+      range.highest = std::max(range.highest, value);
+    }
+    return static_cast<std::uint8_t>(
+        ((inverted ? 0xFFFF - value : value) + 128) / 257);
+  };
+  for (std::size_t i = 0; i < area; ++i) {
+    for (std::size_t s = 0; s < stride; ++s)
+      rows[i * stride + s] = sample(i, s);
+    if (opacity != Opacity::kMultiplied) continue;
+    const unsigned missing = 255U - sample(i, colours);
+    for (std::size_t s = 0; s < stride; ++s) {
+      std::uint8_t& value = rows[i * stride + s];
+      value = static_cast<std::uint8_t>(std::min(255U, value + missing));
+    }
+  }
+  Image image =
+      image_of_rows(rows, stride, colours, layout.height, layout.width);
+  if (layout.bits == 16) image.range16 = range;
+  return image;
+}
+
+bool has_grey_palette(const Tiff& tiff, const Layout& layout) {
+  std::uint16_t* red = nullptr;
+  std::uint16_t* green = nullptr;
+  std::uint16_t* blue = nullptr;
+  if (layout.kind != PHOTOMETRIC_PALETTE || layout.bits > 8 ||
+      TIFFGetField(tiff.get(), TIFFTAG_COLORMAP, &red, &green, &blue) != 1)
+    return false;
+  const std::size_t colours = std::size_t{1} << layout.bits;
+  return std::equal(red, red + colours, green) &&
+         std::equal(red, red + colours, blue);
+}
+
+// By the library's own conversion to RGBA. It multiplies the colours by the
+// opacity.
+std::optional<Image> converted(const Tiff& tiff, const Layout& layout) {
+  std::vector<std::uint32_t> raster(std::size_t{layout.width} * layout.height);
+  // Rows as they are stored: the library turns by half turns alone.
+  if (TIFFReadRGBAImageOriented(tiff.get(), layout.width, layout.height,
+                                raster.data(), layout.orientation,
+                                /*stopOnError=*/1) == 0)
+    return {};
+  const bool grey = layout.is_grey() || has_grey_palette(tiff, layout);
+  Image image = make_image(grey ? 1 : 3, layout.height, layout.width);
+  for (std::size_t c = 0, to = 0; c < image.channels; ++c)
+    for (const std::uint32_t pixel : raster)
+      image.pixels[to++] = static_cast<std::uint8_t>(
+          std::min(255U, (pixel >> (8 * c) & 0xFF) + (255 - (pixel >> 24))));
+  return image;
 }
 
 }  // namespace
@@ -110,48 +312,33 @@ Result<Image> decode_tiff(std::span<const std::byte> bytes,
   };
   const Tiff tiff = open(source);
   if (!tiff) return damaged();
-  std::uint32_t width = 0;
-  std::uint32_t height = 0;
-  TIFFGetField(tiff.get(), TIFFTAG_IMAGEWIDTH, &width);
-  TIFFGetField(tiff.get(), TIFFTAG_IMAGELENGTH, &height);
-  if (const auto size = check_size(name, width, height); !size)
+  const Layout layout(tiff, source.extra_is_guessed);
+  if (const auto size = check_size(name, layout.width, layout.height); !size)
     return size.error();
-  std::uint16_t bits = 1;
-  std::uint16_t kind = PHOTOMETRIC_MINISBLACK;
-  std::uint16_t planes = PLANARCONFIG_CONTIG;
-  std::uint16_t orientation = ORIENTATION_TOPLEFT;
-  TIFFGetFieldDefaulted(tiff.get(), TIFFTAG_BITSPERSAMPLE, &bits);
-  TIFFGetField(tiff.get(), TIFFTAG_PHOTOMETRIC, &kind);
-  std::uint16_t format = SAMPLEFORMAT_UINT;
-  TIFFGetFieldDefaulted(tiff.get(), TIFFTAG_SAMPLEFORMAT, &format);
   // The library would read signed values as large ones.
-  if (format != SAMPLEFORMAT_UINT && format != SAMPLEFORMAT_VOID)
+  if (layout.format != SAMPLEFORMAT_UINT && layout.format != SAMPLEFORMAT_VOID)
     return bad_image(name,
                      "its values are signed, or no integers; convert it to "
                      "unsigned values of 8 or 16 bits");
-  TIFFGetFieldDefaulted(tiff.get(), TIFFTAG_PLANARCONFIG, &planes);
-  TIFFGetFieldDefaulted(tiff.get(), TIFFTAG_ORIENTATION, &orientation);
-  std::vector<std::uint32_t> raster(std::size_t{width} * height);
-  // Rows as they are stored: the library turns by half turns alone.
-  if (TIFFReadRGBAImageOriented(tiff.get(), width, height, raster.data(),
-                                orientation, /*stopOnError=*/1) == 0)
-    return damaged();
-  const bool grey =
-      kind == PHOTOMETRIC_MINISBLACK || kind == PHOTOMETRIC_MINISWHITE;
-  Image image = make_image(grey ? 1 : 3, height, width);
-  // The colours are multiplied by the opacity already.
-  for (std::size_t c = 0, to = 0; c < image.channels; ++c)
-    for (const std::uint32_t pixel : raster)
-      image.pixels[to++] = static_cast<std::uint8_t>(
-          std::min(255U, (pixel >> (8 * c) & 0xFF) + (255 - (pixel >> 24))));
-  if (bits == 16) {
-    Source again{bytes};  // lines are read from a fresh start alone
-    if (const Tiff lines = open(again))
-      image.range16 = read_16_bits(lines.get(), planes,
-                                   kind != PHOTOMETRIC_MINISWHITE, image);
+  source.message[0] = '\0';
+  source.warnings_count = true;
+  std::optional<Image> image;
+  if (layout.is_plain()) {
+    const std::uint64_t size = std::uint64_t{layout.width} * layout.height *
+                               layout.samples * layout.value_bytes();
+    if (layout.samples < layout.colours() || size > kMostBytes)
+      return bad_image(
+          name, fmt::format("has {} values a pixel, which is not read; convert "
+                            "it to grey or RGB",
+                            layout.samples));
+    const std::vector<std::byte> all = read_samples(tiff, layout);
+    if (!all.empty()) image = image_of_samples(layout, all);
+  } else {
+    image = converted(tiff, layout);
   }
-  turn_upright(image, orientation);
-  return image;
+  if (!image || source.message[0] != '\0') return damaged();
+  turn_upright(*image, layout.orientation);
+  return std::move(*image);
 }
 
 }  // namespace mdgan

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "common/data/image_file.h"
+#include "common/data/shown.h"
 #include "common/data/unread_data.h"
 #include "protocol/limits.h"
 
@@ -17,7 +18,7 @@ namespace {
 namespace fs = std::filesystem;
 
 Error bad(const fs::path& path, std::string_view what) {
-  return {fmt::format("{}: {}", path.string(), what), ExitCode::kData};
+  return {fmt::format("{}: {}", shown(path), what), ExitCode::kData};
 }
 
 // What systems put into folders: archives made by a Mac, NAS indices, file
@@ -33,8 +34,16 @@ bool is_left_by_system(const fs::path& path) {
 struct Listing {
   std::vector<fs::path> folders;
   std::vector<fs::path> images;
-  std::size_t others = 0;
+  std::vector<fs::path> others;
 };
+
+void add_others(const Listing& listing, FolderPlan& plan) {
+  plan.others += listing.others.size();
+  if (listing.images.empty()) return;
+  // A class of images needs no folders.
+  plan.passed_over.insert(plan.passed_over.end(), listing.folders.begin(),
+                          listing.folders.end());
+}
 
 Result<Listing> list(const fs::path& directory) {
   Listing listing;
@@ -49,12 +58,13 @@ Result<Listing> list(const fs::path& directory) {
     else if (is_image_file(path))
       listing.images.push_back(path);
     else
-      ++listing.others;
+      listing.others.push_back(path);
   }
   if (code)
     return bad(directory, fmt::format("cannot be read: {}", code.message()));
   std::ranges::sort(listing.folders);
   std::ranges::sort(listing.images);
+  std::ranges::sort(listing.others);
   return listing;
 }
 
@@ -83,7 +93,7 @@ Result<Listing> list_part(const fs::path& part) {
                            "but holds images ({}) and not one folder for each "
                            "class; for images without classes give this folder "
                            "itself, and if it is a class call it otherwise",
-                           listing->images.front().filename().string()));
+                           shown(listing->images.front().filename())));
   if (listing->folders.empty())
     return bad(part, "has no images; each class has a folder in it");
   return listing;
@@ -108,7 +118,7 @@ Result<void> add_class(const fs::path& folder, std::int32_t label,
   // Tiny ImageNet has CLASS/images/*.
   if (listing->images.empty() && listing->folders.size() == 1 &&
       listing->folders[0].filename() == "images") {
-    plan.others += listing->others;
+    plan.others += listing->others.size();
     listing = list(fs::path(listing->folders[0]));
     if (!listing) return listing.error();
   }
@@ -119,8 +129,10 @@ Result<void> add_class(const fs::path& folder, std::int32_t label,
     return bad(folder,
                fmt::format("this class has no images, but folders ({}); give "
                            "the folder that has one for each class",
-                           listing->folders.front().filename().string()));
-  plan.others += listing->others + listing->folders.size();
+                           shown(listing->folders.front().filename())));
+  if (listing->images.empty() && !listing->others.empty())
+    plan.unread.push_back(listing->others.front());
+  add_others(*listing, plan);
   for (fs::path& image : listing->images) {
     plan.images.push_back(std::move(image));
     plan.labels.push_back(label);
@@ -135,12 +147,21 @@ Result<void> check_number(const fs::path& directory,
                                     folders.size(), protocol::kMaxClasses));
 }
 
+Error no_images(const fs::path& directory, const FolderPlan& plan) {
+  if (plan.unread.empty())
+    return bad(directory, "no class folder holds an image; add some");
+  return bad(directory,
+             fmt::format("no class folder holds an image, but other files, as "
+                         "{}: make PNG, JPEG, WebP or TIFF files of them",
+                         shown(plan.unread.front())));
+}
+
 Result<FolderPlan> plan_classes(const fs::path& directory,
                                 const Listing& listing) {
   if (auto few = check_number(directory, listing.folders); !few)
     return few.error();
   FolderPlan plan;
-  plan.others = listing.others;
+  plan.others = listing.others.size();
   for (const fs::path& folder : listing.folders) {
     const auto label = static_cast<std::int32_t>(plan.class_names.size());
     const std::size_t before = plan.images.size();
@@ -149,8 +170,7 @@ Result<FolderPlan> plan_classes(const fs::path& directory,
     (plan.images.size() > before ? plan.class_names : plan.empty_classes)
         .push_back(folder.filename().string());
   }
-  if (plan.images.empty())
-    return bad(directory, "no class folder holds an image; add some");
+  if (plan.images.empty()) return no_images(directory, plan);
   return plan;
 }
 
@@ -162,7 +182,7 @@ Result<FolderPlan> plan_split(const Split& split, DataPart part) {
   const Result<Listing> test = list_part(split.test);
   if (!test) return test.error();
   FolderPlan plan;
-  plan.others = test->others;
+  plan.others = test->others.size();
   plan.class_names = std::move(of_train->class_names);
   for (const fs::path& folder : test->folders) {
     const Result<std::int32_t> label = label_of(folder, plan.class_names);
@@ -170,6 +190,7 @@ Result<FolderPlan> plan_split(const Split& split, DataPart part) {
     const Result<void> added = add_class(folder, *label, plan);
     if (!added) return added.error();
   }
+  if (plan.images.empty()) return no_images(split.test, plan);
   return plan;
 }
 
@@ -193,11 +214,11 @@ Result<FolderPlan> plan_folder(const fs::path& directory, DataPart part) {
     return bad(directory,
                fmt::format("holds images ({}) beside folders ({}); have either "
                            "images alone or one folder for each class",
-                           top->images.front().filename().string(),
-                           top->folders.front().filename().string()));
+                           shown(top->images.front().filename()),
+                           shown(top->folders.front().filename())));
   if (!top->folders.empty()) return plan_classes(directory, *top);
   FolderPlan plan;
-  plan.others = top->others;
+  plan.others = top->others.size();
   plan.images = std::move(top->images);
   return plan;
 }

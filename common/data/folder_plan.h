@@ -18,6 +18,10 @@ struct FolderPlan {
   ClassNames class_names;            // of those with images
   ClassNames empty_classes;          // of the others
   std::size_t others = 0;            // files that are not images
+  // One file of each class that has no images, but other files.
+  std::vector<std::filesystem::path> unread;
+  // Folders beside a class's images, whose content is not taken.
+  std::vector<std::filesystem::path> passed_over;
 };
 
 // Whether the directory holds the parts of a data set: the folders `train` and

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "common/data/idx_file.h"
+#include "common/data/shown.h"
 
 namespace mdgan {
 namespace {
@@ -51,7 +52,7 @@ struct Found {
 };
 
 Error bad(const fs::path& path, std::string_view what) {
-  return {fmt::format("{}: {}", path.string(), what), ExitCode::kData};
+  return {fmt::format("{}: {}", shown(path), what), ExitCode::kData};
 }
 
 // The file by its publisher's name, or with the dot that Windows and Kaggle put
@@ -61,9 +62,13 @@ std::optional<fs::path> find(const fs::path& folder, const std::string& name) {
   dotted.replace(dotted.find("-idx"), 1, ".");
   for (const std::string& stem : {name, dotted})
     for (const char* suffix : {"", ".gz"}) {
-      fs::path path = folder / (stem + suffix);
-      std::error_code ignored;
-      if (fs::exists(path, ignored)) return path;
+      // Some archives have each file in a folder of its name.
+      for (const fs::path& path :
+           {folder / (stem + suffix), folder / (stem + suffix) / stem}) {
+        std::error_code ignored;
+        if (fs::exists(path, ignored) && !fs::is_directory(path, ignored))
+          return path;
+      }
     }
   return std::nullopt;
 }

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "common/data/gzip.h"
+#include "common/data/shown.h"
 #include "common/files/read_file.h"
 #include "protocol/limits.h"
 
@@ -35,14 +36,18 @@ struct IdxArray {
 };
 
 Error bad(const fs::path& path, std::string_view what) {
-  return {fmt::format("{}: {}", path.string(), what), ExitCode::kData};
+  return {fmt::format("{}: {}", shown(path), what), ExitCode::kData};
 }
 
 // The first `most` bytes of the file's content; see inflate_gzip().
 Result<std::vector<std::uint8_t>> content(std::span<const std::byte> raw,
                                           std::size_t most,
                                           const fs::path& path) {
-  if (path.extension() == ".gz") return inflate_gzip(raw, most, path.string());
+  // Unpackers leave the ending, or take it off what they did not unpack.
+  constexpr std::array kGzip{std::byte{0x1f}, std::byte{0x8b}};
+  if (raw.size() >= kGzip.size() &&
+      std::ranges::equal(kGzip, raw.first(kGzip.size())))
+    return inflate_gzip(raw, most, shown(path));
   const auto* first = reinterpret_cast<const std::uint8_t*>(raw.data());
   return std::vector<std::uint8_t>(first, first + std::min(most, raw.size()));
 }

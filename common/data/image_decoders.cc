@@ -4,12 +4,14 @@
 
 #include <utility>
 
+#include "protocol/clean_text.h"
 #include "protocol/limits.h"
 
 namespace mdgan {
 
 Error bad_image(std::string_view name, std::string_view what) {
-  return {fmt::format("{}: {}; remove or replace it", name, what),
+  return {fmt::format("{}: {}; remove or replace it",
+                      protocol::presentable(std::string(name)), what),
           ExitCode::kData};
 }
 
@@ -73,7 +75,10 @@ unsigned exif_orientation(std::span<const std::byte> tiff) {
   for (std::size_t i = 0; i < entries; ++i) {
     const std::size_t at = directory + 2 + i * kEntry;
     if (at + kEntry > tiff.size()) break;
-    if (number(at, 2) == kOrientation) return number(at + 8, 2);
+    // A SHORT; some write a LONG.
+    constexpr std::uint32_t kLong = 4;
+    if (number(at, 2) == kOrientation)
+      return number(at + 8, number(at + 2, 2) == kLong ? 4 : 2);
   }
   return kUpright;
 }

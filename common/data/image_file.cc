@@ -10,6 +10,7 @@
 
 #include "common/data/image_decoders.h"
 #include "common/files/read_file.h"
+#include "protocol/clean_text.h"
 
 namespace mdgan {
 namespace {
@@ -24,20 +25,33 @@ struct Format {
   Result<Image> (*decode)(std::span<const std::byte>,
                           const std::string&) = nullptr;
 };
+// After a preamble of any 128 bytes.
+constexpr std::string_view kDicom =
+    "????????????????????????????????????????????????????????????????"
+    "????????????????????????????????????????????????????????????????DICM";
 constexpr std::array kFormats{
     Format{"\x89PNG\r\n\x1a\n"sv, "PNG", &decode_png},
     Format{"\xff\xd8\xff"sv, "JPEG", &decode_jpeg},
     Format{"RIFF????WEBP"sv, "WebP", &decode_webp},
     Format{"II*\0"sv, "TIFF", &decode_tiff},
     Format{"MM\0*"sv, "TIFF", &decode_tiff},
+    Format{"II+\0"sv, "TIFF", &decode_tiff},  // BigTIFF
+    Format{"MM\0+"sv, "TIFF", &decode_tiff},
     Format{"BM????\0\0\0\0"sv, "BMP"},
     Format{"GIF8"sv, "GIF"},
     Format{"????ftypavif"sv, "AVIF"},
     Format{"????ftyphei"sv, "HEIC"},
     Format{"????ftypmif1"sv, "HEIC"},
     Format{"\0\0\0\x0cjP  "sv, "JPEG 2000"},
+    Format{"\xff\x4f\xff\x51"sv, "JPEG 2000"},
+    Format{"\0\0\0\x0cJXL "sv, "JPEG XL"},
+    Format{"\xff\x0a"sv, "JPEG XL"},
+    Format{"P4\n"sv, "PBM"},
+    Format{"P5\n"sv, "PGM"},
+    Format{"P6\n"sv, "PPM"},
+    Format{kDicom, "DICOM"},
 };
-constexpr std::size_t kLongestBegin = 12;
+constexpr std::size_t kLongestBegin = kDicom.size();
 
 const Format* format_of(std::string_view begin) {
   const auto* found = std::ranges::find_if(kFormats, [&](const Format& format) {
@@ -85,7 +99,7 @@ Result<Image> read_image(const std::filesystem::path& path) {
   if (format->decode != nullptr) return format->decode(*bytes, name);
   return Error{fmt::format("{}: is a {} file, which is not read; convert it to "
                            "PNG, as with: mogrify -format png FILE",
-                           name, format->name),
+                           protocol::presentable(name), format->name),
                ExitCode::kData};
 }
 

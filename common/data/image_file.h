@@ -32,7 +32,7 @@ bool is_image_file(const std::filesystem::path& path);
 // which, not its name.
 //   transparency  is laid on white, in the stored values
 //   palettes      become RGB, or grey if each colour that is used is grey
-//   16 bits       are reduced to 8: round(v / 257); a TIFF in colour: v / 256
+//   16 bits       are reduced to 8: round(v / 257)
 //   gAMA, iCCP    are not applied: the stored values count, as in Pillow and in
 //                 the tools that train on images, so that they mean the same
 //                 in each file of a data set

@@ -9,9 +9,11 @@
 #include <utility>
 #include <vector>
 
+#include "common/base/words.h"
 #include "common/data/folder_plan.h"
 #include "common/data/image_file.h"
 #include "common/data/image_fit.h"
+#include "common/data/shown.h"
 
 namespace mdgan {
 namespace {
@@ -19,7 +21,7 @@ namespace {
 namespace fs = std::filesystem;
 
 Error bad(const fs::path& path, std::string_view what) {
-  return {fmt::format("{}: {}", path.string(), what), ExitCode::kData};
+  return {fmt::format("{}: {}", shown(path), what), ExitCode::kData};
 }
 
 // Repeats each grey plane three times.
@@ -51,7 +53,7 @@ void warn_of_dark_values(const fs::path& directory,
         "{}: the values of its 16-bit images lie in [{}, {}], and 65535 is "
         "white: these images are dark; if they hold fewer bits, scale their "
         "values up to 65535",
-        directory.string(), range->lowest, range->highest);
+        shown(directory), range->lowest, range->highest);
 }
 
 // The files of a folder that cannot be read or have another size: all of them
@@ -92,6 +94,34 @@ Error error_of(const fs::path& directory, const Faults& faults,
     text +=
         fmt::format("\n  and {} more", faults.count() - faults.messages.size());
   return bad(directory, text + end);
+}
+
+// What a person may have meant to be part of the data is warned of.
+void tell_of_what_is_left_out(const fs::path& directory,
+                              const FolderPlan& plan) {
+  if (plan.others > 0)
+    spdlog::info("{}: {} that {} no images left out", shown(directory),
+                 plural(plan.others, "file"), plan.others == 1 ? "is" : "are");
+  if (!plan.unread.empty())
+    spdlog::warn(
+        "{}: {} no images, but other files, as {}: make PNG, JPEG, WebP or "
+        "TIFF files of them, or take {} out",
+        shown(directory),
+        plan.unread.size() == 1
+            ? "a class has"
+            : fmt::format("{} classes have", plan.unread.size()),
+        shown(plan.unread.front()), plan.unread.size() == 1 ? "it" : "them");
+  if (!plan.passed_over.empty())
+    spdlog::warn(
+        "{}: {} beside images {} passed over with all that {} in {}, "
+        "as {}",
+        shown(directory), plural(plan.passed_over.size(), "folder"),
+        plan.passed_over.size() == 1 ? "is" : "are", "is",
+        plan.passed_over.size() == 1 ? "it" : "them",
+        shown(plan.passed_over.front()));
+  if (!plan.empty_classes.empty())
+    spdlog::info("{}: no images in the class folders {}", shown(directory),
+                 protocol::presentable(listed(plan.empty_classes)));
 }
 
 class Loader {
@@ -138,9 +168,9 @@ class Loader {
   void leave_out(const fs::path& path, const Error& error) {
     constexpr std::size_t kNamed = 3;
     ++faults_.unreadable;
-    faults_.add(error.message);
+    faults_.add(protocol::presentable(error.message));
     if (skipped_.size() < kNamed)
-      skipped_.push_back(path.lexically_relative(directory_).string());
+      skipped_.push_back(shown(path.lexically_relative(directory_)));
   }
 
   // The first image decides on the size where none is asked for.
@@ -158,9 +188,9 @@ class Loader {
     if (image.height == shape.height && image.width == shape.width) return true;
     ++faults_.other_sizes;
     faults_.add(
-        fmt::format("{}: is {}x{} (height x width), but {} {}x{}",
-                    path.string(), image.height, image.width,
-                    reading_.has_size() ? "--size is" : first_.string() + " is",
+        fmt::format("{}: is {}x{} (height x width), but {} {}x{}", shown(path),
+                    image.height, image.width,
+                    reading_.has_size() ? "--size is" : shown(first_) + " is",
                     shape.height, shape.width));
     return false;
   }
@@ -192,7 +222,7 @@ class Loader {
 
   void warn_of_skipped() const {
     spdlog::warn("{}: {} of {} images cannot be read and are left out: {}{}",
-                 directory_.string(), faults_.unreadable, images_,
+                 shown(directory_), faults_.unreadable, images_,
                  fmt::join(skipped_, ", "),
                  faults_.unreadable > skipped_.size() ? ", ..." : "");
   }
@@ -213,12 +243,7 @@ Result<Dataset> load_image_folder(const fs::path& directory, DataPart part,
                                   const ImageReading& reading) {
   Result<FolderPlan> plan = plan_folder(directory, part);
   if (!plan) return plan.error();
-  if (plan->others > 0)
-    spdlog::info("{}: {} files that are not images left out",
-                 directory.string(), plan->others);
-  if (!plan->empty_classes.empty())
-    spdlog::info("{}: no images in the class folders {}", directory.string(),
-                 listed(plan->empty_classes));
+  tell_of_what_is_left_out(directory, *plan);
   Loader loader(directory, reading, plan->images.size());
   for (std::size_t i = 0; i < plan->images.size(); ++i)
     loader.add(plan->images[i], plan->labels.empty() ? -1 : plan->labels[i]);

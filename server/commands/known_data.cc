@@ -69,6 +69,11 @@ Result<ClassNames> known_classes(const ServerOptions& options,
         !defect.empty())
       return does_not_fit(fmt::format("the classes in {} cannot be told: {}",
                                       options.data, defect));
+    if (const auto alike = first_alike(data->class_names))
+      return does_not_fit(fmt::format(
+          "{} has the classes '{}' and '{}', which differ by case or blanks "
+          "only: make one of them, or name both in classes =",
+          options.data, alike->first, alike->second));
     classes = data->class_names;
   }
   if (const auto stranger = first_not_in(data->class_names, classes))

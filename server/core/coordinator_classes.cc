@@ -29,6 +29,17 @@ bool same_size(const ImageShape& a, const ImageShape& b) {
   return a.channels == b.channels && a.height == b.height && a.width == b.width;
 }
 
+// By which options a peer's images become such as the run's.
+std::string way_to(const ImageShape& run, const ImageShape& peer) {
+  std::string options;
+  if (peer.height != run.height || peer.width != run.width)
+    options = " --size " + std::to_string(run.height) + "x" +
+              std::to_string(run.width) + " --fit crop";
+  if (peer.channels != run.channels)
+    options += " --channels " + std::to_string(run.channels);
+  return "mdgan-peer" + options + " brings a folder of images to it";
+}
+
 }  // namespace
 
 bool Coordinator::awaits_classes() const {
@@ -176,7 +187,8 @@ std::optional<protocol::ErrorReply> Coordinator::objection_to(
     return protocol::ErrorReply{protocol::ErrorCode::kMismatch,
                                 "the images of peer " + hello.name + " are " +
                                     size_of(hello.image) + ", this run's are " +
-                                    size_of(image)};
+                                    size_of(image) + ": " +
+                                    way_to(image, hello.image)};
   if (hello.shard_size < config_.batch)
     return protocol::ErrorReply{
         protocol::ErrorCode::kData,
@@ -208,16 +220,11 @@ std::string Coordinator::class_objection(const protocol::Hello& hello) const {
            "the labels of the peers' shards: start it with --tell-classes "
            "presence or counts";
   if (config_.classes.empty()) {
-    const auto alike = [&](const std::string& a, const std::string& b) {
-      return peer + " has the classes '" + a + "' and '" + b +
-             "', which differ by case or blanks only: make one of them";
-    };
-    std::map<std::string, std::string> spellings;  // by folded()
-    for (const std::string& name : hello.classes)
-      if (const auto [it, is_new] = spellings.emplace(folded(name), name);
-          !is_new)
-        return alike(it->second, name);
-    return "";
+    const auto alike = first_alike(hello.classes);
+    if (!alike) return "";
+    return peer + " has the classes '" + alike->first + "' and '" +
+           alike->second +
+           "', which differ by case or blanks only: make one of them";
   }
   const auto name = first_not_in(hello.classes, config_.classes);
   if (!name) return "";

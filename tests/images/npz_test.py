@@ -28,14 +28,29 @@ def check(program, folder):
     done = run(program, file, folder / "x")
     assert done.returncode == 0, done.stderr
     assert sorted(p.name for p in (folder / "x/train").iterdir()) == \
-        [f"{label:02}" for label in range(12)]
+        sorted(str(label) for label in range(12))
     for label in range(12):
-        image = Image.open(folder / f"x/train/{label:02}/{label:06}.png")
+        image = Image.open(folder / f"x/train/{label}/{label:06}.png")
         assert np.array_equal(np.asarray(image), colour[label])
     image = Image.open(folder / "x/test/11/000001.png")
     assert np.array_equal(np.asarray(image), grey[1])
 
+    done = run(program, file, folder / "x")  # nothing is mixed
+    assert done.returncode == 1 and "train exists" in done.stderr, done.stderr
+
+    broken = folder / "broken.npz"
+    broken.write_bytes(b"PK but no more")
+    for bad in (broken, folder / "missing.npz"):
+        done = run(program, bad, folder / "y")
+        assert done.returncode == 1 and "can be read" in done.stderr, done.stderr
+    objects = np.array([{}, {}], object)
     for words, arrays in (
+            ("no train_labels", {"train_images": grey}),
+            ("has no images", {"train_images": grey[:0],
+                               "train_labels": np.zeros((0, 1))}),
+            ("cannot be read", {"train_images": grey, "train_labels": objects}),
+            ("are no numbers", {"train_images": grey,
+                                "train_labels": np.array([0.5, 1])}),
             ("no array NAME_images", {"x": grey}),
             ("uint8", {"train_images": grey.astype(float),
                        "train_labels": np.zeros(2, int)}),

@@ -37,11 +37,13 @@ def chunk(kind, data):
             + struct.pack(">I", zlib.crc32(kind + data)))
 
 
-def raw_png(width, height, bits, colour, rows, interlaced=0, before=b""):
+def raw_png(width, height, bits, colour, rows, interlaced=0, before=b"",
+            after=b""):
     return (b"\x89PNG\r\n\x1a\n"
             + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, bits,
                                          colour, 0, 0, interlaced))
-            + before + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b""))
+            + before + chunk(b"IDAT", zlib.compress(rows)) + after
+            + chunk(b"IEND", b""))
 
 
 def rows_of(array):
@@ -53,6 +55,107 @@ def adam7(array):
               (2, 0, 4, 2), (0, 1, 2, 2), (1, 0, 2, 1))
     rows = b"".join(rows_of(array[y::dy, x::dx]) for y, x, dy, dx in passes)
     return raw_png(W, H, 8, 2, rows, interlaced=1)
+
+
+def raw_tiff(array, kind, extra=(), tile=None, packed=False, order="<",
+             separate=False, photometric=True):
+    """A TIFF of an array [H, W] or [H, W, samples], in strips of 8 rows, or tiles
+    tile x tile."""
+    planes = array[..., None] if array.ndim == 2 else array
+    height, width, samples = planes.shape
+    bits = planes.dtype.itemsize * 8
+    parts = []
+    for group in ([planes[..., s:s + 1] for s in range(samples)]
+                  if separate else [planes]):
+        for y in range(0, height, tile or 8):
+            for x in range(0, width, tile or width):
+                part = group[y:y + (tile or 8), x:x + (tile or width)]
+                if tile:
+                    whole = np.zeros((tile, tile, part.shape[2]), part.dtype)
+                    whole[:part.shape[0], :part.shape[1]] = part
+                    part = whole
+                raw = part.astype(part.dtype.newbyteorder(order)).tobytes()
+                parts.append(zlib.compress(raw) if packed else raw)
+    sizes = [len(part) for part in parts]
+    offsets = [8 + sum(sizes[:i]) for i in range(len(sizes))]
+    tags = {256: [width], 257: [height], 258: [bits] * samples,
+            259: [8 if packed else 1], 277: [samples],
+            284: [2 if separate else 1]}
+    if photometric:
+        tags[262] = [kind]
+    if extra:
+        tags[338] = list(extra)
+    if tile:
+        tags.update({322: [tile], 323: [tile], 324: offsets, 325: sizes})
+    else:
+        tags.update({278: [8], 273: offsets, 279: sizes})
+    data = b"".join(parts)
+    after, entries = b"", b""
+    end = 8 + len(data) + 2 + 12 * len(tags) + 4
+    for tag in sorted(tags):
+        values = struct.pack(f"{order}{len(tags[tag])}I", *tags[tag])
+        if len(values) > 4:
+            after += values
+            values = struct.pack(order + "I", end + len(after) - len(values))
+        entries += struct.pack(order + "HHI", tag, 4, len(tags[tag])) + values
+    return ((b"II*\0" if order == "<" else b"MM\0*")
+            + struct.pack(order + "I", 8 + len(data)) + data
+            + struct.pack(order + "H", len(tags)) + entries + bytes(4) + after)
+
+
+def jpeg_in_tiff(jpeg):
+    """A TIFF of SMOOTH whose one strip is a JPEG."""
+    shorts = {256: W, 257: H, 259: 7, 262: 6, 277: 3, 278: H}
+    longs = {273: 8, 279: len(jpeg)}
+    end = 8 + len(jpeg) + 2 + 12 * (len(shorts) + len(longs) + 2) + 4
+    entries = {tag: struct.pack("<HHIHH", tag, 3, 1, value, 0)
+               for tag, value in shorts.items()}
+    entries |= {tag: struct.pack("<HHII", tag, 4, 1, value)
+                for tag, value in longs.items()}
+    entries[258] = struct.pack("<HHII", 258, 3, 3, end)
+    entries[530] = struct.pack("<HHIHH", 530, 3, 2, 2, 2)
+    return (b"II*\0" + struct.pack("<I", 8 + len(jpeg)) + jpeg
+            + struct.pack("<H", len(entries))
+            + b"".join(entries[tag] for tag in sorted(entries)) + bytes(4)
+            + struct.pack("<HHH", 8, 8, 8))
+
+
+def tiff_cases():
+    """Kinds of TIFF that Pillow does not write, or shows otherwise."""
+    bytes_of = lambda values: np.rint(values / 257).astype(np.uint8)  # noqa: E731
+    colour16 = RANDOM.integers(0, 65536, (H, W, 3)).astype(np.uint16)
+    for tile, packed, order in ((None, False, ">"), (None, True, "<"),
+                                (16, False, "<"), (16, True, ">"),
+                                (48, True, "<"), (48, False, ">")):
+        name = f"TIFF {order} tile {tile} packed {packed}"
+        options = {"tile": tile, "packed": packed, "order": order}
+        yield f"{name} grey", raw_tiff(RGB[..., 0], 1, **options), RGB[..., 0]
+        yield f"{name} grey 16", raw_tiff(GREY16, 1, **options), bytes_of(GREY16)
+        yield f"{name} white is 0", raw_tiff(GREY16, 0, **options), \
+            bytes_of(65535 - GREY16)
+        for separate in (False, True):
+            yield f"{name} RGB {separate}", raw_tiff(
+                RGB, 2, separate=separate, **options), RGB
+            yield f"{name} RGB 16 {separate}", raw_tiff(
+                colour16, 2, separate=separate, **options), bytes_of(colour16)
+    white = on_white(Image.fromarray(RGBA))
+    for extra in ((), (2,)):
+        yield f"TIFF RGBA {extra}", raw_tiff(RGBA, 2, extra), white
+    yield "TIFF multiplied", raw_tiff(
+        np.array([[[100, 0, 50, 100]]], np.uint8), 2, (1,)), \
+        np.array([[[255, 155, 205]]], np.uint8)
+    for extra in ((0,), (0, 0)):
+        yield f"TIFF RGB and spare {extra}", raw_tiff(
+            np.concatenate([RGBA, RGB], 2)[..., :3 + len(extra)], 2, extra), \
+            RGBA[..., :3]
+    grey = np.array([[[0, 0], [100, 128]], [[200, 128], [255, 255]]], np.uint8)
+    for extra in ((), (2,)):
+        yield f"TIFF grey and opacity {extra}", raw_tiff(grey, 1, extra), \
+            np.array([[255, 177], [227, 255]], np.uint8)
+    yield "TIFF LA of Pillow", saved(Image.fromarray(grey, "LA"), "TIFF"), \
+        np.array([[255, 177], [227, 255]], np.uint8)
+    yield "TIFF without a photometric tag", raw_tiff(
+        RGB, 2, photometric=False), RGB
 
 
 def with_exif(orientation):
@@ -164,7 +267,22 @@ def cases():
         W, H, 16, 2, rows_of(values.astype(">u2"))), np.rint(
             values / 257).astype(np.uint8)
     yield "TIFF 16 bits", saved(Image.fromarray(GREY16), "TIFF"), exact
+    yield from tiff_cases()
+    exif = with_exif(6)
+    turned = np.rot90(RGB, -1)
+    yield "PNG eXIf after the pixels", raw_png(
+        W, H, 8, 2, rows_of(RGB), after=chunk(b"eXIf", exif[6:])), turned
+    long = b"MM\0*" + struct.pack(">IHHHIII", 8, 1, 0x0112, 4, 1, 6, 0)
+    for order, block in ((">", long), ("<", b"II*\0" + struct.pack(
+            "<IHHHIII", 8, 1, 0x0112, 4, 1, 6, 0))):
+        yield f"PNG orientation as a LONG {order}", raw_png(
+            W, H, 8, 2, rows_of(RGB), before=chunk(b"eXIf", block)), turned
     whole = saved(Image.fromarray(SMOOTH), "JPEG")
+    scan = whole.index(b"\xff\xda")
+    end = scan + 2 + struct.unpack(">H", whole[scan + 2:scan + 4])[0]
+    yield "JPEG whose scan ends at 0", \
+        whole[:end - 2] + b"\0" + whole[end - 1:], \
+        np.asarray(Image.open(io.BytesIO(whole)))
     pixels = np.asarray(Image.open(io.BytesIO(whole)))
     yield "JPEG without end", whole[:-2], pixels
     yield "JPEG extraneous bytes", whole[:-2] + b"\0\x11\x22\0" + whole[-2:], pixels
@@ -226,6 +344,17 @@ def refused():
     yield "progressive without end", progressive[:-2], "damaged JPEG"
     yield "signed TIFF", saved(Image.fromarray(GREY16), "TIFF",
                                tiffinfo={339: 2}), "are signed"
+    packed = raw_tiff(RGB, 2, packed=True)
+    yield "TIFF with damaged pixels", packed[:200] + bytes(200) + packed[400:], \
+        "damaged TIFF"
+    yield "TIFF of half a JPEG", jpeg_in_tiff(jpeg[:len(jpeg) // 2]), \
+        "damaged TIFF"
+    fax = bytearray(saved(Image.fromarray(RGB).convert("1"), "TIFF",
+                          compression="group4"))
+    fax[len(fax) // 4:len(fax) // 2] = bytes(len(fax) // 2 - len(fax) // 4)
+    yield "TIFF with a damaged fax", bytes(fax), "damaged TIFF"
+    yield "PPM", saved(Image.fromarray(RGB), "PPM"), "is a PPM file"
+    yield "DICOM", bytes(128) + b"DICM" + bytes(100), "is a DICOM file"
     yield "GIF", saved(Image.fromarray(RGB), "GIF"), "is a GIF file"
     yield "BMP", saved(Image.fromarray(RGB), "BMP"), "is a BMP file"
 

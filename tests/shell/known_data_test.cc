@@ -60,6 +60,11 @@ TEST_CASE("a server's data that does not fit its run is refused by class") {
   CHECK(refusal(known_data(conditional(), &flat, {})).find("have no labels") !=
         std::string::npos);
   CHECK(known_data({}, &data, saved({"cat", "dog"})).ok());
+  const Dataset alike = data_of({"Cat", "cat", "dog"});
+  CHECK(refusal(known_data(conditional(), &alike, {})) ==
+        "DIR has the classes 'Cat' and 'cat', which differ by case or blanks "
+        "only: make one of them, or name both in classes =");
+  CHECK(known_data(conditional({"Cat", "cat", "dog"}), &alike, {}).ok());
 }
 
 TEST_CASE("a run goes on with its own classes") {

@@ -127,6 +127,23 @@ TEST_CASE("Fashion-MNIST where torchvision puts it", "[dataset][idx]") {
   check_fails(dir.path(), "holds several data sets");
 }
 
+TEST_CASE("MNIST as Kaggle unpacks it", "[dataset][idx]") {
+  const TemporaryDirectory dir;
+  const bool has_dotted = GENERATE(true, false);
+  const auto put = [&](const std::string& name, const std::string& bytes) {
+    fs::create_directory(dir / name);  // a folder of the file's own name
+    write_text(dir / name / name, bytes);
+    std::string dotted = name;
+    dotted.replace(dotted.find("-idx"), 1, ".");
+    if (has_dotted) write_text(dir / dotted, bytes);
+  };
+  put("train-images-idx3-ubyte", idx_images(2, 2, 3, 12));
+  put("train-labels-idx1-ubyte", idx_labels(2, "\x07\x01"));
+  const auto data = load_dataset(dir.path());
+  REQUIRE(data);
+  CHECK(data->labels == Labels{7, 1});
+}
+
 std::string cifar100(char coarse, char fine, char fill) {
   std::string record(3074, fill);
   record[0] = coarse;
@@ -192,6 +209,10 @@ TEST_CASE("train and test are the parts of a folder", "[dataset][folder]") {
   REQUIRE(test);
   CHECK(test->class_names == train->class_names);
   CHECK(test->labels == Labels{2});  // the number that fox has in train
+  fs::remove(dir / test_name / "fox" / "1.png");
+  check_images_fail(
+      dir.path(), DataPart::kTest,
+      test_name + std::string(": no class folder holds an image; add some"));
   CHECK(test->pixels == Bytes{9});
   write_grey(dir / test_name / "owl" / "1.png", 9);
   check_images_fail(dir.path(), DataPart::kTest,
@@ -215,6 +236,13 @@ TEST_CASE("data sets that are known and not read are named",
     check_fails(dir.path(), "dermamnist.npz is a file of NumPy arrays");
     check_fails(dir / "dermamnist.npz", "is a file of NumPy arrays");
     write_grey(dir / "cat" / "1.png", 1);  // beside classes it is passed over
+    CHECK(load_dataset(dir.path()));
+  }
+  SECTION("archives") {
+    write_text(dir / "images.tar.gz", "\x1f\x8b");
+    write_text(dir / "readme.txt", "");
+    check_fails(dir.path(), "images.tar.gz is an archive, which is not read");
+    write_grey(dir / "cat" / "1.png", 1);
     CHECK(load_dataset(dir.path()));
   }
   SECTION("CIFAR-10 for Python") {

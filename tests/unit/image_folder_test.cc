@@ -13,6 +13,7 @@
 #include "common/data/dataset.h"
 #include "common/files/png.h"
 #include "tests/support/catch.h"
+#include "tests/support/contains.h"
 #include "tests/support/dataset_fails.h"
 #include "tests/support/jpeg.h"
 #include "tests/support/temporary_directory.h"
@@ -208,6 +209,29 @@ TEST_CASE("content decides what a file is, not its name", "[dataset][folder]") {
   check_fails(dir.path(), "d: is a GIF file");
 }
 
+TEST_CASE("formats that are not read are named", "[dataset][folder]") {
+  const TemporaryDirectory dir;
+  const auto told = [&](const std::string& bytes, const char* format) {
+    write_text(dir / "a.image", bytes);
+    check_fails(dir.path(), std::string("is a ") + format +
+                                " file, which is not read; convert it");
+  };
+  told("P6\n2 2\n255\n", "PPM");
+  told("P5\n2 2\n255\n", "PGM");
+  told("\xff\x0a and more", "JPEG XL");
+  told("\xff\x4f\xff\x51 and more", "JPEG 2000");
+  told(std::string(128, '\0') + "DICM and more", "DICOM");
+}
+
+TEST_CASE("a file's name forges no line of a log", "[dataset][folder]") {
+  const TemporaryDirectory dir;
+  write_text(dir / "a\n\x1b[31minfo all is well.png", "no image");
+  const auto data = load_dataset(dir.path());
+  REQUIRE_FALSE(data);
+  CHECK(data.error().message.find_first_of("\n\x1b") == std::string::npos);
+  CHECK(contains(data.error().message, {"a??[31minfo all is well.png"}));
+}
+
 // The data set, and what is logged meanwhile.
 std::pair<Result<Dataset>, std::string> load_and_log(
     const fs::path& directory, const ImageReading& reading) {
@@ -260,6 +284,24 @@ TEST_CASE("fault 41: --skip-bad keeps the others' labels, and no empty class",
   REQUIRE_FALSE(empty);
   CHECK(empty.error().message.find("dog: none of the images of this class "
                                    "can be read") != std::string::npos);
+}
+
+TEST_CASE("a class of which nothing can be read is warned of",
+          "[dataset][folder]") {
+  const TemporaryDirectory dir;
+  fs::create_directories(dir / "dog");
+  write_text(dir / "dog" / "1.svg", "<svg/>");
+  check_fails(dir.path(), "dog/1.svg: make PNG, JPEG, WebP or TIFF files");
+  write_grey(dir / "cat" / "1.png", 1, 1, 1);
+  write_grey(dir / "cat" / "more" / "2.png", 1, 1, 1);
+  const auto [data, log] = load_and_log(dir.path(), {});
+  REQUIRE(data);
+  CHECK(data->size() == 1);
+  CHECK(contains(
+      log, {"a class has no images, but other files, as", "dog/1.svg: make PNG",
+            "1 folder beside images is passed "
+            "over with all that is in it, as",
+            "cat/more"}));
 }
 
 TEST_CASE("12 bits in 16 are told, with the range", "[dataset][folder]") {

@@ -8,6 +8,7 @@
 #include "common/data/class_table.h"
 #include "common/data/dataset.h"
 #include "tests/support/catch.h"
+#include "tests/support/contains.h"
 
 namespace mdgan::test {
 namespace {
@@ -253,6 +254,19 @@ TEST_CASE("the class table has a row a peer and the sums", "[partition]") {
   CHECK(json["peers"][1]["counts"] == std::vector<int>{0, 1, 2});
   CHECK(json["counts"] == std::vector<int>{1, 3, 2});
   CHECK(json["images"] == 6);
+}
+
+TEST_CASE("a class table shows no name that would break it", "[partition]") {
+  const std::vector<std::string> names{"a\nb", "\x1b[31m",
+                                       "h\u00e9\u00e9\u00e9"};
+  const std::vector<PeerClasses> peers{
+      count_classes("p\n", 0, std::vector<std::uint32_t>{0},
+                    std::vector<std::int32_t>{0}, 3)};
+  const std::vector<std::string> lines = table_lines(peers, names, false);
+  REQUIRE(lines.size() == 2);
+  for (const std::string& line : lines)
+    CHECK(line.find_first_of("\n\x1b") == std::string::npos);
+  CHECK(contains(lines[0], {"a?b", "?[3~", "h\u00e9~"}));
 }
 
 TEST_CASE("a class table of many peers and classes is cut short, its file not",
