@@ -22,7 +22,8 @@ ExitCode run_keygen(const PeerKeygenOptions& options,
     return written.error().code;
   }
   const std::string key = to_z85(keys.public_key);
-  return show(fmt::format(R"(secret key   {0}  (never send it to anybody)
+  return show_keys(
+      fmt::format(R"(secret key   {0}  (never send it to anybody)
 public key   {1}
 fingerprint  {2}
 name         {3}
@@ -36,8 +37,8 @@ and tells its public key and address. Then, here:
     mdgan-peer --key {0} --server-key 'KEY' --server tcp://HOST:5555 \
         --name {3} --data DIR
 )",
-                          options.key, key, fingerprint(keys.public_key),
-                          name));
+                  options.key, key, fingerprint(keys.public_key), name),
+      options.key);
 }
 
 }  // namespace mdgan

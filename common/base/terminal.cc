@@ -64,8 +64,7 @@ Result<void> write_stdout(std::string_view text) {
     return {};
   return Error{
       "cannot write to stdout: " + std::generic_category().message(errno) +
-          "; free some space or send the output elsewhere, and repeat "
-          "the command",
+          "; free some space, or send the output elsewhere",
       ExitCode::kCheckpoint};
 }
 
@@ -74,6 +73,16 @@ ExitCode show(std::string_view text) {
   if (written) return ExitCode::kOk;
   spdlog::error("{}", written.error().message);
   return written.error().code;
+}
+
+ExitCode show_keys(std::string_view text, const std::string& file) {
+  const ExitCode shown = show(text);
+  if (shown != ExitCode::kOk)
+    spdlog::error(
+        "the keys are made: the secret one is in {}, the public one "
+        "beside it in a file that ends in .pub",
+        file);
+  return shown;
 }
 
 }  // namespace mdgan

@@ -162,6 +162,37 @@ Result<std::vector<Round>> saved_rounds(const fs::path& directory) {
   return found;
 }
 
+// Why a checkpoint that cannot be loaded may not be passed over for an older
+// one: it may be sound, and what is saved next would take its place. Nothing
+// where it is damaged.
+std::optional<Error> may_be_sound(const fs::path& directory) {
+  for (const char* name : {kManifest, kState, kMeta}) {
+    const fs::path path = directory / name;
+    const FileDescriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    if (!file && errno == ENOENT) continue;
+    const std::string why = file ? "" : errno_text();
+    if (!file || !sha256_of_file(path))
+      return failed(fmt::format(
+          "{} cannot be read{}: make it readable, or put a copy in its place; "
+          "to go on without this checkpoint take its folder away",
+          path.string(), why.empty() ? "" : " (" + why + ")"));
+  }
+  const Result<std::vector<std::byte>> bytes =
+      read_file(directory / kManifest, ExitCode::kCheckpoint);
+  if (!bytes) return std::nullopt;
+  const json manifest =
+      json::parse(bytes->begin(), bytes->end(), nullptr, false);
+  if (!manifest.is_object()) return std::nullopt;
+  const json version = manifest.value("format_version", json());
+  if (!version.is_number_unsigned() || version == kFormatVersion)
+    return std::nullopt;
+  return failed(fmt::format(
+      "the checkpoint in {} has the format {}, and this program knows {}: go "
+      "on with the version of the program that has written it; to go on "
+      "without this checkpoint take its folder away",
+      directory.string(), version.dump(), kFormatVersion));
+}
+
 }  // namespace
 
 CheckpointStore::CheckpointStore(fs::path directory, std::size_t keep_last,
@@ -249,6 +280,7 @@ Result<std::optional<SavedState>> CheckpointStore::load_latest() const {
   for (auto it = all->rbegin(); it != all->rend(); ++it) {
     Result<SavedState> state = load(*it);
     if (state) return std::optional(std::move(*state));
+    if (auto kept = may_be_sound(path_of(*it))) return std::move(*kept);
     spdlog::warn("checkpoint of round {} cannot be used: {}", it->value,
                  state.error().message);
   }

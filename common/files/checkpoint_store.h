@@ -74,9 +74,10 @@ class CheckpointStore {
   // The meta data alone, unverified: to choose what to load.
   Result<std::string> meta(Round round) const;
 
-  // The newest one that is valid; every newer one is reported in the log with
-  // what is wrong with it. Nothing when there is no checkpoint at all; an error
-  // when there are some and none is valid.
+  // The newest one that is valid; every newer one is damaged, and reported in
+  // the log with what is wrong with it. Nothing when there is no checkpoint at
+  // all; an error when there are some and none is valid, or when a newer one
+  // cannot be judged: it is of another format version, or cannot be read.
   Result<std::optional<SavedState>> load_latest() const;
 
  private:

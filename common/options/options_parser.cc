@@ -18,7 +18,13 @@ namespace {
 
 namespace po = boost::program_options;
 
+// A file that is no configuration may hold anything.
 Error usage(std::string message) {
+  constexpr std::size_t kMost = 2000;
+  if (message.size() > kMost) message.replace(kMost, message.npos, "...");
+  for (char& c : message)
+    if ((static_cast<unsigned char>(c) < ' ' && c != '\n') || c == '\x7f')
+      c = '?';
   return {std::move(message), ExitCode::kUsage};
 }
 
@@ -260,6 +266,14 @@ Result<std::vector<OptionTable::Assignment>> OptionTable::read_file(
   if (!stream)
     return usage(fmt::format("{}: cannot be read: {}", file.string(),
                              std::generic_category().message(errno)));
+  // Editors of Windows put a mark in front of UTF-8.
+  constexpr std::string_view kMark = "\xef\xbb\xbf";
+  std::string begin(kMark.size(), '\0');
+  stream.read(begin.data(), static_cast<std::streamsize>(begin.size()));
+  if (!stream || begin != kMark) {
+    stream.clear();
+    stream.seekg(0);
+  }
   std::vector<std::string_view> names;
   for (const auto& [name, text] : defaults_) names.push_back(name);
   std::vector<Assignment> assignments;

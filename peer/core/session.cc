@@ -166,7 +166,12 @@ void Session::on(const Failed& e, TimePoint, Out& out) {
 
 void Session::on(const ServerLost& e, TimePoint, Out& out) {
   save_if_clean(out);
-  leave(e.error.code, e.error.message, out);
+  leave(e.error.code,
+        e.error.message +
+            (refusal_.empty()
+                 ? ""
+                 : "; before that the server refused this peer: " + refusal_),
+        out);
 }
 
 // Between rounds the discriminator is as of held_round_ and worth keeping; in

@@ -178,6 +178,7 @@ class Session {
   TimePoint hello_due_{};
   TimePoint silent_at_{};  // when the server's silence has lasted too long
   std::optional<TimePoint> name_in_use_since_;
+  std::string refusal_;  // why it waits, while its name is in use
   protocol::Progress progress_;
   SessionCounters counters_;
 };

@@ -40,6 +40,7 @@ void Session::on_welcome(const protocol::Message& message, TimePoint now,
   peer_ = message.peer;
   welcome_ = welcome;
   name_in_use_since_.reset();
+  refusal_.clear();
   if (!welcome.warning.empty())
     out.emplace_back(Report{"the server warns: " + welcome.warning, true});
   enter(State::kPreparing, "welcomed");
@@ -62,6 +63,7 @@ void Session::on_error(const protocol::ErrorReply& error, TimePoint now,
       if (state_ != State::kGreeting) break;
       if (!name_in_use_since_) {
         name_in_use_since_ = now;
+        refusal_ = error.text;
         out.emplace_back(Report{"refused for now: " + error.text, true});
       } else if (now - *name_in_use_since_ > kNameInUseFor) {
         leave(ExitCode::kConfiguration, error.text, out);

@@ -12,6 +12,7 @@
 #include "server/commands/make_evaluator.h"
 #include "server/commands/saved_generator.h"
 #include "server/evaluate/feature_statistics.h"
+#include "server/run/run_directory.h"
 
 namespace mdgan {
 namespace {
@@ -57,6 +58,8 @@ Result<std::string> export_statistics(const ExportOptions& options) {
 }  // namespace
 
 ExitCode run_export(const ExportOptions& options) {
+  if (const auto free = check_output(options.out, options.run); !free)
+    return report(free.error());
   if (options.format == ExportFormat::kNpz) {
     const auto done = export_statistics(options);
     if (!done) return report(done.error());

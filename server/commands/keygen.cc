@@ -40,7 +40,7 @@ ExitCode run_keygen(const KeygenOptions& options) {
   if (done) done = begin_list(list);
   if (!done) return report(done.error());
   const std::string key = to_z85(keys.public_key);
-  return show(fmt::format(R"(secret key   {0}  (never send it to anybody)
+  return show_keys(fmt::format(R"(secret key   {0}  (never send it to anybody)
 public key   {1}
 fingerprint  {2}
 
@@ -53,8 +53,9 @@ prints a line, with which `mdgan-peer join LINE` makes that peer's key on its ow
 machine and says how to go on. Without an invitation: append the line that
 `mdgan-peer keygen` prints there to {3}.
 )",
-                          options.key, key, fingerprint(keys.public_key),
-                          list.string()));
+                               options.key, key, fingerprint(keys.public_key),
+                               list.string()),
+                   options.key);
 }
 
 }  // namespace mdgan

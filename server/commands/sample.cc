@@ -6,10 +6,13 @@
 #include "common/tensor/device.h"
 #include "server/commands/commands.h"
 #include "server/commands/saved_generator.h"
+#include "server/run/run_directory.h"
 
 namespace mdgan {
 
 ExitCode run_sample(const SampleOptions& options) {
+  if (const auto free = check_output(options.out, options.run); !free)
+    return report(free.error());
   const auto saved = load_generator(options.run, {options.round});
   if (!saved) return report(saved.error());
   set_compute_threads(static_cast<int>(saved->options.threads));

@@ -133,8 +133,11 @@ Finish ServerShell::Impl::run(RunObserver& told) {
   observer->on_endpoint(endpoint);
   observer->on_state(ServerState::kListening);
   if (coordinator.position().completed.value >= options.rounds)
-    return {ExitCode::kOk, "the run has its " + std::to_string(options.rounds) +
-                               " rounds already; ask for more with --rounds"};
+    return {ExitCode::kOk,
+            "the run has " +
+                std::to_string(coordinator.position().completed.value) +
+                " rounds already, and --rounds is " +
+                std::to_string(options.rounds) + ": ask for more with it"};
   tick.restart();
   events.emplace_back(Started{});
   handle_events();

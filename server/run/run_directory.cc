@@ -23,6 +23,7 @@
 #include "common/files/json_depth.h"
 #include "common/files/plain_file.h"
 #include "common/files/read_file.h"
+#include "server/run/run_configuration.h"
 
 namespace mdgan {
 namespace {
@@ -31,6 +32,11 @@ namespace fs = std::filesystem;
 
 constexpr std::uint32_t kMaxIncarnation =
     std::numeric_limits<std::uint32_t>::max();
+
+// What a server writes into the run's folder, beside folders and metrics.
+constexpr std::array<std::string_view, 8> kFiles{
+    "config.ini",   "log.txt",     "status.json",    "stats.jsonl",
+    "events.jsonl", "incarnation", "partition.json", "model.pt"};
 
 Error cannot(const std::string& what, const fs::path& path,
              const std::string& reason) {
@@ -56,18 +62,6 @@ Result<std::uint32_t> highest_number(const fs::path& parent) {
     highest = std::max(highest, run_number(it->path().filename().string()));
   if (error) return cannot("list this folder", parent, error.message());
   return highest;
-}
-
-Result<void> check_configuration(const fs::path& path) {
-  const fs::path file = path / "config.ini";
-  std::error_code ignored;  // what cannot be seen is not there
-  const bool exists = fs::exists(file, ignored);
-  if (exists && fs::file_size(file, ignored) > 0) return {};
-  return Error{
-      fmt::format("{} is {}: it should say how the run trains. Put it back, or "
-                  "start a new run in another folder",
-                  file.string(), exists ? "empty" : "missing"),
-      ExitCode::kCheckpoint};
 }
 
 // What stands in a file; empty where that cannot be read.
@@ -138,6 +132,40 @@ std::string trace_of_training(const fs::path& path) {
   return "";
 }
 
+// A configuration that no start of a run has written is its owner's: the run's
+// would take its place. A start writes its number first.
+Result<void> check_not_anothers(const fs::path& path) {
+  const fs::path file = path / "config.ini";
+  std::error_code ignored;  // what cannot be seen is not there
+  if (!fs::exists(file, ignored) || is_marked(text_in(file)) ||
+      fs::exists(path / "incarnation", ignored))
+    return {};
+  return Error{fmt::format("{} is there, and no run of this program has "
+                           "written it: give another folder with --run-dir, "
+                           "or move the file away",
+                           file.string()),
+               ExitCode::kConfiguration};
+}
+
+// What is no folder is named: "File exists" would tell nobody what to do.
+Result<void> check_is_folder(const fs::path& path) {
+  std::error_code ignored;  // what cannot be seen is not there
+  for (fs::path part = path; !part.empty() && part != part.parent_path();
+       part = part.parent_path()) {
+    const bool exists = fs::exists(part, ignored);
+    if (exists && fs::is_directory(part, ignored)) return {};
+    if (exists)
+      return Error{part.string() + " is a file: give a folder",
+                   ExitCode::kCheckpoint};
+    if (fs::is_symlink(part, ignored))
+      return Error{part.string() + " is a link to " +
+                       fs::read_symlink(part, ignored).string() +
+                       ", which is not there: make it, or give another folder",
+                   ExitCode::kCheckpoint};
+  }
+  return {};
+}
+
 // A run that has trained is not begun anew because its checkpoints are gone.
 Result<void> check_not_lost(const fs::path& path) {
   const std::string trace = trace_of_training(path);
@@ -153,10 +181,7 @@ Result<void> check_not_lost(const fs::path& path) {
 // What a server is going to write can be written.
 Result<void> check_files(const fs::path& path) {
   std::vector<fs::path> files;
-  for (const char* name :
-       {"config.ini", "log.txt", "status.json", "stats.jsonl", "events.jsonl",
-        "incarnation", "partition.json", "model.pt"})
-    files.push_back(path / name);
+  for (const std::string_view name : kFiles) files.push_back(path / name);
   std::error_code ignored;  // what cannot be seen is not there
   for (fs::directory_iterator it(path, ignored), end; !ignored && it != end;
        it.increment(ignored))
@@ -183,6 +208,7 @@ bool take(int lock) {
 
 Result<RunDirectory> RunDirectory::create_numbered(const fs::path& parent,
                                                    const std::string& name) {
+  if (auto folder = check_is_folder(parent); !folder) return folder.error();
   if (auto made = make_directories(parent); !made) return made.error();
   // Others that number a run meanwhile wait here: two names could otherwise get
   // one number.
@@ -199,12 +225,14 @@ Result<RunDirectory> RunDirectory::create_numbered(const fs::path& parent,
 }
 
 Result<RunDirectory> RunDirectory::open(const fs::path& path) {
+  if (auto folder = check_is_folder(path); !folder) return folder.error();
   if (auto made = make_directories(path); !made) return made.error();
   auto directory = lock(path);
   if (!directory) return directory;
   if (auto usable = check_files(path); !usable) return usable.error();
-  const auto fits =
-      directory->holds_run() ? check_configuration(path) : check_not_lost(path);
+  const bool holds_run = directory->holds_run();
+  auto fits = holds_run ? check_configuration(path) : check_not_lost(path);
+  if (fits && !holds_run) fits = check_not_anothers(path);
   if (!fits) return fits.error();
   if (directory->holds_run()) return directory;
   if (auto made = directory->make_folders(); !made) return made.error();
@@ -275,7 +303,27 @@ Result<void> RunDirectory::write_incarnation(std::uint32_t incarnation) const {
 }
 
 Result<void> RunDirectory::write_configuration(const std::string& text) const {
-  return atomic_write(path_ / "config.ini", std::string_view(text));
+  return atomic_write(path_ / "config.ini",
+                      std::string_view(marked_configuration(text)));
+}
+
+Result<void> check_output(const fs::path& file, const fs::path& run) {
+  std::error_code failed;
+  const fs::path out = fs::weakly_canonical(file, failed);
+  const fs::path inside =
+      out.lexically_relative(fs::weakly_canonical(run, failed));
+  if (failed || inside.empty() || *inside.begin() == "..") return {};
+  const std::string top = inside.begin()->string();
+  const bool is_runs = std::ranges::find(kFiles, top) != kFiles.end() ||
+                       top == "lock" || top.starts_with("metric-") ||
+                       top == "checkpoints" || top == "peers" ||
+                       top == "tensorboard";
+  if (!is_runs) return {};
+  return Error{
+      fmt::format("{} is one of the run's own files: give another with "
+                  "--out",
+                  file.string()),
+      ExitCode::kUsage};
 }
 
 }  // namespace mdgan

@@ -18,6 +18,11 @@
 
 namespace mdgan {
 
+// Fails with kUsage where `file` is one of those that the program writes into
+// the folder of a run, and that nothing else may take the place of.
+Result<void> check_output(const std::filesystem::path& file,
+                          const std::filesystem::path& run);
+
 // Holds the folder's lock while it lives: the kernel lets go of it when the
 // process dies, however it dies.
 class RunDirectory {

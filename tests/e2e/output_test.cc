@@ -90,6 +90,35 @@ TEST_CASE("the log has colours only on a terminal, and none with NO_COLOR") {
   CHECK_FALSE(has(plain, "\033["));
 }
 
+TEST_CASE("nothing is written into a file for want of standard streams") {
+  const Shell shell;
+  shell.make_run();
+  const std::string log = shell.text("run/log.txt");
+  // What is opened first would be taken for them.
+  CHECK(shell("exec \"$server\" train --resume run --rounds 3 "
+              "<&- >&- 2>&-") == 0);
+  CHECK_FALSE(has(shell.text("run/lock"), "round"));
+  CHECK(shell.text("run/lock").size() < 12);  // a process's number
+  const std::string lines = shell.text("run/log.txt").substr(log.size());
+  REQUIRE(has(lines, "continues after round 2"));
+  CHECK(lines.find("continues after round 2") ==
+        lines.rfind("continues after round 2"));
+}
+
+TEST_CASE("no command writes over a run's own files") {
+  const Shell shell;
+  shell.make_run();
+  const std::string before = shell.text("run/config.ini");
+  for (const char* command : {"sample", "export"}) {
+    CHECK(shell("\"$server\" " + std::string(command) +
+                " --run run --out run/config.ini") == 2);
+    CHECK(has(shell.text("stderr"), "is one of the run's own files"));
+    CHECK(shell("\"$server\" " + std::string(command) +
+                " --run run --out run/own") == 0);
+  }
+  CHECK(shell.text("run/config.ini") == before);
+}
+
 TEST_CASE("fault 36: text that cannot be printed is an error") {
   const Shell shell;
   for (const std::string command :

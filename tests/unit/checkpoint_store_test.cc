@@ -201,6 +201,41 @@ TEST_CASE("a damaged newest checkpoint gives way to the one before",
   CHECK(latest.error().code == ExitCode::kCheckpoint);
 }
 
+TEST_CASE("fault 38: a newest checkpoint that may be sound is not passed over",
+          "[checkpoint]") {
+  const TemporaryDirectory dir;
+  CheckpointStore store(dir.path(), 3, 0);
+  REQUIRE(store.open_for_writing());
+  save(store, 1, 1);
+  save(store, 2, 2);
+  const fs::path manifest = dir / "00000002" / "manifest.json";
+  std::string why;
+  SECTION("another version of the program has written it") {
+    std::string text = read_text(manifest);
+    const std::string version = "\"format_version\": 1";
+    REQUIRE(text.find(version) != text.npos);
+    text.replace(text.find(version), version.size(), "\"format_version\": 2");
+    write_text(manifest, text);
+    why = "has the format 2, and this program knows 1";
+  }
+  SECTION("it cannot be read") {
+    const fs::path state = dir / "00000002" / "state.safetensors";
+    fs::remove(state);
+    fs::create_directory(state);
+    why = "state.safetensors cannot be read";
+  }
+  const auto latest = store.load_latest();
+  REQUIRE_FALSE(latest.ok());
+  CHECK(latest.error().code == ExitCode::kCheckpoint);
+  CHECK(latest.error().message.find(why) != std::string::npos);
+  CHECK(fs::exists(manifest));
+  // Without it the one before will do.
+  fs::rename(dir / "00000002", dir / "aside");
+  const auto before = store.load_latest();
+  REQUIRE(before.ok());
+  CHECK((*before)->round == Round{1});
+}
+
 TEST_CASE("what a killed process left half done is ignored and removed",
           "[checkpoint]") {
   const TemporaryDirectory dir;

@@ -8,6 +8,7 @@
 
 #include "common/options/text.h"
 #include "tests/support/catch.h"
+#include "tests/support/contains.h"
 #include "tests/support/parse_options.h"
 #include "tests/support/temporary_directory.h"
 #include "tests/support/text_file.h"
@@ -117,6 +118,7 @@ TEST_CASE("a variable that is no option's is told, with the nearest one") {
             .unknown_in({{"MDGAN_BATCH_SIZE", "3"},
                          {"MDGAN_MNIST_DIR", "/data"},
                          {"MDGAN_FAILPOINT", "x"},
+                         {"MDGAN_BLAS_CORE", "SkylakeX"},
                          {"MDGAN_SERVER_PORT_5555_TCP_ADDR", "10.0.0.1"},
                          {"MDGAN_SERVER_SERVICE_HOST", "10.0.0.1"}})
             .empty());
@@ -170,6 +172,25 @@ TEST_CASE("an unknown key is named with its file and the nearest key") {
         file.string() +
             ": a section like [model] does not belong here: remove that line");
   CHECK(error_for("nonsense\n").find("'key = value'") != std::string::npos);
+}
+
+TEST_CASE("a configuration file of Windows is read, one of bytes is none") {
+  const TemporaryDirectory dir;
+  write_text(dir / "c.ini", "\xef\xbb\xbfrounds = 5\r\nk = 2\r\n");
+  const std::string file = (dir / "c.ini").string();
+  const ServerOptions options = train({"--config", file.c_str()});
+  CHECK(options.rounds == 5);
+  CHECK(options.k == 2);
+  for (const std::string& bytes :
+       {std::string("k\x1b[31m = 3\n"), std::string("\0\1\2\x7f\n", 5),
+        std::string(100'000, 'x')}) {
+    write_text(dir / "c.ini", bytes);
+    const std::string error = train_error({"--config", file.c_str()});
+    CHECK(contains(error, {file}));
+    CHECK(error.find_first_of(std::string_view("\0\1\2\x1b\x7f", 5)) ==
+          std::string::npos);
+    CHECK(error.size() < 3000);
+  }
 }
 
 TEST_CASE("a missing configuration file is named") {

@@ -9,7 +9,9 @@
 #include <thread>
 #include <vector>
 
+#include "server/run/run_configuration.h"
 #include "tests/support/catch.h"
+#include "tests/support/contains.h"
 #include "tests/support/temporary_directory.h"
 #include "tests/support/text_file.h"
 
@@ -90,7 +92,7 @@ TEST_CASE("a folder is opened to begin a run in it or to go on with one") {
     REQUIRE(begun.ok());
     CHECK_FALSE(begun->holds_run());
     REQUIRE(begun->write_configuration("k = 1\n").ok());
-    CHECK(read_text(path / "config.ini") == "k = 1\n");
+    CHECK(contains(read_text(path / "config.ini"), {"\nk = 1\n"}));
   }
   // It was killed before its first checkpoint, perhaps while it wrote that.
   fs::create_directory(path / "checkpoints" / ".tmp-00000000-a1b2");
@@ -117,6 +119,68 @@ TEST_CASE(
   refused("missing");
   std::ofstream(path / "config.ini").flush();
   refused("empty");
+  const std::string whole = marked_configuration("k = 1\nlr-g = 0.1\n");
+  for (const std::string& part : {whole.substr(0, whole.find("lr-g")),
+                                  whole.substr(0, whole.size() - 1)}) {
+    write_text(path / "config.ini", part);
+    refused("cut off");
+  }
+  write_text(path / "config.ini", whole);
+  CHECK(RunDirectory::reopen(path).ok());
+  // One that a person wrote anew has no marks.
+  write_text(path / "config.ini", "k = 1\n");
+  CHECK(RunDirectory::reopen(path).ok());
+}
+
+TEST_CASE("a configuration that no run has written stays as it is") {
+  const TemporaryDirectory folder;
+  write_text(folder / "config.ini", "# my own\nk = 1\n");
+  for (const auto& run : {RunDirectory::open(folder.path()),
+                          RunDirectory::reopen(folder.path())}) {
+    REQUIRE_FALSE(run.ok());
+    CHECK(run.error().code == ExitCode::kConfiguration);
+    CHECK(contains(run.error().message,
+                   {"config.ini is there, and no run of this program"}));
+  }
+  CHECK(read_text(folder / "config.ini") == "# my own\nk = 1\n");
+}
+
+TEST_CASE("what is no folder is told as what it is") {
+  const TemporaryDirectory folder;
+  write_text(folder / "file", "x");
+  fs::create_symlink(folder / "gone", folder / "link");
+  const auto told = [&](const fs::path& path) {
+    const auto run = RunDirectory::open(path);
+    REQUIRE_FALSE(run.ok());
+    CHECK(run.error().code == ExitCode::kCheckpoint);
+    return run.error().message;
+  };
+  CHECK(contains(told(folder / "file"), {"file is a file: give a folder"}));
+  CHECK(contains(told(folder / "file" / "run"), {"file is a file"}));
+  CHECK(
+      contains(told(folder / "link"), {"is a link to", "which is not there"}));
+  CHECK_FALSE(RunDirectory::create_numbered(folder / "file", "x").ok());
+}
+
+TEST_CASE("no output takes the place of one of a run's own files") {
+  const TemporaryDirectory folder;
+  const fs::path run = folder / "run";
+  fs::create_directories(run / "checkpoints" / "00000010");
+  fs::create_directory_symlink(run, folder / "link");
+  for (const fs::path& file :
+       {run / "config.ini", run / "lock", run / "metric-fid10k.jsonl",
+        run / "checkpoints/00000010/state.safetensors",
+        run / "samples/../status.json", folder / "link/config.ini"}) {
+    INFO(file.string());
+    const auto checked = check_output(file, run);
+    REQUIRE_FALSE(checked.ok());
+    CHECK(checked.error().code == ExitCode::kUsage);
+  }
+  for (const fs::path& file : {run / "grid.png", run / "samples/mine.png",
+                               folder / "config.ini", fs::path("grid.png")}) {
+    INFO(file.string());
+    CHECK(check_output(file, run).ok());
+  }
 }
 
 TEST_CASE("fault 38: a run whose checkpoints are gone is not begun anew") {
