@@ -277,6 +277,7 @@ class Coordinator {
   std::set<std::pair<DiscriminatorId, PeerId>> owners_;
   std::uint32_t lowest_free_ = 0;  // no id below is free
   std::map<Round, OpenRound> rounds_;
+  Round last_asked_;  // the latest round that peers were asked in
   std::map<SwapId, Exchange> exchanges_;
   std::set<std::pair<TimePoint, SwapId>> exchange_ends_;
   std::uint64_t next_swap_ = 1;

@@ -165,6 +165,7 @@ void Coordinator::ask_peers(OpenRound& round, TimePoint now, Out& out) {
   RoundDeadline deadline(now, round_time());
   if (stopping_) deadline.stop(now);
   round.ask(assignments, deadline);
+  last_asked_ = std::max(last_asked_, round.round);
   for (const Assignment& a : assignments) {
     Member& member = members_.at(a.peer);
     member.owes.insert_or_assign(round.round, now);
@@ -206,6 +207,11 @@ void Coordinator::on_feedback(Member& member, const MessageArrived& e,
                               TimePoint now, Out& out) {
   const protocol::Message& message = e.message;
   const auto& feedback = std::get<protocol::Feedback>(message.body);
+  if (message.round > last_asked_) {
+    on_breach(member, "feedback for a round that nobody was asked in", now,
+              out);
+    return;
+  }
   const auto it = rounds_.find(message.round);
   const bool is_expected =
       it != rounds_.end() && it->second.expects(member.id, feedback.generated);

@@ -48,7 +48,7 @@ struct Member {
   AnswerTimes answers;
   Round last_round;  // in which it contributed, or got another discriminator
   int invalid_in_a_row = 0;  // answers
-  int breaches = 0;          // of the relay's rules
+  int breaches = 0;          // of the protocol's rules
   int times_aside = 0;       // it was set aside, by this server
   // It is let in no sooner; nullopt: it is not set aside, or was by an earlier
   // server and has not been heard of since.

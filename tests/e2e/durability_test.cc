@@ -1,13 +1,19 @@
 // What a run survives, with the real programs: kills at every step of its
-// files' writing, a full disk, and signals.
+// files' writing, a full disk, damaged checkpoints, and signals.
 #include <signal.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
 #include <cstdlib>
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <numeric>
 #include <sstream>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "tests/support/catch.h"
@@ -61,11 +67,75 @@ std::vector<std::uint64_t> rounds_in(const fs::path& stats) {
   return rounds;
 }
 
-bool has_checkpoint(const fs::path& run) {
+// 1, 2 and so on, up to `last`.
+std::vector<std::uint64_t> up_to(std::uint64_t last) {
+  std::vector<std::uint64_t> rounds(last);
+  std::iota(rounds.begin(), rounds.end(), std::uint64_t{1});
+  return rounds;
+}
+
+// The rounds of the checkpoints that are complete, ascending.
+std::vector<std::uint64_t> checkpoints_of(const fs::path& run) {
+  std::vector<std::uint64_t> rounds;
   std::error_code none;
-  for (const auto& entry : fs::directory_iterator(run / "checkpoints", none))
-    if (!entry.path().filename().string().starts_with(".")) return true;
-  return false;
+  for (const auto& entry : fs::directory_iterator(run / "checkpoints", none)) {
+    const std::string name = entry.path().filename().string();
+    if (!name.starts_with(".")) rounds.push_back(std::stoull(name));
+  }
+  std::ranges::sort(rounds);
+  return rounds;
+}
+
+// The newest that a server has reported; 0 before the first.
+std::uint64_t reported_checkpoint(const fs::path& run) {
+  std::uint64_t newest = 0;
+  if (!fs::exists(run / "events.jsonl")) return newest;
+  std::istringstream lines(read_text(run / "events.jsonl"));
+  for (std::string line; std::getline(lines, line);) {
+    // The last one may be there in part.
+    const auto event = nlohmann::json::parse(line, nullptr, false);
+    if (event.is_object() && event.at("event") == "checkpoint")
+      newest = std::max(newest, event.at("round").get<std::uint64_t>());
+  }
+  return newest;
+}
+
+// The round after which the server says that it goes on.
+std::uint64_t continued_after(const ChildProcess& server) {
+  constexpr std::string_view kWords = "this run continues after round ";
+  const std::string text = server.output();
+  INFO(text);
+  const auto at = text.find(kWords);
+  REQUIRE(at != std::string::npos);
+  return std::stoull(text.substr(at + kWords.size()));
+}
+
+// The number of the start that was the last to write it.
+std::uint64_t incarnation_of(const fs::path& run) {
+  return std::stoull(read_text(run / "incarnation"));
+}
+
+void flip_a_bit(const fs::path& file) {
+  std::string bytes = read_text(file);
+  const std::size_t middle = bytes.size() / 2;
+  bytes[middle] = static_cast<char>(bytes[middle] ^ 1);
+  write_text(file, bytes);
+}
+
+// Whether SIGSTOP has reached it: no thread of it runs.
+bool has_stopped(const ChildProcess& process) {
+  siginfo_t info{};  // WNOWAIT: it can be asked again
+  return ::waitid(P_PID, static_cast<id_t>(process.pid()), &info,
+                  WSTOPPED | WNOHANG | WNOWAIT) == 0 &&
+         info.si_pid == process.pid();
+}
+
+// For how many seconds the peer of this id has owed an answer.
+double owed_by(const ProcessRun& t, const std::string& run, std::size_t id) {
+  const auto status = t.status(run);
+  if (!status.is_object() || status.at("peers").size() <= id) return 0;
+  const auto& owes = status.at("peers").at(id).at("owes");
+  return owes.is_number() ? owes.get<double>() : 0;
 }
 
 // Kills the server at the first and some later passings of `point`, and goes on
@@ -74,8 +144,6 @@ void survives(const std::string& point) {
   const ProcessRun t;
   REQUIRE(t.server("whole", local(t)).wait() == 0);
   const std::string expected = t.weights("whole");
-  std::vector<std::uint64_t> all(kRounds);
-  for (std::uint64_t i = 0; i < kRounds; ++i) all[i] = i + 1;
   int kills = 0;
   for (const int count : {1, 2, 5, 16}) {
     const std::string run = "run" + std::to_string(count);
@@ -87,14 +155,14 @@ void survives(const std::string& point) {
       REQUIRE(code == 128 + SIGKILL);
     }
     ++kills;
-    const bool goes_on = has_checkpoint(t / run);
+    const bool goes_on = !checkpoints_of(t / run).empty();
     auto again = t.server(run, local(t));
     const auto code = again.wait();
     INFO(again.output());
     REQUIRE(code == 0);
     CHECK((again.output().find("this run continues after round") !=
            std::string::npos) == goes_on);
-    CHECK(rounds_in(t / run / "stats.jsonl") == all);
+    CHECK(rounds_in(t / run / "stats.jsonl") == up_to(kRounds));
     CHECK(t.weights(run) == expected);
   }
   CHECK(kills > 0);
@@ -110,6 +178,16 @@ const std::vector<std::string> kEndless{"--bind",
                                         "2",
                                         "--round-timeout",
                                         "600"};
+
+constexpr std::uint64_t kEvery = 5;
+
+// The same, with a checkpoint every kEvery rounds, and none of them ends
+// without both peers: who holds one of them holds the run.
+std::vector<std::string> of_both(const std::string& endpoint) {
+  return joined(kEndless, {"--bind", endpoint, "--checkpoint-every",
+                           std::to_string(kEvery), "--quorum", "1",
+                           "--swap-epochs", "0"});
+}
 
 }  // namespace
 
@@ -130,6 +208,111 @@ TEST_CASE("fault 33: a server killed where it appends goes on") {
 }
 TEST_CASE("fault 33: a server killed where it removes goes on") {
   survives(GENERATE(as<std::string>(), "before-remove", "after-remove"));
+}
+
+TEST_CASE("fault 33: a resumed run that is killed where it begins goes on") {
+  const ProcessRun t;
+  REQUIRE(t.server("whole", local(t)).wait() == 0);
+  {
+    const Failpoint failpoint("after-append@stats.jsonl:5");
+    REQUIRE(t.server("killed", local(t)).wait() == 128 + SIGKILL);
+  }
+  // A start has two files to cut: this one has a round of which there is no
+  // checkpoint, ...
+  REQUIRE(t.round("killed") == 5);
+  // ... and this one gets a line without an end.
+  const fs::path events = t / "killed" / "events.jsonl";
+  write_text(events, read_text(events) + "{\"time\"");
+  int kills = 0;
+  // In the order in which a start comes by them: what is before the one is
+  // what is after the one before.
+  for (const char* const point :
+       {"before-rename@incarnation", "before-rename@stats.jsonl",
+        "before-rename@events.jsonl", "before-rename@partition.json",
+        "before-rename@config.ini", "after-rename@config.ini"}) {
+    INFO(point);
+    const std::string run = "run" + std::to_string(++kills);
+    fs::copy(t / "killed", t / run, fs::copy_options::recursive);
+    {
+      const Failpoint failpoint(point);
+      REQUIRE(t.server(run, local(t)).wait() == 128 + SIGKILL);
+    }
+    const auto last = incarnation_of(t / run);
+    auto again = t.server(run, local(t));
+    const auto code = again.wait();
+    INFO(again.output());
+    REQUIRE(code == 0);
+    CHECK(continued_after(again) < 5);
+    CHECK(rounds_in(t / run / "stats.jsonl") == up_to(kRounds));
+    CHECK_NOTHROW(rounds_in(t / run / "events.jsonl"));  // whole lines
+    CHECK(incarnation_of(t / run) > last);
+    CHECK((t.weights(run) == t.weights("whole")));
+  }
+}
+
+TEST_CASE("fault 38: a damaged newest checkpoint is named and passed over") {
+  const ProcessRun t;
+  const auto longer = joined(local(t), {"--rounds", "9"});
+  REQUIRE(t.server("whole", longer).wait() == 0);
+  REQUIRE(t.server("run", local(t)).wait() == 0);
+  const auto saved = checkpoints_of(t / "run");
+  REQUIRE(saved.size() > 1);
+  REQUIRE(saved.back() == kRounds);
+  const auto before = saved[saved.size() - 2];
+  for (const char* const part :
+       {"state.safetensors", "meta.json", "manifest.json"}) {
+    INFO(part);
+    const std::string run = std::string("damaged-") + part;
+    fs::copy(t / "run", t / run, fs::copy_options::recursive);
+    const fs::path damaged = t / run / "checkpoints" / "00000006";
+    flip_a_bit(damaged / part);
+    auto server = t.server(run, longer);
+    const auto code = server.wait();
+    INFO(server.output());
+    REQUIRE(code == 0);
+    CHECK(t.log(run).find("warning checkpoint of round 6 cannot be used: " +
+                          damaged.string()) != std::string::npos);
+    CHECK(continued_after(server) == before);
+    CHECK(rounds_in(t / run / "stats.jsonl") == up_to(9));
+    CHECK((t.weights(run) == t.weights("whole")));
+  }
+}
+
+TEST_CASE("fault 32: a kill costs at most the rounds between checkpoints") {
+  const ProcessRun t;
+  auto first = t.server("run", of_both("tcp://127.0.0.1:*"));
+  const std::string endpoint = t.endpoint("run");
+  auto a = t.peer("run", 0, 2);
+  auto b = t.peer("run", 1, 2);
+  // It is held while a checkpoint is due, for one that is still being written
+  // after a second puts off the next; and at the end, so that none is due.
+  REQUIRE(eventually([&] {
+    const bool is_held = has_stopped(b);
+    const auto round = t.round("run");  // one more may be under way
+    const bool is_due = round >= reported_checkpoint(t / "run") + kEvery;
+    const bool is_over = round > 2 * kEvery;
+    if (is_held && is_over && !is_due) return true;
+    b.signal(is_over || is_due ? SIGSTOP : SIGCONT);
+    return false;
+  }));
+  first.signal(SIGKILL);
+  REQUIRE(first.wait() == 128 + SIGKILL);
+  const auto reached = t.round("run");
+  const auto saved = checkpoints_of(t / "run");
+  auto second = t.server("run", of_both(endpoint));
+  b.signal(SIGCONT);
+  REQUIRE(eventually([&] {
+    const auto status = t.status("run");
+    return status.is_object() && status["round"] > reached;
+  }));
+  second.signal(SIGTERM);
+  CHECK(second.wait() == 10);
+  const auto after = continued_after(second);
+  CHECK(after > 0);
+  CHECK(after == saved.back());
+  CHECK(reached <= after + kEvery);
+  CHECK(a.wait() == 10);
+  CHECK(b.wait() == 10);
 }
 
 TEST_CASE("fault 32: peers of a killed server go on by one command") {
@@ -177,6 +360,45 @@ TEST_CASE("fault 34: SIGTERM and SIGHUP save and end all with 10, Ctrl-C 0") {
   CHECK(b.wait() == code);
   CHECK(t.status("run")["exit"]["code"] == code);
   CHECK(t.status("run")["checkpoint"] == t.status("run")["round"]);
+}
+
+TEST_CASE("fault 34: a second SIGTERM ends at once, and the run goes on") {
+  const ProcessRun t;
+  auto server = t.server("run", of_both("tcp://127.0.0.1:*"));
+  const std::string endpoint = t.endpoint("run");
+  auto a = t.peer("run", 0, 2);
+  auto b = t.peer("run", 1, 2);
+  REQUIRE(eventually([&] { return t.round("run") > 3; }));
+  b.signal(SIGSTOP);
+  // The round that is under way cannot be finished.
+  REQUIRE(eventually([&] { return owed_by(t, "run", 1) > 1; }));
+  server.signal(SIGTERM);
+  REQUIRE(eventually(
+      [&] { return t.log("run").find("stopping") != std::string::npos; }));
+  // A second one counts after two seconds, and after three the server ends in
+  // good order. It is held meanwhile, so that a slow machine changes nothing.
+  server.signal(SIGSTOP);
+  const auto now = [] { return std::chrono::steady_clock::now(); };
+  const auto counts = now() + std::chrono::milliseconds(2100);
+  REQUIRE(eventually([&] { return now() > counts; }));
+  server.signal(SIGTERM);
+  server.signal(SIGCONT);
+  CHECK(server.wait() == 143);
+  const auto reached = t.round("run");
+
+  auto again = t.server("run", of_both(endpoint));
+  b.signal(SIGCONT);
+  REQUIRE(eventually([&] {
+    const auto status = t.status("run");
+    return status.is_object() && status["round"] > reached;
+  }));
+  again.signal(SIGTERM);
+  CHECK(again.wait() == 10);
+  CHECK(continued_after(again) <= reached);
+  CHECK(a.wait() == 10);
+  CHECK(b.wait() == 10);
+  const auto rounds = rounds_in(t / "run" / "stats.jsonl");
+  CHECK((rounds == up_to(rounds.size())));
 }
 
 TEST_CASE("fault 34: a peer that is stopped by SIGTERM ends with 10") {

@@ -381,6 +381,7 @@ TEST_CASE("fault 46: a wall clock that jumps by days times nobody out") {
   CHECK(b.wait() == 0);
   CHECK_FALSE(has(t.log("run"), "warning peer"));
   CHECK_FALSE(has(a.output(), "no word from"));
+  CHECK_FALSE(has(b.output(), "no word from"));
 }
 
 TEST_CASE("fault 48: a server that runs out of memory can be resumed") {
@@ -404,6 +405,9 @@ TEST_CASE("fault 48: a server that runs out of memory can be resumed") {
   CHECK(second.wait() == 0);
   CHECK(peer.wait() == 0);
   CHECK(t.round("run") == rounds);
+  // It did not begin anew.
+  CHECK(has(second.output(), "this run continues after round"));
+  CHECK_FALSE(has(second.output(), "this run continues after round 0"));
 }
 #endif
 

@@ -247,6 +247,23 @@ TEST_CASE("fault 9: a peer's name is the one of its key") {
   CHECK(two.wait() == 0);
 }
 
+TEST_CASE("fault 30: a key brings as many peers as its line says") {
+  KeyedRun t;
+  const std::string line = t.line_of("a");
+  t.let_in(line.substr(0, line.find('\n')) + " peers=2\n");
+  auto server = t.keyed_server(3);
+  auto peers =
+      t.tool(joined(joined({MDGAN_PEER}, t.keys_of("a")),
+                    {"--server", t.endpoint("run"), "--data", t.file("data"),
+                     "--sessions", "3", "--state-dir", t.file("state")}),
+             "three.out");
+  CHECK(peers.wait() == 4);
+  CHECK(says(peers, "its key may bring no more than 2 peers"));
+  CHECK(says(peers, "write peers=N after the name"));
+  server.signal(SIGINT);
+  CHECK(server.wait() == 0);
+}
+
 TEST_CASE("fault 29: keys that do not fit end a peer with 4 and the reason") {
   KeyedRun t;
   t.let_in(t.line_of("a"));

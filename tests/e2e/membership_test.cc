@@ -2,6 +2,8 @@
 #include <signal.h>
 
 #include <filesystem>
+#include <nlohmann/json.hpp>
+#include <string>
 #include <vector>
 
 #include "tests/support/catch.h"
@@ -26,6 +28,43 @@ std::vector<std::string> endless(std::uint32_t min_peers) {
 bool says(const ProcessRun& t, const std::string& run,
           const std::string& text) {
   return t.log(run).find(text) != std::string::npos;
+}
+
+// The first so many peers, each with a third of the data.
+std::vector<ChildProcess> start_peers(const ProcessRun& t,
+                                      std::uint32_t count) {
+  std::vector<ChildProcess> peers;
+  for (std::uint32_t i = 0; i < count; ++i)
+    peers.push_back(t.peer("run", i, 3));
+  return peers;
+}
+
+void stop(ChildProcess& server, std::vector<ChildProcess>& peers) {
+  server.signal(SIGTERM);
+  CHECK(server.wait() == 10);
+  for (ChildProcess& peer : peers) CHECK(peer.wait() == 10);
+}
+
+// The run of so many peers, after some rounds.
+void train_and_stop(const ProcessRun& t, std::uint32_t count) {
+  auto server = t.server("run", endless(count));
+  auto peers = start_peers(t, count);
+  REQUIRE(eventually([&] { return t.round("run") > 10; }));
+  stop(server, peers);
+}
+
+// The same run again, with `more`.
+ChildProcess resume(const ProcessRun& t, const std::vector<std::string>& more) {
+  std::vector<std::string> arguments{"--resume", (t / "run").string(), "--bind",
+                                     "tcp://127.0.0.1:*"};
+  arguments.insert(arguments.end(), more.begin(), more.end());
+  return t.server("run", arguments);
+}
+
+bool trains_with(const ProcessRun& t, std::uint32_t peers) {
+  const auto status = t.status("run");
+  return status.is_object() && status["state"] == "training" &&
+         status["live"] == peers;
 }
 
 }  // namespace
@@ -69,6 +108,41 @@ TEST_CASE("a late joiner gets a copy of a live peer's discriminator") {
   CHECK(server.wait() == 10);
   CHECK(late.wait() == 10);
   CHECK(late.output().find("leaves after 0 rounds") == std::string::npos);
+}
+
+TEST_CASE(
+    "fault 50: a run of two goes on with three, one of them with a copy") {
+  const ProcessRun t;
+  train_and_stop(t, 2);
+  const auto stopped = t.round("run");
+  auto server = resume(t, {"--min-peers", "3"});
+  auto peers = start_peers(t, 3);
+  REQUIRE(eventually([&] { return t.round("run") > stopped + 10; }));
+  CHECK(t.peers("run") == 3);
+  CHECK(says(t, "run", "peer 2 (peer-2) has a copy of peer "));
+  CHECK(says(t, "run", "training starts with 3 peers"));
+  CHECK_FALSE(says(t, "run", "starts with a fresh discriminator"));
+  CHECK(eventually([&] { return trains_with(t, 3); }));
+  stop(server, peers);
+}
+
+TEST_CASE("fault 50: a run of three goes on with two where one stays away") {
+  const ProcessRun t;
+  train_and_stop(t, 3);
+  const auto stopped = t.round("run");
+  // So long it waits for all three, then the quorum will do.
+  auto server = resume(t, {"--quorum-timeout", "3"});
+  auto peers = start_peers(t, 2);
+  REQUIRE(eventually([&] { return t.round("run") > stopped + 10; }));
+  CHECK(t.peers("run") == 2);
+  CHECK(says(t, "run", " of 3 peers came back; from now on 2 will do"));
+  CHECK(says(t, "run", "training starts with 2 peers"));
+  CHECK(eventually([&] { return trains_with(t, 2); }));
+  const auto status = t.status("run");
+  CHECK(status["needed"] == 2);
+  CHECK(status["peers"][2]["name"] == "peer-2");
+  CHECK(status["peers"][2]["presence"] == "absent");
+  stop(server, peers);
 }
 
 TEST_CASE("peers find a killed server again when it resumes") {

@@ -167,6 +167,33 @@ TEST_CASE("a start that is refused for the run's own files changes nothing") {
   CHECK(t.round("run") == 9);
 }
 
+TEST_CASE(
+    "fault 40: a start whose model does not fit the run changes nothing") {
+  EndedRun run;
+  const ProcessRun& t = run.t;
+  // The model finds it out: all else was found to be right.
+  const std::string words = "does not belong to this run's model";
+  const Arguments resumed{"--resume", (t / "run").string()};
+  CHECK(run.refused(joined(resumed, {"--ema", "0"}), {"'ema.", words}) == 7);
+  const fs::path file = t / "run" / "config.ini";
+  const std::string right = read_text(file);
+  const std::string line = "\nlatent = 100\n";
+  REQUIRE(contains(right, {line}));
+  std::string edited = right;
+  edited.replace(right.find(line), line.size(), "\nlatent = 50\n");
+  write_text(file, edited);
+  run.before = tree_of(t / "run");
+  CHECK(run.refused(resumed, {"'generator.", words}) == 7);
+  CHECK(run.refused(joined(local(t), {"--rounds", "9"}),
+                    {"'generator.", words}) == 7);
+  write_text(file, right);
+  auto again = t.server("run", joined(local(t), {"--rounds", "9"}));
+  const auto code = again.wait();
+  INFO(again.output());
+  CHECK(code == 0);
+  CHECK(t.round("run") == 9);
+}
+
 TEST_CASE("fault 38: a run without a checkpoint that will do changes nothing") {
   EndedRun run;
   const ProcessRun& t = run.t;

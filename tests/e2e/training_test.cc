@@ -177,6 +177,37 @@ TEST_CASE("a resumed run equals an uninterrupted one bit for bit") {
   CHECK(t.round("parts") == 14);
 }
 
+TEST_CASE("a resumed run that is merged by a robust rule equals a whole one") {
+  const ProcessRun t;
+  const std::string rule = GENERATE("clip", "median");
+  INFO(rule);
+  const std::vector<std::string> common{"--local-peers",       "3",   "--data",
+                                        (t / "data").string(), "--k", "1",
+                                        "--checkpoint-every",  "4"};
+  // With 1 the longest answer of each round is shortened.
+  const std::vector<std::string> robust =
+      common +
+      std::vector<std::string>{"--aggregate", rule, "--aggregate-clip", "1"};
+  const std::vector<std::string> all{"--rounds", "14"};
+  REQUIRE(t.server("mean", common + all).wait() == 0);
+  REQUIRE(t.server("whole", robust + all).wait() == 0);
+  CHECK((t.weights("whole") != t.weights("mean")));
+
+  auto first =
+      t.server("parts", robust + std::vector<std::string>{"--rounds", "7"});
+  REQUIRE(first.wait() == 0);
+  auto second = t.server(
+      "parts",
+      std::vector<std::string>{"--resume", (t / "parts").string()} + all);
+  const auto code = second.wait();
+  INFO(second.output());
+  REQUIRE(code == 0);
+  CHECK(t.log("parts").find("this run continues after round 7") !=
+        std::string::npos);
+  CHECK((t.weights("parts") == t.weights("whole")));
+  CHECK(t.round("parts") == 14);
+}
+
 TEST_CASE("a run whose peer had not saved the last round goes on before it") {
   const ProcessRun t;
   const std::string algorithm = GENERATE("md-gan", "fl-gan");

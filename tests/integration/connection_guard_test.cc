@@ -134,6 +134,21 @@ TEST_CASE("fault 24: parts that never end cost no memory", "[integration]") {
   CHECK(answers(hub));
 }
 
+TEST_CASE("fault 24: who sends a message of many parts is cut off",
+          "[integration]") {
+  GuardedHub hub;
+  zmq::context_t context;
+  // Its ZeroMQ answers heartbeats: nothing else ends the connection.
+  Socket bad = make_link(context, hub.endpoint());
+  REQUIRE(send(bad, "", greeting(1)) == Sent::kYes);
+  REQUIRE(next_number(bad) == 1);
+  const ConnectionEnd end(context, bad);
+  send_parts(bad, {protocol::encode(greeting(2)), Frame(8)});
+  CHECK(end.comes());
+  CHECK(hub.cuts() == 0);  // its message was complete
+  CHECK(answers(hub));
+}
+
 TEST_CASE("fault 30: who connects and says nothing is told to go",
           "[integration]") {
   ConnectionGuard::Limits limits;

@@ -41,19 +41,40 @@ TEST_CASE("Garbage on the port does not disturb those who speak the protocol",
           std::string("\x02\x40\0\0\0\0\0\0\0hello", 14),
   };
   for (int i = 0; i < 30; ++i) rubbish.push_back(random_bytes(random));
+  // What comes after a handshake that is in order.
+  std::vector<std::string> messages{
+      zmtp_message(""),
+      zmtp_message("no envelope"),
+      zmtp_part(3) + zmtp_part(3) + zmtp_message("x"),
+      zmtp_command("PING", ""),
+      zmtp_command("READY", "again"),
+      std::string("\x02\x40\0\0\0\0\0\0\0hello", 14)};
+  for (int i = 0; i < 10; ++i) {
+    messages.push_back(random_bytes(random));
+    messages.push_back(zmtp_message(random_bytes(random)));
+  }
+  const std::size_t before_handshake = rubbish.size();
+  rubbish.insert(rubbish.end(), messages.begin(), messages.end());
 
   std::vector<std::unique_ptr<TcpClient>> clients;  // stay till the end
   std::uint64_t number = 0;
-  for (const std::string& bytes : rubbish) {
+  std::size_t unreadable = 0;
+  for (std::size_t i = 0; i < rubbish.size(); ++i) {
+    const std::string& bytes = rubbish[i];
     clients.push_back(std::make_unique<TcpClient>(hub.endpoint()));
-    clients.back()->send(bytes);
-    TcpClient(hub.endpoint()).send(bytes);  // and one that hangs up at once
+    const TcpClient brief(hub.endpoint());  // hangs up at once
+    for (const TcpClient* client :
+         {static_cast<const TcpClient*>(clients.back().get()), &brief}) {
+      if (i >= before_handshake) shake_hands(*client);
+      client->send(bytes);
+    }
 
     REQUIRE(send(peer.socket, "", greeting(++number)) == Sent::kYes);
     // Rubbish that happens to be a frame comes out as an unreadable message.
     Received received = next_message(hub.router);
     while (received.routing_id != peer.routing_id) {
       CHECK_FALSE(received.message.ok());
+      ++unreadable;
       received = next_message(hub.router);
     }
     REQUIRE(received.message.ok());
@@ -61,6 +82,7 @@ TEST_CASE("Garbage on the port does not disturb those who speak the protocol",
     REQUIRE(send(hub.router, peer.routing_id, greeting(number)) == Sent::kYes);
     CHECK(next_message(peer.socket).message.ok());
   }
+  CHECK(unreadable > 0);
 }
 
 TEST_CASE("fault 30: a handshake that does not come is not waited for",

@@ -15,6 +15,8 @@
 #include "tests/support/catch.h"
 #include "tests/support/child_process.h"
 #include "tests/support/link.h"
+#include "tests/support/tcp_client.h"
+#include "tests/support/zmtp.h"
 
 namespace mdgan::test {
 namespace {
@@ -160,14 +162,27 @@ TEST_CASE("fault 29: nothing passes where the keys do not fit") {
 TEST_CASE(
     "without a handler a message has no key, so nobody takes it for one's") {
   zmq::context_t context;
-  Socket router = make_router(context);
-  const KeyPair own = make_key_pair();
   std::string endpoint = kAnyPort;
-  require_keys(router, own, kServerDomain);
-  REQUIRE(bind_router(router, endpoint).ok());
-  Client client(endpoint, ClientKeys{make_key_pair(), own.public_key});
-  REQUIRE(send(client.socket, "", greeting()) == Sent::kYes);
-  CHECK(next_message(router).key == PublicKey{});
+  SECTION("of a socket with keys") {
+    Socket router = make_router(context);
+    const KeyPair own = make_key_pair();
+    require_keys(router, own, kServerDomain);
+    REQUIRE(bind_router(router, endpoint).ok());
+    Client client(endpoint, ClientKeys{make_key_pair(), own.public_key});
+    REQUIRE(send(client.socket, "", greeting()) == Sent::kYes);
+    CHECK(next_message(router).key == PublicKey{});
+  }
+  SECTION("of one without, whose client says that it has one") {
+    Socket router = make_bound_router(context, endpoint);
+    const TcpClient client(endpoint);
+    const std::vector<std::byte> envelope = protocol::encode(greeting());
+    shake_hands(client, {{kKeyProperty, to_z85(make_key_pair().public_key)}});
+    client.send(zmtp_message(
+        {reinterpret_cast<const char*>(envelope.data()), envelope.size()}));
+    const Received received = next_message(router);
+    CHECK(received.message.ok());
+    CHECK(received.key == PublicKey{});
+  }
 }
 
 TEST_CASE("fault 29: a server's greeting tells whether it has keys") {

@@ -121,6 +121,7 @@ void answer_with_rubbish(RawPeer& peer, const Message& asked,
   with([](Message& m) { m.peer = PeerId{0}; });
   with([](Message& m) { m.run[0] ^= std::byte{1}; });
   with([](Message& m) { ++m.incarnation; });
+  with([](Message& m) { --m.incarnation; });  // from before a restart
   with([](Message& m) { m.round.value += 1000; });
   with([](Message& m) { m.round.value = 0; });
   peer.say_feedback(asked, generated + 1, valid);
@@ -188,6 +189,7 @@ TEST_CASE("Feedback that is not an answer changes nothing", "[integration]") {
   hostile.hello("hostile", image);
   std::uint64_t rounds = 0;
   std::uint64_t unknown = 0;
+  std::uint64_t breaches = 0;
   for (bool over = false; !over;) {
     const Message message = hostile.next();
     if (std::holds_alternative<protocol::RoundBegin>(message.body)) {
@@ -199,8 +201,7 @@ TEST_CASE("Feedback that is not an answer changes nothing", "[integration]") {
       answer_with_rubbish(hostile, message, first + rounds - 1);
     }
     if (const auto* error = std::get_if<protocol::ErrorReply>(&message.body)) {
-      CHECK(error->code == ErrorCode::kUnknownPeer);
-      ++unknown;
+      ++(error->code == ErrorCode::kUnknownPeer ? unknown : breaches);
     }
     over = std::holds_alternative<protocol::Goodbye>(message.body);
   }
@@ -209,7 +210,8 @@ TEST_CASE("Feedback that is not an answer changes nothing", "[integration]") {
   CHECK(report.code == ExitCode::kOk);
   CHECK(report.rounds == 2 * options.rounds);
   CHECK(rounds == options.rounds);
-  CHECK(unknown == 3 * rounds);  // other peer, run, incarnation
+  CHECK(unknown == 4 * rounds);  // other peer, run, two incarnations
+  CHECK(breaches == rounds);     // a round that is yet to come
   const std::string log = server.log();
   const auto of_kinds = [&](std::size_t low, std::size_t high) {
     low = std::max(low, first);
@@ -224,6 +226,15 @@ TEST_CASE("Feedback that is not an answer changes nothing", "[integration]") {
                  "shapes") == of_kinds(3, 8));
   CHECK(count_of(log, ", expected float32 4x1x4x4, float32 4") ==
         of_kinds(3, 8));
+  // What was got stands beside it.
+  const std::vector<std::string> got{"float32 4x1x4x5, float32 4",
+                                     "float32 64, float32 4", "float32 4x1x4x4",
+                                     "no tensor", "float32 4, float32 4x1x4x4"};
+  for (std::size_t i = 0; i < got.size(); ++i) {
+    INFO(got[i]);
+    CHECK(count_of(log, "than this round's: " + got[i] + ", expected ") ==
+          of_kinds(3 + i, 4 + i));
+  }
   CHECK(count_of(log,
                  "peer hostile is not used: it is far longer than the "
                  "others'") == of_kinds(10, 12));

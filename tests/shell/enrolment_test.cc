@@ -1,12 +1,14 @@
 // A peer that nobody has met comes into a run: invited, joined, let in.
 #include <algorithm>
 #include <filesystem>
+#include <future>
 #include <optional>
 #include <string>
 
 #include "common/keys/enrolment.h"
 #include "common/keys/key_file.h"
 #include "common/net/curve.h"
+#include "common/net/zap_handler.h"
 #include "peer/join.h"
 #include "server/commands/enrol.h"
 #include "tests/support/catch.h"
@@ -145,6 +147,61 @@ TEST_CASE("An invitation that is not good is refused in words", "[shell]") {
   write_text(invitations_of(t.key()), "nonsense\n");
   CHECK(eventually([&] { return t.says("invitations:1: "); }));
   CHECK(t.join(third, "carl.key"));
+}
+
+TEST_CASE("Who joined by an invitation that was replaced is not let in",
+          "[shell]") {
+  Enrolment t;
+  // The line went to somebody else.
+  REQUIRE(t.join_soon(t.line("ann"), "eve.key"));
+  CHECK(has(*t.admit(""), "ann  fingerprint "));
+  const std::string line = t.line("ann");  // takes its place
+  CHECK(has(*t.admit(""), "nobody waits"));
+  CHECK(has(why(t.admit("ann")), "has not joined"));
+  CHECK(read_text(t / "authorized_peers").empty());
+
+  REQUIRE(t.join_soon(line, "ann.key"));
+  REQUIRE(t.admit("ann"));
+  const auto keys = read_key_pair(t / "ann.key");
+  REQUIRE(keys);
+  CHECK(read_text(t / "authorized_peers") ==
+        to_z85(keys->public_key) + " ann\n");
+}
+
+TEST_CASE("Who joins goes no further where another fingerprint is noted",
+          "[shell]") {
+  const TemporaryDirectory folder;
+  const KeyPair own = make_key_pair();
+  const InvitationSecret secret = make_invitation_secret();
+  zmq::context_t context;
+  ZapHandler zap(context);
+  ZapDomain domain;
+  domain.admitted[invitation_key(secret).public_key] = kInvitedUser;
+  zap.set(kServerDomain, domain);
+  Socket server = make_router(context);
+  require_keys(server, own, kServerDomain);
+  std::string endpoint = kAnyPort;
+  REQUIRE(bind_router(server, endpoint).ok());
+  const std::string line =
+      invitation_line({endpoint, own.public_key, secret, "ann"});
+  const std::string key = (folder / "ann.key").string();
+  auto joining = std::async(std::launch::async, [&] {
+    return mdgan::join({line, key});
+  });
+
+  const Received received = next_message(server);
+  REQUIRE(received.message.ok());
+  const auto* asked = std::get_if<protocol::Join>(&received.message->body);
+  REQUIRE(asked != nullptr);
+  CHECK(asked->name == "ann");
+  const std::string another = fingerprint(make_key_pair().public_key);
+  protocol::Message reply;
+  reply.body = protocol::Joined{another};
+  REQUIRE(send(server, received.routing_id, reply) == Sent::kYes);
+  const std::string told = why(joining.get());
+  CHECK(has(told, "do not go on"));
+  CHECK(has(told, another));
+  CHECK(has(told, fingerprint(asked->key)));
 }
 
 TEST_CASE("Who has a key in the server's own list is not invited", "[shell]") {

@@ -5,15 +5,18 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <map>
 #include <utility>
 
+#include "common/merge/rules.h"
 #include "tests/support/in_process_run.h"
 
 namespace mdgan::test {
 namespace {
 
-constexpr std::uint64_t kParameters = 6;  // of a discriminator
-constexpr std::uint64_t kWeights = 5;     // of the generator
+// Of a discriminator: enough to be told from a handshake by their bytes.
+constexpr std::uint64_t kParameters = 60;
+constexpr std::uint64_t kWeights = 5;  // of the generator
 
 Blob blob_of(std::vector<std::uint64_t> dims, const std::vector<float>& values,
              protocol::DType dtype = protocol::DType::kFloat32) {
@@ -50,8 +53,9 @@ class FakeSampler final : public Sampler {
 
 class FakeRoundTrainer final : public RoundTrainer {
  public:
-  explicit FakeRoundTrainer(GeneratorSpec spec)
-      : spec_(std::move(spec)), weights_(kWeights, 0.5F) {}
+  // `least`: the answers to a batch that the run's rule needs.
+  FakeRoundTrainer(GeneratorSpec spec, std::size_t least)
+      : spec_(std::move(spec)), least_(least), weights_(kWeights, 0.5F) {}
 
   std::vector<std::vector<Blob>> batches(
       Round round, std::span<const ClassCounts> /*labels*/) override {
@@ -83,7 +87,12 @@ class FakeRoundTrainer final : public RoundTrainer {
     }
     for (float& weight : weights_)
       weight = tamed(weight + static_cast<float>(round.value % 1000));
-    return StepReport{};
+    std::map<std::uint32_t, std::size_t> answered;  // each batch
+    for (const PeerAnswer& answer : answers) ++answered[answer.batch];
+    StepReport report;
+    for (const auto& [batch, count] : answered)
+      if (count < least_) ++report.fallbacks;
+    return report;
   }
 
   std::unique_ptr<Sampler> sampler(std::unique_ptr<Sampler>) const override {
@@ -100,6 +109,7 @@ class FakeRoundTrainer final : public RoundTrainer {
 
  private:
   GeneratorSpec spec_;
+  std::size_t least_;
   std::vector<float> weights_;
 };
 
@@ -139,7 +149,7 @@ class FakePeerTrainer final : public PeerTrainer {
     if (state.parameters.meta ==
         protocol::TensorMeta{protocol::DType::kFloat32, {kParameters}})
       return {};
-    return Error{"not six numbers", ExitCode::kCheckpoint};
+    return Error{"not as many numbers", ExitCode::kCheckpoint};
   }
   Result<void> load(const PeerState& state) override {
     if (auto valid = validate(state); !valid) return valid;
@@ -161,11 +171,14 @@ class FakePeerTrainer final : public PeerTrainer {
 
 }  // namespace
 
-ServerArithmetic server_arithmetic(const ServerOptions&) {
+ServerArithmetic server_arithmetic(const ServerOptions& options) {
+  const Aggregation& how = options.aggregation;
+  const std::size_t least = smallest_group(how.rule, how.parameters.hostile);
   ServerArithmetic arithmetic;
-  arithmetic.make_trainer = [](const GeneratorSpec& generator,
-                               const TrainingSpec&) -> Result<MadeTrainer> {
-    return MadeTrainer{std::make_unique<FakeRoundTrainer>(generator),
+  arithmetic.make_trainer = [least](
+                                const GeneratorSpec& generator,
+                                const TrainingSpec&) -> Result<MadeTrainer> {
+    return MadeTrainer{std::make_unique<FakeRoundTrainer>(generator, least),
                        {.schema = {}, .parameters = kParameters}};
   };
   arithmetic.start_thread = [] {};

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "common/base/descriptors.h"
 #include "common/data/partition.h"
 #include "common/keys/key_file.h"
 #include "common/net/curve.h"
@@ -66,10 +67,11 @@ class PeerWithKeys {
     shell_->request_leave();
     REQUIRE(report_.get().ok());
   }
-  ExitCode code() {
+  Error end() {
     const Result<PeerShellReport> report = report_.get();
-    return report ? report->code : report.error().code;
+    return report ? Error{report->text, report->code} : report.error();
   }
+  ExitCode code() { return end().code; }
 
  private:
   zmq::context_t context_;
@@ -264,7 +266,9 @@ TEST_CASE("fault 29: a peer without a key tells a server with one nothing",
   options.server = host.endpoint();
   options.listen = kAnyPort;
   const auto peer = run.peer(kNorth, 0, options);
-  CHECK(peer->code() == ExitCode::kAuthentication);
+  const Error end = peer->end();
+  CHECK(end.code == ExitCode::kAuthentication);
+  CHECK(contains(end.message, {"mdgan-peer keygen"}));
   CHECK(host.longest() >= 10);
   CHECK(host.longest() <= kGreetingBytes);
 }
@@ -321,6 +325,25 @@ TEST_CASE("fault 45: what was sent to a listener is of no use a second time",
   plain.send(zmtp_greeting() + zmtp_ready() + zmtp_message(hello_of(kWest)));
   CHECK(plain.receive_all().size() <= kGreetingBytes);
   CHECK(run.advances());
+}
+
+TEST_CASE("fault 30: a peer's listener bears no more than so many strangers",
+          "[shell]") {
+  raise_descriptor_limit();  // else a quarter of it might be what bounds them
+  Run run(2);
+  PeerShellOptions options = run.options_of(kNorth);
+  options.listen = free_endpoint();
+  const auto north = run.peer(kNorth, 0, options);
+  const auto south = run.peer(kSouth, 1);
+  const auto swaps = [&] { return run.told(" among 2"); };
+  REQUIRE(eventually([&] { return swaps() > 0; }));
+  std::vector<std::unique_ptr<TcpClient>> strangers;
+  for (int i = 0; i < 300; ++i)  // 256 may stay
+    strangers.push_back(std::make_unique<TcpClient>(options.listen));
+  CHECK(eventually([&] {
+    return run.told("too many connections have sent nothing valid") > 0;
+  }));
+  CHECK(eventually([&, then = swaps()] { return swaps() > then; }));
 }
 
 }  // namespace mdgan::test

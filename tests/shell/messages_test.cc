@@ -7,6 +7,7 @@
 
 #include "common/net/complaints.h"
 #include "tests/support/catch.h"
+#include "tests/support/contains.h"
 #include "tests/support/in_process_run.h"
 #include "tests/support/link.h"
 #include "tests/support/raw_peer.h"
@@ -31,6 +32,38 @@ Frame greeting_with(std::size_t field, std::uint8_t value) {
   REQUIRE(value < 128);  // as msgpack's shortest integer
   envelope.at(1 + field) = std::byte{value};
   return envelope;
+}
+
+// A message of a type that the next minor version may add.
+Frame message_of_next_minor() {
+  Frame envelope = greeting_with(2, 99);
+  envelope.at(2) = std::byte{protocol::kMinor + 1};
+  return envelope;
+}
+
+protocol::Message hello_of_peer() {
+  protocol::Hello hello;
+  hello.name = "peer";
+  hello.shard_size = 20'000;
+  hello.image = small_images()->shape;
+  hello.endpoint = "tcp://127.0.0.1:1";
+  protocol::Message message;
+  message.body = hello;
+  return message;
+}
+
+// An answer to `begin`, which came in `asked`.
+void answer(Socket& peer, const protocol::Message& asked,
+            const protocol::RoundBegin& begin) {
+  const std::vector<Blob> tensors{constant_floats({4, 1, 4, 4}, 0.25F),
+                                  constant_floats({4}, 0)};
+  protocol::Feedback feedback;
+  feedback.generated = begin.generated;
+  for (const Blob& tensor : tensors) feedback.tensors.push_back(tensor.meta);
+  protocol::Message message = asked;
+  message.body = feedback;
+  TensorFrames frames(tensors);
+  REQUIRE(send(peer, "", message, &frames) == Sent::kYes);
 }
 
 std::string version_of(std::uint32_t number) {
@@ -66,17 +99,39 @@ TEST_CASE("fault 25: an unknown message is answered once, and ignored",
   CHECK(error.code == ErrorCode::kMalformed);
   CHECK(has(error.text, "unknown message type 99"));
   // The connection goes on: the next answer is that to the hello.
-  protocol::Hello hello;
-  hello.name = "peer";
-  hello.shard_size = 20'000;
-  hello.image = small_images()->shape;
-  hello.endpoint = "tcp://127.0.0.1:1";
-  protocol::Message message;
-  message.body = hello;
-  REQUIRE(send(peer, "", message) == Sent::kYes);
+  REQUIRE(send(peer, "", hello_of_peer()) == Sent::kYes);
   const Received welcome = next_message(peer);
   REQUIRE(welcome.message.ok());
   CHECK(std::holds_alternative<protocol::Welcome>(welcome.message->body));
+}
+
+TEST_CASE("fault 25: what a later minor version adds ends no session",
+          "[shell]") {
+  constexpr std::uint64_t kRounds = 5;
+  const TemporaryDirectory directory;
+  InProcessServer server(directory / "run", options_of(kRounds));
+  zmq::context_t context;
+  Socket peer = make_link(context, server.endpoint());
+  send_frames(peer, {message_of_next_minor()});
+  REQUIRE(send(peer, "", hello_of_peer()) == Sent::kYes);
+  std::uint64_t rounds = 0;
+  std::size_t errors = 0;
+  for (bool over = false; !over;) {
+    const Received received = next_message(peer);
+    REQUIRE(received.message.ok());
+    const protocol::Body& body = received.message->body;
+    if (const auto* begin = std::get_if<protocol::RoundBegin>(&body)) {
+      ++rounds;
+      send_frames(peer, {message_of_next_minor()});
+      answer(peer, *received.message, *begin);
+      send_frames(peer, {message_of_next_minor()});
+    }
+    if (std::holds_alternative<protocol::ErrorReply>(body)) ++errors;
+    over = std::holds_alternative<protocol::Goodbye>(body);
+  }
+  CHECK(rounds == kRounds);
+  CHECK(errors <= 1);
+  CHECK(server.wait().code == ExitCode::kOk);
 }
 
 TEST_CASE("fault 25: what a peer may not send is answered, and ignored",
@@ -105,6 +160,8 @@ TEST_CASE("fault 26: a peer of another major version is told both", "[shell]") {
   CHECK(error.code == ErrorCode::kVersion);
   CHECK(has(error.text, version_of(protocol::kMajor)));
   CHECK(has(error.text, version_of(protocol::kMajor + 1)));
+  // Whoever runs the server reads the same.
+  CHECK(has(server.log(), "127.0.0.1: unreadable message: " + error.text));
 }
 
 TEST_CASE("fault 26: a peer of a server of another major version ends with 3",
@@ -130,6 +187,22 @@ TEST_CASE("fault 26: a peer of a server of another major version ends with 3",
   CHECK(report.code == ExitCode::kConfiguration);
   CHECK(has(report.text, server_tells ? "2.0 is not 1.0"
                                       : version_of(protocol::kMajor + 1)));
+}
+
+TEST_CASE("fault 22: a hundred unreadable messages are one line of the log",
+          "[shell]") {
+  const TemporaryDirectory directory;
+  InProcessServer server(directory / "run", options_of(1));
+  zmq::context_t context;
+  Socket peer = make_link(context, server.endpoint());
+  send_frames(peer, std::vector<Frame>(100, Frame(10, std::byte{0xc1})));
+  // It comes after them: they have been read when it is answered.
+  REQUIRE(send(peer, "", hello_of_peer()) == Sent::kYes);
+  CHECK(error_in(next_message(peer)).code == ErrorCode::kMalformed);
+  const Received welcome = next_message(peer);
+  REQUIRE(welcome.message.ok());
+  CHECK(std::holds_alternative<protocol::Welcome>(welcome.message->body));
+  CHECK(count_of(server.log(), "127.0.0.1: unreadable message: ") == 1);
 }
 
 TEST_CASE("fault 22: who sends rubbish is complained of once a minute") {

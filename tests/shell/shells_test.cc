@@ -7,21 +7,26 @@
 
 #include <array>
 #include <filesystem>
+#include <future>
+#include <memory>
+#include <optional>
 #include <string>
 
 #include "common/base/error_exception.h"
+#include "common/data/partition.h"
+#include "common/merge/rules.h"
 #include "peer/show_status.h"
 #include "tests/support/catch.h"
 #include "tests/support/child_process.h"
 #include "tests/support/contains.h"
 #include "tests/support/in_process_run.h"
+#include "tests/support/link.h"
 #include "tests/support/temporary_directory.h"
 
 namespace mdgan::test {
 namespace {
 
 constexpr std::uint32_t kPeers = 4;
-constexpr const char* kAnyPort = "tcp://127.0.0.1:*";
 
 ServerOptions options_of(std::uint64_t rounds) {
   ServerOptions options = small_options();
@@ -43,6 +48,41 @@ std::string undisturbed(std::uint64_t rounds) {
   REQUIRE(peers.wait().code == ExitCode::kOk);
   return server.weights();
 }
+
+// The first line in which `part` stands; empty if there is none.
+std::string line_with(const std::string& text, const std::string& part) {
+  const auto at = text.find(part);
+  if (at == text.npos) return "";
+  const auto last = text.rfind('\n', at);
+  const auto begin = last == text.npos ? 0 : last + 1;
+  return text.substr(begin, text.find('\n', at) - begin);
+}
+
+// A peer with whose messages others can meddle, and which says what it does.
+class InsecurePeer {
+ public:
+  InsecurePeer(const std::string& server, const std::string& name,
+               const TemporaryDirectory& directory) {
+    PeerShellOptions options;
+    options.server = server;
+    options.insecure = true;
+    options.peers.push_back({name, 0, cut_evenly(40, 2)[0], directory / name});
+    shell_ = std::make_unique<PeerShell>(context_, options, small_images(),
+                                         peer_arithmetic());
+    report_ = std::async(std::launch::async, [this] { return shell_->run(); });
+  }
+  ~InsecurePeer() {
+    shell_->request_leave();
+    report_.wait();
+  }
+  InsecurePeer(const InsecurePeer&) = delete;
+  InsecurePeer& operator=(const InsecurePeer&) = delete;
+
+ private:
+  zmq::context_t context_;
+  std::unique_ptr<PeerShell> shell_;
+  std::future<Result<PeerShellReport>> report_;
+};
 
 // Peers 2 and 3 in a process of their own, which waits for the endpoint of a
 // server. Made before this process has threads.
@@ -203,6 +243,86 @@ TEST_CASE("Peers whose process is killed are missed and come back", "[shell]") {
   const PeerShellReport report = back.wait();
   CHECK(report.code == ExitCode::kOk);
   CHECK(report.rounds > 0);
+}
+
+TEST_CASE(
+    "A robust rule says once that it lacks answers, once that it has them",
+    "[shell]") {
+  const TemporaryDirectory directory;
+  ServerOptions options = options_of(1'000'000);
+  options.min_peers = 3;
+  options.k = 1;
+  options.swap_epochs = 0;
+  options.samples_every = 0;
+  options.aggregation.rule = aggregate_median;
+  options.aggregation.parameters.hostile = 1;
+  InProcessServer server(directory / "run", options);
+  InProcessPeers stay(server.context(), server.endpoint(), directory.path(), 0,
+                      1, 3);
+  std::optional<InProcessPeers> third;
+  const auto join = [&] {
+    third.emplace(server.context(), server.endpoint(), directory.path(), 2U, 2U,
+                  3U);
+  };
+  const auto goes_on = [&] {
+    const auto rounds = [&] { return count_of(server.stats(), "\n"); };
+    return eventually([&, then = rounds()] { return rounds() > then + 20; });
+  };
+  const auto told = [&](const std::string& text) {
+    return count_of(server.log(), text);
+  };
+  const std::string lacks =
+      ": 1 of the batches have fewer than the 3 answers that aggregate = "
+      "median needs to bear 1 hostile peers";
+  const std::string again = "are merged by aggregate = median again";
+  join();
+  REQUIRE(goes_on());
+  CHECK(told(lacks) == 0);
+  third.reset();  // leaves
+  REQUIRE(eventually([&] { return told(lacks) > 0; }));
+  CHECK(contains(line_with(server.log(), lacks),
+                 {" warning round ", "by clip until peers come back"}));
+  REQUIRE(goes_on());
+  CHECK(told(lacks) == 1);
+  CHECK(told(again) == 0);
+  join();
+  REQUIRE(eventually([&] { return told(again) > 0; }));
+  REQUIRE(goes_on());
+  CHECK(told(lacks) == 1);
+  CHECK(told(again) == 1);
+  server.stop();
+  CHECK(server.wait().code == ExitCode::kOk);
+}
+
+// It takes the 10 s after which a peer says how far it is.
+TEST_CASE("a peer that others can meddle with says so each time", "[shell]") {
+  const TemporaryDirectory directory;
+  ServerOptions options = options_of(1'000'000'000);
+  options.min_peers = 1;
+  options.stats_every = 10'000;
+  options.samples_every = options.checkpoint_every = 0;
+  InProcessServer server(directory / "run", options);
+  const InsecurePeer trains(server.endpoint(), "trains", directory);
+  // A server that lacks another peer. The process has one log.
+  zmq::context_t context;
+  std::string endpoint = kAnyPort;
+  Socket router = make_bound_router(context, endpoint);
+  const InsecurePeer waits(endpoint, "waits", directory);
+  const std::string id = next_message(router).routing_id;
+  protocol::Message message;
+  message.body =
+      protocol::Progress{protocol::Phase::kWaiting, options.rounds, 1, 2};
+  REQUIRE(send(router, id, message) == Sent::kYes);
+  for (const char* part :
+       {" of 1000000000, ", "waiting for training to start: 1 of 2 peers"}) {
+    std::string line;
+    REQUIRE(eventually([&] {
+      line = line_with(server.log(), part);
+      return !line.empty();
+    }));
+    INFO(line);
+    CHECK(line.ends_with("  INSECURE"));
+  }
 }
 
 TEST_CASE("a peer that is stopped leaves the code that it ends with") {

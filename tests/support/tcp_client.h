@@ -9,11 +9,13 @@
 
 #include <cerrno>
 #include <cstdint>
+#include <map>
 #include <stdexcept>
 #include <string>
 #include <string_view>
 
 #include "common/net/endpoint.h"
+#include "tests/support/zmtp.h"
 
 namespace mdgan::test {
 
@@ -87,5 +89,15 @@ class TcpClient {
 
   int socket_;
 };
+
+// Ends the handshake of a ZeroMQ client: what comes before the other side has
+// said READY is taken for a part of it.
+inline void shake_hands(const TcpClient& client,
+                        const std::map<std::string, std::string>& more = {}) {
+  // READY has the socket's type, ROUTER or DEALER, and an empty identity.
+  constexpr std::size_t kReadyBytes = 43;
+  client.send(zmtp_greeting() + zmtp_ready(more));
+  (void)client.receive_up_to(kGreetingBytes + kReadyBytes);
+}
 
 }  // namespace mdgan::test

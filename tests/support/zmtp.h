@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <map>
 #include <string>
 #include <string_view>
 
@@ -43,10 +44,17 @@ inline std::string zmtp_command(std::string_view name, std::string_view data) {
       std::string(1, static_cast<char>(name.size())).append(name).append(data));
 }
 
-// A READY command that says this is a DEALER.
-inline std::string zmtp_ready() {
-  return zmtp_command("READY", std::string("\x0bSocket-Type") +
-                                   std::string("\0\0\0\x06", 4) + "DEALER");
+// A READY command that says this is a DEALER, and what else is said of it.
+// REQUIRES: names and values of less than 256 bytes.
+inline std::string zmtp_ready(
+    const std::map<std::string, std::string>& more = {}) {
+  std::map<std::string, std::string> all = more;
+  all["Socket-Type"] = "DEALER";
+  std::string data;
+  for (const auto& [name, value] : all)
+    data += std::string(1, static_cast<char>(name.size())) + name +
+            std::string(3, '\0') + static_cast<char>(value.size()) + value;
+  return zmtp_command("READY", data);
 }
 
 // A frame after which more of the same message are to come.

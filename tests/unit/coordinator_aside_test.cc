@@ -133,18 +133,35 @@ TEST_CASE("connecting anew starts no count of bad answers anew") {
   const bool another_process = GENERATE(true, false);
   for (std::uint64_t i = 0; i < 10 && run.is_in(); ++i) {
     run.round("not finite");
+    run.s.wait(2s);  // a peer may begin anew so often
     if (run.is_in()) run.come_back(another_process ? 10 + i : 3);
   }
   CHECK_FALSE(run.is_in());
+  CHECK(run.s.coordinator.position().set_aside.contains({2}));
   // One that counts does.
   Three good;
   for (int i = 0; i < 3 * kInvalidAttempts; ++i) {
     good.round(i % kInvalidAttempts == kInvalidAttempts - 1 ? ""
                                                             : "not finite");
-    good.s.wait(2s);  // a peer may begin anew so often
+    good.s.wait(2s);
     good.come_back(3);
   }
   CHECK(good.is_in());
+}
+
+TEST_CASE("fault 12: who answers rounds to come is set aside for the fifth") {
+  Three run;
+  for (std::uint64_t i = 0; i < kInvalidAttempts; ++i) {
+    REQUIRE(run.is_in());
+    run.s.answer_to(run.connection,
+                    {run.s.coordinator.position().completed.value + 2}, {2}, 0);
+    run.s.wait(2s);
+    if (run.is_in()) run.come_back(3);
+  }
+  CHECK_FALSE(run.is_in());
+  CHECK(run.s.coordinator.position().set_aside.contains({2}));
+  CHECK(contains(last_error(run.s),
+                 {"feedback for a round that nobody was asked in, 5 times"}));
 }
 
 TEST_CASE("who leaves before its bad answer is looked at is set aside, too") {

@@ -174,6 +174,23 @@ TEST_CASE(
   CHECK(s.count<StepGenerator>() == 0);
 }
 
+TEST_CASE("fault 49: a generator that diverges ends the run with 9") {
+  Server s(config(2));
+  s.slow_steps = true;
+  s.hello(1, "a");
+  s.hello(2, "b");
+  s.answer(1, {0}, 0);
+  s.answer(2, {1}, 1);
+  const auto saved = s.count<SaveCheckpoint>();
+  s.feed(GeneratorFailed{{"the step diverged", ExitCode::kDiverged}});
+  REQUIRE(s.finish() != nullptr);
+  CHECK(s.finish()->code == ExitCode::kDiverged);
+  CHECK(s.finish()->text == "the step diverged");
+  CHECK(s.sent<protocol::Goodbye>() == 2);
+  CHECK(s.count<SaveCheckpoint>() == saved);  // what is on the disk is sound
+  CHECK(s.coordinator.position().completed == Round{0});
+}
+
 TEST_CASE("fault 3: a resumed run that lacks a peer begins with the quorum") {
   RunPosition position;
   position.completed = {20};

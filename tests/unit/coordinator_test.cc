@@ -168,6 +168,22 @@ TEST_CASE(
   CHECK(server.coordinator.position().completed == Round{70});
 }
 
+TEST_CASE("fault 13: of two answers to a round the first counts") {
+  Server s(config(2));
+  s.hello(1, "a");
+  s.hello(2, "b");
+  s.answer(1, {0}, 0);
+  s.answer(1, {0}, 0, "not finite");
+  s.answer(1, {0}, 0);
+  CHECK(s.coordinator.counters().unexpected == 2);
+  CHECK(s.coordinator.counters().invalid_feedback == 0);
+  CHECK(s.count<KeepFeedback>() == 1);
+  CHECK(s.coordinator.position().completed == Round{0});
+  s.answer(2, {1}, 1);
+  CHECK(s.coordinator.position().completed == Round{1});
+  CHECK(s.coordinator.live_peers() == 2);
+}
+
 TEST_CASE("fault 11: who answers an older round is asked in the current one") {
   CoordinatorConfig c = config(3);
   c.k = 1;
@@ -246,6 +262,7 @@ TEST_CASE(
   const Round now{s.coordinator.position().completed.value + 1};
   for (std::uint32_t i = 1; i < 4; ++i) s.answer_to(i + 1, now, {i}, 0);
   round({0});
+  CHECK(s.coordinator.position().completed == Round{now.value - 1});
   for (int i = 0; i < 3; ++i) {
     for (std::uint32_t p = 1; p < 4; ++p) s.answer(p + 11, {p}, 0);
     round({0});

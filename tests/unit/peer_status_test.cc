@@ -72,6 +72,21 @@ TEST_CASE("a peer with differential privacy says what is spent") {
   CHECK_FALSE(read_peer_status(folder / "status.json")->privacy);
 }
 
+TEST_CASE("a peer that others can meddle with says so in its status") {
+  const TemporaryDirectory folder;
+  const auto file = folder / "status.json";
+  PeerStatus status = training();
+  const auto text = [&] {
+    write_text(file, to_json(status));
+    const auto read = read_peer_status(file);
+    REQUIRE(read);
+    return peer_status_text(*read, true, kNow);
+  };
+  CHECK_FALSE(contains(text(), {"INSECURE"}));
+  status.insecure = true;
+  CHECK(contains(text(), {"\nINSECURE: others can read what is sent\n"}));
+}
+
 TEST_CASE("a peer that is gone, hangs or has ended is told as that") {
   CHECK(contains(peer_status_text(training(), false, kNow + 300),
                  {"this peer (process 4711) is gone since 5 min",

@@ -11,6 +11,7 @@
 #include "server/run/progress_line.h"
 #include "server/run/stats_writer.h"
 #include "tests/support/catch.h"
+#include "tests/support/contains.h"
 #include "tests/support/some_evaluation.h"
 #include "tests/support/temporary_directory.h"
 #include "tests/support/text_file.h"
@@ -148,6 +149,29 @@ TEST_CASE(
   CHECK(std::count(text.begin(), text.end(), '\n') == 5);
   CHECK(text.find("waiting for 2 of 2 peers: hospital-e\n") !=
         std::string::npos);
+}
+
+TEST_CASE("a run that everybody can take part in says so with each progress") {
+  const TemporaryDirectory folder;
+  const fs::path log = folder.path() / "log.txt";
+  const Terminal terminal;
+  CoordinatorView view;
+  view.needed = 2;
+  view.members.emplace_back().name = "hospital-e";
+  {
+    const auto run_log = RunLog::open({.file = log, .terminal = terminal.file});
+    REQUIRE(run_log.ok());
+    ProgressLine progress(**run_log, 100, false, /*insecure=*/true);
+    progress.on_tick(some_stats());
+    const TimePoint now{std::chrono::hours(1)};
+    progress.on_view(view, now);
+    progress.on_view(view, now + std::chrono::seconds(5));
+  }
+  const std::string text = read_text(log);
+  INFO(text);
+  CHECK(contains(text, {"round 50/100", "waiting for 2 of 2 peers"}));
+  CHECK(count_of(text, "\n") == 2);
+  CHECK(count_of(text, "  INSECURE\n") == 2);
 }
 
 TEST_CASE("the progress text says how far, how fast and how well") {

@@ -88,6 +88,19 @@ TEST_CASE("a run that trains is one sentence, and a table of its peers") {
   CHECK_FALSE(is_over(status, RunUser::kPid, kWritten + 300));
 }
 
+TEST_CASE("a run that everybody can take part in says so in its status") {
+  const TemporaryDirectory folder;
+  RunStatus status = training();
+  const auto text = [&] {
+    return status_text(saved(folder.path(), status), RunUser::kPid, "runs/1",
+                       kWritten);
+  };
+  CHECK_FALSE(contains(text(), {"INSECURE"}));
+  status.insecure = true;
+  CHECK(
+      contains(text(), {"\nINSECURE: everybody who reaches it takes part\n"}));
+}
+
 TEST_CASE("what a run waits for is shown once it takes long") {
   const TemporaryDirectory folder;
   RunStatus status = training();
