@@ -282,7 +282,7 @@ def known_flags(root, environment):
              [root / "run.sh", "--help"], [root / "bench.sh", "--help"]]
     helps += [[sys.executable, root / "tests" / script, "--help"]
               for script in ("bench/kill_server.py", "bench/hostile.py",
-                             "bench/page_cost.py", "soak/soak.py")]
+                             "bench/page_cost.py", "mutants/run.py", "soak/soak.py")]
     helps += [["mdgan-server", command, "--help"]
               for command in ("train", "sample", "evaluate", "export",
                               "advise", "status", "stop", "inspect", "view", "keygen",

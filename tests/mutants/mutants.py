@@ -1,0 +1,9 @@
+"""All mutants, by the rows of tests/FAULTS.md; then keys, and hostile members."""
+import keys_and_members
+import rows_1_13
+import rows_14_27
+import rows_28_37
+import rows_38_50
+
+ALL = [*rows_1_13.MUTANTS, *rows_14_27.MUTANTS, *rows_28_37.MUTANTS,
+       *rows_38_50.MUTANTS, *keys_and_members.MUTANTS]
