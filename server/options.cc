@@ -11,6 +11,7 @@
 #include "server/command_options.h"
 #include "server/core/swap_cycle.h"
 #include "server/option_conflicts.h"
+#include "server/run/run_configuration.h"
 #include "server/run_options.h"
 #include "server/train_options.h"
 
@@ -201,13 +202,18 @@ Result<ParsedCommand> parse_train(std::span<const char* const> arguments,
     return ParsedCommand(HelpRequest{std::string(kTrainIntro) + table.help() +
                                      std::string(kTrainExamples)});
   std::optional<std::filesystem::path> run;
+  Result<void> whole;
   const auto done = table.parse(arguments, environment, [&] {
     run = run_to_go_on_with(options);
     std::vector<std::filesystem::path> files;
+    std::error_code unseen;
+    if (run && std::filesystem::exists(*run / "config.ini", unseen))
+      whole = check_configuration(*run);
     if (run) files.push_back(*run / "config.ini");
     if (!options.config.empty()) files.emplace_back(options.config);
     return files;
   });
+  if (!whole) return whole.error();
   if (!done) return done.error();
   for (const std::string& warning : table.unknown_in(environment))
     spdlog::warn("{}", warning);

@@ -11,7 +11,6 @@
 
 #include "common/files/checkpoint_store.h"
 #include "common/models/script_file.h"
-#include "server/run/run_configuration.h"
 #include "server/train_options.h"
 
 namespace mdgan {
@@ -116,7 +115,6 @@ std::optional<fs::path> run_to_go_on_with(const ServerOptions& options) {
 
 Result<void> check_against_run(const ServerOptions& options,
                                const fs::path& run) {
-  if (auto whole = check_configuration(run); !whole) return whole;
   const auto own = options_of_run(run);
   if (!own) return own.error();
   const std::vector<Setting> theirs = settings_of(*own);

@@ -20,8 +20,8 @@ Result<void> write_stdout(std::string_view text);
 // The exit code of a program that was asked for `text` alone: on failure, the
 // reason is logged.
 ExitCode show(std::string_view text);
-// Of one that has made keys in `file` and tells of them: they are there although
-// this cannot be told.
+// Of one that has made keys in `file` and tells of them: they are there
+// although this cannot be told.
 ExitCode show_keys(std::string_view text, const std::string& file);
 
 }  // namespace mdgan

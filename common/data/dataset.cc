@@ -110,12 +110,9 @@ Result<Dataset> load_dataset(const fs::path& directory, DataPart part,
     return data;
   } catch (const std::bad_alloc&) {
     return bad(directory,
-               reading.has_size()
-                   ? fmt::format("its images take more memory than there is, "
-                                 "at {}x{} each: give a smaller --size",
-                                 reading.height, reading.width)
-                   : "its images take more memory than there is: give a "
-                     "smaller --size with --fit crop or pad");
+               "its images take more memory than there is: take some out, or "
+               "give a smaller --size, with --fit crop or pad, to a folder of "
+               "images");
   } catch (const std::exception& e) {
     return bad(directory, fmt::format("cannot be loaded: {}", e.what()));
   }

@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "common/base/words.h"
 #include "common/data/image_decoders.h"
 
 namespace mdgan {
@@ -25,7 +26,6 @@ struct Source {
   std::span<const std::byte> bytes;
   std::size_t at = 0;
   std::array<char, 128> message{};
-  bool warnings_count = false;
   // It does not say what its samples after the colours are: the library has
   // made something of it.
   bool extra_is_guessed = false;
@@ -69,15 +69,26 @@ int keep_error(TIFF*, void* user, const char*, const char* format,
   return 1;
 }
 
-// The library warns of tags that do not matter; but of pixels that are missing,
-// too, and goes on.
-int keep_warning(TIFF* tiff, void* user, const char* module, const char* format,
+// Whether a decoder warns of pixels that it has made up, rather than of
+// something that changes none.
+bool tells_of_damage(std::string_view module, std::string_view text) {
+  return module.starts_with("Fax") || module.starts_with("PackBits") ||
+         (module == "JPEGLib" && (text.find("Premature") != text.npos ||
+                                  (text.find("Corrupt") != text.npos &&
+                                   text.find("extraneous") == text.npos)));
+}
+
+// The library goes on after a warning.
+int keep_warning(TIFF*, void* user, const char* module, const char* format,
                  va_list values) {
   Source& source = source_of(user);
-  if (source.warnings_count)
-    return keep_error(tiff, user, module, format, values);
-  if (std::string_view(format).find("ExtraSamples") != std::string_view::npos)
-    source.extra_is_guessed = true;
+  std::array<char, 128> text{};
+  std::vsnprintf(text.data(), text.size(), format, values);
+  const std::string_view words = text.data();
+  if (words.find("ExtraSamples") != words.npos) source.extra_is_guessed = true;
+  if (source.message[0] == '\0' && module != nullptr &&
+      tells_of_damage(module, words))
+    source.message = text;
   return 1;
 }
 
@@ -198,35 +209,39 @@ bool read_plane(const Tiff& tiff, const Layout& layout, std::uint16_t plane,
   return true;
 }
 
-// All samples [height, width, samples] as they are stored; nothing if they
-// cannot be read.
+// How the sample after the colours counts. Pillow, too, takes the
+// only one after RGB, of which nothing is said, for the opacity.
+enum class Opacity { kNone, kMultiplied, kPlain };
+Opacity opacity_of(const Layout& layout) {
+  if (layout.samples <= layout.colours()) return Opacity::kNone;
+  if (!layout.extra)
+    return layout.samples == layout.colours() + 1 ? Opacity::kPlain
+                                                  : Opacity::kNone;
+  return *layout.extra == EXTRASAMPLE_ASSOCALPHA   ? Opacity::kMultiplied
+         : *layout.extra == EXTRASAMPLE_UNASSALPHA ? Opacity::kPlain
+                                                   : Opacity::kNone;
+}
+
+// The samples [height, width, samples] as they are stored, of separate planes
+// those that are used alone; nothing if they cannot be read.
 std::vector<std::byte> read_samples(const Tiff& tiff, const Layout& layout) {
   const std::size_t value = layout.value_bytes();
   const std::size_t area = std::size_t{layout.width} * layout.height;
+  const auto used = static_cast<std::uint16_t>(
+      layout.colours() + (opacity_of(layout) == Opacity::kNone ? 0 : 1));
   std::vector<std::byte> all(area * layout.samples * value);
   if (!layout.separate)
     return read_plane(tiff, layout, 0, layout.samples * value, all)
                ? all
                : std::vector<std::byte>();
   std::vector<std::byte> plane(area * value);
-  for (std::uint16_t s = 0; s < layout.samples; ++s) {
+  for (std::uint16_t s = 0; s < used; ++s) {
     if (!read_plane(tiff, layout, s, value, plane)) return {};
     for (std::size_t i = 0; i < area; ++i)
       std::memcpy(&all[(i * layout.samples + s) * value], &plane[i * value],
                   value);
   }
   return all;
-}
-
-// How the sample after the colours counts. Pillow, too, takes one of which
-// nothing is said for the opacity.
-enum class Opacity { kNone, kMultiplied, kPlain };
-Opacity opacity_of(const Layout& layout) {
-  if (layout.samples <= layout.colours()) return Opacity::kNone;
-  if (!layout.extra) return Opacity::kPlain;
-  return *layout.extra == EXTRASAMPLE_ASSOCALPHA   ? Opacity::kMultiplied
-         : *layout.extra == EXTRASAMPLE_UNASSALPHA ? Opacity::kPlain
-                                                   : Opacity::kNone;
 }
 
 Image image_of_samples(const Layout& layout, std::span<const std::byte> all) {
@@ -269,18 +284,6 @@ Image image_of_samples(const Layout& layout, std::span<const std::byte> all) {
   return image;
 }
 
-bool has_grey_palette(const Tiff& tiff, const Layout& layout) {
-  std::uint16_t* red = nullptr;
-  std::uint16_t* green = nullptr;
-  std::uint16_t* blue = nullptr;
-  if (layout.kind != PHOTOMETRIC_PALETTE || layout.bits > 8 ||
-      TIFFGetField(tiff.get(), TIFFTAG_COLORMAP, &red, &green, &blue) != 1)
-    return false;
-  const std::size_t colours = std::size_t{1} << layout.bits;
-  return std::equal(red, red + colours, green) &&
-         std::equal(red, red + colours, blue);
-}
-
 // By the library's own conversion to RGBA. It multiplies the colours by the
 // opacity.
 std::optional<Image> converted(const Tiff& tiff, const Layout& layout) {
@@ -290,7 +293,12 @@ std::optional<Image> converted(const Tiff& tiff, const Layout& layout) {
                                 raster.data(), layout.orientation,
                                 /*stopOnError=*/1) == 0)
     return {};
-  const bool grey = layout.is_grey() || has_grey_palette(tiff, layout);
+  const bool grey =
+      layout.is_grey() || (layout.kind == PHOTOMETRIC_PALETTE &&
+                           std::ranges::all_of(raster, [](std::uint32_t pixel) {
+                             return (pixel & 0xFF) == (pixel >> 8 & 0xFF) &&
+                                    (pixel & 0xFF) == (pixel >> 16 & 0xFF);
+                           }));
   Image image = make_image(grey ? 1 : 3, layout.height, layout.width);
   for (std::size_t c = 0, to = 0; c < image.channels; ++c)
     for (const std::uint32_t pixel : raster)
@@ -307,8 +315,11 @@ Result<Image> decode_tiff(std::span<const std::byte> bytes,
   const auto damaged = [&] {
     return bad_image(
         name, fmt::format("damaged TIFF file of {} bytes, or of a kind that is "
-                          "not read ({})",
-                          bytes.size(), source.message.data()));
+                          "not read{}",
+                          bytes.size(),
+                          source.message[0] == '\0'
+                              ? ""
+                              : fmt::format(" ({})", source.message.data())));
   };
   const Tiff tiff = open(source);
   if (!tiff) return damaged();
@@ -321,16 +332,15 @@ Result<Image> decode_tiff(std::span<const std::byte> bytes,
                      "its values are signed, or no integers; convert it to "
                      "unsigned values of 8 or 16 bits");
   source.message[0] = '\0';
-  source.warnings_count = true;
   std::optional<Image> image;
   if (layout.is_plain()) {
     const std::uint64_t size = std::uint64_t{layout.width} * layout.height *
                                layout.samples * layout.value_bytes();
     if (layout.samples < layout.colours() || size > kMostBytes)
       return bad_image(
-          name, fmt::format("has {} values a pixel, which is not read; convert "
-                            "it to grey or RGB",
-                            layout.samples));
+          name, fmt::format("has {} a pixel, which is not read; convert it to "
+                            "grey or RGB",
+                            plural(layout.samples, "value")));
     const std::vector<std::byte> all = read_samples(tiff, layout);
     if (!all.empty()) image = image_of_samples(layout, all);
   } else {

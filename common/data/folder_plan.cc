@@ -3,6 +3,7 @@
 #include <spdlog/fmt/fmt.h>
 
 #include <algorithm>
+#include <array>
 #include <optional>
 #include <string_view>
 #include <utility>
@@ -26,8 +27,16 @@ Error bad(const fs::path& path, std::string_view what) {
 bool is_left_by_system(const fs::path& path) {
   const std::string name = path.filename().string();
   return name.starts_with('.') || name == "__MACOSX" || name == "@eaDir" ||
-         name == "lost+found" || name == "$RECYCLE.BIN" ||
+         name == "lost+found" || name == "$RECYCLE.BIN" || name == "DICOMDIR" ||
          name == "System Volume Information";
+}
+
+bool is_archive(const fs::path& path) {
+  const std::string name = path.filename().string();
+  return std::ranges::any_of(
+      std::array{".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz",
+                 ".7z", ".rar"},
+      [&](const char* end) { return name.ends_with(end); });
 }
 
 // A folder's entries, sorted.
@@ -205,10 +214,15 @@ Result<FolderPlan> plan_folder(const fs::path& directory, DataPart part) {
   Result<Listing> top = list(directory);
   if (!top) return top.error();
   if (top->folders.empty() && top->images.empty()) {
-    const std::string known = unread_data(directory);
-    return bad(directory, known.empty()
-                              ? "holds no MNIST or CIFAR files and no images"
-                              : known);
+    if (const std::string known = unread_data(directory); !known.empty())
+      return bad(directory, known);
+    const auto archive = std::ranges::find_if(top->others, is_archive);
+    if (archive == top->others.end())
+      return bad(directory, "holds no MNIST or CIFAR files and no images");
+    return bad(
+        directory,
+        fmt::format("{} is an archive, which is not read; unpack it here",
+                    shown(archive->filename())));
   }
   if (!top->folders.empty() && !top->images.empty())
     return bad(directory,

@@ -3,7 +3,6 @@
 #include <spdlog/fmt/fmt.h>
 
 #include <algorithm>
-#include <array>
 #include <string_view>
 #include <vector>
 
@@ -19,14 +18,6 @@ namespace fs = std::filesystem;
 constexpr std::string_view kNumPy =
     "is a file of NumPy arrays, such as MedMNIST's, which is not read; make "
     "folders of images of it: configs/README.md has the command";
-
-bool is_archive(const fs::path& path) {
-  const std::string name = path.filename().string();
-  return std::ranges::any_of(
-      std::array{".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz",
-                 ".7z", ".rar"},
-      [&](const char* end) { return name.ends_with(end); });
-}
 
 }  // namespace
 
@@ -48,20 +39,12 @@ std::string unread_data(const fs::path& path) {
       has_cifar_files(path, DataPart::kTrain))
     return "holds a data set of its own; give this folder";
   std::vector<std::string> arrays;
-  std::vector<std::string> archives;
   for (fs::directory_iterator it(path, code), end; !code && it != end;
-       it.increment(code)) {
+       it.increment(code))
     if (it->path().extension() == ".npz")
       arrays.push_back(shown(it->path().filename()));
-    if (is_archive(it->path()))
-      archives.push_back(shown(it->path().filename()));
-  }
-  if (!arrays.empty())
-    return fmt::format("{} {}", std::ranges::min(arrays), kNumPy);
-  if (!archives.empty())
-    return fmt::format("{} is an archive, which is not read; unpack it here",
-                       std::ranges::min(archives));
-  return {};
+  if (arrays.empty()) return {};
+  return fmt::format("{} {}", std::ranges::min(arrays), kNumPy);
 }
 
 }  // namespace mdgan

@@ -168,8 +168,10 @@ Result<std::vector<Round>> saved_rounds(const fs::path& directory) {
 std::optional<Error> may_be_sound(const fs::path& directory) {
   for (const char* name : {kManifest, kState, kMeta}) {
     const fs::path path = directory / name;
-    const FileDescriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-    if (!file && errno == ENOENT) continue;
+    // A pipe must not be waited for.
+    const FileDescriptor file(
+        ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+    if (!file && (errno == ENOENT || errno == ENOTDIR)) continue;
     const std::string why = file ? "" : errno_text();
     if (!file || !sha256_of_file(path))
       return failed(fmt::format(

@@ -17,8 +17,8 @@ constexpr std::string_view kPrefix = "MDGAN_";
 // name begins with "mdgan": MDGAN_SERVER_PORT_5555_TCP and the like.
 bool is_of_others(std::string_view variable) {
   for (const std::string_view name :
-       {"MDGAN_BLAS_CORE", "MDGAN_MNIST_DIR", "MDGAN_FAILPOINT", "MDGAN_NETWORK_TEST",
-        "MDGAN_WRITE_CONFIGS"})
+       {"MDGAN_BLAS_CORE", "MDGAN_MNIST_DIR", "MDGAN_FAILPOINT",
+        "MDGAN_NETWORK_TEST", "MDGAN_WRITE_CONFIGS"})
     if (variable == name) return true;
   return variable.find("_SERVICE_") != variable.npos ||
          variable.find("_PORT_") != variable.npos ||

@@ -11,9 +11,13 @@ python3-pil.
 import pathlib
 import sys
 import zipfile
+import zlib
 
 import numpy as np
 from PIL import Image
+
+UNREADABLE = (OSError, EOFError, ValueError, AttributeError, zipfile.BadZipFile,
+              zlib.error)
 
 
 def write_part(part, images, labels, to):
@@ -27,7 +31,7 @@ def write_part(part, images, labels, to):
 def read(file, arrays, part):
     try:
         return arrays[f"{part}_images"], np.atleast_1d(arrays[f"{part}_labels"])
-    except ValueError as error:  # of Python's objects
+    except UNREADABLE as error:  # of Python's objects, too
         sys.exit(f"{file}: the arrays of {part} cannot be read: {error}")
 
 
@@ -35,7 +39,7 @@ def main(file, to):
     try:
         arrays = np.load(file)
         names = arrays.files
-    except (OSError, ValueError, AttributeError, zipfile.BadZipFile) as error:
+    except UNREADABLE as error:
         sys.exit(f"{file}: is no file of NumPy arrays (.npz) that can be read: "
                  f"{error}")
     parts = [name[:-len("_images")] for name in names
@@ -63,8 +67,9 @@ def main(file, to):
         if len(given) != len(images) or labels[part].shape[1:] != (1,):
             sys.exit(f"{file}: {part}_labels is {given.shape}; each image needs "
                      "one label")
-        if not all(np.isreal(each) and int(each) == each and each >= 0
-                   for each in labels[part][:, 0]):
+        if labels[part].dtype.kind not in "biuf" or not all(
+                np.isfinite(each) and int(each) == each and each >= 0
+                for each in labels[part][:, 0]):
             sys.exit(f"{file}: {part}_labels has labels that are no numbers "
                      "0, 1, 2 ...")
     for part in parts:

@@ -1,6 +1,7 @@
 #include "server/commands/saved_generator.h"
 
 #include "server/command_options.h"
+#include "server/run/run_configuration.h"
 
 namespace mdgan {
 
@@ -12,6 +13,7 @@ Result<SavedGenerator> load_generator(const std::filesystem::path& run,
                      " is not the folder of a run: it has no "
                      "config.ini; give one like runs/00001-mnist-mlp",
                  ExitCode::kCheckpoint};
+  if (auto whole = check_configuration(run); !whole) return whole.error();
   const char* const arguments[] = {"mdgan-server", "train", "--config",
                                    config.c_str()};
   const auto parsed = parse_server_options(4, arguments);

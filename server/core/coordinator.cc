@@ -41,6 +41,7 @@ Coordinator::Coordinator(CoordinatorConfig config, RunPosition position)
     : config_(std::move(config)),
       position_(std::move(position)),
       durable_(position_.completed),
+      last_asked_(position_.completed),
       swap_time_(std::min<Duration>(kFirstSwap, config_.swap_timeout)),
       member_notes_(kMemberNotes + 2 * config_.min_peers) {
   for (const auto& [name, id] : position_.names) {

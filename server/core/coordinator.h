@@ -253,6 +253,7 @@ class Coordinator {
   // The round of the newest checkpoint on the disk, and whether one is being
   // written: peers keep theirs of that round, and no further one is begun.
   Round durable_;
+  Round last_asked_;  // the latest round that peers were asked in
   int saving_ = 0;
   TimePoint saving_since_{};             // when the last of them was begun
   std::optional<TimePoint> save_again_;  // one has failed, or was left out
@@ -277,7 +278,6 @@ class Coordinator {
   std::set<std::pair<DiscriminatorId, PeerId>> owners_;
   std::uint32_t lowest_free_ = 0;  // no id below is free
   std::map<Round, OpenRound> rounds_;
-  Round last_asked_;  // the latest round that peers were asked in
   std::map<SwapId, Exchange> exchanges_;
   std::set<std::pair<TimePoint, SwapId>> exchange_ends_;
   std::uint64_t next_swap_ = 1;

@@ -18,7 +18,7 @@ std::string marked_configuration(const std::string& text);
 bool is_marked(std::string_view text);
 
 // Fails with kCheckpoint when config.ini in the run's folder is missing, empty
-// or cut off. One without the first line need not have the last.
+// or cut off. One that a person wrote has neither mark.
 Result<void> check_configuration(const std::filesystem::path& run);
 
 }  // namespace mdgan

@@ -308,11 +308,13 @@ Result<void> RunDirectory::write_configuration(const std::string& text) const {
 }
 
 Result<void> check_output(const fs::path& file, const fs::path& run) {
+  // What is not there yet stays relative otherwise.
   std::error_code failed;
-  const fs::path out = fs::weakly_canonical(file, failed);
-  const fs::path inside =
-      out.lexically_relative(fs::weakly_canonical(run, failed));
-  if (failed || inside.empty() || *inside.begin() == "..") return {};
+  std::error_code lost;
+  const fs::path out = fs::weakly_canonical(fs::absolute(file), failed);
+  const fs::path folder = fs::weakly_canonical(fs::absolute(run), lost);
+  const fs::path inside = out.lexically_relative(folder);
+  if (failed || lost || inside.empty() || *inside.begin() == "..") return {};
   const std::string top = inside.begin()->string();
   const bool is_runs = std::ranges::find(kFiles, top) != kFiles.end() ||
                        top == "lock" || top.starts_with("metric-") ||

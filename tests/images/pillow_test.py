@@ -152,6 +152,11 @@ def tiff_cases():
     for extra in ((), (2,)):
         yield f"TIFF grey and opacity {extra}", raw_tiff(grey, 1, extra), \
             np.array([[255, 177], [227, 255]], np.uint8)
+    yield "TIFF of three greys", raw_tiff(RGB, 1), RGB[..., 0]
+    for separate in (False, True):
+        yield f"TIFF of five samples {separate}", raw_tiff(
+            np.concatenate([RGB, RGB], 2)[..., :5], 2, (0, 0),
+            separate=separate), RGB
     yield "TIFF LA of Pillow", saved(Image.fromarray(grey, "LA"), "TIFF"), \
         np.array([[255, 177], [227, 255]], np.uint8)
     yield "TIFF without a photometric tag", raw_tiff(

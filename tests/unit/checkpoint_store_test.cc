@@ -1,5 +1,7 @@
 #include "common/files/checkpoint_store.h"
 
+#include <sys/stat.h>
+
 #include <algorithm>
 #include <vector>
 
@@ -229,8 +231,15 @@ TEST_CASE("fault 38: a newest checkpoint that may be sound is not passed over",
   CHECK(latest.error().code == ExitCode::kCheckpoint);
   CHECK(latest.error().message.find(why) != std::string::npos);
   CHECK(fs::exists(manifest));
-  // Without it the one before will do.
+  // Without it the one before will do, whatever else lies there.
   fs::rename(dir / "00000002", dir / "aside");
+  write_text(dir / "00000003", "");
+  fs::create_directory(dir / "00000004");
+  REQUIRE(::mkfifo((dir / "00000004" / "manifest.json").c_str(), 0600) == 0);
+  const auto piped = store.load_latest();
+  REQUIRE_FALSE(piped.ok());
+  CHECK(piped.error().message.find("cannot be read") != std::string::npos);
+  fs::remove_all(dir / "00000004");
   const auto before = store.load_latest();
   REQUIRE(before.ok());
   CHECK((*before)->round == Round{1});

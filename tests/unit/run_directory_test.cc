@@ -120,10 +120,17 @@ TEST_CASE(
   std::ofstream(path / "config.ini").flush();
   refused("empty");
   const std::string whole = marked_configuration("k = 1\nlr-g = 0.1\n");
-  for (const std::string& part : {whole.substr(0, whole.find("lr-g")),
-                                  whole.substr(0, whole.size() - 1)}) {
+  for (const std::string& part :
+       {whole.substr(0, 20), whole.substr(0, whole.find("lr-g")),
+        whole.substr(0, whole.find("# end"))}) {
     write_text(path / "config.ini", part);
     refused("cut off");
+  }
+  // An editor takes the last newline away, and a person adds a key.
+  for (const std::string& edited :
+       {whole.substr(0, whole.size() - 1), whole + "k = 2\n"}) {
+    write_text(path / "config.ini", edited);
+    CHECK(RunDirectory::reopen(path).ok());
   }
   write_text(path / "config.ini", whole);
   CHECK(RunDirectory::reopen(path).ok());
@@ -176,6 +183,12 @@ TEST_CASE("no output takes the place of one of a run's own files") {
     REQUIRE_FALSE(checked.ok());
     CHECK(checked.error().code == ExitCode::kUsage);
   }
+  // What is not there yet is told, too, by a relative name.
+  const fs::path before = fs::current_path();
+  fs::current_path(run);
+  CHECK_FALSE(check_output("tensorboard", ".").ok());
+  CHECK(check_output("mine.png", ".").ok());
+  fs::current_path(before);
   for (const fs::path& file : {run / "grid.png", run / "samples/mine.png",
                                folder / "config.ini", fs::path("grid.png")}) {
     INFO(file.string());
