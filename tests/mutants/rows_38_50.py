@@ -254,8 +254,7 @@ MUTANTS = [
         file="server/core/coordinator.cc",
         before=r"""constexpr Duration kFirstSwap = 10s;""",
         after=r"""constexpr Duration kFirstSwap = 10h;""",
-        tests=["fault 43: a swap that does not come through costs seconds, is told "
-               "by name and address, and is gone around"],
+        tests=["fault 43: a first swap of which nothing is heard costs ten seconds"],
     ),
     Mutant(
         row=43,

@@ -175,6 +175,16 @@ TEST_CASE(
   }
 }
 
+TEST_CASE(
+    "fault 43: a first swap of which nothing is heard costs ten seconds") {
+  Swaps run(2);
+  run.round();
+  run.s.wait(9s);
+  CHECK(run.s.coordinator.stage() == RunStage::kSwapping);
+  run.s.wait(1s);
+  CHECK(run.s.coordinator.stage() == RunStage::kCollecting);
+}
+
 TEST_CASE("two peers that cannot reach each other do not stop training") {
   Swaps run(2);
   int swaps = 0;
