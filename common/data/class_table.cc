@@ -32,7 +32,7 @@ PeerClasses sum_of(std::span<const PeerClasses> peers) {
 
 // The name, cut to at most `width` bytes, as it may be shown.
 std::string shortened(const std::string& name, std::size_t width) {
-  const std::string text = protocol::presentable(name);
+  std::string text = protocol::presentable(name);
   if (text.size() <= width) return text;
   std::size_t end = width - 1;
   const auto continues = [&](std::size_t at) {

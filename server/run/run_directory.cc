@@ -181,6 +181,7 @@ Result<void> check_not_lost(const fs::path& path) {
 // What a server is going to write can be written.
 Result<void> check_files(const fs::path& path) {
   std::vector<fs::path> files;
+  files.reserve(kFiles.size());
   for (const std::string_view name : kFiles) files.push_back(path / name);
   std::error_code ignored;  // what cannot be seen is not there
   for (fs::directory_iterator it(path, ignored), end; !ignored && it != end;
