@@ -301,18 +301,6 @@ MUTANTS = [
     # --- row 12: each test shows a protection of its own ---
     Mutant(
         row=12,
-        removes="an answer to a round to come is used in the current one",
-        file="server/core/coordinator_rounds.cc",
-        before="""  const auto it = rounds_.find(message.round);
-  const bool is_expected =""",
-        after="""  auto it = rounds_.find(message.round);
-  if (it == rounds_.end() && message.round > current())
-    it = rounds_.find(current());
-  const bool is_expected =""",
-        tests=["Feedback that is not an answer changes nothing"],
-    ),
-    Mutant(
-        row=12,
         removes="an answer on a batch that its peer was not given is used",
         file="server/core/open_round.cc",
         before="""  return awaits(peer) && asked.at(peer).generated == generated_batch;""",
