@@ -4,6 +4,7 @@
 
 #include <exception>
 #include <limits>
+#include <new>
 #include <optional>
 #include <span>
 #include <string>

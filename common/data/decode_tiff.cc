@@ -162,8 +162,8 @@ struct Layout {
   bool separate;  // a plane for each sample
   std::uint16_t orientation;
   std::uint16_t kind = 0;
-  std::optional<std::uint16_t>
-      extra;  // what the first one after the colours is
+  // What the first sample after the colours is.
+  std::optional<std::uint16_t> extra;
 };
 
 // The values of a plane, row by row, where all samples of a pixel or `plane`'s

@@ -113,10 +113,9 @@ void tell_of_what_is_left_out(const fs::path& directory,
         shown(plan.unread.front()), plan.unread.size() == 1 ? "it" : "them");
   if (!plan.passed_over.empty())
     spdlog::warn(
-        "{}: {} beside images {} passed over with all that {} in {}, "
-        "as {}",
+        "{}: {} beside images {} passed over with all that is in {}, as {}",
         shown(directory), plural(plan.passed_over.size(), "folder"),
-        plan.passed_over.size() == 1 ? "is" : "are", "is",
+        plan.passed_over.size() == 1 ? "is" : "are",
         plan.passed_over.size() == 1 ? "it" : "them",
         shown(plan.passed_over.front()));
   if (!plan.empty_classes.empty())

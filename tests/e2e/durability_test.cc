@@ -1,5 +1,5 @@
 // What a run survives, with the real programs: kills at every step of its
-// files' writing, a full disk, damaged checkpoints, and signals.
+// files' writing, a full disk, and damaged checkpoints.
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -10,13 +10,13 @@
 #include <cstdlib>
 #include <filesystem>
 #include <nlohmann/json.hpp>
-#include <numeric>
 #include <sstream>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "tests/support/catch.h"
+#include "tests/support/durable_run.h"
 #include "tests/support/process_run.h"
 #include "tests/support/text_file.h"
 
@@ -25,28 +25,6 @@ namespace mdgan::test {
 namespace fs = std::filesystem;
 
 namespace {
-
-constexpr std::uint64_t kRounds = 6;
-
-// A run of two local peers, whole in one command.
-std::vector<std::string> local(const ProcessRun& t) {
-  return {"--local-peers",
-          "2",
-          "--data",
-          (t / "data").string(),
-          "--rounds",
-          std::to_string(kRounds),
-          "--samples-every",
-          "3",
-          "--checkpoint-every",
-          "2"};
-}
-
-std::vector<std::string> joined(std::vector<std::string> list,
-                                const std::vector<std::string>& more) {
-  list.insert(list.end(), more.begin(), more.end());
-  return list;
-}
 
 // While it lives, processes that are started have this failpoint.
 class Failpoint {
@@ -58,21 +36,6 @@ class Failpoint {
   Failpoint(const Failpoint&) = delete;
   Failpoint& operator=(const Failpoint&) = delete;
 };
-
-std::vector<std::uint64_t> rounds_in(const fs::path& stats) {
-  std::vector<std::uint64_t> rounds;
-  std::istringstream lines(read_text(stats));
-  for (std::string line; std::getline(lines, line);)
-    rounds.push_back(nlohmann::json::parse(line).at("round"));
-  return rounds;
-}
-
-// 1, 2 and so on, up to `last`.
-std::vector<std::uint64_t> up_to(std::uint64_t last) {
-  std::vector<std::uint64_t> rounds(last);
-  std::iota(rounds.begin(), rounds.end(), std::uint64_t{1});
-  return rounds;
-}
 
 // The rounds of the checkpoints that are complete, ascending.
 std::vector<std::uint64_t> checkpoints_of(const fs::path& run) {
@@ -100,16 +63,6 @@ std::uint64_t reported_checkpoint(const fs::path& run) {
   return newest;
 }
 
-// The round after which the server says that it goes on.
-std::uint64_t continued_after(const ChildProcess& server) {
-  constexpr std::string_view kWords = "this run continues after round ";
-  const std::string text = server.output();
-  INFO(text);
-  const auto at = text.find(kWords);
-  REQUIRE(at != std::string::npos);
-  return std::stoull(text.substr(at + kWords.size()));
-}
-
 // The number of the start that was the last to write it.
 std::uint64_t incarnation_of(const fs::path& run) {
   return std::stoull(read_text(run / "incarnation"));
@@ -128,14 +81,6 @@ bool has_stopped(const ChildProcess& process) {
   return ::waitid(P_PID, static_cast<id_t>(process.pid()), &info,
                   WSTOPPED | WNOHANG | WNOWAIT) == 0 &&
          info.si_pid == process.pid();
-}
-
-// For how many seconds the peer of this id has owed an answer.
-double owed_by(const ProcessRun& t, const std::string& run, std::size_t id) {
-  const auto status = t.status(run);
-  if (!status.is_object() || status.at("peers").size() <= id) return 0;
-  const auto& owes = status.at("peers").at(id).at("owes");
-  return owes.is_number() ? owes.get<double>() : 0;
 }
 
 // Kills the server at the first and some later passings of `point`, and goes on
@@ -166,27 +111,6 @@ void survives(const std::string& point) {
     CHECK(t.weights(run) == expected);
   }
   CHECK(kills > 0);
-}
-
-const std::vector<std::string> kEndless{"--bind",
-                                        "tcp://127.0.0.1:*",
-                                        "--rounds",
-                                        "10000000",
-                                        "--checkpoint-every",
-                                        "50",
-                                        "--min-peers",
-                                        "2",
-                                        "--round-timeout",
-                                        "600"};
-
-constexpr std::uint64_t kEvery = 5;
-
-// The same, with a checkpoint every kEvery rounds, and none of them ends
-// without both peers: who holds one of them holds the run.
-std::vector<std::string> of_both(const std::string& endpoint) {
-  return joined(kEndless, {"--bind", endpoint, "--checkpoint-every",
-                           std::to_string(kEvery), "--quorum", "1",
-                           "--swap-epochs", "0"});
 }
 
 }  // namespace
@@ -345,88 +269,6 @@ TEST_CASE("fault 32: peers of a killed server go on by one command") {
   CHECK(b.wait() == 10);
 }
 
-TEST_CASE("fault 34: SIGTERM and SIGHUP save and end all with 10, Ctrl-C 0") {
-  const int signal = GENERATE(SIGTERM, SIGHUP, SIGINT);
-  const int code = signal == SIGINT ? 0 : 10;
-  const ProcessRun t;
-  auto server = t.server("run", kEndless);
-  auto a = t.peer("run", 0, 2);
-  auto b = t.peer("run", 1, 2);
-  REQUIRE(eventually([&] { return t.round("run") > 3; }));
-  server.signal(signal);
-  server.signal(signal);  // at the same moment: the same one
-  CHECK(server.wait() == code);
-  CHECK(a.wait() == code);
-  CHECK(b.wait() == code);
-  CHECK(t.status("run")["exit"]["code"] == code);
-  CHECK(t.status("run")["checkpoint"] == t.status("run")["round"]);
-}
-
-TEST_CASE("fault 34: a second SIGTERM ends at once, and the run goes on") {
-  const ProcessRun t;
-  auto server = t.server("run", of_both("tcp://127.0.0.1:*"));
-  const std::string endpoint = t.endpoint("run");
-  auto a = t.peer("run", 0, 2);
-  auto b = t.peer("run", 1, 2);
-  REQUIRE(eventually([&] { return t.round("run") > 3; }));
-  b.signal(SIGSTOP);
-  // The round that is under way cannot be finished.
-  REQUIRE(eventually([&] { return owed_by(t, "run", 1) > 1; }));
-  server.signal(SIGTERM);
-  REQUIRE(eventually(
-      [&] { return t.log("run").find("stopping") != std::string::npos; }));
-  // A second one counts after two seconds, and after three the server ends in
-  // good order. It is held meanwhile, so that a slow machine changes nothing.
-  server.signal(SIGSTOP);
-  const auto now = [] { return std::chrono::steady_clock::now(); };
-  const auto counts = now() + std::chrono::milliseconds(2100);
-  REQUIRE(eventually([&] { return now() > counts; }));
-  server.signal(SIGTERM);
-  server.signal(SIGCONT);
-  CHECK(server.wait() == 143);
-  const auto reached = t.round("run");
-
-  auto again = t.server("run", of_both(endpoint));
-  b.signal(SIGCONT);
-  REQUIRE(eventually([&] {
-    const auto status = t.status("run");
-    return status.is_object() && status["round"] > reached;
-  }));
-  again.signal(SIGTERM);
-  CHECK(again.wait() == 10);
-  CHECK(continued_after(again) <= reached);
-  CHECK(a.wait() == 10);
-  CHECK(b.wait() == 10);
-  const auto rounds = rounds_in(t / "run" / "stats.jsonl");
-  CHECK((rounds == up_to(rounds.size())));
-}
-
-TEST_CASE("fault 34: a peer that is stopped by SIGTERM ends with 10") {
-  const ProcessRun t;
-  auto server = t.server("run", kEndless);
-  auto a = t.peer("run", 0, 2);
-  auto b = t.peer("run", 1, 2);
-  REQUIRE(eventually([&] { return t.round("run") > 3; }));
-  a.signal(SIGTERM);
-  CHECK(a.wait() == 10);
-  b.signal(SIGINT);
-  CHECK(b.wait() == 0);
-}
-
-TEST_CASE("fault 34: a stop does not wait for a peer that hangs") {
-  const ProcessRun t;
-  auto server = t.server("run", kEndless);  // its rounds may take ten minutes
-  auto a = t.peer("run", 0, 2);
-  auto b = t.peer("run", 1, 2);
-  REQUIRE(eventually([&] { return t.round("run") > 3; }));
-  b.signal(SIGSTOP);
-  const auto round = t.round("run");
-  server.signal(SIGTERM);
-  CHECK(server.wait() == 10);
-  CHECK(t.status("run")["checkpoint"] >= round);
-  CHECK(a.wait() == 10);
-}
-
 TEST_CASE("fault 36: a last checkpoint that is not there ends with 7") {
   const ProcessRun t;
   const Failpoint full("before-rename@run/checkpoints/0:2+=ENOSPC");
@@ -495,42 +337,6 @@ TEST_CASE("a run whose samples were removed draws the next, and completes") {
   auto more = local(t);
   CHECK(t.server("run", joined(more, {"--rounds", "9"})).wait() == 0);
   CHECK(fs::exists(t / "run" / "samples" / "000009.png"));
-}
-
-TEST_CASE("output that nobody reads stops neither training nor a stop") {
-  const ProcessRun t;
-  std::string command = std::string("{ ") + MDGAN_SERVER +
-                        " train --stats-every 1 --samples-every 0 --run-dir " +
-                        (t / "run").string() + " --data " +
-                        (t / "data").string() +
-                        " --local-peers 1 --rounds 1000000; echo $? > " +
-                        (t / "code").string() + "; } 2>&1 | sleep 600";
-  auto shell = t.tool({"sh", "-c", command}, "sh.out");
-  const auto round = [&] { return t.round("run"); };
-  // A pipe takes 64 KiB, and this program keeps as much.
-  REQUIRE(eventually([&] { return round() > 3000; }));
-  const auto status =
-      nlohmann::json::parse(read_text(t / "run" / "status.json"));
-  ::kill(status.at("pid").get<int>(), SIGTERM);
-  REQUIRE(eventually([&] { return fs::exists(t / "code"); }));
-  CHECK(eventually([&] { return read_text(t / "code") == "10\n"; }));
-}
-
-TEST_CASE("a peer's output that nobody reads stops nobody") {
-  const ProcessRun t;
-  auto server = t.server("run", {"--bind", "tcp://127.0.0.1:*", "--min-peers",
-                                 "1", "--rounds", "300"});
-  const std::string peer = std::string("{ ") + MDGAN_PEER + " --server " +
-                           t.endpoint("run") + " --data " +
-                           (t / "data").string() + "; echo $? > " +
-                           (t / "code").string() + "; }";
-  // A pipe that is full from the start.
-  auto shell = t.tool(
-      {"sh", "-c", "{ yes | head -c 65536; " + peer + "; } 2>&1 | sleep 600"},
-      "sh.out");
-  CHECK(server.wait() == 0);
-  CHECK(eventually([&] { return fs::exists(t / "code"); }));
-  CHECK(eventually([&] { return read_text(t / "code") == "0\n"; }));
 }
 
 }  // namespace mdgan::test

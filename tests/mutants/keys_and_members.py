@@ -1,6 +1,32 @@
 from mutant import Mutant
 
 MUTANTS = [
+    Mutant(
+        row="members",
+        removes="nobody is told that a robust rule lacks answers",
+        file="server/io/server_effects.cc",
+        before="""      tell_fallback(round, report.fallbacks);
+""",
+        after="",
+        tests=["A robust rule says once that it lacks answers, once that it has "
+               "them"],
+    ),
+    Mutant(
+        row="keys",
+        removes="a key brings more peers than its line says",
+        file="server/io/server_admission.cc",
+        before="""  if (may_be_called(*name, hello.name, most)) return "";""",
+        after="""  if (may_be_called(*name, hello.name, protocol::kMaxPeers)) return "";""",
+        tests=["fault 30: a key brings as many peers as its line says"],
+    ),
+    Mutant(
+        row="keys",
+        removes="a peer that is refused to the end does not say so when it ends",
+        file="peer/core/session.cc",
+        before="""            (refusal_.empty()""",
+        after="""            (true || refusal_.empty()""",
+        tests=["who loses a server that refused it to the end is told why"],
+    ),
     # --- Now, before all else ---------------------------------------------------
     Mutant(
         row="keys",

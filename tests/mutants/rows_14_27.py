@@ -1,6 +1,25 @@
 from mutant import Mutant
 
 MUTANTS = [
+    Mutant(
+        row=22,
+        removes="nothing is logged of messages that cannot be read",
+        file="server/io/server_connections.cc",
+        before="""  complaints.warn(received.address, "unreadable message: " + error.message,
+                  Clock::now());
+""",
+        after="",
+        tests=["fault 22: a hundred unreadable messages are one line of the log"],
+    ),
+    Mutant(
+        row=24,
+        removes="who sends a message of many parts stays connected",
+        file="common/net/receiver.cc",
+        before="""    if (guard_ != nullptr && descriptor >= 0) guard_->cut(descriptor);
+""",
+        after="",
+        tests=["fault 24: who sends a message of many parts is cut off"],
+    ),
     # --- 14: feedback replayed after server restart
     Mutant(
         row=14,

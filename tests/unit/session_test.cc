@@ -177,4 +177,17 @@ TEST_CASE(
   CHECK(p.find<Leave>()->code == ExitCode::kConfiguration);
 }
 
+TEST_CASE("who loses a server that refused it to the end is told why") {
+  Peer p;
+  p.feed(Connected{});
+  p.says(protocol::ErrorReply{protocol::ErrorCode::kNameInUse,
+                              "a live peer is named ann"});
+  p.feed(ServerLost{{"no word from the server", ExitCode::kUnreachable}});
+  REQUIRE(p.find<Leave>());
+  CHECK(p.find<Leave>()->code == ExitCode::kUnreachable);
+  CHECK(p.find<Leave>()->text ==
+        "no word from the server; before that the server refused this peer: a "
+        "live peer is named ann");
+}
+
 }  // namespace mdgan::test
