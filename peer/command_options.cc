@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "common/keys/authorized_peers.h"
+#include "common/options/image_options.h"
 #include "common/options/text.h"
 #include "protocol/clean_text.h"
 #include "protocol/limits.h"
@@ -39,6 +40,16 @@ have left it. Without NAME: the peer of the state folder that was active last. I
 changes nothing.
 
 Usage: mdgan-peer status [NAME] [--state-dir DIR] [--json]
+
+)";
+
+constexpr std::string_view kClassifierIntro =
+    R"(Trains a small network to tell the classes of this site's images apart (a minute or
+two) and writes it to a file, by which a server without images of its own can have
+generators measured at the peers. Nothing is sent anywhere: hand the file over if
+what it may tell of the images it was trained on may leave the site.
+
+Usage: mdgan-peer classifier --data DIR [--out FILE] [--KEY VALUE ...]
 
 )";
 
@@ -82,6 +93,29 @@ Result<ParsedPeer> parse_peer_keygen(std::span<const char* const> arguments,
   if (const std::string defect = defect_of_name(o.name); !defect.empty())
     return usage(
         fmt::format("name '{}' {}", protocol::presentable(o.name), defect));
+  return ParsedPeer(std::move(o));
+}
+
+Result<ParsedPeer> parse_peer_classifier(
+    std::span<const char* const> arguments, const Environment& environment) {
+  PeerClassifierOptions o;
+  OptionTable table(
+      {{"Options",
+        {{"data", &o.data, "DIR",
+          "The folder with labelled images, as for a peer. Required."},
+         {"out", &o.out, "FILE", "The file to write, in safetensors' format."},
+         {"device", &o.device, "DEVICE",
+          "The device that tries it out: cpu, cuda or cuda:N. It is trained on "
+          "the processor, for the same bits everywhere."}}},
+       images_group(&o.reading)});
+  if (asks_for_help(arguments))
+    return ParsedPeer(
+        PeerHelpRequest{std::string(kClassifierIntro) + table.help()});
+  if (auto done = table.parse(arguments, environment); !done)
+    return done.error();
+  if (o.data.empty()) return usage("which data? Give its folder: --data DIR");
+  if (o.out.empty()) return usage("which file? Give it with --out FILE");
+  if (auto fits = check_images(o.reading); !fits) return fits.error();
   return ParsedPeer(std::move(o));
 }
 

@@ -25,6 +25,8 @@ Result<void> parse_peer(PeerOptions& options, OptionTable& table,
 // `arguments` are those after the command.
 Result<ParsedPeer> parse_peer_check(std::span<const char* const> arguments,
                                     const Environment& environment);
+Result<ParsedPeer> parse_peer_classifier(
+    std::span<const char* const> arguments, const Environment& environment);
 Result<ParsedPeer> parse_peer_keygen(std::span<const char* const> arguments,
                                      const Environment& environment);
 Result<ParsedPeer> parse_peer_join(std::span<const char* const> arguments,
@@ -37,8 +39,9 @@ struct PeerCommand {
   Result<ParsedPeer> (*parse)(std::span<const char* const> arguments,
                               const Environment& environment);
 };
-inline constexpr std::array<PeerCommand, 4> kPeerCommands{{
+inline constexpr std::array<PeerCommand, 5> kPeerCommands{{
     {"check", parse_peer_check},
+    {"classifier", parse_peer_classifier},
     {"join", parse_peer_join},
     {"keygen", parse_peer_keygen},
     {"status", parse_peer_status},

@@ -37,6 +37,7 @@
 #include "peer/peer_keys.h"
 #include "peer/show_status.h"
 #include "peer/train/make_peer_trainer.h"
+#include "peer/train_classifier.h"
 #include "protocol/clean_text.h"
 
 namespace {
@@ -108,10 +109,59 @@ void save_classes(const PeerOptions& options, const Dataset& data,
   if (!written) spdlog::warn("{}", written.error().message);
 }
 
+// The images that are held out, and which of them each of the peers measures
+// generators with.
+struct HeldOut {
+  std::shared_ptr<const Dataset> images;  // null: none
+  Shards shards;
+};
+
+Result<HeldOut> hold_out(const PeerOptions& options,
+                         const ImageShape& trained_on) {
+  if (options.evaluate_data.empty()) return HeldOut{};
+  const bool has_part = has_test_part(options.evaluate_data);
+  std::error_code ignored;  // then they are two folders
+  if (!has_part && std::filesystem::equivalent(options.evaluate_data,
+                                               options.data, ignored))
+    return Error{options.evaluate_data +
+                     " has no test part, and the peer trains on all of it: "
+                     "hold images out into another folder for --evaluate-data",
+                 ExitCode::kData};
+  auto images =
+      load_dataset(options.evaluate_data,
+                   has_part ? DataPart::kTest : DataPart::kTrain, options.reading);
+  if (!images) return images.error();
+  if (images->shape.channels != trained_on.channels ||
+      images->shape.height != trained_on.height ||
+      images->shape.width != trained_on.width)
+    return Error{options.evaluate_data +
+                     ": its images have another size or number of channels "
+                     "than those to train on: give --size and --channels",
+                 ExitCode::kData};
+  const auto sessions =
+      sessions_of(options, default_name(options, host_name()));
+  auto shards = cut_data(options.partition, images->size(), images->labels,
+                         sessions.front().shards);
+  if (!shards) return shards.error();
+  for (const PeerSessionOptions& session : sessions) {
+    const std::size_t images_here = (*shards)[session.shard].size();
+    if (images_here < kFewestHeldOut)
+      return Error{fmt::format("{}: {} gets {} images to measure with, fewer "
+                               "than {}: hold out more, or leave out "
+                               "--evaluate-data",
+                               options.evaluate_data, session.name,
+                               images_here, kFewestHeldOut),
+                   ExitCode::kData};
+  }
+  return HeldOut{std::make_shared<const Dataset>(std::move(*images)),
+                 std::move(*shards)};
+}
+
 // The sessions with their parts of the data. Where that is cut unevenly, the
 // log says who has what of each class.
 Result<std::vector<PeerSetup>> hosted_peers(const PeerOptions& options,
-                                            const Dataset& data) {
+                                            const Dataset& data,
+                                            const HeldOut& held) {
   const auto sessions =
       sessions_of(options, default_name(options, host_name()));
   const auto shards = cut_data(options.partition, data.size(), data.labels,
@@ -133,6 +183,7 @@ Result<std::vector<PeerSetup>> hosted_peers(const PeerOptions& options,
       save_classes(options, data, session, classes.back());
     peers.push_back({session.name, session.index, shard, session.state,
                      options.privacy.mode != DpMode::kNone});
+    if (held.images) peers.back().held_out = held.shards[session.shard];
   }
   if (options.partition != Partition{})
     for (const std::string& line :
@@ -205,7 +256,10 @@ ExitCode run(const PeerOptions& options) {
       std::clamp(std::thread::hardware_concurrency(), 1U, options.sessions);
   host.connect_timeout =
       std::chrono::ceil<std::chrono::seconds>(options.connect_timeout);
-  auto peers_here = hosted_peers(options, *data);
+  const auto held = hold_out(options, data->shape);
+  if (!held) return report(held.error());
+  host.held_out = held->images;
+  auto peers_here = hosted_peers(options, *data, *held);
   if (!peers_here) return report(peers_here.error());
   host.peers = std::move(*peers_here);
   spdlog::info(
@@ -266,6 +320,11 @@ ExitCode run(const PeerJoinOptions& options) {
 
 ExitCode run(const PeerStatusOptions& options) {
   const auto text = show_status(options);
+  return text ? show(*text) : report(text.error());
+}
+
+ExitCode run(const PeerClassifierOptions& options) {
+  const auto text = train_classifier(options);
   return text ? show(*text) : report(text.error());
 }
 

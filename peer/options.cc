@@ -112,7 +112,13 @@ std::vector<OptionGroup> peer_groups(PeerOptions& o) {
          "What the server is told of the labels. counts: the classes' names "
          "and how many images there are of each. presence: the names, and "
          "which of them there are images of. names: the names alone, by which "
-         "a label means the same at every peer."}}},
+         "a label means the same at every peer."},
+        {"evaluate-data", &o.evaluate_data, "DIR",
+         "The folder with images of this site that it does not train on: its "
+         "test part, or all of them; with --shard, part I of N. The server can "
+         "then have the generator measured by them (evaluate-at = peers): the "
+         "images stay here, sums of their features leave. Not with --dp. "
+         "Empty: this peer measures nothing."}}},
       images_group(&o.reading),
       privacy_group(&o.privacy),
       {"The network",
@@ -189,6 +195,10 @@ Result<void> check_peer(const PeerOptions& o) {
     return usage(
         "known-peers needs a run with keys, by which peers are known: give "
         "--key FILE and --server-key KEY");
+  if (!o.evaluate_data.empty() && o.privacy.mode != DpMode::kNone)
+    return usage(
+        "evaluate-data tells of images what no budget of dp counts: leave out "
+        "one of the two");
   if (!o.key.empty() && o.insecure)
     return usage("--insecure is for a run without keys: leave out one of them");
   if (o.no_listen && (o.listen != PeerOptions{}.listen || !o.advertise.empty()))

@@ -42,6 +42,7 @@ struct PeerOptions {
   std::string server_key;   // the server's public key, or a file with it
   std::string known_peers;  // a file; empty: the server names the partners
   bool insecure = false;
+  std::string evaluate_data;  // a folder; empty: this peer measures nothing
   std::string model_file;  // a model of the user's own; empty: none
   std::string device = "cpu";
   Precision precision = Precision::kFloat32;
@@ -80,6 +81,14 @@ struct PeerStatusOptions {
   bool json = false;
 };
 
+// `mdgan-peer classifier`: makes what generators are measured with.
+struct PeerClassifierOptions {
+  std::string data;
+  ImageReading reading;
+  std::string out = "classifier.safetensors";
+  std::string device = "cpu";
+};
+
 // `mdgan-peer check`: whether such a peer would work.
 struct PeerCheckOptions {
   PeerOptions peer;
@@ -92,7 +101,7 @@ struct PeerHelpRequest {
   std::string text;
 };
 using ParsedPeer = std::variant<PeerOptions, PeerKeygenOptions, PeerJoinOptions,
-                                PeerStatusOptions, PeerCheckOptions,
+                                PeerStatusOptions, PeerCheckOptions, PeerClassifierOptions,
                                 PeerVersionRequest, PeerHelpRequest>;
 
 // Reads the command line, the environment and the file they name. Errors have

@@ -73,6 +73,13 @@ void pack_fields(Packer& p, const ChunksTaken& m) {
 }
 void pack_fields(Packer& p, const Join& m) { pack_record(p, m.key, m.name); }
 void pack_fields(Packer& p, const Joined& m) { pack_record(p, m.fingerprint); }
+void pack_fields(Packer& p, const Evaluate& m) {
+  pack_record(p, m.classifier, m.tensors);
+}
+void pack_fields(Packer& p, const Evaluated& m) {
+  pack_record(p, m.images, m.kernel_distance_mean, m.kernel_distance_std,
+              m.recall, sendable(m.reason), m.tensors);
+}
 
 template <typename Alternative>
 Body read_body(Reader& reader) {
@@ -109,6 +116,8 @@ constexpr std::array<Type, std::variant_size_v<Body>> kTypes{{
     {16, "chunks-taken", read_body<ChunksTaken>, true},
     {17, "join", read_body<Join>, true},
     {18, "joined", read_body<Joined>},
+    {19, "evaluate", read_body<Evaluate>},
+    {20, "evaluated", read_body<Evaluated>, true},
 }};
 
 const Type* find_type(std::uint32_t number) {

@@ -94,7 +94,7 @@ TrainingSpec read_spec(Reader r) {
 
 TensorMeta read_tensor(Reader r) {
   TensorMeta meta;
-  meta.dtype = read_enum(r, "dtype", DType::kFloat32, DType::kInt8);
+  meta.dtype = read_enum(r, "dtype", DType::kFloat32, DType::kFloat64);
   if (meta.dtype == DType::kInt64) r.fail("dtype", "another one than 3");
   r.list("dims", kMaxRank,
          [&](Reader& item) { meta.dims.push_back(item.integer("", 1)); });
@@ -267,6 +267,19 @@ void read_fields(Reader& r, Join& m) {
 }
 void read_fields(Reader& r, Joined& m) {
   m.fingerprint = r.text("fingerprint");
+}
+void read_fields(Reader& r, Evaluate& m) {
+  r.binary("classifier", m.classifier);
+  m.tensors = read_tensors(r);
+}
+void read_fields(Reader& r, Evaluated& m) {
+  m.images = r.integer("images");
+  // What is no sound number is the receiver's to judge, as in a feedback.
+  m.kernel_distance_mean = r.any_number("kernel_distance_mean");
+  m.kernel_distance_std = r.any_number("kernel_distance_std");
+  m.recall = r.any_number("recall");
+  m.reason = r.text("reason");
+  m.tensors = read_tensors(r);
 }
 
 }  // namespace mdgan::protocol

@@ -30,5 +30,7 @@ void read_fields(Reader& r, Chunk& m);
 void read_fields(Reader& r, ChunksTaken& m);
 void read_fields(Reader& r, Join& m);
 void read_fields(Reader& r, Joined& m);
+void read_fields(Reader& r, Evaluate& m);
+void read_fields(Reader& r, Evaluated& m);
 
 }  // namespace mdgan::protocol

@@ -27,6 +27,8 @@ std::string_view name_of(DType type) {
       return "uint8";
     case DType::kInt8:
       return "int8";
+    case DType::kFloat64:
+      return "float64";
   }
   return "?";
 }

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "common/base/ids.h"
+#include "protocol/evaluation_messages.h"
 #include "protocol/exchange_messages.h"
 #include "protocol/tensor_meta.h"
 #include "protocol/training_spec.h"
@@ -18,7 +19,7 @@ namespace mdgan::protocol {
 // A receiver refuses another major version; a higher minor version may append
 // fields to a message and add message types, which a receiver ignores.
 inline constexpr std::uint32_t kMajor = 3;
-inline constexpr std::uint32_t kMinor = 0;
+inline constexpr std::uint32_t kMinor = 1;
 
 // peer -> server, the first message of a session.
 struct Hello {
@@ -177,7 +178,7 @@ struct Joined {
 using Body =
     std::variant<Hello, Welcome, RoundBegin, Batch, Feedback, Swap, Transfer,
                  Staged, Commit, Abort, Checkpoint, Progress, Goodbye,
-                 ErrorReply, Chunk, ChunksTaken, Join, Joined>;
+                 ErrorReply, Chunk, ChunksTaken, Join, Joined, Evaluate, Evaluated>;
 
 // The header every message carries. `run` and `incarnation` are zero until the
 // welcome has told them.

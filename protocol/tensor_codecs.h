@@ -64,6 +64,9 @@ inline constexpr std::string_view kRelay = "relay";
 // The peer takes rounds before it has answered those that came before.
 inline constexpr std::string_view kRoundsAhead = "rounds-ahead";
 
+// What it also says where the peer has images to measure the generator with.
+inline constexpr std::string_view kEvaluation = "evaluation";
+
 // What it also says where the peer wants its batches in frames of
 // kLongFrameBytes.
 inline constexpr std::string_view kLongFrames = "long-frames";

@@ -15,10 +15,12 @@ enum class DType : std::uint8_t {
   kBfloat16 = 4,  // the upper half of a float32
   kUint8 = 5,
   kInt8 = 6,
+  kFloat64 = 7,
 };
 constexpr std::size_t bytes_of(DType dtype) {
   switch (dtype) {
     case DType::kInt64:
+    case DType::kFloat64:
       return 8;
     case DType::kBfloat16:
       return 2;

@@ -102,4 +102,22 @@ Result<void> check_training(const ServerOptions& o) {
   return {};
 }
 
+Result<void> check_evaluation(const ServerOptions& o) {
+  if (o.evaluate_at == EvaluateAt::kServer)
+    return o.evaluate_classifier.empty()
+               ? Result<void>()
+               : usage("evaluate-classifier is for evaluate-at = peers");
+  if (o.evaluate_every == 0)
+    return usage("evaluate-at = peers needs --evaluate-every ROUNDS");
+  if (!o.evaluate_features.empty())
+    return usage(
+        "evaluate-features is a program, which no peer is sent: with "
+        "evaluate-at = peers give --evaluate-classifier FILE instead");
+  if (o.local_peers > 0 && o.privacy.mode != DpMode::kNone)
+    return usage(
+        "evaluate-at = peers tells of images what no budget of dp counts: "
+        "leave out one of the two");
+  return {};
+}
+
 }  // namespace mdgan

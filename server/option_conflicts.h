@@ -11,4 +11,8 @@ namespace mdgan {
 // bear with kConfiguration. REQUIRES: min_peers is resolved.
 Result<void> check_training(const ServerOptions& o);
 
+// Whether those fit together that say how the generator is measured. Fails with
+// kUsage.
+Result<void> check_evaluation(const ServerOptions& o);
+
 }  // namespace mdgan

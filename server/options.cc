@@ -176,12 +176,20 @@ Result<ServerOptions> resolve(ServerOptions o) {
         fmt::format("name must be usable as a folder's: without '/' and a "
                     "leading '.'; it is '{}'",
                     o.name));
-  if (o.evaluate_every > 0 && o.evaluate_data.empty() && o.data.empty())
+  if (auto fits = check_evaluation(o); !fits) return fits.error();
+  if (o.evaluate_every > 0 && o.evaluate_data.empty() && o.data.empty() &&
+      o.evaluate_classifier.empty())
     return usage(
-        "evaluate-every needs images to compare with: give their folder with "
-        "--evaluate-data DIR");
+        o.evaluate_at == EvaluateAt::kPeers
+            ? "evaluate-at = peers needs a classifier: give the file that "
+              "`mdgan-peer classifier` makes at a site with "
+              "--evaluate-classifier FILE, or any labelled images of the same "
+              "size with --evaluate-data DIR"
+            : "evaluate-every needs images to compare with: give their folder "
+              "with --evaluate-data DIR, or have the peers measure with "
+              "--evaluate-at peers");
   for (std::string* path : {&o.data, &o.evaluate_data, &o.evaluate_features,
-                            &o.key, &o.authorized_peers, &o.http_token}) {
+                            &o.evaluate_classifier, &o.key, &o.authorized_peers, &o.http_token}) {
     if (path->empty()) continue;
     std::error_code ignored;  // then the path stays as it was given
     const auto absolute = std::filesystem::absolute(*path, ignored);

@@ -43,6 +43,15 @@ inline constexpr auto kTrainingNames = [] {
   return names;
 }();
 
+// Who measures the generator while a run trains.
+enum class EvaluateAt {
+  kServer,  // against images that the server has
+  kPeers,   // each against images of its own
+};
+inline constexpr std::array<std::pair<EvaluateAt, std::string_view>, 2>
+    kEvaluateAtNames{{{EvaluateAt::kServer, "server"},
+                      {EvaluateAt::kPeers, "peers"}}};
+
 // `mdgan-server train`. The members' values are the defaults; what each is for
 // is said once, in the help texts of train_options.cc. After parsing everything
 // is resolved but `k`, `image` and `classes`, which depend on the peers.
@@ -104,6 +113,8 @@ struct ServerOptions {
   std::string evaluate_data;  // parsed: absolute; empty: data
   std::uint32_t evaluate_samples = 10'000;
   std::string evaluate_features;  // parsed: absolute, or empty
+  EvaluateAt evaluate_at = EvaluateAt::kServer;
+  std::string evaluate_classifier;  // parsed: absolute, or empty
   std::string evaluate_cache;
 
   std::string device = "cpu";

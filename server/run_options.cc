@@ -20,7 +20,7 @@ namespace fs = std::filesystem;
 
 // What a start may choose anew: it changes where, how long and how watched a
 // run trains, but not what it is.
-constexpr std::array<std::string_view, 29> kOfTheStart{"name",
+constexpr std::array<std::string_view, 31> kOfTheStart{"name",
                                                        "rounds",
                                                        "bind",
                                                        "key",
@@ -37,6 +37,8 @@ constexpr std::array<std::string_view, 29> kOfTheStart{"name",
                                                        "evaluate-samples",
                                                        "evaluate-cache",
                                                        "evaluate-features",
+                                                       "evaluate-at",
+                                                       "evaluate-classifier",
                                                        "device",
                                                        "threads",
                                                        "stats-every",

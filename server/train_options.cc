@@ -351,6 +351,10 @@ OptionGroup evaluation_group(ServerOptions& o) {
         "Measure FID and other metrics every so many rounds and after the "
         "last, beside training. 0: never.",
         {0, 1e9}},
+       {"evaluate-at", one_of(&o.evaluate_at, kEvaluateAtNames), "WHERE",
+        "server: compare with images that the server has. peers: with images "
+        "that each peer holds out (mdgan-peer --evaluate-data) and does not "
+        "show; it gets features of generated images and answers with numbers."},
        {"evaluate-data", &o.evaluate_data, "DIR",
         "The folder with the real images: the test part of MNIST's or CIFAR's "
         "files or of a folder with train/ and test/, or a tenth of another "
@@ -365,6 +369,10 @@ OptionGroup evaluation_group(ServerOptions& o) {
         "A TorchScript module that computes the features, such as StyleGAN's "
         "inception-2015-12-05.pt. Empty: a classifier, trained once on "
         "evaluate-data."},
+       {"evaluate-classifier", &o.evaluate_classifier, "FILE",
+        "With evaluate-at = peers: the classifier that computes the features, "
+        "as `mdgan-peer classifier` makes it at a site. Empty: one trained on "
+        "evaluate-data, as otherwise."},
        {"evaluate-cache", &o.evaluate_cache, "DIR",
         "The folder that keeps trained classifiers. Empty: ~/.cache/mdgan."}}};
 }

@@ -11,6 +11,7 @@
 #include <limits>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <sstream>
 #include <string_view>
 #include <utility>
 
@@ -143,17 +144,16 @@ Result<Header> parse_header(std::string_view text, std::uint64_t data_size) {
   return header;
 }
 
-Result<SafetensorsFile> read(const std::filesystem::path& path) {
-  const auto wrong = [&path](std::string_view what) {
-    return Error{fmt::format("cannot use {}: {}", path.string(), what),
-                 ExitCode::kCheckpoint};
-  };
-  std::error_code code;
-  const std::uint64_t size = std::filesystem::file_size(path, code);
-  if (code) return wrong(code.message());
-  std::ifstream file(path, std::ios::binary);
-  if (!file) return wrong("it cannot be opened");
+Error cannot_use(const std::string& name, std::string_view why) {
+  return {fmt::format("cannot use {}: {}", name, why), ExitCode::kCheckpoint};
+}
 
+// From a stream of `size` bytes.
+Result<SafetensorsFile> read(std::istream& file, std::uint64_t size,
+                             const std::string& name) {
+  const auto wrong = [&name](std::string_view why) {
+    return cannot_use(name, why);
+  };
   std::uint64_t length = 0;
   if (size < kLengthBytes ||
       !file.read(reinterpret_cast<char*>(&length), kLengthBytes))
@@ -192,11 +192,30 @@ Result<SafetensorsFile> read(const std::filesystem::path& path) {
   return result;
 }
 
-}  // namespace
+Result<SafetensorsFile> read(const std::filesystem::path& path) {
+  std::error_code code;
+  const std::uint64_t size = std::filesystem::file_size(path, code);
+  if (code) return cannot_use(path.string(), code.message());
+  std::ifstream file(path, std::ios::binary);
+  if (!file) return cannot_use(path.string(), "it cannot be opened");
+  return read(file, size, path.string());
+}
 
-Result<void> write_safetensors(
-    const std::filesystem::path& path, std::span<const NamedBlob> tensors,
-    const std::map<std::string, std::string>& metadata, WriteFile* write) {
+// The file's parts, one after the other; views of the tensors and of this.
+struct Parts {
+  Parts(std::span<const NamedBlob> tensors,
+        const std::map<std::string, std::string>& metadata);
+  Parts(const Parts&) = delete;
+  Parts& operator=(const Parts&) = delete;
+
+  std::array<std::uint64_t, 1> length{};
+  std::string text;  // the header
+  std::vector<std::span<const std::byte>> parts;
+};
+
+Parts::Parts(std::span<const NamedBlob> tensors,
+             const std::map<std::string, std::string>& metadata)
+    : parts(2) {
   std::vector<const NamedBlob*> order;
   for (const NamedBlob& tensor : tensors) order.push_back(&tensor);
   std::stable_partition(order.begin(), order.end(), [](const NamedBlob* t) {
@@ -205,7 +224,6 @@ Result<void> write_safetensors(
 
   json header = json::object();
   if (!metadata.empty()) header[kMetadataKey] = metadata;
-  std::vector<std::span<const std::byte>> parts(2);
   std::uint64_t end = 0;
   for (const NamedBlob* tensor : order) {
     const auto& [meta, bytes, owner] = tensor->blob;
@@ -219,14 +237,43 @@ Result<void> write_safetensors(
     parts.push_back(bytes);
     end += bytes.size();
   }
-  std::string text =
-      header.dump(-1, ' ', false, json::error_handler_t::replace);
+  text = header.dump(-1, ' ', false, json::error_handler_t::replace);
   MDGAN_CHECK(text.size() < kMaxHeaderBytes);
   text.append((8 - text.size() % 8) % 8, ' ');
-  const std::array<std::uint64_t, 1> length{text.size()};
+  length[0] = text.size();
   parts[0] = std::as_bytes(std::span(length));
   parts[1] = std::as_bytes(std::span(text));
-  return write(path, parts);
+}
+
+}  // namespace
+
+Result<void> write_safetensors(
+    const std::filesystem::path& path, std::span<const NamedBlob> tensors,
+    const std::map<std::string, std::string>& metadata, WriteFile* write) {
+  const Parts all(tensors, metadata);
+  return write(path, all.parts);
+}
+
+Blob safetensors_file(std::span<const NamedBlob> tensors,
+                      const std::map<std::string, std::string>& metadata) {
+  const Parts all(tensors, metadata);
+  std::uint64_t size = 0;
+  for (const auto part : all.parts) size += part.size();
+  NewBlob file = make_blob({DType::kUint8, {size}});
+  auto at = file.bytes.begin();
+  for (const auto part : all.parts) at = std::ranges::copy(part, at).out;
+  return file.blob;
+}
+
+Result<SafetensorsFile> parse_safetensors(std::span<const std::byte> bytes,
+                                          const std::string& what) {
+  try {
+    std::istringstream stream(std::string(
+        reinterpret_cast<const char*>(bytes.data()), bytes.size()));
+    return read(stream, bytes.size(), what);
+  } catch (const std::exception& e) {  // no memory
+    return cannot_use(what, e.what());
+  }
 }
 
 Result<SafetensorsFile> read_safetensors(const std::filesystem::path& path) {

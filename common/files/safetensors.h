@@ -34,6 +34,15 @@ Result<void> write_safetensors(
     const std::map<std::string, std::string>& metadata = {},
     WriteFile* write = atomic_write);
 
+// The bytes of what write_safetensors() writes, uint8 [m].
+Blob safetensors_file(std::span<const NamedBlob> tensors,
+                      const std::map<std::string, std::string>& metadata = {});
+
+// As read_safetensors(), of the bytes of such a file; `what` names them in
+// errors.
+Result<SafetensorsFile> parse_safetensors(std::span<const std::byte> bytes,
+                                          const std::string& what);
+
 // Fails with kCheckpoint, naming the file and what is wrong with it. Trusts
 // nothing: allocates the header (at most 1 MiB) and, once that is found to
 // agree with the file's size, the data. Never throws.

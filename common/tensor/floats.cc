@@ -4,6 +4,14 @@
 
 namespace mdgan {
 
+std::vector<double> doubles_of(const Blob& blob) {
+  MDGAN_CHECK(blob.meta.dtype == protocol::DType::kFloat64);
+  std::vector<double> values(blob.bytes.size() / sizeof(double));
+  if (!values.empty())
+    std::memcpy(values.data(), blob.bytes.data(), blob.bytes.size());
+  return values;
+}
+
 bool has_negative(const Blob& blob) {
   MDGAN_CHECK(blob.meta.dtype == protocol::DType::kFloat32);
   int found = 0;  // no early exit, so that the loop is vectorised

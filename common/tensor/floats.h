@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <span>
+#include <vector>
 
 #include "common/base/result.h"
 #include "common/tensor/blob.h"
@@ -16,6 +17,10 @@ inline std::span<const float> floats_of(const Blob& blob) {
   return {reinterpret_cast<const float*>(blob.bytes.data()),
           blob.bytes.size() / sizeof(float)};
 }
+
+// The same of float64 values, in a copy: the blob may have any alignment.
+// REQUIRES: dtype float64.
+std::vector<double> doubles_of(const Blob& blob);
 
 // Whether any value is below zero: the square root of a negative second moment
 // would make the weights NaN. The blob may have any alignment.

@@ -20,6 +20,8 @@ torch::ScalarType scalar_type_of(DType dtype) {
       return torch::kInt32;
     case DType::kInt64:
       return torch::kInt64;
+    case DType::kFloat64:
+      return torch::kFloat64;
     case DType::kBfloat16:
     case DType::kUint8:
     case DType::kInt8:
@@ -31,6 +33,7 @@ torch::ScalarType scalar_type_of(DType dtype) {
 DType dtype_of(torch::ScalarType type) {
   if (type == torch::kFloat32) return DType::kFloat32;
   if (type == torch::kInt32) return DType::kInt32;
+  if (type == torch::kFloat64) return DType::kFloat64;
   MDGAN_CHECK(type == torch::kInt64);
   return DType::kInt64;
 }

@@ -2,6 +2,8 @@
 // named in the past tense, effects in the imperative.
 #pragma once
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -48,6 +50,10 @@ struct TrainerPrepared {
 struct FeedbackComputed {
   std::uint64_t ask = 0;  // of the ComputeFeedback
 };
+// The answer to MeasureGenerator.
+struct GeneratorMeasured {
+  Round round;
+};
 struct Restored {};
 struct RestoreFailed {
   std::string reason;
@@ -86,7 +92,7 @@ struct ClockTicked {};
 
 using SessionEvent =
     std::variant<Connected, ServerSaid, BatchArrived, TransferArrived,
-                 TrainerPrepared, FeedbackComputed, Restored, RestoreFailed,
+                 TrainerPrepared, FeedbackComputed, GeneratorMeasured, Restored, RestoreFailed,
                  TransferFailed, ChunksReady, ChunkRefused, TransferSaved,
                  Failed, ServerLost, LeaveRequested, ClockTicked>;
 
@@ -127,6 +133,16 @@ struct ComputeFeedback {
   Round round;
   std::uint32_t index = 0;
   std::uint64_t ask = 0;  // tells a round asked anew from the first time
+};
+// Measure the generator of this round with the features that this event
+// brought, beside training; answer GeneratorMeasured.
+struct MeasureGenerator {
+  Round round;
+  std::array<std::byte, 32> classifier{};
+};
+// Send what was measured of this round, with its tensors.
+struct SendEvaluated {
+  protocol::Message message;  // the host adds numbers and tensors
 };
 // Copy the discriminator as it is now and send it to `target` at `endpoint`;
 // answer TransferFailed if that cannot be.
@@ -193,7 +209,7 @@ struct Leave {
 using SessionEffect =
     std::variant<SayHello, SayToServer, SendFeedback, PrepareTrainer,
                  InitialiseDiscriminator, RestoreDiscriminator, Learn,
-                 ComputeFeedback, SendTransfer, PrepareChunks, SendChunk,
+                 ComputeFeedback, MeasureGenerator, SendEvaluated, SendTransfer, PrepareChunks, SendChunk,
                  OpenChunk, DropChunks, SaveTransfer, Install, DropTransfer,
                  SaveDiscriminator, Report, Leave>;
 

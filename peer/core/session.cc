@@ -120,6 +120,9 @@ void Session::on(const ServerSaid& e, TimePoint now, Out& out) {
       out.emplace_back(SaveDiscriminator{message.round, discriminator_, keep_});
     else if (state_ == State::kPreparing)
       defer(message, out);
+  } else if (const auto* evaluate =
+                 std::get_if<protocol::Evaluate>(&message.body)) {
+    out.emplace_back(MeasureGenerator{message.round, evaluate->classifier});
   } else if (const auto* progress =
                  std::get_if<protocol::Progress>(&message.body)) {
     progress_ = *progress;
@@ -155,6 +158,14 @@ void Session::on(const FeedbackComputed& e, TimePoint, Out& out) {
   open_ = ahead_.front();
   ahead_.pop_front();
   advance_round(out);
+}
+
+// Whoever asked may be another server by now, which ignores it then.
+void Session::on(const GeneratorMeasured& e, TimePoint, Out& out) {
+  if (state_ == State::kGreeting) return;
+  protocol::Message message = to_server(protocol::Evaluated{});
+  message.round = e.round;
+  out.emplace_back(SendEvaluated{std::move(message)});
 }
 
 void Session::on(const Failed& e, TimePoint, Out& out) {

@@ -91,6 +91,7 @@ class Session {
   void on(const TransferArrived& e, TimePoint now, Out& out);
   void on(const TrainerPrepared& e, TimePoint now, Out& out);
   void on(const FeedbackComputed& e, TimePoint now, Out& out);
+  void on(const GeneratorMeasured& e, TimePoint now, Out& out);
   void on(const Restored& e, TimePoint now, Out& out);
   void on(const RestoreFailed& e, TimePoint now, Out& out);
   void on(const TransferFailed& e, TimePoint now, Out& out);

@@ -159,8 +159,7 @@ void PeerShell::Impl::on_server_message(Received received) {
     if (const auto* commit = std::get_if<protocol::Commit>(&message.body);
         commit != nullptr && options.keys)
       links.drop(commit->swap);
-    if (std::holds_alternative<protocol::Chunk>(message.body))
-      chunk = received.tensors.empty() ? Blob{} : received.tensors.front();
+    arrived = std::move(received.tensors);
     await_batches(*s, message);
     feed(*s, ServerSaid{message});
   } else if (std::holds_alternative<protocol::Progress>(message.body)) {
@@ -197,6 +196,11 @@ bool PeerShell::Impl::wants_from_server(const Received& received) {
   if (const auto* part = std::get_if<protocol::Chunk>(&message.body))
     return by_peer(message.peer) != nullptr &&
            protocol::is_chunk(part->tensors);
+  if (const auto* asked = std::get_if<protocol::Evaluate>(&message.body)) {
+    const PeerRuntime* const s = by_peer(message.peer);
+    return s != nullptr && s->evaluation &&
+           is_site_question(asked->tensors, data->shape);
+  }
   const auto* batch = std::get_if<protocol::Batch>(&message.body);
   return batch != nullptr &&
          batch->tensors == batch_metas(*spec, codecs, parameters);

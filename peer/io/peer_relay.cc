@@ -64,7 +64,9 @@ void PeerShell::Impl::apply(PeerRuntime& s, const OpenChunk& e) {
   }
   // One before could not be opened.
   if (!s.incoming || s.incoming->swap() != e.swap) return;
-  if (const auto taken = s.incoming->take(chunk.bytes); !taken)
+  const auto bytes =
+      arrived.empty() ? std::span<const std::byte>() : arrived[0].bytes;
+  if (const auto taken = s.incoming->take(bytes); !taken)
     return refused(taken.error());
   if (!s.incoming->complete()) return;
   const IncomingRelay whole = *std::exchange(s.incoming, std::nullopt);

@@ -43,6 +43,7 @@ protocol::Hello PeerRuntime::hello(const std::string& endpoint) const {
   hello.endpoint = endpoint;
   hello.nonce = nonce;
   hello.abilities = protocol::known_abilities();
+  if (evaluation) hello.abilities.emplace_back(protocol::kEvaluation);
   MDGAN_CHECK(offer.has_value());
   if (ever_prepared) hello.held = session.held();
   if (const auto staged = session.staged()) hello.saved.push_back(*staged);

@@ -55,6 +55,11 @@ class PeerRuntime {
   // --- on the loop ---
   Session session;
   Lane training;
+  // Measures generators, beside training; none where it has no images for it.
+  std::optional<Lane> evaluation;
+  MeasureSite measure;  // on that lane
+  std::size_t measuring = 0;  // generators, or waiting for it
+  std::map<Round, Result<SiteMetrics>> measured;  // and not sent yet
   Lane files;                // reads and writes its checkpoints
   std::uint32_t number = 0;  // its place in the process
   // The peer id under which the shell's index has this session; see

@@ -9,6 +9,7 @@
 #include <system_error>
 #include <utility>
 
+#include "common/base/low_priority.h"
 #include "common/base/time.h"
 #include "common/base/words.h"
 #include "common/files/plain_file.h"
@@ -92,12 +93,19 @@ Result<void> PeerShell::Impl::open() {
   pool.emplace(options.workers, arithmetic.start_thread);
   file_pool.emplace(kWriters, [] {});
   if (options.status_files) status_pool.emplace(1, [] {});
+  if (options.held_out)
+    evaluation_pool.emplace(1, at_lower_priority(arithmetic.start_thread));
   for (PeerSetup& peer : options.peers) {
     sessions.push_back(std::make_unique<PeerRuntime>(
         *pool, *file_pool, returns, std::move(peer), data, arithmetic,
         options.keep_every));
     sessions.back()->session = Session(options.objection);
     sessions.back()->number = static_cast<std::uint32_t>(taking_part++);
+    if (!sessions.back()->peer().held_out.empty()) {
+      sessions.back()->evaluation.emplace(*evaluation_pool, returns);
+      sessions.back()->measure = arithmetic.make_measure(
+          options.held_out, sessions.back()->peer().held_out);
+    }
     if (status_pool)
       sessions.back()->status.emplace(
           sessions.back()->peer().state / "status.json",

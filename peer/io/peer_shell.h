@@ -35,6 +35,9 @@ struct PeerSetup {
   // Its discriminators are trained with differential privacy: those that were
   // trained without are kept apart from them, and not offered.
   bool is_private = false;
+  // The images of PeerShellOptions::held_out that it measures generators with;
+  // empty: it measures none.
+  std::vector<std::uint32_t> held_out = {};
 };
 
 struct PeerShellOptions {
@@ -59,6 +62,8 @@ struct PeerShellOptions {
   bool status_files = false;
   // Told about once a second, on the loop, how the first peer stands.
   std::function<void(const PeerStatus& status)> on_status;
+  // Images that peers measure generators with, and do not train on.
+  std::shared_ptr<const Dataset> held_out;
   bool verbose = true;  // log joining, swaps and rounds; off for local peers
   std::vector<PeerSetup> peers;
 };

@@ -1,7 +1,7 @@
 // The state that the peer shell's sources share: peer_shell.cc (the loop),
 // peer_connections.cc (the server), peer_listener.cc (other peers),
-// peer_effects.cc (what sessions ask for) and peer_relay.cc (exchanges by
-// relay). Only these include it.
+// peer_effects.cc (what sessions ask for), peer_evaluations.cc and
+// peer_relay.cc (exchanges by relay). Only these include it.
 #pragma once
 
 #include <algorithm>
@@ -53,6 +53,7 @@ struct PeerShell::Impl {
   std::vector<std::unique_ptr<PeerRuntime>> sessions;
   std::optional<WorkerPool> file_pool;  // tasks of `pool` may wait for its
   std::optional<WorkerPool> status_pool;
+  std::optional<WorkerPool> evaluation_pool;
   std::optional<WorkerPool> pool;  // waits for its tasks, which use the above
 
   std::optional<ServerLink> server;
@@ -69,7 +70,8 @@ struct PeerShell::Impl {
   std::map<PublicKey, std::set<std::pair<int, std::uint64_t>>> senders;
   TransferLinks links;
   std::string announced;  // our listener, for hello; empty: there is none
-  Blob chunk;             // of the message of the server's that is handled
+  // The tensors of the message of the server's that is handled.
+  std::vector<Blob> arrived;
 
   // The run and the server that sent the last welcome; batches of any other are
   // dropped.
@@ -167,6 +169,8 @@ struct PeerShell::Impl {
   void apply(PeerRuntime& s, const RestoreDiscriminator& e);
   void apply(PeerRuntime& s, const Learn& e);
   void apply(PeerRuntime& s, const ComputeFeedback& e);
+  void apply(PeerRuntime& s, const MeasureGenerator& e);
+  void apply(PeerRuntime& s, const SendEvaluated& e);
   void apply(PeerRuntime& s, const SendTransfer& e);
   void apply(PeerRuntime& s, const PrepareChunks& e);
   void apply(PeerRuntime& s, const SendChunk& e);

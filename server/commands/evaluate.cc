@@ -10,7 +10,7 @@
 #include "server/commands/commands.h"
 #include "server/commands/make_evaluator.h"
 #include "server/commands/saved_generator.h"
-#include "server/evaluate/feature_statistics.h"
+#include "common/evaluate/feature_statistics.h"
 #include "server/evaluate/utility.h"
 #include "server/run/run_directory.h"
 
@@ -30,12 +30,12 @@ std::string text_of(const EvaluationRecord& r) {
                         r.classes->inception_score_std);
   text +=
       fmt::format("  precision, recall, f_score     {:.4f}  {:.4f}  {:.4f}\n",
-                  r.precision, r.recall, r.f_score);
+                  r.precision.value_or(NAN), r.recall, r.f_score.value_or(NAN));
   if (r.classes)
     text += fmt::format(
         "  class_distance                 {:.4f}\n"
         "  class_histogram                {:.3f}\n",
-        r.classes->distance, fmt::join(r.classes->histogram, " "));
+        r.classes->distance.value_or(NAN), fmt::join(r.classes->histogram, " "));
   if (r.utility)
     text += fmt::format(
         "  classifier_accuracy            {:.4f} trained on {} generated "

@@ -11,7 +11,7 @@
 #include "server/commands/commands.h"
 #include "server/commands/make_evaluator.h"
 #include "server/commands/saved_generator.h"
-#include "server/evaluate/feature_statistics.h"
+#include "common/evaluate/feature_statistics.h"
 #include "server/run/run_directory.h"
 
 namespace mdgan {

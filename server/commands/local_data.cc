@@ -3,19 +3,49 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <utility>
 #include <vector>
 
 #include "common/base/words.h"
 #include "common/data/class_table.h"
+#include "common/evaluate/evaluation_data.h"
+#include "common/evaluate/site_metrics.h"
 #include "common/files/checkpoint_store.h"
 #include "common/files/hash.h"
 #include "protocol/algorithm.h"
+#include "server/commands/make_evaluator.h"
 
 namespace mdgan {
 
 std::string local_name(std::uint32_t index) {
   return "local-" + std::to_string(index);
 }
+
+namespace {
+
+// Cuts the images to measure with as those to train on.
+Result<void> hold_out(const ServerOptions& options, LocalData& local) {
+  auto data = load_evaluation_data(evaluation_folder(options), options.reading);
+  if (!data) return data.error();
+  const Dataset& test = data->test;
+  auto shards = cut_data(options.partition, test.size(), test.labels,
+                         options.local_peers);
+  if (!shards) return shards.error();
+  for (std::uint32_t i = 0; i < options.local_peers; ++i)
+    if ((*shards)[i].size() < kFewestHeldOut)
+      return Error{fmt::format("{}: of {} images to measure with {} gets {}, "
+                               "fewer than {}: give fewer --local-peers, or "
+                               "--evaluate-at server",
+                               evaluation_folder(options).string(),
+                               test.size(), local_name(i), (*shards)[i].size(),
+                               kFewestHeldOut),
+                   ExitCode::kData};
+  local.held_out = std::make_shared<const Dataset>(std::move(data->test));
+  local.held_out_shards = std::move(*shards);
+  return {};
+}
+
+}  // namespace
 
 Result<LocalData> cut_local_data(const ServerOptions& options,
                                  const Dataset& data) {
@@ -48,9 +78,14 @@ Result<LocalData> cut_local_data(const ServerOptions& options,
   if (options.partition != Partition{})
     for (const std::string& line : table_lines(peers, data.class_names, true))
       spdlog::info("  {}", line);
-  return LocalData{std::move(*shards),
-                   table_json(options.partition, options.local_peers, peers,
-                              data.class_names)};
+  LocalData local{std::move(*shards),
+                  {},
+                  {},
+                  table_json(options.partition, options.local_peers, peers,
+                             data.class_names)};
+  if (options.evaluate_at == EvaluateAt::kPeers)
+    if (auto held = hold_out(options, local); !held) return held.error();
+  return local;
 }
 
 Result<RunState> load_local_run(const ServerOptions& options,

@@ -1,6 +1,7 @@
 // The local peers' parts of the data, and their part in a run that goes on.
 #pragma once
 
+#include <memory>
 #include <string>
 
 #include "common/data/dataset.h"
@@ -14,14 +15,17 @@ namespace mdgan {
 std::string local_name(std::uint32_t index);
 
 struct LocalData {
-  Shards shards;      // of each peer
+  Shards shards;  // of each peer
+  // With evaluate-at = peers: the images to measure with, and each peer's.
+  std::shared_ptr<const Dataset> held_out = {};
+  Shards held_out_shards = {};
   std::string table;  // partition.json: how many images of which class
 };
 
 // Cuts `data` among options.local_peers as options.partition says, and logs who
 // has how many images of which class. Fails as cut_data(), and with
 // kData where a peer gets fewer images than a batch: before it cuts, if that
-// can be told. REQUIRES: options.local_peers > 0.
+// can be told; or too few to measure with. REQUIRES: options.local_peers > 0.
 Result<LocalData> cut_local_data(const ServerOptions& options,
                                  const Dataset& data);
 

@@ -21,7 +21,7 @@ namespace mdgan {
 
 PeerShellOptions local_host(const ServerOptions& options,
                             const std::string& endpoint,
-                            const RunDirectory& directory, Shards shards,
+                            const RunDirectory& directory, LocalData local,
                             const std::optional<KeyFiles>& keys,
                             ZapHandler* zap) {
   PeerShellOptions host;
@@ -38,10 +38,13 @@ PeerShellOptions local_host(const ServerOptions& options,
   host.verbose = false;
   for (std::uint32_t i = 0; i < options.local_peers; ++i) {
     const std::string name = local_name(i);
-    host.peers.push_back({name, i, std::move(shards[i]),
+    host.peers.push_back({name, i, std::move(local.shards[i]),
                           directory.peers() / name,
                           options.privacy.mode != DpMode::kNone});
+    if (local.held_out)
+      host.peers.back().held_out = std::move(local.held_out_shards[i]);
   }
+  host.held_out = std::move(local.held_out);
   return host;
 }
 

@@ -21,7 +21,7 @@ class LedgerBook;
 // decides whom the peers' listener lets in; null without keys.
 PeerShellOptions local_host(const ServerOptions& options,
                             const std::string& endpoint,
-                            const RunDirectory& directory, Shards shards,
+                            const RunDirectory& directory, LocalData local,
                             const std::optional<KeyFiles>& keys,
                             ZapHandler* zap);
 

@@ -1,9 +1,12 @@
 #include "server/commands/make_evaluator.h"
 
 #include <cstdlib>
+#include <span>
 #include <utility>
 
+#include "common/evaluate/evaluation_data.h"
 #include "common/tensor/device.h"
+#include "server/evaluate/federated_evaluator.h"
 
 namespace mdgan {
 namespace {
@@ -56,6 +59,38 @@ Result<EvaluatorOptions> evaluator_options(const ServerOptions& options) {
   evaluator.samples = options.evaluate_samples;
   evaluator.device = options.device;
   return evaluator;
+}
+
+Result<EvaluationAtPeers> make_evaluation_at_peers(
+    const ServerOptions& options) {
+  set_compute_threads(static_cast<int>(options.threads));
+  using Made = Result<std::unique_ptr<FederatedEvaluator>>;
+  const auto make = [&options]() -> Made {
+    if (!options.evaluate_classifier.empty())
+      return FederatedEvaluator::create(
+          std::filesystem::path(options.evaluate_classifier),
+          options.evaluate_samples, options.device);
+    const auto data =
+        load_evaluation_data(evaluation_folder(options), options.reading);
+    if (!data) return data.error();
+    const auto classifier =
+        Classifier::obtain(*data, classifier_options(options));
+    if (!classifier) return classifier.error();
+    return FederatedEvaluator::create(**classifier, options.evaluate_samples,
+                                      options.device);
+  };
+  auto made = make();
+  if (!made) return made.error();
+  const std::shared_ptr<FederatedEvaluator> evaluator = std::move(*made);
+  return EvaluationAtPeers{
+      evaluator->file(), evaluator->hash(),
+      [evaluator](const Sampler& generator, std::uint64_t seed) {
+        return evaluator->generate(generator, seed);
+      },
+      [evaluator](Round round, const GeneratedImages& generated,
+                  std::span<const MeasuredSite> sites) {
+        return evaluator->merge(round, generated, sites);
+      }};
 }
 
 Result<std::unique_ptr<Evaluator>> make_evaluator(

@@ -6,7 +6,8 @@
 
 #include "common/base/result.h"
 #include "server/command_options.h"
-#include "server/evaluate/classifier.h"
+#include "common/evaluate/classifier.h"
+#include "server/evaluate/evaluation_at_peers.h"
 #include "server/evaluate/evaluator.h"
 
 namespace mdgan {
@@ -25,6 +26,11 @@ ServerOptions measured_with(const MeasureOptions& given, ServerOptions run);
 // too. Fails with kUsage where there are neither data nor a script that gives
 // features.
 Result<EvaluatorOptions> evaluator_options(const ServerOptions& options);
+
+// What has the peers measure. Sets threads likewise. Fails as
+// FederatedEvaluator::create() and Classifier::obtain().
+Result<EvaluationAtPeers> make_evaluation_at_peers(
+    const ServerOptions& options);
 
 // Sets the calling thread's threads of arithmetic to options.threads.
 // Classifiers are kept in options.evaluate_cache, else in $XDG_CACHE_HOME/mdgan

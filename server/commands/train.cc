@@ -153,7 +153,11 @@ Finish train_in(const ServerOptions& options, const RunDirectory& directory,
     return finish_of(writable.error());
   ServerArithmetic arithmetic = torch_server(options.codecs, options.device,
                                              static_cast<int>(options.threads));
-  if (options.evaluate_every > 0) {
+  if (options.evaluate_at == EvaluateAt::kPeers) {
+    auto made = make_evaluation_at_peers(options);
+    if (!made) return finish_of(made.error());
+    arithmetic.at_peers = std::move(*made);
+  } else if (options.evaluate_every > 0) {
     auto made = make_evaluator(options);
     if (!made) return finish_of(made.error());
     arithmetic.measure = [evaluator = std::shared_ptr(std::move(*made))](
@@ -217,7 +221,7 @@ Finish train_in(const ServerOptions& options, const RunDirectory& directory,
     host = std::make_unique<PeerShell>(
         context,
         local_host(options, shell.endpoint(), directory,
-                   std::move(local->shards), keys, zap ? &*zap : nullptr),
+                   std::move(*local), keys, zap ? &*zap : nullptr),
         data, local_arithmetic(options, std::move(privacy)));
     host_thread = std::thread([&] {
       const auto done = run_host(*host);

@@ -56,8 +56,7 @@ Coordinator::Coordinator(CoordinatorConfig config, RunPosition position)
 
 void Coordinator::handle(const ServerEvent& event, TimePoint now, Out& out) {
   if (stage_ == RunStage::kFinished) {
-    // The goodbye follows when all is saved: peers are to wait for it.
-    if (std::holds_alternative<TimePassed>(event)) send_keepalives(now, out);
+    handle_after_the_end(event, now, out);
     return;
   }
   // Rounds that were asked ahead may be stepped one after the other.
@@ -77,6 +76,7 @@ std::optional<TimePoint> Coordinator::next_deadline() const {
     if (!next || t < *next) next = t;
   };
   if (keepalive_due_ != TimePoint::max()) consider(keepalive_due_);
+  if (const auto due = evaluations_.next_deadline()) consider(*due);
   if (stage_ == RunStage::kFinished) return next;
   if (const OpenRound* round = collecting()) consider(round->deadline.at());
   if (stage_ == RunStage::kWaiting && started_) consider(wait_deadline_);
@@ -170,6 +170,8 @@ void Coordinator::on(const MessageArrived& e, TimePoint now, Out& out) {
   } else if (const auto* taken =
                  std::get_if<protocol::ChunksTaken>(&message.body)) {
     on_chunks_taken(*member, *taken, now, out);
+  } else if (std::holds_alternative<protocol::Evaluated>(message.body)) {
+    on_evaluated(*member, e, now, out);
   } else if (const auto* bye = std::get_if<protocol::Goodbye>(&message.body)) {
     if (bye->reason == protocol::Reason::kFailed &&
         failed_.size() < kFailedKept)
@@ -241,6 +243,7 @@ void Coordinator::on(const GeneratorStepped& e, TimePoint now, Out& out) {
   rounds_.erase(it);
   position_.completed = e.round;
   out.emplace_back(report_);
+  begin_evaluation(out);
   if (collecting() != nullptr) {  // asked ahead
     await_answers(now, out);
     return;
@@ -254,6 +257,7 @@ void Coordinator::on(const GeneratorFailed& e, TimePoint, Out& out) {
 }
 
 void Coordinator::on(const TimePassed&, TimePoint now, Out& out) {
+  end_evaluations(now, out);
   while (!exchange_ends_.empty() && exchange_ends_.begin()->first <= now) {
     const SwapId id = exchange_ends_.begin()->second;
     std::vector<SwapEdge> broken;

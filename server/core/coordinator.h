@@ -26,6 +26,7 @@
 #include "server/core/member.h"
 #include "server/core/note_limit.h"
 #include "server/core/open_round.h"
+#include "server/core/site_evaluations.h"
 #include "server/core/start_choice.h"
 #include "server/core/swap_cycle.h"
 
@@ -49,6 +50,11 @@ class Coordinator {
   // Whether this message is the chunk of a transfer that is to be relayed next.
   bool awaits_chunk(ConnectionId connection,
                     const protocol::Message& message) const;
+  // Whether it is the answer to an `evaluate`, whose tensors are to be kept.
+  bool awaits_evaluated(ConnectionId connection,
+                        const protocol::Message& message) const;
+  // Evaluations by peers that are open: the run's end waits for them.
+  std::size_t open_evaluations() const { return evaluations_.open(); }
 
   const RunPosition& position() const { return position_; }
   const CoordinatorCounters& counters() const { return counters_; }
@@ -76,6 +82,7 @@ class Coordinator {
   void on(const BatchesReady& e, TimePoint now, Out& out);
   void on(const GeneratorStepped& e, TimePoint now, Out& out);
   void on(const GeneratorFailed& e, TimePoint now, Out& out);
+  void on(const FeaturesReady& e, TimePoint now, Out& out);
   void on(const CheckpointSaved& e, TimePoint now, Out& out);
   void on(const StopRequested& e, TimePoint now, Out& out);
   void on(const TimePassed& e, TimePoint now, Out& out);
@@ -200,6 +207,13 @@ class Coordinator {
   void close_round_if_complete(TimePoint now, Out& out);
   void close_round(OpenRound& round, TimePoint now, Out& out);
 
+  // Evaluations by peers (coordinator_evaluations.cc).
+  void begin_evaluation(Out& out);
+  void on_evaluated(Member& member, const MessageArrived& e, TimePoint now,
+                    Out& out);
+  void end_evaluations(TimePoint now, Out& out);
+  void handle_after_the_end(const ServerEvent& event, TimePoint now, Out& out);
+
   // Labels of batches (coordinator_labels.cc).
   std::vector<PeerLabels> labels_of(std::span<const PeerId> peers) const;
   void note_classes(Out& out);
@@ -282,6 +296,7 @@ class Coordinator {
   std::set<std::pair<TimePoint, SwapId>> exchange_ends_;
   std::uint64_t next_swap_ = 1;
   LinkMemory links_;
+  SiteEvaluations evaluations_;
   // How long a swap may take: training stands still meanwhile.
   Duration swap_time_;
   std::set<std::size_t> missing_classes_;  // that no live peer has, as told

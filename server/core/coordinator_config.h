@@ -35,6 +35,7 @@ struct CoordinatorConfig {
   Duration swap_timeout = std::chrono::seconds(60);
   Duration quorum_timeout = std::chrono::seconds(300);
   std::uint64_t checkpoint_every = 0;  // rounds; 0: only at the end
+  std::uint64_t evaluate_every = 0;    // by the peers; 0: never
   TensorCodecs codecs;                 // a peer must be able to do them
   // Fixed by configuration or by the server's own data; else the first peer's.
   std::optional<ImageShape> image;

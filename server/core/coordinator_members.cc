@@ -221,6 +221,8 @@ void Coordinator::welcome(Member& member, const protocol::Hello& hello,
   member.held = hello.held;
   member.saved = hello.saved;
   member.relays = has_ability(hello, protocol::kRelay);
+  member.evaluates = has_ability(hello, protocol::kEvaluation);
+  member.has_classifier = false;
   if (std::exchange(member.endpoint, hello.endpoint) != hello.endpoint)
     links_.forget(member.id);
   member.owes.clear();
@@ -292,6 +294,7 @@ void Coordinator::lose(std::span<const PeerId> peers, const std::string& why,
     Member& member = members_.at(id);
     set_presence(member, Presence::kAbsent, "is lost");
     member.owes.clear();
+    evaluations_.lose(id);
     ++counters_.lost_peers;
     note_member(member, why + "; " + std::to_string(live_peers()) + " live",
                 how, now, out);
@@ -317,6 +320,7 @@ void Coordinator::lose(std::span<const PeerId> peers, const std::string& why,
     abort_exchange(swap, "peer " + members_.at(peer).name + " " + why, {}, now,
                    out);
   }
+  end_evaluations(now, out);
   close_round_if_complete(now, out);
 }
 

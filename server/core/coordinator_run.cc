@@ -30,6 +30,7 @@ void Coordinator::on(const CheckpointSaved& e, TimePoint now, Out&) {
 
 void Coordinator::on(const StopRequested& e, TimePoint now, Out& out) {
   if (!std::exchange(stopping_, true)) stop_code_ = e.code;
+  evaluations_.clear();
   if (stage_ == RunStage::kWaiting) {
     end_round(now, out);
     return;
@@ -119,6 +120,7 @@ void Coordinator::save(TimePoint now, Out& out) {
 }
 
 void Coordinator::finish(ExitCode code, protocol::Goodbye goodbye, Out& out) {
+  if (goodbye.reason != protocol::Reason::kDone) evaluations_.clear();
   for (auto& [id, member] : members_)
     if (member.presence != Presence::kAbsent)
       out.emplace_back(SendMessage{member.connection,

@@ -69,6 +69,12 @@ struct GeneratorStepped {
 struct GeneratorFailed {
   Error error;
 };
+// The answer to MakeFeatures.
+struct FeaturesReady {
+  Round round;
+  bool ok = false;
+  std::array<std::byte, 32> classifier{};  // SHA-256 of the file
+};
 // The answer to SaveCheckpoint.
 struct CheckpointSaved {
   Round round;
@@ -84,7 +90,8 @@ struct TimePassed {};
 using ServerEvent =
     std::variant<Started, MessageArrived, KeyRevoked, ConnectionLost,
                  ModelReady, ModelRefused, BatchesReady, GeneratorStepped,
-                 GeneratorFailed, CheckpointSaved, StopRequested, TimePassed>;
+                 GeneratorFailed, FeaturesReady, CheckpointSaved,
+                 StopRequested, TimePassed>;
 
 // --- effects ----------------------------------------------------------------
 
@@ -153,6 +160,29 @@ struct ReportRound {
   double discriminator_loss = 0;
   double generator_loss = 0;
 };
+// Draw images with the generator as it is after this round, to be measured by
+// peers, and extract their features; answer FeaturesReady.
+struct MakeFeatures {
+  Round round;
+};
+// Send an `evaluate` with the features of its round.
+struct SendFeatures {
+  ConnectionId connection;
+  protocol::Message message;  // the shell adds the tensors
+  bool with_classifier = false;
+};
+// Keep what this peer measured, with the tensors of the message that this event
+// brought, until MergeEvaluations.
+struct KeepEvaluated {
+  Round round;
+  PeerId peer;
+  std::string name;
+  protocol::Evaluated evaluated;
+};
+// Merge what was kept of this round, by peer; it may be nothing.
+struct MergeEvaluations {
+  Round round;
+};
 // Save the server's own state as of this round; answer CheckpointSaved.
 struct SaveCheckpoint {
   Round round;
@@ -188,6 +218,7 @@ inline bool passes(std::uint64_t round, std::uint64_t steps,
 using ServerEffect =
     std::variant<SendMessage, ForwardMessage, SendBatch, DecideModel,
                  GenerateBatches, KeepFeedback, StepGenerator, ReportRound,
+                 MakeFeatures, SendFeatures, KeepEvaluated, MergeEvaluations,
                  SaveCheckpoint, Note, ReportRefusal, Finish>;
 
 }  // namespace mdgan

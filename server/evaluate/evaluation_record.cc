@@ -25,6 +25,22 @@ std::string number_text(std::uint32_t samples) {
              : std::to_string(samples);
 }
 
+Json sites_of(const std::vector<SiteScores>& sites) {
+  Json list = Json::array();
+  for (const SiteScores& site : sites) {
+    Json one{{"name", site.name},
+             {"images", site.images},
+             {"kernel_inception_distance_mean", site.kernel_distance_mean},
+             {"kernel_inception_distance_std", site.kernel_distance_std},
+             {"recall", site.recall}};
+    if (site.frechet_distance_without)
+      one["frechet_inception_distance_without"] =
+          *site.frechet_distance_without;
+    list.push_back(std::move(one));
+  }
+  return list;
+}
+
 // Each metric's short name, and its numbers.
 std::vector<std::pair<std::string, Json>> results_of(
     const EvaluationRecord& r) {
@@ -33,10 +49,10 @@ std::vector<std::pair<std::string, Json>> results_of(
       {"kid",
        {{"kernel_inception_distance_mean", r.kernel_distance_mean},
         {"kernel_inception_distance_std", r.kernel_distance_std}}},
-      {"pr",
-       {{"precision", r.precision},
-        {"recall", r.recall},
-        {"f_score", r.f_score}}}};
+      {"pr", {{"recall", r.recall}}}};
+  Json& among = results.back().second;
+  if (r.precision) among["precision"] = *r.precision;
+  if (r.f_score) among["f_score"] = *r.f_score;
   if (r.real_frechet_distance)
     results.front().second["real_frechet_inception_distance"] =
         *r.real_frechet_distance;
@@ -45,14 +61,16 @@ std::vector<std::pair<std::string, Json>> results_of(
                        {{"classifier_accuracy", r.utility->generated},
                         {"real_classifier_accuracy", r.utility->real},
                         {"classifier_images", r.utility->images}}});
+  if (!r.sites.empty())
+    results.push_back({"sites", {{"sites", sites_of(r.sites)}}});
   if (!r.classes) return results;
   results.push_back(
       {"is",
        {{"inception_score_mean", r.classes->inception_score_mean},
         {"inception_score_std", r.classes->inception_score_std}}});
-  results.push_back({"classes",
-                     {{"class_histogram", r.classes->histogram},
-                      {"class_distance", r.classes->distance}}});
+  Json classes{{"class_histogram", r.classes->histogram}};
+  if (r.classes->distance) classes["class_distance"] = *r.classes->distance;
+  results.push_back({"classes", std::move(classes)});
   return results;
 }
 

@@ -17,7 +17,8 @@ struct ClassScores {
   double inception_score_mean = 0;
   double inception_score_std = 0;
   std::vector<double> histogram;  // each class's share of the generated images
-  double distance = 0;  // total variation, from the real images' histogram
+  // Total variation, from the real images' histogram where that is known.
+  std::optional<double> distance = {};
 };
 
 // How good a classifier is on real images that was trained on generated ones,
@@ -28,7 +29,18 @@ struct Utility {
   std::uint32_t images = 0;  // generated ones that it was trained on
 };
 
-// See server/evaluate/metrics.h for what the numbers are.
+// What one site's held-out images say, and the Frechet distance to those of all
+// the others.
+struct SiteScores {
+  std::string name;
+  std::uint64_t images = 0;
+  double kernel_distance_mean = 0;
+  double kernel_distance_std = 0;
+  double recall = 0;
+  std::optional<double> frechet_distance_without;
+};
+
+// See common/evaluate/metrics.h for what the numbers are.
 struct EvaluationRecord {
   std::uint64_t round = 0;
   std::uint32_t samples = 0;      // generated images
@@ -41,11 +53,16 @@ struct EvaluationRecord {
   std::optional<double> real_frechet_distance;
   double kernel_distance_mean = 0;
   double kernel_distance_std = 0;
-  double precision = 0;
+  // Missing where the real images are at several sites: neither follows from
+  // what these tell.
+  std::optional<double> precision;
   double recall = 0;
-  double f_score = 0;
+  std::optional<double> f_score;
   std::optional<ClassScores> classes;
   std::optional<Utility> utility;
+  // Where the peers have measured: real_images are theirs together, and the
+  // kernel distance is the mean of the sites'.
+  std::vector<SiteScores> sites;
 
   // The time that each part took.
   struct Seconds {
@@ -68,7 +85,7 @@ std::string summary(const EvaluationRecord& record);
 std::string to_json(const EvaluationRecord& record);
 
 // Puts the record into the run's metric-*.jsonl, one file a metric: fid10k,
-// kid10k, pr10k, is10k, classes10k and tstr10k for 10,000 samples. Lines are in
+// kid10k, pr10k, is10k, classes10k, tstr10k and sites10k for 10,000 samples. Lines are in
 // the order of rounds; the record takes the place of an older one of its round.
 // Fails with kCheckpoint.
 Result<void> keep_evaluation(const std::filesystem::path& run,

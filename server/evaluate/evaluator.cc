@@ -1,64 +1,17 @@
 #include "server/evaluate/evaluator.h"
 
 #include <algorithm>
-#include <chrono>
-#include <cstring>
 #include <exception>
-#include <functional>
 #include <utility>
 #include <vector>
 
 #include "common/base/time.h"
-#include "common/tensor/quantise.h"
+#include "common/evaluate/classifier.h"
 #include "common/train/generator/sampler.h"
-#include "server/evaluate/classifier.h"
+#include "server/evaluate/generated_features.h"
 
 namespace mdgan {
 namespace {
-
-constexpr std::uint32_t kBatch = 500;  // images; bounds the memory
-
-// Adds the time since `start` to `sum`, and sets `start` to now.
-void lap(TimePoint& start, double& sum) {
-  const auto now = Clock::now();
-  sum += std::chrono::duration<double>(now - start).count();
-  start = now;
-}
-
-// Blobs [n_i, width] as one [sum of n_i, width].
-Blob concatenate(const std::vector<Blob>& parts) {
-  protocol::TensorMeta meta = parts.front().meta;
-  meta.dims[0] = 0;
-  for (const Blob& part : parts) meta.dims[0] += part.meta.dims[0];
-  NewBlob all = make_blob(meta);
-  std::size_t at = 0;
-  for (const Blob& part : parts) {
-    std::memcpy(all.bytes.data() + at, part.bytes.data(), part.bytes.size());
-    at += part.bytes.size();
-  }
-  return all.blob;
-}
-
-// The features of `count` images; make(first, n) gives n of them.
-Features extract(FeatureExtractor& extractor, std::uint32_t count,
-                 const std::function<Blob(std::uint32_t, std::uint32_t)>& make,
-                 EvaluationRecord::Seconds& seconds) {
-  std::vector<Blob> values;
-  std::vector<Blob> probabilities;
-  auto start = Clock::now();
-  for (std::uint32_t first = 0; first < count; first += kBatch) {
-    const Blob images = make(first, std::min(kBatch, count - first));
-    lap(start, seconds.generate);
-    Features features = extractor.extract(images);
-    values.push_back(std::move(features.values));
-    if (!features.probabilities.empty())
-      probabilities.push_back(std::move(features.probabilities));
-    lap(start, seconds.extract);
-  }
-  Features all{concatenate(values), {}};
-  if (!probabilities.empty()) all.probabilities = concatenate(probabilities);
-  return all;
-}
 
 Blob images_of(const Dataset& data) {
   const ImageShape& shape = data.shape;
@@ -78,30 +31,10 @@ Blob rows_of(const Blob& images, std::uint32_t first, std::uint32_t n) {
 
 Features features_of(FeatureExtractor& extractor, const Blob& images) {
   EvaluationRecord::Seconds ignored;
-  return extract(
+  return extract_features(
       extractor, static_cast<std::uint32_t>(images.meta.dims[0]),
       [&images](auto first, auto n) { return rows_of(images, first, n); },
       ignored);
-}
-
-Features features_of(FeatureExtractor& extractor, const Sampler& generator,
-                     std::uint32_t samples, std::uint64_t seed,
-                     EvaluationRecord::Seconds& seconds) {
-  return extract(
-      extractor, samples,
-      [&](auto first, auto n) {
-        return images_to_uint8(
-            generator.evaluation_batch(first / kBatch, first, n, seed));
-      },
-      seconds);
-}
-
-Error not_measured(const char* which, const std::exception& why) {
-  return {std::string("the ") + which +
-              " images cannot be measured, by data of "
-              "another size, say: " +
-              why.what(),
-          ExitCode::kConfiguration};
 }
 
 Result<std::unique_ptr<FeatureExtractor>> classifier_of(
@@ -131,7 +64,7 @@ Result<FeatureStatistics> generated_statistics(FeatureExtractor& extractor,
   EvaluationRecord::Seconds ignored;
   try {
     return statistics_of(
-        features_of(extractor, generator, samples, seed, ignored).values);
+        generated_features(extractor, generator, samples, seed, ignored).values);
   } catch (const std::exception& e) {
     return not_measured("generated", e);
   }
@@ -198,8 +131,8 @@ Result<EvaluationRecord> Evaluator::evaluate(const Sampler& generator,
   record.real_images = real_images_;
   record.features = extractor_->name();
   record.real_frechet_distance = real_distance_;
-  const Features features =
-      features_of(*extractor_, generator, samples_, seed, record.seconds);
+  const Features features = generated_features(
+      *extractor_, generator, samples_, seed, record.seconds);
 
   auto start = Clock::now();
   record.frechet_distance = real_->frechet_distance(features.values);

@@ -16,9 +16,9 @@
 #include "common/data/image_reading.h"
 #include "protocol/training_spec.h"
 #include "server/evaluate/evaluation_record.h"
-#include "server/evaluate/feature_extractor.h"
-#include "server/evaluate/feature_statistics.h"
-#include "server/evaluate/metrics.h"
+#include "common/evaluate/feature_extractor.h"
+#include "common/evaluate/feature_statistics.h"
+#include "common/evaluate/metrics.h"
 
 namespace mdgan {
 

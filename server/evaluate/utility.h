@@ -8,8 +8,8 @@
 #include "common/base/result.h"
 #include "common/train/generator/sampler.h"
 #include "protocol/training_spec.h"
-#include "server/evaluate/classifier.h"
-#include "server/evaluate/evaluation_data.h"
+#include "common/evaluate/classifier.h"
+#include "common/evaluate/evaluation_data.h"
 #include "server/evaluate/evaluation_record.h"
 
 namespace mdgan {

@@ -25,6 +25,9 @@ using namespace std::chrono_literals;
 // What the arithmetic bears: what is too large beside others' is refused at the
 // round's end (server/core/feedback_bound.h).
 constexpr float kMaxFeedback = 1e6F;
+// What sums of a site's features are within.
+constexpr double kMostOfSums = 1e30;
+constexpr std::uint64_t kMostHeldOut = 1'000'000'000;
 // Connections nobody said hello on are forgotten beyond so many.
 constexpr std::size_t kMaxConnections = std::size_t{4} * protocol::kMaxPeers;
 // A hello fits into it. What libzmq reads of a stranger grows the slower.
@@ -41,6 +44,24 @@ bool is_sound(const std::vector<Blob>& tensors) {
     return is_within(tensors[2], kMaxFeedback / 128) &&
            !has_negative(tensors[2]);
   return is_within(tensors[0], kMaxFeedback);
+}
+
+// A site's numbers are its own: but what is none spoils those of all.
+std::string defect_of_evaluated(const protocol::Evaluated& e,
+                                const std::vector<Blob>& tensors) {
+  if (!e.reason.empty()) return "";
+  if (e.images < kFewestHeldOut || e.images > kMostHeldOut)
+    return "it says that it measured " + std::to_string(e.images) + " images";
+  if (!std::isfinite(e.kernel_distance_mean) ||
+      !std::isfinite(e.kernel_distance_std) || !(e.recall >= 0) ||
+      !(e.recall <= 1))
+    return "what it measured are no distances and shares";
+  if (tensors.empty()) return "its sums have other shapes or types";
+  for (const Blob& tensor : tensors)
+    for (const double value : doubles_of(tensor))
+      if (!(std::abs(value) <= kMostOfSums))
+        return "its sums hold values that are not finite, or beyond 1e30";
+  return "";
 }
 
 }  // namespace
@@ -103,7 +124,7 @@ void ServerShell::Impl::give_up_closed() {
       gone.push_back(id);
   for (const ConnectionId id : gone) {
     forget(id);
-    if (!finished) events.emplace_back(ConnectionLost{id});
+    events.emplace_back(ConnectionLost{id});
   }
   handle_events();
 }
@@ -113,6 +134,7 @@ bool ServerShell::Impl::wants_tensors(const Received& received) const {
   const auto sender = by_routing_id.find(received.routing_id);
   if (sender == by_routing_id.end()) return false;
   if (coordinator.awaits_chunk(sender->second, *received.message)) return true;
+  if (wants_measured(sender->second, received)) return true;
   const auto* sent = std::get_if<protocol::Feedback>(&received.message->body);
   return sent != nullptr && sent->tensors == answer &&
          coordinator.knows(sender->second);
@@ -197,6 +219,8 @@ std::string ServerShell::Impl::defect_of(
   }
   if (std::holds_alternative<protocol::Chunk>(message.body))
     return tensors.empty() ? "its bytes were not awaited" : "";
+  if (const auto* evaluated = std::get_if<protocol::Evaluated>(&message.body))
+    return defect_of_evaluated(*evaluated, tensors);
   const auto* answered = std::get_if<protocol::Feedback>(&message.body);
   if (answered == nullptr || !spec) return "";
   if (!std::isfinite(answered->discriminator_loss) ||

@@ -1,13 +1,13 @@
 #include "server/io/server_shell.h"
 
 #include <spdlog/spdlog.h>
-#include <sys/resource.h>
 
 #include <algorithm>
 #include <cmath>
 #include <system_error>
 #include <utility>
 
+#include "common/base/low_priority.h"
 #include "common/base/stop_signal.h"
 #include "common/base/time.h"
 #include "common/files/hash.h"
@@ -51,20 +51,13 @@ CoordinatorConfig coordinator_config(const ServerOptions& options,
   config.swap_timeout = to_duration(options.swap_timeout);
   config.quorum_timeout = to_duration(options.quorum_timeout);
   config.checkpoint_every = options.checkpoint_every;
+  if (options.evaluate_at == EvaluateAt::kPeers)
+    config.evaluate_every = options.evaluate_every;
   config.codecs = options.codecs;
   config.image = known.image;
   config.conditional = options.condition != Condition::kNone;
   config.classes = std::move(known.classes);
   return config;
-}
-
-// Training goes first.
-std::function<void()> at_lower_priority(std::function<void()> start_thread) {
-  return [start_thread = std::move(start_thread)] {
-    // Linux has this for each thread; where it fails they share alike.
-    (void)::setpriority(PRIO_PROCESS, 0, 10);
-    start_thread();
-  };
 }
 
 }  // namespace
@@ -83,7 +76,7 @@ ServerShell::Impl::Impl(zmq::context_t& c, const ServerOptions& o,
       store(d.checkpoints(), o.keep_last, o.keep_every),
       arithmetic(std::move(computes)),
       keys(std::move(with_keys)),
-      evaluation_pool(arithmetic.measure ? 1 : 0,
+      evaluation_pool(arithmetic.measure || arithmetic.at_peers ? 1 : 0,
                       at_lower_priority(arithmetic.start_thread)),
       evaluations(evaluation_pool, returns),
       file_pool(1, arithmetic.start_thread),
@@ -143,7 +136,7 @@ Finish ServerShell::Impl::run(RunObserver& told) {
   handle_events();
   while (!finished) poll();
   end_tick();  // what evaluations still take is not the rounds' time
-  while (saves > 0) poll();
+  while (saves > 0 || coordinator.open_evaluations() > 0) poll();
   say_goodbye();
   while (returns.awaited() > 0) poll();
   observer->on_view(coordinator.view(), Clock::now());

@@ -105,6 +105,12 @@ struct ServerShell::Impl {
   // The tensors of each peer's answer to a round that is not stepped yet.
   std::map<std::pair<Round, PeerId>, std::vector<Blob>> feedback;
   std::map<Round, std::vector<ReadyBatch>> batches;
+  // Generators that peers measure: what they are sent, and what has come back.
+  struct Measured {
+    GeneratedImages images;
+    std::map<PeerId, MeasuredSite> sites;
+  };
+  std::map<Round, Measured> measured;
   std::optional<TrainingSpec> spec;          // once the model is decided
   std::uint64_t parameters = 0;              // that peers keep, likewise
   std::vector<protocol::TensorMeta> answer;  // of the spec, likewise
@@ -172,6 +178,8 @@ struct ServerShell::Impl {
   void complain(const Received& received, ConnectionId id);
   // Whether a message's tensors are what a peer is to send in a round.
   bool wants_tensors(const Received& received) const;
+  // Whether it is what a peer has measured, with the tensors that are due.
+  bool wants_measured(ConnectionId sender, const Received& received) const;
   void give_up_closed();
   void forget(ConnectionId id);
   std::string defect_of(const protocol::Message& message,
@@ -211,6 +219,10 @@ struct ServerShell::Impl {
   void apply(const KeepFeedback& e);
   void apply(const StepGenerator& e);
   void apply(const ReportRound& e);
+  void apply(const MakeFeatures& e);
+  void apply(const SendFeatures& e);
+  void apply(const KeepEvaluated& e);
+  void apply(const MergeEvaluations& e);
   void apply(const SaveCheckpoint& e);
   void apply(const Note& e);
   void note(std::string text, bool warning);

@@ -133,12 +133,13 @@ void TensorboardFile::on_evaluation(const EvaluationRecord& r) {
     std::vector<Scalar> scalars{
         {"quality/frechet_inception_distance", r.frechet_distance},
         {"quality/kernel_inception_distance", r.kernel_distance_mean},
-        {"quality/precision", r.precision},
         {"quality/recall", r.recall}};
+    if (r.precision) scalars.push_back({"quality/precision", *r.precision});
     if (r.classes) {
       scalars.push_back(
           {"quality/inception_score", r.classes->inception_score_mean});
-      scalars.push_back({"quality/class_distance", r.classes->distance});
+      if (r.classes->distance)
+        scalars.push_back({"quality/class_distance", *r.classes->distance});
     }
     return tensorboard::scalars_event(moment, scalars);
   });

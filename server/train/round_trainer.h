@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -21,6 +22,7 @@
 #include "common/train/generator/generator_trainer.h"
 #include "common/train/generator/sampler.h"
 #include "protocol/training_spec.h"
+#include "server/evaluate/evaluation_at_peers.h"
 #include "server/evaluate/evaluation_record.h"
 
 namespace mdgan {
@@ -84,6 +86,8 @@ struct ServerArithmetic {
   // the run is not evaluated.
   std::function<Result<EvaluationRecord>(const Sampler&, Round, std::uint64_t)>
       measure;
+  // Has it measured by the peers instead.
+  std::optional<EvaluationAtPeers> at_peers;
 };
 
 }  // namespace mdgan

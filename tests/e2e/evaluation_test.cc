@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "server/evaluate/classifier.h"
+#include "common/evaluate/classifier.h"
 #include "tests/support/catch.h"
 #include "tests/support/process_run.h"
 #include "tests/support/text_file.h"
@@ -190,6 +190,84 @@ TEST_CASE("the classifier learns MNIST") {
   const auto made = mdgan::Classifier::obtain(*data, options);
   REQUIRE(made);
   CHECK((*made)->accuracy() > 0.97);
+}
+
+TEST_CASE("a server without images has the peers measure its generator") {
+  const ProcessRun t;
+  write_bars(t / "north", 200, 8);
+  write_bars(t / "south", 120, 8);
+  const std::string file = (t / "classifier.safetensors").string();
+  auto made = t.tool({MDGAN_PEER, "classifier", "--data",
+                      (t / "north").string(), "--out", file},
+                     "classifier.out");
+  const auto made_with = made.wait();
+  INFO(made.output());
+  REQUIRE(made_with == 0);
+  CHECK(made.output().find("right on") != std::string::npos);
+
+  auto server = t.server(
+      "a", {"--rounds", "10", "--min-peers", "3", "--evaluate-at", "peers",
+            "--evaluate-every", "5", "--evaluate-samples", "30",
+            "--evaluate-classifier", file});
+  auto north = t.peer("a", 0, 3,
+                      {"--name", "north", "--evaluate-data",
+                       (t / "north").string()});
+  auto south = t.peer("a", 1, 3,
+                      {"--name", "south", "--evaluate-data",
+                       (t / "south").string()});
+  auto silent = t.peer("a", 2, 3, {"--name", "silent"});
+  CHECK(server.wait() == 0);
+  INFO(server.output() << north.output() << south.output());
+  CHECK(north.wait() == 0);
+  CHECK(south.wait() == 0);
+  CHECK(silent.wait() == 0);
+
+  const auto distances = lines_of(t / "a/metric-fid30.jsonl");
+  REQUIRE(distances.size() == 2);
+  CHECK(distances[1]["round"] == 10);
+  CHECK(distances[1]["results"]["frechet_inception_distance"] > 0);
+  const auto sites = lines_of(t / "a/metric-sites30.jsonl");
+  REQUIRE(sites.size() == 2);
+  const auto& both = sites[1]["results"]["sites"];
+  REQUIRE(both.size() == 2);
+  for (const auto& site : both) {
+    CHECK((site["name"] == "north" || site["name"] == "south"));
+    CHECK(site["recall"] >= 0);
+    CHECK(site.contains("frechet_inception_distance_without"));
+  }
+  CHECK(sites[1]["real_images"] ==
+        both[0]["images"].get<int>() + both[1]["images"].get<int>());
+  CHECK(both[0]["images"] >= 20);
+}
+
+TEST_CASE("a peer measures with images that it does not train on, or not") {
+  const ProcessRun t;
+  write_bars(t / "few", 40, 8);
+  write_bars(t / "large", 100, 12);
+  const auto refused = [&](const std::string& images, const char* why) {
+    auto peer = t.tool({MDGAN_PEER, "--server", "tcp://127.0.0.1:1", "--data",
+                        (t / "data").string(), "--sessions", "3",
+                        "--evaluate-data", (t / images).string(),
+                        "--state-dir", (t / "state").string()},
+                       images + ".out");
+    CHECK(peer.wait() == 6);
+    INFO(peer.output());
+    CHECK(peer.output().find(why) != std::string::npos);
+    CHECK_FALSE(fs::exists(t / "state"));
+  };
+  refused("data", "hold images out into another folder");
+  refused("few", "14 images to measure with, fewer than 20");
+  refused("large", "another size");
+}
+
+TEST_CASE("what is no classifier to measure with is refused at the start") {
+  const ProcessRun t;
+  write_text(t / "junk", "no classifier");
+  auto server = t.server(
+      "a", {"--min-peers", "1", "--evaluate-at", "peers", "--evaluate-every",
+            "5", "--evaluate-classifier", (t / "junk").string()});
+  CHECK(server.wait() == 3);
+  CHECK(server.output().find("junk") != std::string::npos);
 }
 
 }  // namespace mdgan::test

@@ -126,7 +126,10 @@ class Server {
     hello.image = input_.below(16) == 1 ? ImageShape{3, 4, 4, 10} : kImage;
     hello.nonce = input_.below(3);
     if (hello.nonce != 2) hello.endpoint = "tcp://h:1";
-    if (input_.below(8) != 1) hello.abilities = protocol::known_abilities();
+    if (input_.below(8) != 1) {
+      hello.abilities = protocol::known_abilities();
+      hello.abilities.emplace_back(protocol::kEvaluation);
+    }
     hello.held = held();
     for (unsigned n = input_.below(4); n > 0; --n)
       hello.saved.push_back(held());
@@ -169,6 +172,8 @@ class Server {
       said.body = protocol::Feedback{begin->generated, 0, 0, 0, {}};
     else if (const auto* swap = std::get_if<protocol::Swap>(&message.body))
       said.body = protocol::Staged{swap->swap, true, ""};
+    else if (std::holds_alternative<protocol::Evaluate>(message.body))
+      said.body = protocol::Evaluated{};
     if (is_liar) said.peer = {input_.below(kPeers)};
     say(connection.value, std::move(said));
   }
@@ -269,6 +274,20 @@ class Server {
     kept_.clear();
     pending_.emplace_back(GeneratorStepped{e.round});
   }
+  void apply(const MakeFeatures& e) {
+    pending_.emplace_back(FeaturesReady{e.round, input_.below(8) != 1, {}});
+  }
+  void apply(const SendFeatures& e) {
+    require(protocol::decode(protocol::encode(e.message)).ok(),
+            "what is sent is decoded");
+    remember(asked_, {e.connection, e.message});
+  }
+  void apply(const KeepEvaluated& e) {
+    require(arriving_ && arriving_->round == e.round &&
+                arriving_->peer == e.peer,
+            "what is kept has arrived");
+  }
+  void apply(const MergeEvaluations&) {}
   void apply(const ReportRound& e) {
     require(e.contributed <= e.asked, "who answers was asked");
   }

@@ -192,6 +192,10 @@ class Peer {
   void apply(const ComputeFeedback& e) {
     pending_.emplace_back(FeedbackComputed{e.ask});
   }
+  void apply(const MeasureGenerator& e) {
+    pending_.emplace_back(GeneratorMeasured{e.round});
+  }
+  void apply(const SendEvaluated& e) { check(e.message); }
   void apply(const SendTransfer& e) {
     check(e.message);
     if (input_.below(4) == 1)

@@ -1,4 +1,4 @@
-"""The metrics of server/evaluate/metrics.h, written again with numpy and scipy,
+"""The metrics of common/evaluate/metrics.h, written again with numpy and scipy,
 by the shortest way. Called by metrics_test.cc:
 
     metrics.py FOLDER FEATURES CLASSES

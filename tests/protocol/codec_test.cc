@@ -108,7 +108,8 @@ TEST_CASE("tensors_of gives the list of the messages that have one") {
     if (!tensors_of(message.body).empty())
       with_tensors.emplace_back(type_name(message.body));
   CHECK(with_tensors ==
-        std::vector<std::string>{"batch", "feedback", "transfer", "chunk"});
+        std::vector<std::string>{"batch", "feedback", "transfer", "chunk",
+                                 "evaluate", "evaluated"});
 }
 
 TEST_CASE("every proper prefix of a message is refused") {
@@ -264,7 +265,7 @@ TEST_CASE("tensors beyond the limits are refused") {
            std::vector<std::uint64_t>(kMaxRank + 1, 1)})
     CHECK(contains(feedback_refusal(zero, one_tensor(dims)),
                    "feedback.tensors.dims: expected"));
-  for (const int dtype : {0, 3, 7})
+  for (const int dtype : {0, 3, 8})
     CHECK(contains(feedback_refusal(zero, one_tensor({2}, dtype)),
                    "feedback.tensors.dtype: expected"));
   CHECK(contains(feedback_refusal(zero,

@@ -95,6 +95,16 @@ inline std::vector<Message> one_of_each() {
   add(Chunk{SwapId{5}, 3, {{DType::kUint8, {65'553}}}});
   add(ChunksTaken{SwapId{5}, 4});
   add(Join{counting_bytes<32>(9), "hospital-c"});
+  add(Evaluate{counting_bytes<32>(5),
+               {{DType::kFloat32, {1000, 128}},
+                {DType::kFloat32, {1000}},
+                {DType::kUint8, {1'700'000}}}});
+  add(Evaluated{900,
+                0.25,
+                0.125,
+                0.75,
+                "",
+                {{DType::kFloat64, {128}}, {DType::kFloat64, {128, 128}}}});
   add(Joined{"0011-2233-4455-6677-8899-aabb-ccdd-eeff"});
   return messages;
 }

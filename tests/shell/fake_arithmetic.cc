@@ -6,7 +6,11 @@
 #include <cmath>
 #include <cstring>
 #include <map>
+#include <memory>
+#include <optional>
+#include <span>
 #include <utility>
+#include <vector>
 
 #include "common/merge/rules.h"
 #include "tests/support/in_process_run.h"
@@ -169,6 +173,41 @@ class FakePeerTrainer final : public PeerTrainer {
   std::uint64_t steps_ = 0;
 };
 
+// The sites' sums, added up, are the distance.
+EvaluationAtPeers fake_evaluation() {
+  const std::vector<std::byte> file(1000, std::byte{7});
+  EvaluationAtPeers fake;
+  fake.classifier = copy_blob({protocol::DType::kUint8, {file.size()}}, file);
+  fake.hash = sha256(file);
+  fake.generate = [](const Sampler&, std::uint64_t) -> Result<GeneratedImages> {
+    constexpr std::size_t kImages = 30;
+    return GeneratedImages{
+        {blob_of({kImages, kClassifierFeatures},
+                 std::vector<float>(kImages * kClassifierFeatures, 2)),
+         blob_of({kImages}, std::vector<float>(kImages, 1))},
+        {},
+        {},
+        {}};
+  };
+  fake.merge = [](Round round, const GeneratedImages&,
+                  std::span<const MeasuredSite> sites)
+      -> Result<EvaluationRecord> {
+    EvaluationRecord record;
+    record.round = round.value;
+    record.samples = 30;
+    record.features = "none";
+    for (const auto& [name, metrics] : sites) {
+      record.frechet_distance += metrics.sums.sum.at(5);
+      record.real_images += static_cast<std::uint32_t>(metrics.sums.images);
+      record.sites.push_back(
+          {name, metrics.sums.images, metrics.kernel_distance_mean,
+           metrics.kernel_distance_std, metrics.recall, std::nullopt});
+    }
+    return record;
+  };
+  return fake;
+}
+
 }  // namespace
 
 ServerArithmetic server_arithmetic(const ServerOptions& options) {
@@ -182,6 +221,8 @@ ServerArithmetic server_arithmetic(const ServerOptions& options) {
                        {.schema = {}, .parameters = kParameters}};
   };
   arithmetic.start_thread = [] {};
+  if (options.evaluate_at == EvaluateAt::kPeers)
+    arithmetic.at_peers = fake_evaluation();
   return arithmetic;
 }
 
@@ -192,6 +233,20 @@ PeerArithmetic peer_arithmetic() {
                          PeerId peer) -> Result<std::unique_ptr<PeerTrainer>> {
         return std::unique_ptr<PeerTrainer>(
             std::make_unique<FakePeerTrainer>(peer));
+      },
+      .make_measure = [](std::shared_ptr<const Dataset>,
+                         std::vector<std::uint32_t> images) -> MeasureSite {
+        return [n = images.size(), known = false](
+                   const SiteQuestion& question) mutable
+               -> Result<SiteMetrics> {
+          if (!std::exchange(known, true) && !question.file)
+            return Error{"the classifier was not sent"};
+          const double value = values_of(question.generated.values).at(0);
+          FeatureSums sums{n, std::vector<double>(kClassifierFeatures, value),
+                           std::vector<double>(kClassifierFeatures *
+                                               kClassifierFeatures)};
+          return SiteMetrics{0.25, 0.125, 0.5, std::move(sums)};
+        };
       },
       .start_thread = [] {}};
 }

@@ -69,7 +69,7 @@ void Cluster::join_later(std::chrono::seconds at) {
 }
 
 std::string Cluster::run() {
-  while (!finish_ && failure_.empty()) {
+  while (!over() && failure_.empty()) {
     if (queue_.empty()) return "nothing is left to happen";
     const Later next = queue_.top();
     queue_.pop();
@@ -80,6 +80,11 @@ std::string Cluster::run() {
     if (now_ - progress_at_ > kStuck)
       fail("no round was completed for " + std::to_string(kStuck / 1s) + " s");
   }
+  if (!to_merge_.empty() && failure_.empty())
+    fail("a generator was never measured");
+  for (const SendMessage& bye : goodbyes_)
+    to_connection(bye.connection,
+                  [this, m = bye.message](Process& p) { deliver(p, m); });
   // Let the last messages arrive.
   for (int i = 0; i < 10'000 && !queue_.empty() && failure_.empty(); ++i) {
     const Later next = queue_.top();
@@ -151,6 +156,8 @@ void Cluster::start_server() {
   coordinator_ = std::make_unique<Coordinator>(config_, saved_);
   stepped_ = saved_.completed;
   kept_.clear();
+  asked_to_measure_.clear();
+  to_merge_.clear();
   copies_.clear();
   server_disk_busy_until_ = now_;
   feed_server(Started{});
@@ -170,7 +177,7 @@ void Cluster::restart_server_later() {
 
 void Cluster::tick_server() {
   after(250ms, [this, life = server_life_] {
-    if (life != server_life_ || finish_) return;
+    if (life != server_life_ || over()) return;
     if (const auto due = coordinator_->next_deadline(); due && *due <= now_)
       feed_server(TimePassed{});
     tick_server();
@@ -178,7 +185,7 @@ void Cluster::tick_server() {
 }
 
 void Cluster::feed_server(const ServerEvent& event) {
-  if (finish_ || !server_up_) return;
+  if (over() || !server_up_) return;
   std::vector<ServerEffect> effects;
   coordinator_->handle(event, now_, effects);
   for (const ServerEffect& effect : effects) {
@@ -194,7 +201,13 @@ void Cluster::apply(const ServerEffect& effect) {
       if (life == server_life_) feed_server(event);
     });
   };
+  apply_evaluation(effect);
   if (const auto* send = std::get_if<SendMessage>(&effect)) {
+    if (completed().value >= config_.rounds &&
+        std::holds_alternative<protocol::Goodbye>(send->message.body)) {
+      goodbyes_.push_back(*send);
+      return;
+    }
     if (const auto* swap = std::get_if<protocol::Swap>(&send->message.body))
       if (swap->sends != swap->receives) copies_.insert(swap->swap);
     to_connection(send->connection,
@@ -258,6 +271,38 @@ void Cluster::apply(const ServerEffect& effect) {
             });
     else
       fail("the run ends: " + finish->text);
+  }
+}
+
+bool Cluster::over() const {
+  return finish_ && (!server_up_ || coordinator_->open_evaluations() == 0);
+}
+
+void Cluster::apply_evaluation(const ServerEffect& effect) {
+  if (const auto* make = std::get_if<MakeFeatures>(&effect)) {
+    to_merge_.insert(make->round);
+    const bool ok = !happens(faults_.slow_disk);
+    if (!ok) to_merge_.erase(make->round);
+    after(200ms, [this, life = server_life_, round = make->round, ok] {
+      if (life == server_life_) feed_server(FeaturesReady{round, ok, {}});
+    });
+  } else if (const auto* send = std::get_if<SendFeatures>(&effect)) {
+    if (!asked_to_measure_.emplace(send->message.round, send->message.peer)
+             .second)
+      fail("a peer is asked twice to measure a generator");
+    to_connection(send->connection,
+                  [this, m = send->message](Process& p) { deliver(p, m); });
+  } else if (const auto* keep = std::get_if<KeepEvaluated>(&effect)) {
+    if (arriving_ == nullptr || arriving_->incarnation != config_.incarnation ||
+        arriving_->round != keep->round || arriving_->peer != keep->peer)
+      fail("what another peer measured, or of another round, is kept");
+    if (asked_to_measure_.erase({keep->round, keep->peer}) == 0)
+      fail("what a peer measured is kept twice, or was not asked for");
+  } else if (const auto* merge = std::get_if<MergeEvaluations>(&effect)) {
+    if (to_merge_.erase(merge->round) == 0)
+      fail("a generator is measured twice, or none was to be");
+  } else if (const auto* note = std::get_if<Note>(&effect)) {
+    if (note->text.starts_with("stopping")) to_merge_.clear();
   }
 }
 

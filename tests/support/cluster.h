@@ -110,7 +110,10 @@ class Cluster {
   void tick_server();
   void feed_server(const ServerEvent& event);
   void apply(const ServerEffect& effect);
+  void apply_evaluation(const ServerEffect& effect);
   void lie();
+  // The run's end, after its last evaluation.
+  bool over() const;
   void to_server(Process& process, protocol::Message message,
                  std::string defect);
   void deliver_to_server(ConnectionId connection,
@@ -178,6 +181,11 @@ class Cluster {
   const protocol::Message* arriving_ = nullptr;
   // The peers whose feedback is kept, by round, until that is stepped.
   std::set<std::pair<Round, PeerId>> kept_;
+  // Those that were asked to measure and have not answered, by round; and the
+  // rounds that are to be merged.
+  std::set<std::pair<Round, PeerId>> asked_to_measure_;
+  std::set<Round> to_merge_;
+  std::vector<SendMessage> goodbyes_;  // once no evaluation is open
   Round stepped_;
   std::vector<StepGenerator> steps_;
   std::optional<Finish> finish_;

@@ -87,7 +87,7 @@ void Cluster::watch(Process& process) {
         feed(*peer, ClockTicked{});
     if (std::ranges::all_of(process.peers,
                             [](Peer* p) { return p->session.over(); })) {
-      if (!finish_) kill(process);  // a supervisor starts it again
+      if (!over()) kill(process);  // a supervisor starts it again
       return;
     }
     const bool gone = !open_.contains(process.connection) && server_up_;
@@ -142,6 +142,8 @@ protocol::Hello Cluster::hello_of(Peer& peer) {
   if (peer.process->listens) hello.endpoint = "tcp://sim:1";
   hello.nonce = peer.process->nonce;
   hello.abilities = protocol::known_abilities();
+  if (peer.number % 4 != 3)  // one has no images for it
+    hello.abilities.emplace_back(protocol::kEvaluation);
   if (config_.conditional) {  // each site has two classes of four
     hello.classes = {std::to_string(peer.number % 3), "of all"};
     hello.image.classes = 2;
@@ -208,6 +210,16 @@ void Cluster::apply(Peer& peer, const SessionEffect& effect) {
         peer.trained.erase(peer.trained.begin());
       feed(peer, FeedbackComputed{e.ask});
     });
+  } else if (const auto* measure = std::get_if<MeasureGenerator>(&effect)) {
+    const Duration time =
+        std::chrono::milliseconds(1 + 100 * (peer.number + 1));
+    after(time, [this, &peer, round = measure->round,
+                 life = peer.process->life] {
+      if (life == peer.process->life) feed(peer, GeneratorMeasured{round});
+    });
+  } else if (const auto* evaluated = std::get_if<SendEvaluated>(&effect)) {
+    to_server(*peer.process, evaluated->message,
+              happens(faults_.bad_feedback) ? "not finite" : "");
   } else if (const auto* transfer = std::get_if<SendTransfer>(&effect)) {
     compute(peer, 1ms,
             [this, &peer, e = *transfer] { send_transfer(peer, e); });

@@ -153,6 +153,10 @@ InProcessPeers::InProcessPeers(zmq::context_t& context,
     const std::string name = "peer-" + std::to_string(i);
     options.peers.push_back(
         {name, i, cut_evenly(kImages, count)[i], directory / name});
+    if (!arithmetic.make_measure) continue;
+    options.held_out = data;
+    for (std::uint32_t image = 0; image < kImages; ++image)
+      options.peers.back().held_out.push_back(image);
   }
   host_ = std::make_unique<PeerShell>(context, options, std::move(data),
                                       std::move(arithmetic));

@@ -35,6 +35,9 @@ SimulatedRun simulate(std::uint64_t seed, std::ostream* trace) {
         static_cast<std::uint32_t>(1 + of_options.below(peers));
   if (config.algorithm == Algorithm::kMdGan && of_options.below(3) == 0)
     config.staleness = static_cast<std::uint32_t>(1 + of_options.below(4));
+  Random of_evaluation(seed, Purpose::kSimulation, 3);
+  if (of_evaluation.below(2) == 0)
+    config.evaluate_every = 1 + of_evaluation.below(20);
   // Most faults are off in most runs, so that each meets all others.
   const auto maybe = [&](double most) {
     return random.below(3) == 0 ? most * random.uniform() : 0;

@@ -1,4 +1,4 @@
-#include "server/evaluate/classifier.h"
+#include "common/evaluate/classifier.h"
 
 #include <torch/script.h>
 

@@ -1,4 +1,4 @@
-#include "server/evaluate/metrics.h"
+#include "common/evaluate/metrics.h"
 
 #include <cmath>
 #include <cstdlib>
@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "common/base/random.h"
-#include "server/evaluate/feature_statistics.h"
+#include "common/evaluate/feature_statistics.h"
 #include "tests/support/catch.h"
 #include "tests/support/child_process.h"
 #include "tests/support/temporary_directory.h"

@@ -93,4 +93,20 @@ TEST_CASE("images are read as both programs' same options say") {
   CHECK(train_error({"--fit", "crop"}).starts_with("fit = crop needs"));
 }
 
+TEST_CASE("what no budget counts is not told beside a budget") {
+  CHECK(peer_options({"--evaluate-data", "d2"}).evaluate_data == "d2");
+  CHECK(peer_error({"--evaluate-data", "d2", "--dp", "discriminator"})
+            .starts_with("evaluate-data tells of images what no budget of dp"));
+}
+
+TEST_CASE("a classifier needs labelled images and a place") {
+  const char* const none[] = {"mdgan-peer", "classifier"};
+  CHECK(parse_peer_options(2, none).error().message.starts_with("which data?"));
+  const char* const good[] = {"mdgan-peer", "classifier", "--data", "d",
+                              "--size",     "8x8"};
+  const auto parsed = parse_peer_options(6, good);
+  REQUIRE(parsed);
+  CHECK(std::get<PeerClassifierOptions>(*parsed).data == "d");
+}
+
 }  // namespace mdgan::test

@@ -363,4 +363,28 @@ TEST_CASE("the networks are specified by the options") {
   CHECK(g.batch == 5);
 }
 
+TEST_CASE("peers measure with a classifier, and never by a program") {
+  const ServerOptions by_peers =
+      train({"--evaluate-at", "peers", "--evaluate-every", "10",
+             "--evaluate-classifier", "c.safetensors"});
+  CHECK(by_peers.evaluate_at == EvaluateAt::kPeers);
+  CHECK(by_peers.evaluate_classifier.starts_with("/"));
+  CHECK(train({"--evaluate-at", "peers", "--evaluate-every", "10",
+               "--evaluate-data", "d"})
+            .evaluate_at == EvaluateAt::kPeers);
+  CHECK(train_error({"--evaluate-at", "peers"}).find("--evaluate-every") !=
+        std::string::npos);
+  CHECK(train_error({"--evaluate-at", "peers", "--evaluate-every", "10"})
+            .find("mdgan-peer classifier") != std::string::npos);
+  CHECK(train_error({"--evaluate-at", "peers", "--evaluate-every", "10",
+                     "--evaluate-data", "d", "--evaluate-features", "f.pt"})
+            .starts_with("evaluate-features is a program"));
+  CHECK(train_error({"--evaluate-classifier", "c"}) ==
+        "evaluate-classifier is for evaluate-at = peers");
+  CHECK(train_error({"--evaluate-at", "peers", "--evaluate-every", "10",
+                     "--data", "d", "--local-peers", "2", "--dp",
+                     "discriminator"})
+            .find("no budget of dp") != std::string::npos);
+}
+
 }  // namespace mdgan::test

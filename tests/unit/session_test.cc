@@ -190,4 +190,29 @@ TEST_CASE("who loses a server that refused it to the end is told why") {
         "live peer is named ann");
 }
 
+TEST_CASE("a generator is measured beside a round, and for who asked alone") {
+  Peer p;
+  p.feed(Connected{});
+  p.says(protocol::Evaluate{}, 9);  // not welcomed yet
+  CHECK_FALSE(p.find<MeasureGenerator>());
+  p.be_ready();
+  p.says(protocol::RoundBegin{0, 0});
+  protocol::Evaluate asked;
+  asked.classifier[3] = std::byte{5};
+  p.says(asked, 9);
+  REQUIRE(p.find<MeasureGenerator>());
+  CHECK(p.find<MeasureGenerator>()->round == Round{9});
+  CHECK(p.find<MeasureGenerator>()->classifier == asked.classifier);
+  p.feed(BatchArrived{{1}, 0});
+  CHECK(p.find<ComputeFeedback>());
+  p.feed(GeneratorMeasured{{9}});
+  REQUIRE(p.find<SendEvaluated>());
+  const protocol::Message& message = p.find<SendEvaluated>()->message;
+  CHECK(message.round == Round{9});
+  CHECK(message.peer == PeerId{3});
+  p.feed(Connected{});
+  p.feed(GeneratorMeasured{{9}});
+  CHECK_FALSE(p.find<SendEvaluated>());
+}
+
 }  // namespace mdgan::test

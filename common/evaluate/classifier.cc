@@ -1,18 +1,16 @@
-#include "server/evaluate/classifier.h"
+#include "common/evaluate/classifier.h"
 
 #include <fcntl.h>
 #include <spdlog/fmt/fmt.h>
 #include <spdlog/spdlog.h>
 #include <sys/file.h>
-#include <torch/torch.h>
 
 #include <algorithm>
 #include <charconv>
 #include <chrono>
-#include <cmath>
 #include <utility>
 
-#include "common/base/random.h"
+#include "common/evaluate/classifier_network.h"
 #include "common/files/file_descriptor.h"
 #include "common/files/hash.h"
 #include "common/files/safetensors.h"
@@ -25,133 +23,20 @@ namespace mdgan {
 namespace {
 
 namespace fs = std::filesystem;
-namespace nn = torch::nn;
 using torch::Tensor;
 
 // The version of the network and of the way it is trained, a part of the cached
 // file's name.
 constexpr std::string_view kVersion = "mdgan classifier 1";
 
-constexpr std::uint32_t kBatch = 128;
+constexpr auto kFeatures = static_cast<std::int64_t>(kClassifierFeatures);
+constexpr std::uint32_t kBatch = 128;  // of training
 constexpr std::uint32_t kPasses = 6;
 constexpr std::uint32_t kFewestSteps = 200;  // for small data sets
-constexpr double kRate = 2e-3;
-constexpr double kWarmUp = 0.1;  // the part of the steps with a rising rate
-constexpr float kDropped = 0.3F;
-constexpr std::int64_t kShift = 1;  // pixels, in each direction
 constexpr std::int64_t kExtractBatch = 256;
 // This is the same everywhere, since the number of threads changes the last
 // bits of sums.
 constexpr int kTrainingThreads = 1;
-
-struct Network : nn::Module {
-  explicit Network(const ImageShape& image)
-      : conv1(register_module("conv1", convolution(image.channels, 32))),
-        conv2(register_module("conv2", convolution(32, 64))),
-        hidden(register_module("hidden",
-                               nn::Linear(64 * std::int64_t{image.height / 4} *
-                                              std::int64_t{image.width / 4},
-                                          128))),
-        head(register_module("head", nn::Linear(128, image.classes))) {}
-
-  static nn::Conv2d convolution(std::int64_t in, std::int64_t out) {
-    return nn::Conv2d(nn::Conv2dOptions(in, out, 4).stride(2).padding(1));
-  }
-
-  // Images [n, c, h, w] in [-1, 1] -> [n, 128].
-  Tensor features(const Tensor& images) {
-    const Tensor x = conv2(conv1(images).relu()).relu();
-    return hidden(x.flatten(1)).relu();
-  }
-
-  nn::Conv2d conv1;
-  nn::Conv2d conv2;
-  nn::Linear hidden;
-  nn::Linear head;
-};
-
-// He et al. 2015, uniform; biases zero.
-void initialise(Network& network) {
-  const torch::NoGradGuard no_grad;
-  Random random(0, Purpose::kClassifierInit);
-  for (Tensor& parameter : network.parameters()) {
-    if (parameter.dim() == 1) {
-      parameter.zero_();
-      continue;
-    }
-    const auto inputs = static_cast<float>(parameter[0].numel());
-    const float bound = std::sqrt(6.0F / inputs);
-    random.fill_uniform(floats_of(parameter), -bound, bound);
-  }
-}
-
-// The images of `indices` in [-1, 1], all shifted alike by up to kShift pixels,
-// with their borders repeated.
-Tensor shifted(const Tensor& pixels, std::span<const std::uint32_t> indices,
-               Random& random) {
-  Tensor rows = torch::empty({std::ssize(indices)}, torch::kInt64);
-  std::copy(indices.begin(), indices.end(), rows.data_ptr<std::int64_t>());
-  const Tensor images = pixels.index_select(0, rows).to(torch::kFloat32);
-  const Tensor padded = torch::replication_pad2d(
-      images / 127.5F - 1, {kShift, kShift, kShift, kShift});
-  const auto down = static_cast<std::int64_t>(random.below(2 * kShift + 1));
-  const auto right = static_cast<std::int64_t>(random.below(2 * kShift + 1));
-  return padded.narrow(2, down, images.size(2))
-      .narrow(3, right, images.size(3))
-      .contiguous();
-}
-
-double rate_at(std::uint32_t step, std::uint32_t steps) {
-  const double done = (step + 1.0) / (steps + 1.0);
-  return kRate * std::min(done / kWarmUp, (1 - done) / (1 - kWarmUp));
-}
-
-Tensor pixels_of(const Dataset& data) {
-  return torch::from_blob(
-      const_cast<std::uint8_t*>(data.pixels.data()),  // only read
-      {static_cast<std::int64_t>(data.size()), data.shape.channels,
-       data.shape.height, data.shape.width},
-      torch::kUInt8);
-}
-
-Tensor labels_of(const Dataset& data) {
-  return torch::from_blob(const_cast<std::int32_t*>(data.labels.data()),
-                          {std::ssize(data.labels)}, torch::kInt32)
-      .to(torch::kInt64);
-}
-
-void train(Network& network, const Dataset& data, std::uint32_t steps) {
-  const Tensor pixels = pixels_of(data);
-  const Tensor labels = labels_of(data);
-  const auto n = static_cast<std::uint32_t>(data.size());
-  const std::uint32_t batch = std::min(kBatch, n);
-  torch::optim::Adam adam(network.parameters(), kRate);
-  Random random(0, Purpose::kClassifierBatches);
-  std::vector<std::uint32_t> order;
-  std::size_t at = 0;
-  for (std::uint32_t step = 0; step < steps; ++step) {
-    if (at + batch > order.size()) {
-      order = permutation(n, random);
-      at = 0;
-    }
-    const auto indices = std::span(order).subspan(at, batch);
-    at += batch;
-    Tensor y = torch::empty({batch}, torch::kInt64);
-    for (std::uint32_t i = 0; i < batch; ++i)
-      y.data_ptr<std::int64_t>()[i] =
-          labels.data_ptr<std::int64_t>()[indices[i]];
-    const Tensor x = shifted(pixels, indices, random);
-    Tensor kept = torch::empty({batch, 128});
-    random.fill_uniform(floats_of(kept), 0, 1);
-    kept = kept.ge(kDropped).to(torch::kFloat32) / (1 - kDropped);
-    const Tensor logits = network.head(network.features(x) * kept);
-    adam.zero_grad();
-    torch::nn::functional::cross_entropy(logits, y).backward();
-    static_cast<torch::optim::AdamOptions&>(adam.param_groups()[0].options())
-        .lr(rate_at(step, steps));
-    adam.step();
-  }
-}
 
 std::string hash_of(const EvaluationData& data, std::uint32_t steps) {
   std::string all = fmt::format("{} {}", kVersion, steps);
@@ -175,9 +60,14 @@ std::uint32_t steps_for(std::size_t images, std::uint32_t most) {
 
 struct Classifier::Impl {
   Impl(const ImageShape& image, std::string h, c10::Device where)
-      : network(image), hash(std::move(h)), device(where) {}
+      : network(image.channels, flat_values(image), image.classes),
+        hash(std::move(h)),
+        device(where) {}
+  Impl(std::int64_t channels, std::int64_t flat, std::int64_t classes,
+       std::string h, c10::Device where)
+      : network(channels, flat, classes), hash(std::move(h)), device(where) {}
 
-  Network network;
+  ClassifierNetwork network;
   std::string hash;
   c10::Device device;
   double accuracy = 0;
@@ -185,8 +75,9 @@ struct Classifier::Impl {
   Features extract(const Blob& images);
   void learn(const EvaluationData& data, std::uint32_t steps);
   double measure(const Dataset& data);
-  Result<void> load(const fs::path& file);
-  Result<void> save(const fs::path& file) const;
+  Result<void> load(const SafetensorsFile& saved, const std::string& what);
+  std::vector<NamedBlob> tensors() const;
+  std::map<std::string, std::string> metadata() const;
   void load_or_learn(const EvaluationData& data, std::uint32_t steps,
                      const fs::path& file);
 };
@@ -196,7 +87,7 @@ Features Classifier::Impl::extract(const Blob& images) {
   const Tensor all = to_tensor(images_from_uint8(images));
   const std::int64_t n = all.size(0);
   const c10::Device where = network.head->weight.device();
-  Tensor values = torch::empty({n, 128});
+  Tensor values = torch::empty({n, kFeatures});
   Tensor probabilities = torch::empty({n, network.head->weight.size(0)});
   for (std::int64_t at = 0; at < n; at += kExtractBatch) {
     const std::int64_t rows = std::min(kExtractBatch, n - at);
@@ -208,13 +99,9 @@ Features Classifier::Impl::extract(const Blob& images) {
 }
 
 double Classifier::Impl::measure(const Dataset& data) {
-  const ImageShape& shape = data.shape;
-  const Blob images{{protocol::DType::kUint8,
-                     {data.size(), shape.channels, shape.height, shape.width}},
-                    std::as_bytes(std::span(data.pixels)),
-                    nullptr};
-  const Tensor guess = to_tensor(extract(images).probabilities).argmax(1);
-  return guess.eq(labels_of(data)).to(torch::kFloat64).mean().item<double>();
+  const Tensor guess =
+      to_tensor(extract(pixels_of(data)).probabilities).argmax(1);
+  return guess.eq(label_tensor(data)).to(torch::kFloat64).mean().item<double>();
 }
 
 void Classifier::Impl::learn(const EvaluationData& data, std::uint32_t steps) {
@@ -237,30 +124,31 @@ void Classifier::Impl::learn(const EvaluationData& data, std::uint32_t steps) {
           .count());
 }
 
-Result<void> Classifier::Impl::save(const fs::path& file) const {
-  std::vector<NamedBlob> tensors;
+std::vector<NamedBlob> Classifier::Impl::tensors() const {
+  std::vector<NamedBlob> all;
   for (const auto& item : network.named_parameters())
-    tensors.push_back({item.key(), to_blob(item.value())});
-  return write_safetensors(file, tensors,
-                           {{"format", "pt"},
-                            {"version", std::string(kVersion)},
-                            {"accuracy", fmt::format("{}", accuracy)}});
+    all.push_back({item.key(), to_blob(item.value())});
+  return all;
 }
 
-Result<void> Classifier::Impl::load(const fs::path& file) {
-  const auto saved = read_safetensors(file);
-  if (!saved) return saved.error();
-  const Error wrong{file.string() + ": is not this classifier",
-                    ExitCode::kCheckpoint};
+std::map<std::string, std::string> Classifier::Impl::metadata() const {
+  return {{"format", "pt"},
+          {"version", std::string(kVersion)},
+          {"accuracy", fmt::format("{}", accuracy)}};
+}
+
+Result<void> Classifier::Impl::load(const SafetensorsFile& saved,
+                                    const std::string& what) {
+  const Error wrong{what + ": is not this classifier", ExitCode::kCheckpoint};
   const auto parameters = network.named_parameters();
-  if (saved->tensors.size() != parameters.size()) return wrong;
-  const auto known = saved->metadata.find("accuracy");
-  if (known == saved->metadata.end()) return wrong;
+  if (saved.tensors.size() != parameters.size()) return wrong;
+  const auto known = saved.metadata.find("accuracy");
+  if (known == saved.metadata.end()) return wrong;
   const std::string& text = known->second;
   const auto parsed =
       std::from_chars(text.data(), text.data() + text.size(), accuracy);
   if (parsed.ec != std::errc{}) return wrong;
-  for (const NamedBlob& tensor : saved->tensors) {
+  for (const NamedBlob& tensor : saved.tensors) {
     const Tensor* to = parameters.find(tensor.name);
     if (to == nullptr || tensor.blob.meta.dtype != protocol::DType::kFloat32 ||
         !is_finite(tensor.blob) ||
@@ -268,7 +156,7 @@ Result<void> Classifier::Impl::load(const fs::path& file) {
       return wrong;
   }
   const torch::NoGradGuard no_grad;
-  for (const NamedBlob& tensor : saved->tensors)
+  for (const NamedBlob& tensor : saved.tensors)
     Tensor(parameters[tensor.name]).copy_(to_tensor(tensor.blob));
   return {};
 }
@@ -284,12 +172,14 @@ void Classifier::Impl::load_or_learn(const EvaluationData& data,
       ::open(lock_file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666));
   if (lock) (void)::flock(lock.get(), LOCK_EX);
   if (fs::exists(file, ignored)) {
-    const auto loaded = load(file);
+    const auto saved = read_safetensors(file);
+    const auto loaded =
+        saved ? load(*saved, file.string()) : Result<void>(saved.error());
     if (loaded) return;
     spdlog::warn("{}; training the classifier anew", loaded.error().message);
   }
   learn(data, steps);
-  if (const auto saved = save(file); !saved)
+  if (const auto saved = write_safetensors(file, tensors(), metadata()); !saved)
     spdlog::warn("{}; it will be trained again next time",
                  saved.error().message);
 }
@@ -329,6 +219,62 @@ Result<std::unique_ptr<Classifier>> Classifier::obtain(
               options.cache / ("classifier-" + impl->hash + ".safetensors"));
         return std::unique_ptr<Classifier>(new Classifier(std::move(impl)));
       });
+}
+
+Result<std::unique_ptr<Classifier>> Classifier::read(
+    const Blob& file, const std::string& what, const std::string& device) {
+  using Made = Result<std::unique_ptr<Classifier>>;
+  const Error wrong{what +
+                        " is no classifier to measure with, as `mdgan-peer "
+                        "classifier` makes it",
+                    ExitCode::kConfiguration};
+  const auto where = parse_device(device);
+  if (!where) return where.error();
+  const auto saved = parse_safetensors(file.bytes, what);
+  if (!saved) return Error{saved.error().message, ExitCode::kConfiguration};
+  // The sizes that the file decides; load() compares all others.
+  std::int64_t channels = 0;
+  std::int64_t flat = 0;
+  std::int64_t classes = 0;
+  for (const auto& [name, blob] : saved->tensors) {
+    const std::vector<std::uint64_t>& dims = blob.meta.dims;
+    if (name == "conv1.weight" && dims.size() == 4)
+      channels = static_cast<std::int64_t>(dims[1]);
+    if (name == "hidden.weight" && dims.size() == 2)
+      flat = static_cast<std::int64_t>(dims[1]);
+    if (name == "head.weight" && dims.size() == 2)
+      classes = static_cast<std::int64_t>(dims[0]);
+  }
+  // What the file does not hold is not allocated.
+  const auto values = static_cast<std::int64_t>(file.bytes.size() / 4);
+  if (channels < 1 || flat < 1 || classes < 1 || channels > values / 512 ||
+      flat > values / kFeatures || classes > values / kFeatures)
+    return wrong;
+  return guarded(what, ExitCode::kConfiguration, [&]() -> Made {
+    auto impl = std::make_unique<Impl>(
+        channels, flat, classes, to_hex(sha256(file.bytes)).substr(0, 12),
+        *where);
+    if (!impl->load(*saved, what)) return wrong;
+    impl->network.to(*where);
+    return std::unique_ptr<Classifier>(new Classifier(std::move(impl)));
+  });
+}
+
+Result<void> Classifier::takes(const ImageShape& image) const {
+  const ClassifierNetwork& network = impl_->network;
+  if (network.conv1->weight.size(1) == image.channels &&
+      network.hidden->weight.size(1) == flat_values(image))
+    return {};
+  return Error{fmt::format("the classifier to measure with takes images of "
+                           "another size or number of channels than {}x{}x{}",
+                           image.channels, image.height, image.width),
+               ExitCode::kConfiguration};
+}
+
+Blob Classifier::file() const {
+  return plain_exceptions([&] {
+    return safetensors_file(impl_->tensors(), impl_->metadata());
+  });
 }
 
 Features Classifier::extract(const Blob& images) {

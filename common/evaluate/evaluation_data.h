@@ -1,10 +1,14 @@
 // The images that a generator is measured on.
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
 #include <filesystem>
+#include <span>
 
 #include "common/base/result.h"
 #include "common/data/dataset.h"
+#include "common/tensor/blob.h"
 
 namespace mdgan {
 
@@ -22,5 +26,11 @@ Result<EvaluationData> load_evaluation_data(
 // `count` of the images, in random order, always the same; all of them if there
 // are no more.
 Dataset pick_images(const Dataset& data, std::size_t count);
+
+// These images, in this order.
+Dataset subset(const Dataset& data, std::span<const std::uint32_t> indices);
+
+// Their pixels [n, c, h, w] uint8: a view of the data, which must outlive it.
+Blob pixels_of(const Dataset& data);
 
 }  // namespace mdgan

@@ -7,8 +7,9 @@
 #include <memory>
 #include <string>
 
-#include "server/evaluate/evaluation_data.h"
-#include "server/evaluate/feature_extractor.h"
+#include "common/evaluate/evaluation_data.h"
+#include "common/evaluate/feature_extractor.h"
+#include "common/evaluate/site_question.h"
 
 namespace mdgan {
 
@@ -33,12 +34,23 @@ class Classifier : public FeatureExtractor {
   // smaller than 4x4, or the device is not there.
   static Result<std::unique_ptr<Classifier>> obtain(
       const EvaluationData& data, const ClassifierOptions& options);
+  // Takes the classifier from what file() gives; `what` names it in errors. Fails with kConfiguration where they
+  // are something else, or the device is not there.
+  static Result<std::unique_ptr<Classifier>> read(const Blob& file,
+                                                  const std::string& what,
+                                                  const std::string& device);
   ~Classifier() override;
   Classifier(const Classifier&) = delete;
   Classifier& operator=(const Classifier&) = delete;
 
   Features extract(const Blob& images) override;
   std::string name() const override;
+
+  // Fails with kConfiguration where it was made for images of another shape.
+  Result<void> takes(const ImageShape& image) const;
+
+  // The bytes [m] uint8 of a safetensors file with the weights.
+  Blob file() const;
 
   double accuracy() const;  // the share of data.test that it gets right
 

@@ -1,4 +1,4 @@
-#include "server/evaluate/evaluation_data.h"
+#include "common/evaluate/evaluation_data.h"
 
 #include <algorithm>
 #include <span>
@@ -15,19 +15,6 @@ constexpr std::size_t kHeldOutPart = 10;
 std::vector<std::uint32_t> shuffled(const Dataset& data) {
   Random random(0, Purpose::kHeldOut);
   return permutation(static_cast<std::uint32_t>(data.size()), random);
-}
-
-Dataset subset(const Dataset& data, std::span<const std::uint32_t> indices) {
-  Dataset part;
-  part.shape = data.shape;
-  part.class_names = data.class_names;
-  const auto values = static_cast<std::ptrdiff_t>(data.shape.values());
-  for (const std::uint32_t i : indices) {
-    const auto first = data.pixels.begin() + i * values;
-    part.pixels.insert(part.pixels.end(), first, first + values);
-    if (!data.labels.empty()) part.labels.push_back(data.labels[i]);
-  }
-  return part;
 }
 
 }  // namespace
@@ -61,6 +48,27 @@ Dataset pick_images(const Dataset& data, std::size_t count) {
   if (count >= data.size()) return data;
   const std::vector<std::uint32_t> order = shuffled(data);
   return subset(data, std::span(order).first(count));
+}
+
+Dataset subset(const Dataset& data, std::span<const std::uint32_t> indices) {
+  Dataset part;
+  part.shape = data.shape;
+  part.class_names = data.class_names;
+  const auto values = static_cast<std::ptrdiff_t>(data.shape.values());
+  for (const std::uint32_t i : indices) {
+    const auto first = data.pixels.begin() + i * values;
+    part.pixels.insert(part.pixels.end(), first, first + values);
+    if (!data.labels.empty()) part.labels.push_back(data.labels[i]);
+  }
+  return part;
+}
+
+Blob pixels_of(const Dataset& data) {
+  const ImageShape& shape = data.shape;
+  return {{protocol::DType::kUint8,
+           {data.size(), shape.channels, shape.height, shape.width}},
+          std::as_bytes(std::span(data.pixels)),
+          nullptr};
 }
 
 }  // namespace mdgan

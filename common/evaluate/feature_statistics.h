@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <span>
 #include <vector>
 
 #include "common/base/result.h"
@@ -21,6 +22,21 @@ struct FeatureStatistics {
 // Of features [n, f] float32. REQUIRES: n > 1. Failures of LibTorch throw a
 // standard exception.
 FeatureStatistics statistics_of(const Blob& features);
+
+// What a site tells of its images' features: of several sites' images together
+// mean and covariance follow from the sums over the sites.
+struct FeatureSums {
+  std::uint64_t images = 0;
+  std::vector<double> sum;       // [f] of the features
+  std::vector<double> products;  // [f, f] of their outer products
+};
+
+// Of features [n, f] float32, in float64.
+FeatureSums sums_of(const Blob& features);
+
+// Of all images that these are of, as statistics_of() their features.
+// REQUIRES: the same f, and more than one image.
+FeatureStatistics pooled_statistics(std::span<const FeatureSums> sites);
 
 // The Frechet distance of the normal distributions with these moments, as
 // RealFeatures' (metrics.h). REQUIRES: they have the same f. Failures of

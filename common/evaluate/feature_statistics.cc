@@ -1,4 +1,4 @@
-#include "server/evaluate/feature_statistics.h"
+#include "common/evaluate/feature_statistics.h"
 
 #include <spdlog/fmt/fmt.h>
 #include <torch/torch.h>
@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <functional>
 #include <initializer_list>
 #include <span>
 #include <utility>
@@ -14,7 +15,7 @@
 #include "common/files/output_file.h"
 #include "common/tensor/guard.h"
 #include "common/tensor/tensor_blob.h"
-#include "server/evaluate/normals.h"
+#include "common/evaluate/normals.h"
 
 namespace mdgan {
 namespace {
@@ -51,6 +52,38 @@ FeatureStatistics statistics_of(const Blob& features) {
     return FeatureStatistics{values_of(normal.mean),
                              values_of(normal.covariance)};
   });
+}
+
+FeatureSums sums_of(const Blob& features) {
+  return plain_exceptions([&] {
+    const torch::NoGradGuard no_grad;
+    const Tensor x = to_tensor(features).to(torch::kFloat64);
+    return FeatureSums{static_cast<std::uint64_t>(x.size(0)),
+                       values_of(x.sum(0)), values_of(x.t().mm(x))};
+  });
+}
+
+FeatureStatistics pooled_statistics(std::span<const FeatureSums> sites) {
+  FeatureSums all = sites[0];
+  for (const FeatureSums& site : sites.subspan(1)) {
+    MDGAN_CHECK(site.sum.size() == all.sum.size() &&
+                site.products.size() == all.products.size());
+    all.images += site.images;
+    std::ranges::transform(all.sum, site.sum, all.sum.begin(), std::plus());
+    std::ranges::transform(all.products, site.products, all.products.begin(),
+                           std::plus());
+  }
+  MDGAN_CHECK(all.images > 1);
+  const auto n = static_cast<double>(all.images);
+  const std::size_t f = all.sum.size();
+  FeatureStatistics pooled{std::move(all.sum), std::move(all.products)};
+  for (double& value : pooled.mean) value /= n;
+  for (std::size_t i = 0; i < f; ++i)
+    for (std::size_t j = 0; j < f; ++j) {
+      double& value = pooled.covariance[i * f + j];
+      value = (value - n * pooled.mean[i] * pooled.mean[j]) / (n - 1);
+    }
+  return pooled;
 }
 
 double frechet_distance(const FeatureStatistics& a,

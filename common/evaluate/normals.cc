@@ -1,4 +1,4 @@
-#include "server/evaluate/normals.h"
+#include "common/evaluate/normals.h"
 
 #include <torch/torch.h>
 

@@ -5,7 +5,7 @@
 #include "common/tensor/device.h"
 #include "common/tensor/guard.h"
 #include "common/tensor/tensor_blob.h"
-#include "server/evaluate/feature_extractor.h"
+#include "common/evaluate/feature_extractor.h"
 
 namespace mdgan {
 namespace {

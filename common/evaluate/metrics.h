@@ -40,6 +40,10 @@ std::vector<double> class_histogram(const Blob& probabilities);
 double total_variation(const std::vector<double>& a,
                        const std::vector<double>& b);
 
+// Each image's squared distance to its third neighbour among them, [n] float32.
+// REQUIRES: features [n, f] of more than three.
+Blob neighbour_radii(const Blob& features);
+
 // The real images' features, with those parts of the distances that depend on
 // them alone.
 //
@@ -73,6 +77,9 @@ class RealFeatures {
   // others when it is no farther from one of them than that one's third
   // neighbour.
   PrecisionRecall precision_recall(const Blob& features) const;
+
+  // The recall of that, of images with these neighbour_radii().
+  double recall(const Blob& features, const Blob& radii) const;
 
  private:
   struct Impl;

@@ -1,4 +1,4 @@
-#include "server/evaluate/metrics.h"
+#include "common/evaluate/metrics.h"
 
 #include <torch/torch.h>
 
@@ -10,7 +10,7 @@
 #include "common/base/random.h"
 #include "common/tensor/guard.h"
 #include "common/tensor/tensor_blob.h"
-#include "server/evaluate/normals.h"
+#include "common/evaluate/normals.h"
 
 namespace mdgan {
 namespace {
@@ -86,7 +86,21 @@ Tensor radii_of(const Tensor& features) {
   return radii;
 }
 
+// Marks the real images that lie within a generated one's radius.
+Tensor recalled_by(const Tensor& block, const Tensor& radii) {
+  return block.le(radii.unsqueeze(1)).any(0);
+}
+
 }  // namespace
+
+Blob neighbour_radii(const Blob& features) {
+  return plain_exceptions([&] {
+    const torch::NoGradGuard no_grad;
+    const Tensor x = to_tensor(features);
+    MDGAN_CHECK(x.size(0) > RealFeatures::kNeighbour);
+    return to_blob(radii_of(x));
+  });
+}
 
 // --- scores of probabilities ------------------------------------------------
 
@@ -202,8 +216,7 @@ PrecisionRecall RealFeatures::precision_recall(const Blob& features) const {
           distances(generated.narrow(0, at, rows), real, impl_->norms);
       precise +=
           block.le(impl_->radii.unsqueeze(0)).any(1).sum().item<std::int64_t>();
-      recalled.logical_or_(
-          block.le(radii.narrow(0, at, rows).unsqueeze(1)).any(0));
+      recalled.logical_or_(recalled_by(block, radii.narrow(0, at, rows)));
     }
     PrecisionRecall result;
     result.precision = static_cast<double>(precise) / static_cast<double>(n);
@@ -212,6 +225,24 @@ PrecisionRecall RealFeatures::precision_recall(const Blob& features) const {
     const double sum = result.precision + result.recall;
     if (sum > 0) result.f_score = 2 * result.precision * result.recall / sum;
     return result;
+  });
+}
+
+double RealFeatures::recall(const Blob& features, const Blob& radii) const {
+  return plain_exceptions([&] {
+    const torch::NoGradGuard no_grad;
+    const Tensor generated = to_tensor(features);
+    const Tensor all_radii = to_tensor(radii);
+    const Tensor& real = impl_->features;
+    const std::int64_t n = generated.size(0);
+    Tensor recalled = torch::zeros({real.size(0)}, torch::kBool);
+    for (std::int64_t at = 0; at < n; at += kBlock) {
+      const std::int64_t rows = std::min(kBlock, n - at);
+      recalled.logical_or_(recalled_by(
+          distances(generated.narrow(0, at, rows), real, impl_->norms),
+          all_radii.narrow(0, at, rows)));
+    }
+    return recalled.sum().item<double>() / static_cast<double>(real.size(0));
   });
 }
 

@@ -1,0 +1,197 @@
+// Single situations of evaluations by the peers.
+#include <array>
+#include <cstddef>
+#include <string>
+#include <vector>
+
+#include "protocol/tensor_codecs.h"
+#include "tests/support/catch.h"
+#include "tests/support/core_server.h"
+
+namespace mdgan::test {
+using namespace std::chrono_literals;
+
+namespace {
+
+const std::array<std::byte, 32> kNone{};
+
+// Peers 0, 1, ... on connections 1, 2, ..., of which the first `able` have
+// images to measure with; the last round is the 8th, every 4th is measured.
+struct Sites {
+  explicit Sites(std::uint32_t peers, std::uint32_t able)
+      : s([&] {
+          CoordinatorConfig c = config(peers);
+          c.rounds = 8;
+          c.evaluate_every = 4;
+          c.round_timeout = 1000s;  // who is slow here is slow at measuring
+          return c;
+        }()),
+        count(peers) {
+    for (std::uint32_t i = 0; i < peers; ++i) join(i, i < able);
+  }
+  void join(std::uint32_t i, bool measures) {
+    s.hello(i + 1, std::to_string(i), [&](auto& h) {
+      h.index = i;
+      if (measures) h.abilities = {std::string(protocol::kEvaluation)};
+    });
+  }
+  void rounds(std::uint64_t number) {
+    for (; number > 0; --number)
+      for (std::uint32_t i = 0; i < count; ++i)
+        s.answer(i + 1, {i}, i % default_k(count));
+  }
+  void features(std::uint64_t round, bool ok = true) {
+    s.feed(FeaturesReady{{round}, ok, kNone});
+  }
+  void measured(std::uint32_t peer, std::uint64_t round,
+                const std::string& reason = "",
+                const std::string& defect = "") {
+    protocol::Evaluated evaluated;
+    evaluated.images = 100;
+    evaluated.reason = reason;
+    s.feed(MessageArrived{
+        {peer + 1}, {RunId{}, 1, {round}, {peer}, evaluated}, defect});
+  }
+  // To whom features were sent, and whether with the classifier.
+  std::vector<std::pair<std::uint32_t, bool>> asked() const {
+    std::vector<std::pair<std::uint32_t, bool>> all;
+    for (const ServerEffect& e : s.effects)
+      if (const auto* sent = std::get_if<SendFeatures>(&e))
+        all.emplace_back(sent->message.peer.value, sent->with_classifier);
+    return all;
+  }
+
+  Server s;
+  std::uint32_t count;
+};
+
+}  // namespace
+
+TEST_CASE("peers with images are asked, and what they measured is merged") {
+  Sites t(3, 2);
+  t.rounds(4);
+  CHECK(t.s.count<MakeFeatures>() == 1);
+  t.features(4);
+  CHECK(t.asked() == std::vector<std::pair<std::uint32_t, bool>>{{0, true},
+                                                                 {1, true}});
+  t.measured(1, 4);
+  CHECK(t.s.count<MergeEvaluations>() == 0);
+  t.measured(0, 4);
+  CHECK(t.s.count<KeepEvaluated>() == 2);
+  CHECK(t.s.count<MergeEvaluations>() == 1);
+  t.measured(0, 4);  // once more
+  t.measured(2, 4);  // was not asked
+  CHECK(t.s.count<KeepEvaluated>() == 2);
+  CHECK(t.s.coordinator.counters().unexpected == 2);
+}
+
+TEST_CASE("the classifier is sent once after a welcome") {
+  Sites t(2, 1);
+  t.rounds(4);
+  t.features(4);
+  t.measured(0, 4);
+  t.rounds(4);
+  t.features(8);
+  CHECK(t.asked().back() == std::pair(0U, false));
+  t.measured(0, 8);
+
+  Sites back(2, 1);
+  back.rounds(4);
+  back.features(4);
+  back.measured(0, 4);
+  back.s.feed(ConnectionLost{{1}});
+  back.join(0, true);
+  back.rounds(4);
+  back.features(8);
+  CHECK(back.asked().back() == std::pair(0U, true));
+}
+
+TEST_CASE("a peer that is lost, slow or unable is not waited for") {
+  Sites t(3, 3);
+  t.rounds(4);
+  t.features(4);
+  t.measured(0, 4);
+  SECTION("lost") {
+    t.s.feed(ConnectionLost{{2}});
+    t.s.feed(ConnectionLost{{3}});
+  }
+  SECTION("unable") {
+    t.measured(1, 4, "other images");
+    t.measured(2, 4, "", "not finite");
+  }
+  SECTION("slow") {
+    t.s.wait(299s);
+    CHECK(t.s.count<MergeEvaluations>() == 0);
+    t.s.wait(2s);
+  }
+  CHECK(t.s.count<KeepEvaluated>() == 1);
+  CHECK(t.s.count<MergeEvaluations>() == 1);
+}
+
+TEST_CASE("the run's end waits for the last evaluation, and a stop does not") {
+  Sites t(2, 2);
+  t.rounds(8);
+  REQUIRE(t.s.finish() != nullptr);
+  CHECK(t.s.coordinator.open_evaluations() == 2);
+  t.features(4);
+  t.features(8);
+  CHECK(t.asked().size() == 4);
+  SECTION("until all have measured") {
+    t.measured(0, 4);
+    t.measured(1, 4);
+    t.measured(0, 8);
+    CHECK(t.s.coordinator.open_evaluations() == 1);
+    t.measured(1, 8);
+    CHECK(t.s.count<MergeEvaluations>() == 2);
+  }
+  SECTION("or are gone") {
+    t.s.feed(ConnectionLost{{1}});
+    t.s.feed(ConnectionLost{{2}});
+    CHECK(t.s.count<MergeEvaluations>() == 2);
+  }
+  SECTION("or their time is over") {
+    t.s.wait(301s);
+    CHECK(t.s.count<MergeEvaluations>() == 2);
+  }
+  SECTION("or it is stopped") {
+    t.s.feed(StopRequested{});
+    CHECK(t.s.count<MergeEvaluations>() == 0);
+  }
+  CHECK(t.s.coordinator.open_evaluations() == 0);
+}
+
+TEST_CASE("features that cannot be made end their evaluation alone") {
+  Sites t(2, 2);
+  t.rounds(8);
+  t.features(4, false);
+  CHECK(t.s.coordinator.open_evaluations() == 1);
+  t.features(8, false);
+  CHECK(t.s.coordinator.open_evaluations() == 0);
+  CHECK(t.asked().empty());
+}
+
+TEST_CASE("evaluations do not pile up") {
+  CoordinatorConfig c = config(1);
+  c.evaluate_every = 1;
+  Server s(c);
+  s.hello(1, "0", [](auto& h) {
+    h.abilities = {std::string(protocol::kEvaluation)};
+  });
+  for (int i = 0; i < 10; ++i) s.answer(1, {0}, 0);
+  CHECK(s.count<MakeFeatures>() == SiteEvaluations::kAtOnce);
+  CHECK(s.coordinator.position().completed == Round{10});
+}
+
+TEST_CASE("where nobody has images held out, the log says so") {
+  Sites t(2, 0);
+  t.rounds(4);
+  t.features(4);
+  CHECK(t.s.count<MergeEvaluations>() == 1);
+  bool told = false;
+  for (const ServerEffect& e : t.s.effects)
+    if (const auto* note = std::get_if<Note>(&e))
+      told = told || note->text.find("--evaluate-data") != std::string::npos;
+  CHECK(told);
+}
+
+}  // namespace mdgan::test
