@@ -96,8 +96,8 @@ Result<ParsedPeer> parse_peer_keygen(std::span<const char* const> arguments,
   return ParsedPeer(std::move(o));
 }
 
-Result<ParsedPeer> parse_peer_classifier(
-    std::span<const char* const> arguments, const Environment& environment) {
+Result<ParsedPeer> parse_peer_classifier(std::span<const char* const> arguments,
+                                         const Environment& environment) {
   PeerClassifierOptions o;
   OptionTable table(
       {{"Options",

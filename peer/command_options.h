@@ -25,8 +25,8 @@ Result<void> parse_peer(PeerOptions& options, OptionTable& table,
 // `arguments` are those after the command.
 Result<ParsedPeer> parse_peer_check(std::span<const char* const> arguments,
                                     const Environment& environment);
-Result<ParsedPeer> parse_peer_classifier(
-    std::span<const char* const> arguments, const Environment& environment);
+Result<ParsedPeer> parse_peer_classifier(std::span<const char* const> arguments,
+                                         const Environment& environment);
 Result<ParsedPeer> parse_peer_keygen(std::span<const char* const> arguments,
                                      const Environment& environment);
 Result<ParsedPeer> parse_peer_join(std::span<const char* const> arguments,

@@ -121,15 +121,15 @@ Result<HeldOut> hold_out(const PeerOptions& options,
   if (options.evaluate_data.empty()) return HeldOut{};
   const bool has_part = has_test_part(options.evaluate_data);
   std::error_code ignored;  // then they are two folders
-  if (!has_part && std::filesystem::equivalent(options.evaluate_data,
-                                               options.data, ignored))
+  if (!has_part &&
+      std::filesystem::equivalent(options.evaluate_data, options.data, ignored))
     return Error{options.evaluate_data +
                      " has no test part, and the peer trains on all of it: "
                      "hold images out into another folder for --evaluate-data",
                  ExitCode::kData};
-  auto images =
-      load_dataset(options.evaluate_data,
-                   has_part ? DataPart::kTest : DataPart::kTrain, options.reading);
+  auto images = load_dataset(options.evaluate_data,
+                             has_part ? DataPart::kTest : DataPart::kTrain,
+                             options.reading);
   if (!images) return images.error();
   if (images->shape.channels != trained_on.channels ||
       images->shape.height != trained_on.height ||
@@ -149,8 +149,8 @@ Result<HeldOut> hold_out(const PeerOptions& options,
       return Error{fmt::format("{}: {} gets {} images to measure with, fewer "
                                "than {}: hold out more, or leave out "
                                "--evaluate-data",
-                               options.evaluate_data, session.name,
-                               images_here, kFewestHeldOut),
+                               options.evaluate_data, session.name, images_here,
+                               kFewestHeldOut),
                    ExitCode::kData};
   }
   return HeldOut{std::make_shared<const Dataset>(std::move(*images)),

@@ -43,7 +43,7 @@ struct PeerOptions {
   std::string known_peers;  // a file; empty: the server names the partners
   bool insecure = false;
   std::string evaluate_data;  // a folder; empty: this peer measures nothing
-  std::string model_file;  // a model of the user's own; empty: none
+  std::string model_file;     // a model of the user's own; empty: none
   std::string device = "cpu";
   Precision precision = Precision::kFloat32;
   std::uint32_t threads = 1;
@@ -100,9 +100,10 @@ struct PeerVersionRequest {};
 struct PeerHelpRequest {
   std::string text;
 };
-using ParsedPeer = std::variant<PeerOptions, PeerKeygenOptions, PeerJoinOptions,
-                                PeerStatusOptions, PeerCheckOptions, PeerClassifierOptions,
-                                PeerVersionRequest, PeerHelpRequest>;
+using ParsedPeer =
+    std::variant<PeerOptions, PeerKeygenOptions, PeerJoinOptions,
+                 PeerStatusOptions, PeerCheckOptions, PeerClassifierOptions,
+                 PeerVersionRequest, PeerHelpRequest>;
 
 // Reads the command line, the environment and the file they name. Errors have
 // ExitCode::kUsage.

@@ -175,10 +175,10 @@ struct Joined {
 };
 
 // Wire values are in codec.cc and PROTOCOL.md, not the variant's order.
-using Body =
-    std::variant<Hello, Welcome, RoundBegin, Batch, Feedback, Swap, Transfer,
-                 Staged, Commit, Abort, Checkpoint, Progress, Goodbye,
-                 ErrorReply, Chunk, ChunksTaken, Join, Joined, Evaluate, Evaluated>;
+using Body = std::variant<Hello, Welcome, RoundBegin, Batch, Feedback, Swap,
+                          Transfer, Staged, Commit, Abort, Checkpoint, Progress,
+                          Goodbye, ErrorReply, Chunk, ChunksTaken, Join, Joined,
+                          Evaluate, Evaluated>;
 
 // The header every message carries. `run` and `incarnation` are zero until the
 // welcome has told them.

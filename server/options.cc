@@ -188,8 +188,9 @@ Result<ServerOptions> resolve(ServerOptions o) {
             : "evaluate-every needs images to compare with: give their folder "
               "with --evaluate-data DIR, or have the peers measure with "
               "--evaluate-at peers");
-  for (std::string* path : {&o.data, &o.evaluate_data, &o.evaluate_features,
-                            &o.evaluate_classifier, &o.key, &o.authorized_peers, &o.http_token}) {
+  for (std::string* path :
+       {&o.data, &o.evaluate_data, &o.evaluate_features, &o.evaluate_classifier,
+        &o.key, &o.authorized_peers, &o.http_token}) {
     if (path->empty()) continue;
     std::error_code ignored;  // then the path stays as it was given
     const auto absolute = std::filesystem::absolute(*path, ignored);

@@ -49,8 +49,8 @@ enum class EvaluateAt {
   kPeers,   // each against images of its own
 };
 inline constexpr std::array<std::pair<EvaluateAt, std::string_view>, 2>
-    kEvaluateAtNames{{{EvaluateAt::kServer, "server"},
-                      {EvaluateAt::kPeers, "peers"}}};
+    kEvaluateAtNames{
+        {{EvaluateAt::kServer, "server"}, {EvaluateAt::kPeers, "peers"}}};
 
 // `mdgan-server train`. The members' values are the defaults; what each is for
 // is said once, in the help texts of train_options.cc. After parsing everything

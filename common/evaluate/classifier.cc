@@ -251,9 +251,9 @@ Result<std::unique_ptr<Classifier>> Classifier::read(
       flat > values / kFeatures || classes > values / kFeatures)
     return wrong;
   return guarded(what, ExitCode::kConfiguration, [&]() -> Made {
-    auto impl = std::make_unique<Impl>(
-        channels, flat, classes, to_hex(sha256(file.bytes)).substr(0, 12),
-        *where);
+    auto impl = std::make_unique<Impl>(channels, flat, classes,
+                                       to_hex(sha256(file.bytes)).substr(0, 12),
+                                       *where);
     if (!impl->load(*saved, what)) return wrong;
     impl->network.to(*where);
     return std::unique_ptr<Classifier>(new Classifier(std::move(impl)));
@@ -272,9 +272,8 @@ Result<void> Classifier::takes(const ImageShape& image) const {
 }
 
 Blob Classifier::file() const {
-  return plain_exceptions([&] {
-    return safetensors_file(impl_->tensors(), impl_->metadata());
-  });
+  return plain_exceptions(
+      [&] { return safetensors_file(impl_->tensors(), impl_->metadata()); });
 }
 
 Features Classifier::extract(const Blob& images) {

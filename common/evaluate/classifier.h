@@ -34,8 +34,9 @@ class Classifier : public FeatureExtractor {
   // smaller than 4x4, or the device is not there.
   static Result<std::unique_ptr<Classifier>> obtain(
       const EvaluationData& data, const ClassifierOptions& options);
-  // Takes the classifier from what file() gives; `what` names it in errors. Fails with kConfiguration where they
-  // are something else, or the device is not there.
+  // Takes the classifier from what file() gives; `what` names it in errors.
+  // Fails with kConfiguration where they are something else, or the device is
+  // not there.
   static Result<std::unique_ptr<Classifier>> read(const Blob& file,
                                                   const std::string& what,
                                                   const std::string& device);

@@ -11,11 +11,11 @@
 #include <span>
 #include <utility>
 
+#include "common/evaluate/normals.h"
 #include "common/files/npz.h"
 #include "common/files/output_file.h"
 #include "common/tensor/guard.h"
 #include "common/tensor/tensor_blob.h"
-#include "common/evaluate/normals.h"
 
 namespace mdgan {
 namespace {

@@ -8,9 +8,9 @@
 #include <utility>
 
 #include "common/base/random.h"
+#include "common/evaluate/normals.h"
 #include "common/tensor/guard.h"
 #include "common/tensor/tensor_blob.h"
-#include "common/evaluate/normals.h"
 
 namespace mdgan {
 namespace {

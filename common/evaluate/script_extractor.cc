@@ -1,11 +1,11 @@
 #include <spdlog/fmt/fmt.h>
 #include <torch/script.h>
 
+#include "common/evaluate/feature_extractor.h"
 #include "common/files/hash.h"
 #include "common/tensor/device.h"
 #include "common/tensor/guard.h"
 #include "common/tensor/tensor_blob.h"
-#include "common/evaluate/feature_extractor.h"
 
 namespace mdgan {
 namespace {

@@ -29,8 +29,8 @@ class Site {
       return Error{"the classifier to measure with was not sent"};
     if (sha256(question.file->bytes) != question.classifier)
       return Error{"the classifier to measure with is not the one announced"};
-    auto made = Classifier::read(*question.file, "the server's classifier",
-                                 device_);
+    auto made =
+        Classifier::read(*question.file, "the server's classifier", device_);
     if (!made) return made.error();
     if (auto fits = (*made)->takes(images_.shape); !fits) return fits;
     const Blob features = (*made)->extract(pixels_of(images_)).values;

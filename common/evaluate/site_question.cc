@@ -35,9 +35,9 @@ bool is_site_question(const std::vector<TensorMeta>& tensors,
   if (features != TensorMeta{DType::kFloat32, {n, kClassifierFeatures}} ||
       tensors[1] != TensorMeta{DType::kFloat32, {n}})
     return false;
-  return tensors.size() == 2 || (tensors[2].dtype == DType::kUint8 &&
-                                 tensors[2].dims.size() == 1 &&
-                                 tensors[2].dims[0] <= classifier_bytes(image));
+  return tensors.size() == 2 ||
+         (tensors[2].dtype == DType::kUint8 && tensors[2].dims.size() == 1 &&
+          tensors[2].dims[0] <= classifier_bytes(image));
 }
 
 }  // namespace mdgan

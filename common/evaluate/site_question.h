@@ -23,8 +23,8 @@ struct GeneratedFeatures {
 
 // What a site is to measure, and with what.
 struct SiteQuestion {
-  Sha256 classifier{};        // of the file that gives features
-  std::optional<Blob> file;   // it; nothing: the one of an earlier question
+  Sha256 classifier{};       // of the file that gives features
+  std::optional<Blob> file;  // it; nothing: the one of an earlier question
   GeneratedFeatures generated;
 };
 

@@ -268,8 +268,8 @@ Blob safetensors_file(std::span<const NamedBlob> tensors,
 Result<SafetensorsFile> parse_safetensors(std::span<const std::byte> bytes,
                                           const std::string& what) {
   try {
-    std::istringstream stream(std::string(
-        reinterpret_cast<const char*>(bytes.data()), bytes.size()));
+    std::istringstream stream(
+        std::string(reinterpret_cast<const char*>(bytes.data()), bytes.size()));
     return read(stream, bytes.size(), what);
   } catch (const std::exception& e) {  // no memory
     return cannot_use(what, e.what());

@@ -92,9 +92,10 @@ struct ClockTicked {};
 
 using SessionEvent =
     std::variant<Connected, ServerSaid, BatchArrived, TransferArrived,
-                 TrainerPrepared, FeedbackComputed, GeneratorMeasured, Restored, RestoreFailed,
-                 TransferFailed, ChunksReady, ChunkRefused, TransferSaved,
-                 Failed, ServerLost, LeaveRequested, ClockTicked>;
+                 TrainerPrepared, FeedbackComputed, GeneratorMeasured, Restored,
+                 RestoreFailed, TransferFailed, ChunksReady, ChunkRefused,
+                 TransferSaved, Failed, ServerLost, LeaveRequested,
+                 ClockTicked>;
 
 // --- effects ----------------------------------------------------------------
 
@@ -209,8 +210,8 @@ struct Leave {
 using SessionEffect =
     std::variant<SayHello, SayToServer, SendFeedback, PrepareTrainer,
                  InitialiseDiscriminator, RestoreDiscriminator, Learn,
-                 ComputeFeedback, MeasureGenerator, SendEvaluated, SendTransfer, PrepareChunks, SendChunk,
-                 OpenChunk, DropChunks, SaveTransfer, Install, DropTransfer,
-                 SaveDiscriminator, Report, Leave>;
+                 ComputeFeedback, MeasureGenerator, SendEvaluated, SendTransfer,
+                 PrepareChunks, SendChunk, OpenChunk, DropChunks, SaveTransfer,
+                 Install, DropTransfer, SaveDiscriminator, Report, Leave>;
 
 }  // namespace mdgan

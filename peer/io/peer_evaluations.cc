@@ -20,7 +20,8 @@ Blob blob_of(std::vector<std::uint64_t> dims,
 }  // namespace
 
 void PeerShell::Impl::apply(PeerRuntime& s, const MeasureGenerator& e) {
-  const auto answer = [this, &s, round = e.round](Result<SiteMetrics> measured) {
+  const auto answer = [this, &s,
+                       round = e.round](Result<SiteMetrics> measured) {
     s.measured.insert_or_assign(round, std::move(measured));
     feed(s, GeneratorMeasured{round});
   };

@@ -5,12 +5,12 @@
 #include <vector>
 
 #include "common/base/terminal.h"
+#include "common/evaluate/feature_statistics.h"
 #include "common/files/checkpoint_store.h"
 #include "common/tensor/precision.h"
 #include "server/commands/commands.h"
 #include "server/commands/make_evaluator.h"
 #include "server/commands/saved_generator.h"
-#include "common/evaluate/feature_statistics.h"
 #include "server/evaluate/utility.h"
 #include "server/run/run_directory.h"
 
@@ -35,7 +35,8 @@ std::string text_of(const EvaluationRecord& r) {
     text += fmt::format(
         "  class_distance                 {:.4f}\n"
         "  class_histogram                {:.3f}\n",
-        r.classes->distance.value_or(NAN), fmt::join(r.classes->histogram, " "));
+        r.classes->distance.value_or(NAN),
+        fmt::join(r.classes->histogram, " "));
   if (r.utility)
     text += fmt::format(
         "  classifier_accuracy            {:.4f} trained on {} generated "

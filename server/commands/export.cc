@@ -5,13 +5,13 @@
 #include <string>
 #include <utility>
 
+#include "common/evaluate/feature_statistics.h"
 #include "common/files/output_file.h"
 #include "common/files/safetensors.h"
 #include "common/tensor/precision.h"
 #include "server/commands/commands.h"
 #include "server/commands/make_evaluator.h"
 #include "server/commands/saved_generator.h"
-#include "common/evaluate/feature_statistics.h"
 #include "server/run/run_directory.h"
 
 namespace mdgan {

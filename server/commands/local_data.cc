@@ -33,13 +33,13 @@ Result<void> hold_out(const ServerOptions& options, LocalData& local) {
   if (!shards) return shards.error();
   for (std::uint32_t i = 0; i < options.local_peers; ++i)
     if ((*shards)[i].size() < kFewestHeldOut)
-      return Error{fmt::format("{}: of {} images to measure with {} gets {}, "
-                               "fewer than {}: give fewer --local-peers, or "
-                               "--evaluate-at server",
-                               evaluation_folder(options).string(),
-                               test.size(), local_name(i), (*shards)[i].size(),
-                               kFewestHeldOut),
-                   ExitCode::kData};
+      return Error{
+          fmt::format("{}: of {} images to measure with {} gets {}, "
+                      "fewer than {}: give fewer --local-peers, or "
+                      "--evaluate-at server",
+                      evaluation_folder(options).string(), test.size(),
+                      local_name(i), (*shards)[i].size(), kFewestHeldOut),
+          ExitCode::kData};
   local.held_out = std::make_shared<const Dataset>(std::move(data->test));
   local.held_out_shards = std::move(*shards);
   return {};

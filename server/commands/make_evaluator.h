@@ -5,8 +5,8 @@
 #include <memory>
 
 #include "common/base/result.h"
-#include "server/command_options.h"
 #include "common/evaluate/classifier.h"
+#include "server/command_options.h"
 #include "server/evaluate/evaluation_at_peers.h"
 #include "server/evaluate/evaluator.h"
 

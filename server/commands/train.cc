@@ -220,8 +220,8 @@ Finish train_in(const ServerOptions& options, const RunDirectory& directory,
   if (options.local_peers > 0) {
     host = std::make_unique<PeerShell>(
         context,
-        local_host(options, shell.endpoint(), directory,
-                   std::move(*local), keys, zap ? &*zap : nullptr),
+        local_host(options, shell.endpoint(), directory, std::move(*local),
+                   keys, zap ? &*zap : nullptr),
         data, local_arithmetic(options, std::move(privacy)));
     host_thread = std::thread([&] {
       const auto done = run_host(*host);

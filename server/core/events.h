@@ -90,8 +90,8 @@ struct TimePassed {};
 using ServerEvent =
     std::variant<Started, MessageArrived, KeyRevoked, ConnectionLost,
                  ModelReady, ModelRefused, BatchesReady, GeneratorStepped,
-                 GeneratorFailed, FeaturesReady, CheckpointSaved,
-                 StopRequested, TimePassed>;
+                 GeneratorFailed, FeaturesReady, CheckpointSaved, StopRequested,
+                 TimePassed>;
 
 // --- effects ----------------------------------------------------------------
 

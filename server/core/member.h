@@ -36,8 +36,8 @@ struct Member {
   protocol::Held held;
   std::vector<protocol::Held> saved;
   DiscriminatorId welcomed_with;
-  std::string endpoint;  // empty: it has no listener
-  bool relays = false;   // can send and receive by relay
+  std::string endpoint;         // empty: it has no listener
+  bool relays = false;          // can send and receive by relay
   bool evaluates = false;       // has images to measure the generator with
   bool has_classifier = false;  // was sent it since its welcome
   // The rounds whose answers are pending, and when it was asked. A member that

@@ -85,9 +85,9 @@ std::string summary(const EvaluationRecord& record);
 std::string to_json(const EvaluationRecord& record);
 
 // Puts the record into the run's metric-*.jsonl, one file a metric: fid10k,
-// kid10k, pr10k, is10k, classes10k, tstr10k and sites10k for 10,000 samples. Lines are in
-// the order of rounds; the record takes the place of an older one of its round.
-// Fails with kCheckpoint.
+// kid10k, pr10k, is10k, classes10k, tstr10k and sites10k for 10,000 samples.
+// Lines are in the order of rounds; the record takes the place of an older one
+// of its round. Fails with kCheckpoint.
 Result<void> keep_evaluation(const std::filesystem::path& run,
                              const EvaluationRecord& record);
 

@@ -64,7 +64,8 @@ Result<FeatureStatistics> generated_statistics(FeatureExtractor& extractor,
   EvaluationRecord::Seconds ignored;
   try {
     return statistics_of(
-        generated_features(extractor, generator, samples, seed, ignored).values);
+        generated_features(extractor, generator, samples, seed, ignored)
+            .values);
   } catch (const std::exception& e) {
     return not_measured("generated", e);
   }
@@ -131,8 +132,8 @@ Result<EvaluationRecord> Evaluator::evaluate(const Sampler& generator,
   record.real_images = real_images_;
   record.features = extractor_->name();
   record.real_frechet_distance = real_distance_;
-  const Features features = generated_features(
-      *extractor_, generator, samples_, seed, record.seconds);
+  const Features features = generated_features(*extractor_, generator, samples_,
+                                               seed, record.seconds);
 
   auto start = Clock::now();
   record.frechet_distance = real_->frechet_distance(features.values);

@@ -14,11 +14,11 @@
 #include "common/base/ids.h"
 #include "common/base/result.h"
 #include "common/data/image_reading.h"
-#include "protocol/training_spec.h"
-#include "server/evaluate/evaluation_record.h"
 #include "common/evaluate/feature_extractor.h"
 #include "common/evaluate/feature_statistics.h"
 #include "common/evaluate/metrics.h"
+#include "protocol/training_spec.h"
+#include "server/evaluate/evaluation_record.h"
 
 namespace mdgan {
 

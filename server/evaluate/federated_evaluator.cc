@@ -62,8 +62,8 @@ Result<std::unique_ptr<FederatedEvaluator>> FederatedEvaluator::create(
   auto made =
       Classifier::read(classifier.file(), "the data's classifier", device);
   if (!made) return made.error();
-  return std::unique_ptr<FederatedEvaluator>(new FederatedEvaluator(
-      classifier.file(), std::move(*made), samples));
+  return std::unique_ptr<FederatedEvaluator>(
+      new FederatedEvaluator(classifier.file(), std::move(*made), samples));
 }
 
 Result<GeneratedImages> FederatedEvaluator::generate(const Sampler& generator,
@@ -72,8 +72,8 @@ Result<GeneratedImages> FederatedEvaluator::generate(const Sampler& generator,
     return fits.error();
   try {
     GeneratedImages made;
-    const Features features = generated_features(
-        *classifier_, generator, samples_, seed, made.seconds);
+    const Features features = generated_features(*classifier_, generator,
+                                                 samples_, seed, made.seconds);
     TimePoint start = Clock::now();
     made.features = {features.values, neighbour_radii(features.values)};
     lap(start, made.seconds.neighbours);
@@ -112,7 +112,8 @@ Result<EvaluationRecord> FederatedEvaluator::merge(
       // A recall is a share of the real images, so that theirs together is
       // their mean; the kernel distance of all cannot be had of theirs, and
       // this is the mean of the sites.
-      record.recall += metrics.recall * static_cast<double>(metrics.sums.images);
+      record.recall +=
+          metrics.recall * static_cast<double>(metrics.sums.images);
       record.kernel_distance_mean +=
           metrics.kernel_distance_mean / static_cast<double>(sites.size());
       record.kernel_distance_std +=
@@ -121,9 +122,9 @@ Result<EvaluationRecord> FederatedEvaluator::merge(
     record.recall /= static_cast<double>(images);
     record.real_images = static_cast<std::uint32_t>(images);
   } catch (const std::exception& e) {
-    return Error{std::string("what the peers measured cannot be merged: ") +
-                     e.what(),
-                 ExitCode::kData};
+    return Error{
+        std::string("what the peers measured cannot be merged: ") + e.what(),
+        ExitCode::kData};
   }
   lap(start, record.seconds.frechet);
   ClassScores& classes = record.classes.emplace();

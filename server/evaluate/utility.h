@@ -6,10 +6,10 @@
 #include <cstdint>
 
 #include "common/base/result.h"
-#include "common/train/generator/sampler.h"
-#include "protocol/training_spec.h"
 #include "common/evaluate/classifier.h"
 #include "common/evaluate/evaluation_data.h"
+#include "common/train/generator/sampler.h"
+#include "protocol/training_spec.h"
 #include "server/evaluate/evaluation_record.h"
 
 namespace mdgan {

@@ -257,9 +257,13 @@ void ServerShell::Impl::deliver(ConnectionId id,
     events.emplace_back(ConnectionLost{id});
     return;
   }
+  const bool may_be_long =
+      std::holds_alternative<protocol::Batch>(message.body);
   TensorFrames* frames =
-      batch == nullptr ? nullptr
-                       : &batch->frames_of(connection->second.frame_bytes);
+      batch == nullptr
+          ? nullptr
+          : &batch->frames_of(may_be_long ? connection->second.frame_bytes
+                                          : protocol::kFrameBytes);
   std::uint64_t bytes = 0;
   const Sent sent =
       send(*router, connection->second.routing_id, message, frames, &bytes);

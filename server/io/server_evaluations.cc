@@ -26,15 +26,15 @@ Lane::Continuation keep(RunObserver*& observer, const RunDirectory& directory,
 }  // namespace
 
 void ServerShell::Impl::evaluate(Round round) {
-  write_copy(
-      evaluations, evaluation_copies, "cannot evaluate",
-      [this, round]() -> Lane::Work {
-        const std::shared_ptr<const Sampler> copy = trainer->sampler(nullptr);
-        return [this, round, copy]() -> Lane::Continuation {
-          return keep(observer, directory,
-                      arithmetic.measure(*copy, round, options.seed));
-        };
-      });
+  write_copy(evaluations, evaluation_copies, "cannot evaluate",
+             [this, round]() -> Lane::Work {
+               const std::shared_ptr<const Sampler> copy =
+                   trainer->sampler(nullptr);
+               return [this, round, copy]() -> Lane::Continuation {
+                 return keep(observer, directory,
+                             arithmetic.measure(*copy, round, options.seed));
+               };
+             });
 }
 
 // --- at the peers -----------------------------------------------------------
@@ -90,8 +90,8 @@ bool ServerShell::Impl::wants_measured(ConnectionId sender,
   const std::uint64_t f = found->second.images.features.values.meta.dims[1];
   const auto& sent = std::get<protocol::Evaluated>(received.message->body);
   using enum protocol::DType;
-  return sent.tensors == std::vector<protocol::TensorMeta>{
-                             {kFloat64, {f}}, {kFloat64, {f, f}}};
+  return sent.tensors ==
+         std::vector<protocol::TensorMeta>{{kFloat64, {f}}, {kFloat64, {f, f}}};
 }
 
 void ServerShell::Impl::apply(const KeepEvaluated& e) {
@@ -99,7 +99,8 @@ void ServerShell::Impl::apply(const KeepEvaluated& e) {
   MDGAN_CHECK(found != measured.end() && arrived.size() == 2);
   found->second.sites[e.peer] = {
       e.name,
-      {e.evaluated.kernel_distance_mean, e.evaluated.kernel_distance_std,
+      {e.evaluated.kernel_distance_mean,
+       e.evaluated.kernel_distance_std,
        e.evaluated.recall,
        {e.evaluated.images, doubles_of(arrived[0]), doubles_of(arrived[1])}}};
 }

@@ -205,16 +205,16 @@ TEST_CASE("a server without images has the peers measure its generator") {
   REQUIRE(made_with == 0);
   CHECK(made.output().find("right on") != std::string::npos);
 
-  auto server = t.server(
-      "a", {"--rounds", "10", "--min-peers", "3", "--evaluate-at", "peers",
-            "--evaluate-every", "5", "--evaluate-samples", "30",
-            "--evaluate-classifier", file});
-  auto north = t.peer("a", 0, 3,
-                      {"--name", "north", "--evaluate-data",
-                       (t / "north").string()});
-  auto south = t.peer("a", 1, 3,
-                      {"--name", "south", "--evaluate-data",
-                       (t / "south").string()});
+  auto server =
+      t.server("a", {"--rounds", "10", "--min-peers", "3", "--evaluate-at",
+                     "peers", "--evaluate-every", "5", "--evaluate-samples",
+                     "30", "--evaluate-classifier", file});
+  auto north =
+      t.peer("a", 0, 3,
+             {"--name", "north", "--evaluate-data", (t / "north").string()});
+  auto south =
+      t.peer("a", 1, 3,
+             {"--name", "south", "--evaluate-data", (t / "south").string()});
   auto silent = t.peer("a", 2, 3, {"--name", "silent"});
   CHECK(server.wait() == 0);
   INFO(server.output() << north.output() << south.output());
@@ -245,11 +245,11 @@ TEST_CASE("a peer measures with images that it does not train on, or not") {
   write_bars(t / "few", 40, 8);
   write_bars(t / "large", 100, 12);
   const auto refused = [&](const std::string& images, const char* why) {
-    auto peer = t.tool({MDGAN_PEER, "--server", "tcp://127.0.0.1:1", "--data",
-                        (t / "data").string(), "--sessions", "3",
-                        "--evaluate-data", (t / images).string(),
-                        "--state-dir", (t / "state").string()},
-                       images + ".out");
+    auto peer =
+        t.tool({MDGAN_PEER, "--server", "tcp://127.0.0.1:1", "--data",
+                (t / "data").string(), "--sessions", "3", "--evaluate-data",
+                (t / images).string(), "--state-dir", (t / "state").string()},
+               images + ".out");
     CHECK(peer.wait() == 6);
     INFO(peer.output());
     CHECK(peer.output().find(why) != std::string::npos);

@@ -283,9 +283,9 @@ class Server {
     remember(asked_, {e.connection, e.message});
   }
   void apply(const KeepEvaluated& e) {
-    require(arriving_ && arriving_->round == e.round &&
-                arriving_->peer == e.peer,
-            "what is kept has arrived");
+    require(
+        arriving_ && arriving_->round == e.round && arriving_->peer == e.peer,
+        "what is kept has arrived");
   }
   void apply(const MergeEvaluations&) {}
   void apply(const ReportRound& e) {

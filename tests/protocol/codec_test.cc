@@ -107,9 +107,9 @@ TEST_CASE("tensors_of gives the list of the messages that have one") {
   for (const Message& message : one_of_each())
     if (!tensors_of(message.body).empty())
       with_tensors.emplace_back(type_name(message.body));
-  CHECK(with_tensors ==
-        std::vector<std::string>{"batch", "feedback", "transfer", "chunk",
-                                 "evaluate", "evaluated"});
+  CHECK(with_tensors == std::vector<std::string>{"batch", "feedback",
+                                                 "transfer", "chunk",
+                                                 "evaluate", "evaluated"});
 }
 
 TEST_CASE("every proper prefix of a message is refused") {

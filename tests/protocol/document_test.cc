@@ -199,12 +199,10 @@ TEST_CASE("PROTOCOL.md tells the version and names every codec") {
 }
 
 TEST_CASE("PROTOCOL.md lists the size of every type that travels") {
-  const std::map<std::string, DType> types{{"float32", DType::kFloat32},
-                                           {"int32", DType::kInt32},
-                                           {"bfloat16", DType::kBfloat16},
-                                           {"uint8", DType::kUint8},
-                                           {"int8", DType::kInt8},
-                                           {"float64", DType::kFloat64}};
+  const std::map<std::string, DType> types{
+      {"float32", DType::kFloat32},   {"int32", DType::kInt32},
+      {"bfloat16", DType::kBfloat16}, {"uint8", DType::kUint8},
+      {"int8", DType::kInt8},         {"float64", DType::kFloat64}};
   for (const auto& [name, type] : types) {
     const std::string numbers = " | " + std::to_string(static_cast<int>(type)) +
                                 " | " + std::to_string(bytes_of(type)) + " |";

@@ -92,8 +92,7 @@ TEST_CASE("peers measure generators, and the run's end waits for them") {
     CHECK(site["recall"] == 0.5);
     CHECK(site["kernel_inception_distance_mean"] == 0.25);
   }
-  CHECK(names ==
-        std::set<std::string>{"peer-0", "peer-1", "peer-2", "peer-3"});
+  CHECK(names == std::set<std::string>{"peer-0", "peer-1", "peer-2", "peer-3"});
 }
 
 TEST_CASE("a peer that cannot measure is named, and the others' count") {

@@ -180,7 +180,7 @@ EvaluationAtPeers fake_evaluation() {
   fake.classifier = copy_blob({protocol::DType::kUint8, {file.size()}}, file);
   fake.hash = sha256(file);
   fake.generate = [](const Sampler&, std::uint64_t) -> Result<GeneratedImages> {
-    constexpr std::size_t kImages = 30;
+    constexpr std::size_t kImages = 3000;  // of more than one frame
     return GeneratedImages{
         {blob_of({kImages, kClassifierFeatures},
                  std::vector<float>(kImages * kClassifierFeatures, 2)),
@@ -189,9 +189,9 @@ EvaluationAtPeers fake_evaluation() {
         {},
         {}};
   };
-  fake.merge = [](Round round, const GeneratedImages&,
-                  std::span<const MeasuredSite> sites)
-      -> Result<EvaluationRecord> {
+  fake.merge =
+      [](Round round, const GeneratedImages&,
+         std::span<const MeasuredSite> sites) -> Result<EvaluationRecord> {
     EvaluationRecord record;
     record.round = round.value;
     record.samples = 30;
@@ -236,17 +236,18 @@ PeerArithmetic peer_arithmetic() {
       },
       .make_measure = [](std::shared_ptr<const Dataset>,
                          std::vector<std::uint32_t> images) -> MeasureSite {
-        return [n = images.size(), known = false](
-                   const SiteQuestion& question) mutable
-               -> Result<SiteMetrics> {
-          if (!std::exchange(known, true) && !question.file)
-            return Error{"the classifier was not sent"};
-          const double value = values_of(question.generated.values).at(0);
-          FeatureSums sums{n, std::vector<double>(kClassifierFeatures, value),
-                           std::vector<double>(kClassifierFeatures *
-                                               kClassifierFeatures)};
-          return SiteMetrics{0.25, 0.125, 0.5, std::move(sums)};
-        };
+        return
+            [n = images.size(), known = false](
+                const SiteQuestion& question) mutable -> Result<SiteMetrics> {
+              if (!std::exchange(known, true) && !question.file)
+                return Error{"the classifier was not sent"};
+              const double value = values_of(question.generated.values).at(0);
+              FeatureSums sums{n,
+                               std::vector<double>(kClassifierFeatures, value),
+                               std::vector<double>(kClassifierFeatures *
+                                                   kClassifierFeatures)};
+              return SiteMetrics{0.25, 0.125, 0.5, std::move(sums)};
+            };
       },
       .start_thread = [] {}};
 }

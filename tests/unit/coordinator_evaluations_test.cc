@@ -72,8 +72,8 @@ TEST_CASE("peers with images are asked, and what they measured is merged") {
   t.rounds(4);
   CHECK(t.s.count<MakeFeatures>() == 1);
   t.features(4);
-  CHECK(t.asked() == std::vector<std::pair<std::uint32_t, bool>>{{0, true},
-                                                                 {1, true}});
+  CHECK(t.asked() ==
+        std::vector<std::pair<std::uint32_t, bool>>{{0, true}, {1, true}});
   t.measured(1, 4);
   CHECK(t.s.count<MergeEvaluations>() == 0);
   t.measured(0, 4);
@@ -174,9 +174,8 @@ TEST_CASE("evaluations do not pile up") {
   CoordinatorConfig c = config(1);
   c.evaluate_every = 1;
   Server s(c);
-  s.hello(1, "0", [](auto& h) {
-    h.abilities = {std::string(protocol::kEvaluation)};
-  });
+  s.hello(1, "0",
+          [](auto& h) { h.abilities = {std::string(protocol::kEvaluation)}; });
   for (int i = 0; i < 10; ++i) s.answer(1, {0}, 0);
   CHECK(s.count<MakeFeatures>() == SiteEvaluations::kAtOnce);
   CHECK(s.coordinator.position().completed == Round{10});

@@ -102,8 +102,8 @@ TEST_CASE("what no budget counts is not told beside a budget") {
 TEST_CASE("a classifier needs labelled images and a place") {
   const char* const none[] = {"mdgan-peer", "classifier"};
   CHECK(parse_peer_options(2, none).error().message.starts_with("which data?"));
-  const char* const good[] = {"mdgan-peer", "classifier", "--data", "d",
-                              "--size",     "8x8"};
+  const char* const good[] = {"mdgan-peer", "classifier", "--data",
+                              "d",          "--size",     "8x8"};
   const auto parsed = parse_peer_options(6, good);
   REQUIRE(parsed);
   CHECK(std::get<PeerClassifierOptions>(*parsed).data == "d");

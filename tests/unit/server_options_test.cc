@@ -381,10 +381,10 @@ TEST_CASE("peers measure with a classifier, and never by a program") {
             .starts_with("evaluate-features is a program"));
   CHECK(train_error({"--evaluate-classifier", "c"}) ==
         "evaluate-classifier is for evaluate-at = peers");
-  CHECK(train_error({"--evaluate-at", "peers", "--evaluate-every", "10",
-                     "--data", "d", "--local-peers", "2", "--dp",
-                     "discriminator"})
-            .find("no budget of dp") != std::string::npos);
+  CHECK(
+      train_error({"--evaluate-at", "peers", "--evaluate-every", "10", "--data",
+                   "d", "--local-peers", "2", "--dp", "discriminator"})
+          .find("no budget of dp") != std::string::npos);
 }
 
 }  // namespace mdgan::test

@@ -94,8 +94,7 @@ TEST_CASE("the distance to all sites' images is the central one") {
   const double distance = central.frechet_distance(asked.generated.values);
   CHECK(distance > 0.5);  // or the comparison would say little
   CHECK(record->frechet_distance == Approx(distance).epsilon(0).margin(1e-6));
-  const double recall =
-      central.precision_recall(asked.generated.values).recall;
+  const double recall = central.precision_recall(asked.generated.values).recall;
   CHECK(recall > 0);
   CHECK(record->recall == Approx(recall).epsilon(1e-12));
   CHECK(record->real_images == 400);
@@ -155,10 +154,9 @@ TEST_CASE("a site refuses what is no classifier of its images") {
   const Blob file = classifier().file();
   std::vector<std::byte> bytes(file.bytes.begin(), file.bytes.end());
   const auto refused = [&](const std::vector<std::byte>& content) {
-    const auto read =
-        Classifier::read(copy_blob({protocol::DType::kUint8, {content.size()}},
-                                   content),
-                         "the file", "cpu");
+    const auto read = Classifier::read(
+        copy_blob({protocol::DType::kUint8, {content.size()}}, content),
+        "the file", "cpu");
     INFO((read ? "" : read.error().message));
     CHECK_FALSE(read.ok());
   };
@@ -174,9 +172,9 @@ TEST_CASE("a site refuses what is no classifier of its images") {
   // Names and sizes of others.
   const std::vector<float> one(1);
   for (const std::string name : {"conv1.weight", "head.weight", "other"}) {
-    const Blob small = safetensors_file(
-        std::vector<NamedBlob>{{name, float_blob({1}, one)}},
-        {{"accuracy", "1"}});
+    const Blob small =
+        safetensors_file(std::vector<NamedBlob>{{name, float_blob({1}, one)}},
+                         {{"accuracy", "1"}});
     refused({small.bytes.begin(), small.bytes.end()});
   }
 }
@@ -197,8 +195,7 @@ TEST_CASE("what may be sent to a site is bounded by its images") {
   CHECK_FALSE(is_one(10'000, 128, 10'000, 3'000'000));
   CHECK_FALSE(is_site_question({{kFloat32, {10, 128}}}, image));
   CHECK(is_site_question({{kFloat32, {10, 128}}, {kFloat32, {10}}}, image));
-  CHECK_FALSE(
-      is_site_question({{kInt32, {10, 128}}, {kFloat32, {10}}}, image));
+  CHECK_FALSE(is_site_question({{kInt32, {10, 128}}, {kFloat32, {10}}}, image));
 }
 
 }  // namespace mdgan::test

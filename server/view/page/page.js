@@ -333,6 +333,7 @@ const kMetricTitles = {
   kernel_inception_distance_mean: "KID (lower is better)",
   inception_score_mean: "Inception score (higher is better)",
   precision: "Precision and recall",
+  recall: "Recall",
   class_distance: "Distance from the data's classes",
 };
 
@@ -345,6 +346,7 @@ function drawSeries(series) {
   for (const [file, { rounds: at, curves: found }] of Object.entries(series.metrics))
     for (const [key, title] of Object.entries(kMetricTitles)) {
       if (!found[key]) continue;
+      if (key === "recall" && found.precision) continue;  // drawn with it
       const lines = key === "precision"
         ? [{ name: "precision", ...found.precision }, { name: "recall", ...found.recall }]
         : [{ name: file, ...found[key] }];
