@@ -19,6 +19,7 @@
 #include "common/net/address.h"
 #include "common/net/endpoint.h"
 #include "common/net/tcp_connection.h"
+#include "peer/hold_out.h"
 #include "peer/io/server_probe.h"
 #include "peer/peer_keys.h"
 #include "protocol/algorithm.h"
@@ -259,6 +260,14 @@ ExitCode check(const PeerCheckOptions& options, const std::string& hostname,
   findings.add(
       "data", loaded ? Result<std::string>(words_of(*loaded, options.peer.data))
                      : loaded.error());
+  if (loaded && !options.peer.evaluate_data.empty()) {
+    const auto held = hold_out(options.peer, loaded->data->shape, hostname);
+    findings.add("held out", held ? Result<std::string>(fmt::format(
+                                        "{} to measure generators with in {}",
+                                        plural(held->images->size(), "image"),
+                                        options.peer.evaluate_data))
+                                  : held.error());
+  }
   if (const auto set = arithmetic.set_device(); !set) {
     findings.add("device", set.error());
     return findings.code();

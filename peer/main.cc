@@ -19,6 +19,7 @@
 #include "common/base/time.h"
 #include "common/data/class_table.h"
 #include "common/data/dataset.h"
+#include "common/evaluate/site_metrics.h"
 #include "common/files/atomic_write.h"
 #include "common/files/plain_file.h"
 #include "common/models/script_file.h"
@@ -30,6 +31,7 @@
 #include "common/tensor/blas_core.h"
 #include "common/version/version.h"
 #include "peer/check.h"
+#include "peer/hold_out.h"
 #include "peer/io/peer_shell.h"
 #include "peer/join.h"
 #include "peer/keygen.h"
@@ -109,59 +111,27 @@ void save_classes(const PeerOptions& options, const Dataset& data,
   if (!written) spdlog::warn("{}", written.error().message);
 }
 
-// The images that are held out, and which of them each of the peers measures
-// generators with.
-struct HeldOut {
-  std::shared_ptr<const Dataset> images;  // null: none
-  Shards shards;
-};
-
-Result<HeldOut> hold_out(const PeerOptions& options,
-                         const ImageShape& trained_on) {
-  if (options.evaluate_data.empty()) return HeldOut{};
-  const bool has_part = has_test_part(options.evaluate_data);
-  std::error_code ignored;  // then they are two folders
-  if (!has_part &&
-      std::filesystem::equivalent(options.evaluate_data, options.data, ignored))
-    return Error{options.evaluate_data +
-                     " has no test part, and the peer trains on all of it: "
-                     "hold images out into another folder for --evaluate-data",
-                 ExitCode::kData};
-  auto images = load_dataset(options.evaluate_data,
-                             has_part ? DataPart::kTest : DataPart::kTrain,
-                             options.reading);
-  if (!images) return images.error();
-  if (images->shape.channels != trained_on.channels ||
-      images->shape.height != trained_on.height ||
-      images->shape.width != trained_on.width)
-    return Error{options.evaluate_data +
-                     ": its images have another size or number of channels "
-                     "than those to train on: give --size and --channels",
-                 ExitCode::kData};
-  const auto sessions =
-      sessions_of(options, default_name(options, host_name()));
-  auto shards = cut_data(options.partition, images->size(), images->labels,
-                         sessions.front().shards);
-  if (!shards) return shards.error();
-  for (const PeerSessionOptions& session : sessions) {
-    const std::size_t images_here = (*shards)[session.shard].size();
-    if (images_here < kFewestHeldOut)
-      return Error{fmt::format("{}: {} gets {} images to measure with, fewer "
-                               "than {}: hold out more, or leave out "
-                               "--evaluate-data",
-                               options.evaluate_data, session.name, images_here,
-                               kFewestHeldOut),
-                   ExitCode::kData};
+// What the peers measure generators with, one for each; none where no images
+// are held out.
+Result<std::vector<MeasureSite>> measures_of(const PeerOptions& options,
+                                             const HeldOut& held) {
+  std::vector<MeasureSite> measures;
+  if (!held.images) return measures;
+  for (const PeerSessionOptions& session :
+       sessions_of(options, default_name(options, host_name()))) {
+    auto made =
+        measure_site(held.images, held.shards[session.shard], held.classifier,
+                     options.evaluate_classifier, options.device);
+    if (!made) return made.error();
+    measures.push_back(std::move(*made));
   }
-  return HeldOut{std::make_shared<const Dataset>(std::move(*images)),
-                 std::move(*shards)};
+  return measures;
 }
 
 // The sessions with their parts of the data. Where that is cut unevenly, the
 // log says who has what of each class.
 Result<std::vector<PeerSetup>> hosted_peers(const PeerOptions& options,
-                                            const Dataset& data,
-                                            const HeldOut& held) {
+                                            const Dataset& data) {
   const auto sessions =
       sessions_of(options, default_name(options, host_name()));
   const auto shards = cut_data(options.partition, data.size(), data.labels,
@@ -183,7 +153,6 @@ Result<std::vector<PeerSetup>> hosted_peers(const PeerOptions& options,
       save_classes(options, data, session, classes.back());
     peers.push_back({session.name, session.index, shard, session.state,
                      options.privacy.mode != DpMode::kNone});
-    if (held.images) peers.back().held_out = held.shards[session.shard];
   }
   if (options.partition != Partition{})
     for (const std::string& line :
@@ -256,12 +225,15 @@ ExitCode run(const PeerOptions& options) {
       std::clamp(std::thread::hardware_concurrency(), 1U, options.sessions);
   host.connect_timeout =
       std::chrono::ceil<std::chrono::seconds>(options.connect_timeout);
-  const auto held = hold_out(options, data->shape);
+  const auto held = hold_out(options, data->shape, host_name());
   if (!held) return report(held.error());
-  host.held_out = held->images;
-  auto peers_here = hosted_peers(options, *data, *held);
+  auto measures = measures_of(options, *held);
+  if (!measures) return report(measures.error());
+  auto peers_here = hosted_peers(options, *data);
   if (!peers_here) return report(peers_here.error());
   host.peers = std::move(*peers_here);
+  for (std::size_t i = 0; i < measures->size(); ++i)
+    host.peers[i].measure = std::move((*measures)[i]);
   spdlog::info(
       "{} images of {}x{}x{} in {}; connecting to {} as {}{}", data->size(),
       data->shape.channels, data->shape.height, data->shape.width, options.data,

@@ -118,7 +118,12 @@ std::vector<OptionGroup> peer_groups(PeerOptions& o) {
          "test part, or all of them; with --shard, part I of N. The server can "
          "then have the generator measured by them (evaluate-at = peers): the "
          "images stay here, sums of their features leave. Not with --dp. "
-         "Empty: this peer measures nothing."}}},
+         "Empty: this peer measures nothing."},
+        {"evaluate-classifier", &o.evaluate_classifier, "FILE",
+         "The classifier by which it measures, as `mdgan-peer classifier` "
+         "makes it: the file that the sites have agreed on, for who makes it "
+         "decides what the sums tell. A server that measures with another one "
+         "gets nothing."}}},
       images_group(&o.reading),
       privacy_group(&o.privacy),
       {"The network",
@@ -195,6 +200,14 @@ Result<void> check_peer(const PeerOptions& o) {
     return usage(
         "known-peers needs a run with keys, by which peers are known: give "
         "--key FILE and --server-key KEY");
+  if (o.evaluate_data.empty() != o.evaluate_classifier.empty())
+    return usage(
+        o.evaluate_data.empty()
+            ? "evaluate-classifier measures images that are held out: give "
+              "their folder with --evaluate-data DIR"
+            : "evaluate-data needs the classifier that the sites have agreed "
+              "on: give it with --evaluate-classifier FILE; `mdgan-peer "
+              "classifier` makes one");
   if (!o.evaluate_data.empty() && o.privacy.mode != DpMode::kNone)
     return usage(
         "evaluate-data tells of images what no budget of dp counts: leave out "

@@ -43,7 +43,8 @@ struct PeerOptions {
   std::string known_peers;  // a file; empty: the server names the partners
   bool insecure = false;
   std::string evaluate_data;  // a folder; empty: this peer measures nothing
-  std::string model_file;     // a model of the user's own; empty: none
+  std::string evaluate_classifier;  // a file; given where evaluate_data is
+  std::string model_file;           // a model of the user's own; empty: none
   std::string device = "cpu";
   Precision precision = Precision::kFloat32;
   std::uint32_t threads = 1;

@@ -15,10 +15,10 @@ namespace mdgan::protocol {
 // server -> peer: measure the images that the generator made after the
 // envelope's round, of which these are the features. Tensors: features [n,f]
 // float32; radii [n] float32, each one's squared distance to its third
-// neighbour among them; and, once after each welcome, the classifier whose
-// features they are, the bytes of a safetensors file, uint8 [m].
+// neighbour among them.
 struct Evaluate {
-  std::array<std::byte, 32> classifier{};  // the SHA-256 of that file
+  std::array<std::byte, 32>
+      classifier{};  // SHA-256 of the file that gives them
   std::vector<TensorMeta> tensors;
   friend bool operator==(const Evaluate&, const Evaluate&) = default;
 };

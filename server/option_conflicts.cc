@@ -103,16 +103,12 @@ Result<void> check_training(const ServerOptions& o) {
 }
 
 Result<void> check_evaluation(const ServerOptions& o) {
-  if (o.evaluate_at == EvaluateAt::kServer)
-    return o.evaluate_classifier.empty()
-               ? Result<void>()
-               : usage("evaluate-classifier is for evaluate-at = peers");
-  if (o.evaluate_every == 0)
-    return usage("evaluate-at = peers needs --evaluate-every ROUNDS");
+  if (o.evaluate_every == 0 || o.evaluate_at == EvaluateAt::kServer) return {};
   if (!o.evaluate_features.empty())
     return usage(
-        "evaluate-features is a program, which no peer is sent: with "
-        "evaluate-at = peers give --evaluate-classifier FILE instead");
+        "evaluate-features is a program, and peers measure with "
+        "--evaluate-classifier FILE: leave it out, or set it to nothing where "
+        "a configuration has it");
   if (o.local_peers > 0 && o.privacy.mode != DpMode::kNone)
     return usage(
         "evaluate-at = peers tells of images what no budget of dp counts: "

@@ -371,8 +371,8 @@ OptionGroup evaluation_group(ServerOptions& o) {
         "evaluate-data."},
        {"evaluate-classifier", &o.evaluate_classifier, "FILE",
         "With evaluate-at = peers: the classifier that computes the features, "
-        "as `mdgan-peer classifier` makes it at a site. Empty: one trained on "
-        "evaluate-data, as otherwise."},
+        "the file that the peers measure with, too. Empty: one trained on "
+        "evaluate-data, which only local peers have."},
        {"evaluate-cache", &o.evaluate_cache, "DIR",
         "The folder that keeps trained classifiers. Empty: ~/.cache/mdgan."}}};
 }

@@ -84,14 +84,20 @@ struct Classifier::Impl {
 
 Features Classifier::Impl::extract(const Blob& images) {
   const torch::NoGradGuard no_grad;
-  const Tensor all = to_tensor(images_from_uint8(images));
-  const std::int64_t n = all.size(0);
+  const auto n = static_cast<std::int64_t>(images.meta.dims[0]);
+  const auto each = static_cast<std::int64_t>(images.bytes.size()) /
+                    std::max<std::int64_t>(n, 1);
   const c10::Device where = network.head->weight.device();
   Tensor values = torch::empty({n, kFeatures});
   Tensor probabilities = torch::empty({n, network.head->weight.size(0)});
   for (std::int64_t at = 0; at < n; at += kExtractBatch) {
     const std::int64_t rows = std::min(kExtractBatch, n - at);
-    const Tensor part = network.features(all.narrow(0, at, rows).to(where));
+    Blob slice = images;
+    slice.meta.dims[0] = static_cast<std::uint64_t>(rows);
+    slice.bytes = images.bytes.subspan(static_cast<std::size_t>(at * each),
+                                       static_cast<std::size_t>(rows * each));
+    const Tensor part =
+        network.features(to_tensor(images_from_uint8(slice)).to(where));
     values.narrow(0, at, rows).copy_(part);
     probabilities.narrow(0, at, rows).copy_(network.head(part).softmax(1));
   }

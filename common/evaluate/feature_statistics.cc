@@ -63,27 +63,27 @@ FeatureSums sums_of(const Blob& features) {
   });
 }
 
-FeatureStatistics pooled_statistics(std::span<const FeatureSums> sites) {
-  FeatureSums all = sites[0];
-  for (const FeatureSums& site : sites.subspan(1)) {
-    MDGAN_CHECK(site.sum.size() == all.sum.size() &&
-                site.products.size() == all.products.size());
-    all.images += site.images;
-    std::ranges::transform(all.sum, site.sum, all.sum.begin(), std::plus());
-    std::ranges::transform(all.products, site.products, all.products.begin(),
-                           std::plus());
-  }
+void add_to(FeatureSums& all, const FeatureSums& site) {
+  MDGAN_CHECK(site.sum.size() == all.sum.size() &&
+              site.products.size() == all.products.size());
+  all.images += site.images;
+  std::ranges::transform(all.sum, site.sum, all.sum.begin(), std::plus());
+  std::ranges::transform(all.products, site.products, all.products.begin(),
+                         std::plus());
+}
+
+FeatureStatistics statistics_of(FeatureSums all) {
   MDGAN_CHECK(all.images > 1);
   const auto n = static_cast<double>(all.images);
   const std::size_t f = all.sum.size();
-  FeatureStatistics pooled{std::move(all.sum), std::move(all.products)};
-  for (double& value : pooled.mean) value /= n;
+  FeatureStatistics statistics{std::move(all.sum), std::move(all.products)};
+  for (double& value : statistics.mean) value /= n;
   for (std::size_t i = 0; i < f; ++i)
     for (std::size_t j = 0; j < f; ++j) {
-      double& value = pooled.covariance[i * f + j];
-      value = (value - n * pooled.mean[i] * pooled.mean[j]) / (n - 1);
+      double& value = statistics.covariance[i * f + j];
+      value = (value - n * statistics.mean[i] * statistics.mean[j]) / (n - 1);
     }
-  return pooled;
+  return statistics;
 }
 
 double frechet_distance(const FeatureStatistics& a,

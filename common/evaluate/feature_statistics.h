@@ -6,7 +6,6 @@
 
 #include <cstdint>
 #include <filesystem>
-#include <span>
 #include <vector>
 
 #include "common/base/result.h"
@@ -34,9 +33,12 @@ struct FeatureSums {
 // Of features [n, f] float32, in float64.
 FeatureSums sums_of(const Blob& features);
 
-// Of all images that these are of, as statistics_of() their features.
-// REQUIRES: the same f, and more than one image.
-FeatureStatistics pooled_statistics(std::span<const FeatureSums> sites);
+// Adds what another site tells. REQUIRES: the same f.
+void add_to(FeatureSums& all, const FeatureSums& site);
+
+// As statistics_of() the features of all those images.
+// REQUIRES: more than one image.
+FeatureStatistics statistics_of(FeatureSums all);
 
 // The Frechet distance of the normal distributions with these moments, as
 // RealFeatures' (metrics.h). REQUIRES: they have the same f. Failures of

@@ -10,12 +10,18 @@ namespace {
 
 class Site {
  public:
-  Site(Dataset images, std::string device)
-      : images_(std::move(images)), device_(std::move(device)) {}
+  Site(std::shared_ptr<const Dataset> data, std::vector<std::uint32_t> images,
+       std::unique_ptr<Classifier> classifier, const Sha256& hash)
+      : data_(std::move(data)),
+        images_(std::move(images)),
+        classifier_(std::move(classifier)),
+        hash_(hash) {}
 
   Result<SiteMetrics> measure(const SiteQuestion& question) {
-    if (!real_ || classifier_ != question.classifier)
-      if (auto read = take_classifier(question); !read) return read.error();
+    if (question.classifier != hash_)
+      return Error{"it measures with another classifier, SHA-256 " +
+                   to_hex(hash_)};
+    if (!real_) look_at_images();
     const auto& [values, radii] = question.generated;
     const MeanAndSpread kernel = real_->kernel_distance(values);
     return SiteMetrics{kernel.mean, kernel.std, real_->recall(values, radii),
@@ -23,38 +29,38 @@ class Site {
   }
 
  private:
-  // The features of the site's images change with the classifier alone.
-  Result<void> take_classifier(const SiteQuestion& question) {
-    if (!question.file)
-      return Error{"the classifier to measure with was not sent"};
-    if (sha256(question.file->bytes) != question.classifier)
-      return Error{"the classifier to measure with is not the one announced"};
-    auto made =
-        Classifier::read(*question.file, "the server's classifier", device_);
-    if (!made) return made.error();
-    if (auto fits = (*made)->takes(images_.shape); !fits) return fits;
-    const Blob features = (*made)->extract(pixels_of(images_)).values;
+  // Once: they stay what they are.
+  void look_at_images() {
+    const Dataset held_out = subset(*data_, images_);
+    const Blob features = classifier_->extract(pixels_of(held_out)).values;
     real_ = std::make_unique<RealFeatures>(features);
     sums_ = sums_of(features);
-    classifier_ = question.classifier;
-    return {};
   }
 
-  Dataset images_;
-  std::string device_;
-  Sha256 classifier_{};
+  std::shared_ptr<const Dataset> data_;
+  std::vector<std::uint32_t> images_;
+  std::unique_ptr<Classifier> classifier_;
+  Sha256 hash_;
   std::unique_ptr<RealFeatures> real_;
   FeatureSums sums_;
 };
 
 }  // namespace
 
-MeasureSite measure_site(std::shared_ptr<const Dataset> data,
-                         std::vector<std::uint32_t> images,
-                         const std::string& device) {
+Result<MeasureSite> measure_site(std::shared_ptr<const Dataset> data,
+                                 std::vector<std::uint32_t> images,
+                                 const Blob& classifier,
+                                 const std::string& what,
+                                 const std::string& device) {
   MDGAN_CHECK(images.size() >= kFewestHeldOut);
-  return [site = std::make_shared<Site>(subset(*data, images), device)](
-             const SiteQuestion& question) { return site->measure(question); };
+  auto made = Classifier::read(classifier, what, device);
+  if (!made) return made.error();
+  if (auto fits = (*made)->takes(data->shape); !fits) return fits.error();
+  return MeasureSite(
+      [site =
+           std::make_shared<Site>(std::move(data), std::move(images),
+                                  std::move(*made), sha256(classifier.bytes))](
+          const SiteQuestion& question) { return site->measure(question); });
 }
 
 }  // namespace mdgan

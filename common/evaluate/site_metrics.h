@@ -27,17 +27,21 @@ struct SiteMetrics {
 };
 
 // Answers questions on the images of one site. Threads: one call at a time.
-// Fails in words for the server where the question cannot be answered: its
-// classifier takes other images, or is none. Failures of LibTorch throw a
-// standard exception.
+// Fails in words for the server where that measures with another classifier.
+// Failures of LibTorch throw a standard exception.
 using MeasureSite = std::function<Result<SiteMetrics>(const SiteQuestion&)>;
 
 // Fewer images than these are not measured: their sums would tell much of each.
 inline constexpr std::size_t kFewestHeldOut = 20;
 
-// For these images of `data`. REQUIRES: at least kFewestHeldOut of them.
-MeasureSite measure_site(std::shared_ptr<const Dataset> data,
-                         std::vector<std::uint32_t> images,
-                         const std::string& device);
+// For these images of `data`, by the classifier whose file [m] uint8 this is
+// (Classifier::file()); `what` names it in errors. Fails with kConfiguration
+// where it is none, or takes images of another shape.
+// REQUIRES: at least kFewestHeldOut images.
+Result<MeasureSite> measure_site(std::shared_ptr<const Dataset> data,
+                                 std::vector<std::uint32_t> images,
+                                 const Blob& classifier,
+                                 const std::string& what,
+                                 const std::string& device);
 
 }  // namespace mdgan

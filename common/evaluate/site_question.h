@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
 #include <vector>
 
 #include "common/files/hash.h"
@@ -23,14 +22,12 @@ struct GeneratedFeatures {
 
 // What a site is to measure, and with what.
 struct SiteQuestion {
-  Sha256 classifier{};       // of the file that gives features
-  std::optional<Blob> file;  // it; nothing: the one of an earlier question
+  Sha256 classifier{};  // of the file that gave the features
   GeneratedFeatures generated;
 };
 
-// Whether tensors with these shapes can be a question's, for images of this
-// shape: bounds the memory that one takes.
-bool is_site_question(const std::vector<protocol::TensorMeta>& tensors,
-                      const ImageShape& image);
+// Whether tensors with these shapes can be a question's: bounds the memory that
+// one takes.
+bool is_site_question(const std::vector<protocol::TensorMeta>& tensors);
 
 }  // namespace mdgan

@@ -52,8 +52,13 @@ struct FeedbackComputed {
 };
 // The answer to MeasureGenerator.
 struct GeneratorMeasured {
+  RunId run{};
+  std::uint32_t incarnation = 0;
   Round round;
 };
+// A part of what the server sends has come: it is not silent, though the whole
+// takes long.
+struct PartArrived {};
 struct Restored {};
 struct RestoreFailed {
   std::string reason;
@@ -92,10 +97,10 @@ struct ClockTicked {};
 
 using SessionEvent =
     std::variant<Connected, ServerSaid, BatchArrived, TransferArrived,
-                 TrainerPrepared, FeedbackComputed, GeneratorMeasured, Restored,
-                 RestoreFailed, TransferFailed, ChunksReady, ChunkRefused,
-                 TransferSaved, Failed, ServerLost, LeaveRequested,
-                 ClockTicked>;
+                 TrainerPrepared, FeedbackComputed, GeneratorMeasured,
+                 PartArrived, Restored, RestoreFailed, TransferFailed,
+                 ChunksReady, ChunkRefused, TransferSaved, Failed, ServerLost,
+                 LeaveRequested, ClockTicked>;
 
 // --- effects ----------------------------------------------------------------
 
@@ -138,6 +143,8 @@ struct ComputeFeedback {
 // Measure the generator of this round with the features that this event
 // brought, beside training; answer GeneratorMeasured.
 struct MeasureGenerator {
+  RunId run{};
+  std::uint32_t incarnation = 0;
   Round round;
   std::array<std::byte, 32> classifier{};
 };

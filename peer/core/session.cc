@@ -61,9 +61,15 @@ void Session::greet(TimePoint now, Out& out) {
   out.emplace_back(SayHello{});
 }
 
+void Session::hear(TimePoint now) {
+  if (silent_at_ < now + kSilence - kSilenceStep) silent_at_ = now + kSilence;
+}
+
+void Session::on(const PartArrived&, TimePoint now, Out&) { hear(now); }
+
 void Session::on(const ServerSaid& e, TimePoint now, Out& out) {
   const protocol::Message& message = e.message;
-  if (silent_at_ < now + kSilence - kSilenceStep) silent_at_ = now + kSilence;
+  hear(now);
   if (std::holds_alternative<protocol::Welcome>(message.body)) {
     on_welcome(message, now, out);
     return;
@@ -122,7 +128,8 @@ void Session::on(const ServerSaid& e, TimePoint now, Out& out) {
       defer(message, out);
   } else if (const auto* evaluate =
                  std::get_if<protocol::Evaluate>(&message.body)) {
-    out.emplace_back(MeasureGenerator{message.round, evaluate->classifier});
+    out.emplace_back(MeasureGenerator{run_, incarnation_, message.round,
+                                      evaluate->classifier});
   } else if (const auto* progress =
                  std::get_if<protocol::Progress>(&message.body)) {
     progress_ = *progress;
@@ -160,9 +167,10 @@ void Session::on(const FeedbackComputed& e, TimePoint, Out& out) {
   advance_round(out);
 }
 
-// Whoever asked may be another server by now, which ignores it then.
 void Session::on(const GeneratorMeasured& e, TimePoint, Out& out) {
-  if (state_ == State::kGreeting) return;
+  if (state_ == State::kGreeting || e.run != run_ ||
+      e.incarnation != incarnation_)
+    return;  // for a server that is gone
   protocol::Message message = to_server(protocol::Evaluated{});
   message.round = e.round;
   out.emplace_back(SendEvaluated{std::move(message)});

@@ -92,6 +92,7 @@ class Session {
   void on(const TrainerPrepared& e, TimePoint now, Out& out);
   void on(const FeedbackComputed& e, TimePoint now, Out& out);
   void on(const GeneratorMeasured& e, TimePoint now, Out& out);
+  void on(const PartArrived& e, TimePoint now, Out& out);
   void on(const Restored& e, TimePoint now, Out& out);
   void on(const RestoreFailed& e, TimePoint now, Out& out);
   void on(const TransferFailed& e, TimePoint now, Out& out);
@@ -105,6 +106,7 @@ class Session {
 
   void start(Out& out);
   void greet(TimePoint now, Out& out);
+  void hear(TimePoint now);
   void on_welcome(const protocol::Message& message, TimePoint now, Out& out);
   void on_round(const protocol::Message& message, TimePoint now, Out& out);
   void enter(State next, const char* why);

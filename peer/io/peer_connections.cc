@@ -31,10 +31,20 @@ constexpr int kBurst = 256;
 void PeerShell::Impl::drain_server() {
   std::optional<Received> received;
   for (int i = 0; i < kBurst && server->take(received); ++i) {
-    if (!received) continue;
-    on_server_message(std::move(*received));
+    if (received)
+      on_server_message(std::move(*received));
+    else
+      on_part(Clock::now());
     handle_events();
   }
+}
+
+// A message that takes long on a slow link is no silence.
+void PeerShell::Impl::on_part(TimePoint now) {
+  last_heard = now;
+  if (now - part_told < 1s) return;
+  part_told = now;
+  feed_all(PartArrived{});
 }
 
 // Says that the server is lost or there again, and hello to it.
@@ -198,8 +208,7 @@ bool PeerShell::Impl::wants_from_server(const Received& received) {
            protocol::is_chunk(part->tensors);
   if (const auto* asked = std::get_if<protocol::Evaluate>(&message.body)) {
     const PeerRuntime* const s = by_peer(message.peer);
-    return s != nullptr && s->evaluation &&
-           is_site_question(asked->tensors, data->shape);
+    return s != nullptr && s->evaluation && is_site_question(asked->tensors);
   }
   const auto* batch = std::get_if<protocol::Batch>(&message.body);
   return batch != nullptr &&

@@ -9,7 +9,7 @@ namespace mdgan {
 namespace {
 
 // Further ones are refused: the server asks faster than this peer measures.
-constexpr std::size_t kAtOnce = 4;
+constexpr std::size_t kAtOnce = 5;
 
 Blob blob_of(std::vector<std::uint64_t> dims,
              const std::vector<double>& values) {
@@ -20,16 +20,14 @@ Blob blob_of(std::vector<std::uint64_t> dims,
 }  // namespace
 
 void PeerShell::Impl::apply(PeerRuntime& s, const MeasureGenerator& e) {
-  const auto answer = [this, &s,
-                       round = e.round](Result<SiteMetrics> measured) {
-    s.measured.insert_or_assign(round, std::move(measured));
-    feed(s, GeneratorMeasured{round});
+  if (!s.evaluation) return;  // it never said that it measures
+  const auto answer = [this, &s, e](Result<SiteMetrics> measured) {
+    if (s.measured.size() > kAtOnce)
+      s.measured.clear();  // of servers of before
+    s.measured.insert_or_assign(e.round, std::move(measured));
+    feed(s, GeneratorMeasured{e.run, e.incarnation, e.round});
   };
-  if (!s.evaluation) {
-    answer(Error{"it has no images held out"});
-    return;
-  }
-  if (arrived.size() < 2) {
+  if (arrived.size() != 2) {
     answer(Error{"what it was sent is not what its images are measured with"});
     return;
   }
@@ -38,11 +36,13 @@ void PeerShell::Impl::apply(PeerRuntime& s, const MeasureGenerator& e) {
     return;
   }
   ++s.measuring;
-  SiteQuestion question{e.classifier, {}, {arrived[0], arrived[1]}};
-  if (arrived.size() > 2) question.file = arrived[2];
   s.evaluation->run(
-      [&s, answer, question = std::move(question)]() -> Lane::Continuation {
-        return [&s, answer, measured = s.measure(question)] {
+      [this, &s, answer,
+       question = SiteQuestion{e.classifier, {arrived[0], arrived[1]}}]()
+          -> Lane::Continuation {
+        Result<SiteMetrics> measured = Error{"it leaves"};
+        if (!leaving) measured = s.peer().measure(question);
+        return [&s, answer, measured = std::move(measured)] {
           --s.measuring;
           answer(measured);
         };

@@ -57,7 +57,6 @@ class PeerRuntime {
   Lane training;
   // Measures generators, beside training; none where it has no images for it.
   std::optional<Lane> evaluation;
-  MeasureSite measure;        // on that lane
   std::size_t measuring = 0;  // generators, or waiting for it
   std::map<Round, Result<SiteMetrics>> measured;  // and not sent yet
   Lane files;                // reads and writes its checkpoints

@@ -93,7 +93,8 @@ Result<void> PeerShell::Impl::open() {
   pool.emplace(options.workers, arithmetic.start_thread);
   file_pool.emplace(kWriters, [] {});
   if (options.status_files) status_pool.emplace(1, [] {});
-  if (options.held_out)
+  if (std::ranges::any_of(options.peers,
+                          [](const auto& peer) { return !!peer.measure; }))
     evaluation_pool.emplace(1, at_lower_priority(arithmetic.start_thread));
   for (PeerSetup& peer : options.peers) {
     sessions.push_back(std::make_unique<PeerRuntime>(
@@ -101,11 +102,8 @@ Result<void> PeerShell::Impl::open() {
         options.keep_every));
     sessions.back()->session = Session(options.objection);
     sessions.back()->number = static_cast<std::uint32_t>(taking_part++);
-    if (!sessions.back()->peer().held_out.empty()) {
+    if (sessions.back()->peer().measure)
       sessions.back()->evaluation.emplace(*evaluation_pool, returns);
-      sessions.back()->measure = arithmetic.make_measure(
-          options.held_out, sessions.back()->peer().held_out);
-    }
     if (status_pool)
       sessions.back()->status.emplace(
           sessions.back()->peer().state / "status.json",
@@ -272,7 +270,7 @@ void PeerShell::Impl::track(PeerRuntime& s, bool was_over) {
   }
   rounds_ahead = std::max(rounds_ahead, s.session.rounds_ahead());
   if (options.keys) track_keys(s);
-  if (!was_over && s.session.over()) --taking_part;
+  if (!was_over && s.session.over() && --taking_part == 0) leaving = true;
 }
 
 Lane::Failure PeerShell::Impl::trainer_failure(PeerRuntime& s) {
@@ -294,6 +292,7 @@ Result<PeerShellReport> PeerShell::run() { return impl_->run(); }
 void PeerShell::request_leave(ExitCode code) {
   impl_->mailbox.post([this, code] {
     impl_->leave_code = code;
+    impl_->leaving = true;
     impl_->feed_all(LeaveRequested{});
   });
 }

@@ -16,6 +16,7 @@
 
 #include "common/base/result.h"
 #include "common/data/dataset.h"
+#include "common/evaluate/site_metrics.h"
 #include "common/keys/key.h"
 #include "common/net/channel.h"
 #include "common/net/zap_handler.h"
@@ -35,9 +36,7 @@ struct PeerSetup {
   // Its discriminators are trained with differential privacy: those that were
   // trained without are kept apart from them, and not offered.
   bool is_private = false;
-  // The images of PeerShellOptions::held_out that it measures generators with;
-  // empty: it measures none.
-  std::vector<std::uint32_t> held_out = {};
+  MeasureSite measure = {};  // generators, by images held out; empty: none
 };
 
 struct PeerShellOptions {
@@ -62,8 +61,6 @@ struct PeerShellOptions {
   bool status_files = false;
   // Told about once a second, on the loop, how the first peer stands.
   std::function<void(const PeerStatus& status)> on_status;
-  // Images that peers measure generators with, and do not train on.
-  std::shared_ptr<const Dataset> held_out;
   bool verbose = true;  // log joining, swaps and rounds; off for local peers
   std::vector<PeerSetup> peers;
 };

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <deque>
 #include <functional>
@@ -90,7 +91,9 @@ struct PeerShell::Impl {
   std::map<PeerId, PeerRuntime*> welcomed;               // by address
   std::set<std::pair<TimePoint, std::uint32_t>> alarms;  // with session numbers
   std::map<BatchKey, std::vector<PeerRuntime*>> awaiting;
-  std::size_t taking_part = 0;  // sessions that are not over
+  std::size_t taking_part = 0;        // sessions that are not over
+  std::atomic<bool> leaving = false;  // what waits to be measured is of no use
+  TimePoint part_told{};              // when sessions were last told of a part
 
   // What happened to which session, and was not handled yet.
   std::deque<std::pair<PeerRuntime*, SessionEvent>> events;
@@ -134,6 +137,7 @@ struct PeerShell::Impl {
   bool over() const { return returns.awaited() == 0 && taking_part == 0; }
 
   void on_server_message(Received received);
+  void on_part(TimePoint now);
   // Whether the bytes of a batch or a chunk that comes are kept.
   bool wants_from_server(const Received& received);
   void on_batch(const protocol::Message& message, std::vector<Blob> tensors);

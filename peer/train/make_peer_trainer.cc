@@ -45,11 +45,6 @@ PeerArithmetic torch_peer(const std::string& device, int threads,
                                          std::move(shard), peer, device,
                                          privacy.get());
               },
-          .make_measure =
-              [device](std::shared_ptr<const Dataset> data,
-                       std::vector<std::uint32_t> images) {
-                return measure_site(std::move(data), std::move(images), device);
-              },
           .start_thread = [threads] { set_compute_threads(threads); }};
 }
 

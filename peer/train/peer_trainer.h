@@ -17,7 +17,6 @@
 #include "common/base/ids.h"
 #include "common/base/result.h"
 #include "common/data/dataset.h"
-#include "common/evaluate/site_metrics.h"
 #include "common/privacy/privacy_spec.h"
 #include "common/tensor/blob.h"
 #include "common/train/discriminator/peer_state.h"
@@ -86,10 +85,6 @@ struct PeerArithmetic {
       const TrainingSpec&, std::shared_ptr<const Dataset>,
       std::vector<std::uint32_t> shard, PeerId)>
       make_trainer;
-  // What measures generators by these images of the data: measure_site().
-  std::function<MeasureSite(std::shared_ptr<const Dataset>,
-                            std::vector<std::uint32_t> images)>
-      make_measure;
   // A thread that computes calls this first.
   std::function<void()> start_thread;
 };

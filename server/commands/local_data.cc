@@ -8,7 +8,6 @@
 
 #include "common/base/words.h"
 #include "common/data/class_table.h"
-#include "common/evaluate/evaluation_data.h"
 #include "common/evaluate/site_metrics.h"
 #include "common/files/checkpoint_store.h"
 #include "common/files/hash.h"
@@ -20,32 +19,6 @@ namespace mdgan {
 std::string local_name(std::uint32_t index) {
   return "local-" + std::to_string(index);
 }
-
-namespace {
-
-// Cuts the images to measure with as those to train on.
-Result<void> hold_out(const ServerOptions& options, LocalData& local) {
-  auto data = load_evaluation_data(evaluation_folder(options), options.reading);
-  if (!data) return data.error();
-  const Dataset& test = data->test;
-  auto shards = cut_data(options.partition, test.size(), test.labels,
-                         options.local_peers);
-  if (!shards) return shards.error();
-  for (std::uint32_t i = 0; i < options.local_peers; ++i)
-    if ((*shards)[i].size() < kFewestHeldOut)
-      return Error{
-          fmt::format("{}: of {} images to measure with {} gets {}, "
-                      "fewer than {}: give fewer --local-peers, or "
-                      "--evaluate-at server",
-                      evaluation_folder(options).string(), test.size(),
-                      local_name(i), (*shards)[i].size(), kFewestHeldOut),
-          ExitCode::kData};
-  local.held_out = std::make_shared<const Dataset>(std::move(data->test));
-  local.held_out_shards = std::move(*shards);
-  return {};
-}
-
-}  // namespace
 
 Result<LocalData> cut_local_data(const ServerOptions& options,
                                  const Dataset& data) {
@@ -78,14 +51,42 @@ Result<LocalData> cut_local_data(const ServerOptions& options,
   if (options.partition != Partition{})
     for (const std::string& line : table_lines(peers, data.class_names, true))
       spdlog::info("  {}", line);
-  LocalData local{std::move(*shards),
-                  {},
-                  {},
-                  table_json(options.partition, options.local_peers, peers,
-                             data.class_names)};
-  if (options.evaluate_at == EvaluateAt::kPeers)
-    if (auto held = hold_out(options, local); !held) return held.error();
-  return local;
+  return LocalData{std::move(*shards),
+                   {},
+                   table_json(options.partition, options.local_peers, peers,
+                              data.class_names)};
+}
+
+Result<std::vector<MeasureSite>> hold_out_local(const ServerOptions& options,
+                                                const Blob& classifier) {
+  const std::filesystem::path folder = evaluation_folder(options);
+  if (!has_test_part(folder))
+    return Error{folder.string() +
+                     " has no test part, which the peers hold out: give a "
+                     "folder that has one with --evaluate-data DIR",
+                 ExitCode::kData};
+  auto loaded = load_dataset(folder, DataPart::kTest, options.reading);
+  if (!loaded) return loaded.error();
+  const auto test = std::make_shared<const Dataset>(std::move(*loaded));
+  auto shards = cut_data(options.partition, test->size(), test->labels,
+                         options.local_peers);
+  if (!shards) return shards.error();
+  std::vector<MeasureSite> measures;
+  for (std::vector<std::uint32_t>& shard : *shards) {
+    if (shard.size() < kFewestHeldOut)
+      return Error{
+          fmt::format("{}: of {} held out {} gets {}, fewer than {}: "
+                      "give fewer --local-peers",
+                      folder.string(), plural(test->size(), "image"),
+                      local_name(static_cast<std::uint32_t>(measures.size())),
+                      shard.size(), kFewestHeldOut),
+          ExitCode::kData};
+    auto made = measure_site(test, std::move(shard), classifier,
+                             "the run's classifier", options.device);
+    if (!made) return made.error();
+    measures.push_back(std::move(*made));
+  }
+  return measures;
 }
 
 Result<RunState> load_local_run(const ServerOptions& options,

@@ -41,10 +41,9 @@ PeerShellOptions local_host(const ServerOptions& options,
     host.peers.push_back({name, i, std::move(local.shards[i]),
                           directory.peers() / name,
                           options.privacy.mode != DpMode::kNone});
-    if (local.held_out)
-      host.peers.back().held_out = std::move(local.held_out_shards[i]);
+    if (!local.measures.empty())
+      host.peers.back().measure = std::move(local.measures[i]);
   }
-  host.held_out = std::move(local.held_out);
   return host;
 }
 

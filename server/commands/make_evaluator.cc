@@ -84,6 +84,7 @@ Result<EvaluationAtPeers> make_evaluation_at_peers(
   const std::shared_ptr<FederatedEvaluator> evaluator = std::move(*made);
   return EvaluationAtPeers{
       evaluator->file(), evaluator->hash(),
+      [evaluator](const ImageShape& image) { return evaluator->takes(image); },
       [evaluator](const Sampler& generator, std::uint64_t seed) {
         return evaluator->generate(generator, seed);
       },

@@ -153,9 +153,14 @@ Finish train_in(const ServerOptions& options, const RunDirectory& directory,
     return finish_of(writable.error());
   ServerArithmetic arithmetic = torch_server(options.codecs, options.device,
                                              static_cast<int>(options.threads));
-  if (options.evaluate_at == EvaluateAt::kPeers) {
+  if (options.evaluate_every > 0 && options.evaluate_at == EvaluateAt::kPeers) {
     auto made = make_evaluation_at_peers(options);
     if (!made) return finish_of(made.error());
+    if (options.local_peers > 0) {
+      auto measures = hold_out_local(options, made->classifier);
+      if (!measures) return finish_of(measures.error());
+      local->measures = std::move(*measures);
+    }
     arithmetic.at_peers = std::move(*made);
   } else if (options.evaluate_every > 0) {
     auto made = make_evaluator(options);

@@ -212,6 +212,8 @@ class Coordinator {
   void on_evaluated(Member& member, const MessageArrived& e, TimePoint now,
                     Out& out);
   void end_evaluations(TimePoint now, Out& out);
+  void merge_evaluation(const SiteEvaluations::Ended& ended, const char* when,
+                        Out& out);
   void handle_after_the_end(const ServerEvent& event, TimePoint now, Out& out);
 
   // Labels of batches (coordinator_labels.cc).
@@ -297,6 +299,8 @@ class Coordinator {
   std::uint64_t next_swap_ = 1;
   LinkMemory links_;
   SiteEvaluations evaluations_;
+  bool evaluations_left_out_ = false;  // and a person knows
+  protocol::Goodbye farewell_;         // once the run is over
   // How long a swap may take: training stands still meanwhile.
   Duration swap_time_;
   std::set<std::size_t> missing_classes_;  // that no live peer has, as told

@@ -14,14 +14,21 @@ void Coordinator::begin_evaluation(Out& out) {
       (round.value != config_.rounds &&
        !passes(round.value, report_.steps, config_.evaluate_every)))
     return;
-  if (!evaluations_.has_room()) {
-    out.emplace_back(
-        Note{"the generator of round " + std::to_string(round.value) +
-                 " is not measured: peers are still at it with older ones "
-                 "(evaluate-every could be larger)",
-             true});
+  // A peer that never answers is not to keep later ones from being measured.
+  if (!evaluations_.has_room())
+    if (const auto oldest = evaluations_.take_oldest())
+      merge_evaluation(*oldest, "before newer ones were begun", out);
+  if (!evaluations_.has_room() && round.value != config_.rounds) {
+    if (!std::exchange(evaluations_left_out_, true))
+      out.emplace_back(
+          Note{"the generator of round " + std::to_string(round.value) +
+                   " is not measured, nor are others while the images of "
+                   "older ones are being drawn (evaluate-every could be "
+                   "larger)",
+               true});
     return;
   }
+  evaluations_left_out_ = false;
   evaluations_.begin(round);
   out.emplace_back(MakeFeatures{round});
 }
@@ -39,9 +46,7 @@ void Coordinator::on(const FeaturesReady& e, TimePoint now, Out& out) {
     protocol::Message message =
         message_to(member, protocol::Evaluate{e.classifier, {}}, now);
     message.round = e.round;
-    out.emplace_back(SendFeatures{
-        member.connection, std::move(message),
-        /*with_classifier=*/!std::exchange(member.has_classifier, true)});
+    out.emplace_back(SendFeatures{member.connection, std::move(message)});
   }
   if (asked.empty())
     out.emplace_back(
@@ -75,8 +80,22 @@ void Coordinator::on_evaluated(Member& member, const MessageArrived& e,
 }
 
 void Coordinator::end_evaluations(TimePoint now, Out& out) {
-  while (const auto round = evaluations_.take_ended(now))
-    out.emplace_back(MergeEvaluations{*round});
+  while (const auto ended = evaluations_.take_ended(now))
+    merge_evaluation(*ended, "within quorum-timeout", out);
+}
+
+void Coordinator::merge_evaluation(const SiteEvaluations::Ended& ended,
+                                   const char* when, Out& out) {
+  if (!ended.awaited.empty()) {
+    std::string names;
+    for (const PeerId id : ended.awaited)
+      names += (names.empty() ? "" : ", ") + members_.at(id).name;
+    out.emplace_back(Note{"the generator of round " +
+                              std::to_string(ended.round.value) +
+                              " was not measured " + when + " by " + names,
+                          true});
+  }
+  out.emplace_back(MergeEvaluations{ended.round});
 }
 
 bool Coordinator::awaits_evaluated(ConnectionId connection,
@@ -95,6 +114,14 @@ void Coordinator::handle_after_the_end(const ServerEvent& event, TimePoint now,
     on(*features, now, out);
   } else if (const auto* arrived = std::get_if<MessageArrived>(&event)) {
     const protocol::Message& message = arrived->message;
+    // Whoever comes back meanwhile is told the end with the others.
+    if (std::holds_alternative<protocol::Hello>(message.body))
+      out.emplace_back(SendMessage{arrived->connection,
+                                   {config_.run,
+                                    config_.incarnation,
+                                    position_.completed,
+                                    {},
+                                    farewell_}});
     if (Member* const member = find(arrived->connection, message.peer);
         member != nullptr && message.run == config_.run &&
         message.incarnation == config_.incarnation) {

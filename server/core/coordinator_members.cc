@@ -222,7 +222,6 @@ void Coordinator::welcome(Member& member, const protocol::Hello& hello,
   member.saved = hello.saved;
   member.relays = has_ability(hello, protocol::kRelay);
   member.evaluates = has_ability(hello, protocol::kEvaluation);
-  member.has_classifier = false;
   if (std::exchange(member.endpoint, hello.endpoint) != hello.endpoint)
     links_.forget(member.id);
   member.owes.clear();

@@ -121,6 +121,7 @@ void Coordinator::save(TimePoint now, Out& out) {
 
 void Coordinator::finish(ExitCode code, protocol::Goodbye goodbye, Out& out) {
   if (goodbye.reason != protocol::Reason::kDone) evaluations_.clear();
+  farewell_ = goodbye;
   for (auto& [id, member] : members_)
     if (member.presence != Presence::kAbsent)
       out.emplace_back(SendMessage{member.connection,

@@ -169,7 +169,6 @@ struct MakeFeatures {
 struct SendFeatures {
   ConnectionId connection;
   protocol::Message message;  // the shell adds the tensors
-  bool with_classifier = false;
 };
 // Keep what this peer measured, with the tensors of the message that this event
 // brought, until MergeEvaluations.

@@ -36,10 +36,9 @@ struct Member {
   protocol::Held held;
   std::vector<protocol::Held> saved;
   DiscriminatorId welcomed_with;
-  std::string endpoint;         // empty: it has no listener
-  bool relays = false;          // can send and receive by relay
-  bool evaluates = false;       // has images to measure the generator with
-  bool has_classifier = false;  // was sent it since its welcome
+  std::string endpoint;    // empty: it has no listener
+  bool relays = false;     // can send and receive by relay
+  bool evaluates = false;  // has images to measure the generator with
   // The rounds whose answers are pending, and when it was asked. A member that
   // owes an answer to a round that has been stepped is asked for nothing new.
   std::map<Round, TimePoint> owes;

@@ -7,8 +7,7 @@
 #include <map>
 #include <optional>
 #include <set>
-#include <string>
-#include <vector>
+#include <utility>
 
 #include "common/base/ids.h"
 #include "common/base/time.h"
@@ -20,7 +19,7 @@ class SiteEvaluations {
   // Further ones would have peers that are slow fall behind for good.
   static constexpr std::size_t kAtOnce = 4;
 
-  // Whether one of this round may be begun.
+  // Whether another one may be begun.
   bool has_room() const { return open_.size() < kAtOnce; }
   // The generator's features are being made.
   void begin(Round round) { open_[round]; }
@@ -40,17 +39,21 @@ class SiteEvaluations {
   void lose(PeerId peer) {
     for (auto& [round, one] : open_) one.awaited.erase(peer);
   }
+  struct Ended {
+    Round round;
+    std::set<PeerId> awaited;  // who has not answered
+  };
   // Ends an evaluation that is complete or whose time is over, the oldest
   // first; nothing if there is none.
-  std::optional<Round> take_ended(TimePoint now) {
-    for (auto it = open_.begin(); it != open_.end(); ++it) {
-      const auto& [awaited, deadline] = it->second;
-      if (!deadline || (!awaited.empty() && *deadline > now)) continue;
-      const Round round = it->first;
-      open_.erase(it);
-      return round;
-    }
-    return std::nullopt;
+  std::optional<Ended> take_ended(TimePoint now) {
+    return take_first([now](const Evaluation& one) {
+      return one.deadline && (one.awaited.empty() || *one.deadline <= now);
+    });
+  }
+  // Ends the oldest that peers have been asked for.
+  std::optional<Ended> take_oldest() {
+    return take_first(
+        [](const Evaluation& one) { return one.deadline.has_value(); });
   }
   void end(Round round) { open_.erase(round); }
   void clear() { open_.clear(); }
@@ -68,6 +71,17 @@ class SiteEvaluations {
     std::set<PeerId> awaited;
     std::optional<TimePoint> deadline;  // none before peers are asked
   };
+
+  template <typename Which>
+  std::optional<Ended> take_first(Which which) {
+    const auto it = std::ranges::find_if(
+        open_, [&](const auto& entry) { return which(entry.second); });
+    if (it == open_.end()) return std::nullopt;
+    Ended ended{it->first, std::move(it->second.awaited)};
+    open_.erase(it);
+    return ended;
+  }
+
   std::map<Round, Evaluation> open_;
 };
 

@@ -36,6 +36,8 @@ struct MeasuredSite {
 struct EvaluationAtPeers {
   Blob classifier;  // the file that gives features, uint8 [m]
   Sha256 hash{};    // of it
+  // Fails with kConfiguration where the classifier is not for such images.
+  std::function<Result<void>(const ImageShape&)> takes;
   // Those of FederatedEvaluator.
   std::function<Result<GeneratedImages>(const Sampler&, std::uint64_t seed)>
       generate;

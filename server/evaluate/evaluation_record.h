@@ -44,7 +44,7 @@ struct SiteScores {
 struct EvaluationRecord {
   std::uint64_t round = 0;
   std::uint32_t samples = 0;      // generated images
-  std::uint32_t real_images = 0;  // those they were compared with
+  std::uint64_t real_images = 0;  // those they were compared with
   std::string features;           // FeatureExtractor::name()
   double frechet_distance = 0;
   // The distance that as many images of the training part have in place of the

@@ -1,6 +1,9 @@
 #include "server/evaluate/federated_evaluator.h"
 
+#include <algorithm>
 #include <exception>
+#include <functional>
+#include <optional>
 #include <utility>
 
 #include "common/base/time.h"
@@ -14,25 +17,21 @@ namespace mdgan {
 namespace {
 
 Result<Blob> file_of(const std::filesystem::path& path) {
-  const auto bytes = read_file(path, ExitCode::kCheckpoint);
+  const auto bytes = read_file(path, ExitCode::kConfiguration);
   if (!bytes) return bytes.error();
   return copy_blob({protocol::DType::kUint8, {bytes->size()}},
                    std::as_bytes(std::span(*bytes)));
 }
 
-// The distance to all sites' images but those of `left_out`.
-std::optional<double> distance_without(std::size_t left_out,
-                                       const FeatureStatistics& generated,
-                                       std::span<const MeasuredSite> sites) {
-  std::vector<FeatureSums> others;
-  std::uint64_t images = 0;
-  for (std::size_t i = 0; i < sites.size(); ++i) {
-    if (i == left_out) continue;
-    others.push_back(sites[i].metrics.sums);
-    images += others.back().images;
-  }
-  if (images < 2) return std::nullopt;
-  return frechet_distance(pooled_statistics(others), generated);
+// The distance to all images but those of one site.
+std::optional<double> distance_without(const FeatureSums& site, FeatureSums all,
+                                       const FeatureStatistics& generated) {
+  all.images -= site.images;
+  if (all.images < 2) return std::nullopt;
+  std::ranges::transform(all.sum, site.sum, all.sum.begin(), std::minus());
+  std::ranges::transform(all.products, site.products, all.products.begin(),
+                         std::minus());
+  return frechet_distance(statistics_of(all), generated);
 }
 
 }  // namespace
@@ -97,18 +96,16 @@ Result<EvaluationRecord> FederatedEvaluator::merge(
   try {
     const FeatureStatistics of_generated =
         statistics_of(generated.features.values);
-    std::vector<FeatureSums> sums;
-    for (const MeasuredSite& site : sites) sums.push_back(site.metrics.sums);
+    FeatureSums all = sites[0].metrics.sums;
+    for (const MeasuredSite& site : sites.subspan(1))
+      add_to(all, site.metrics.sums);
     record.frechet_distance =
-        frechet_distance(pooled_statistics(sums), of_generated);
-    std::uint64_t images = 0;
-    for (std::size_t i = 0; i < sites.size(); ++i) {
-      const auto& [name, metrics] = sites[i];
-      record.sites.push_back({name, metrics.sums.images,
-                              metrics.kernel_distance_mean,
-                              metrics.kernel_distance_std, metrics.recall,
-                              distance_without(i, of_generated, sites)});
-      images += metrics.sums.images;
+        frechet_distance(statistics_of(all), of_generated);
+    for (const auto& [name, metrics] : sites) {
+      record.sites.push_back(
+          {name, metrics.sums.images, metrics.kernel_distance_mean,
+           metrics.kernel_distance_std, metrics.recall,
+           distance_without(metrics.sums, all, of_generated)});
       // A recall is a share of the real images, so that theirs together is
       // their mean; the kernel distance of all cannot be had of theirs, and
       // this is the mean of the sites.
@@ -119,8 +116,8 @@ Result<EvaluationRecord> FederatedEvaluator::merge(
       record.kernel_distance_std +=
           metrics.kernel_distance_std / static_cast<double>(sites.size());
     }
-    record.recall /= static_cast<double>(images);
-    record.real_images = static_cast<std::uint32_t>(images);
+    record.recall /= static_cast<double>(all.images);
+    record.real_images = all.images;
   } catch (const std::exception& e) {
     return Error{
         std::string("what the peers measured cannot be merged: ") + e.what(),

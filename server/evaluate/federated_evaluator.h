@@ -25,20 +25,22 @@ class Sampler;
 
 class FederatedEvaluator {
  public:
-  // With the classifier of this file, as Classifier::save() writes it. Fails
-  // with kConfiguration for another file, and with kCheckpoint where it cannot
-  // be read.
+  // With the classifier of this file, as Classifier::file() gives it. Fails
+  // with kConfiguration for another file, or where it cannot be read.
   static Result<std::unique_ptr<FederatedEvaluator>> create(
       const std::filesystem::path& classifier, std::uint32_t samples,
       const std::string& device);
-  // With this classifier. Fails with kCheckpoint where there is no place for a
-  // temporary file.
+  // With this classifier.
   static Result<std::unique_ptr<FederatedEvaluator>> create(
       const Classifier& classifier, std::uint32_t samples,
       const std::string& device);
 
   const Blob& file() const { return file_; }  // the classifier's, uint8 [m]
   const Sha256& hash() const { return hash_; }
+  // Classifier::takes().
+  Result<void> takes(const ImageShape& image) const {
+    return classifier_->takes(image);
+  }
 
   // The features of images that depend on the seed alone. Fails with
   // kConfiguration for images that the classifier does not take.

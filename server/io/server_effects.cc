@@ -30,6 +30,9 @@ void ServerShell::Impl::apply(const DecideModel& e) {
     const auto refuse = [this](const Error& error) {
       return [this, error] { events.emplace_back(ModelRefused{error}); };
     };
+    if (arithmetic.at_peers)
+      if (auto fits = arithmetic.at_peers->takes(generator.image); !fits)
+        return refuse(fits.error());
     auto made = arithmetic.make_trainer(generator, discriminator);
     if (!made) return refuse(made.error());
     if (!state.generator.empty()) {

@@ -48,6 +48,7 @@ void ServerShell::Impl::apply(const MakeFeatures& e) {
       [this, round = e.round, none]() -> Lane::Work {
         const std::shared_ptr<const Sampler> copy = trainer->sampler(nullptr);
         return [this, round, copy, none]() -> Lane::Continuation {
+          if (evaluation_copies.closed()) return none;  // nobody will be asked
           const auto made = arithmetic.at_peers->generate(*copy, options.seed);
           if (!made)
             return [none, why = made.error().message] {
@@ -74,8 +75,6 @@ void ServerShell::Impl::apply(const SendFeatures& e) {
   const GeneratedFeatures& features = found->second.images.features;
   ReadyBatch once;
   once.tensors = {features.values, features.radii};
-  if (e.with_classifier)
-    once.tensors.push_back(arithmetic.at_peers->classifier);
   protocol::Message message = e.message;
   auto& body = std::get<protocol::Evaluate>(message.body);
   for (const Blob& tensor : once.tensors) body.tensors.push_back(tensor.meta);

@@ -209,12 +209,12 @@ TEST_CASE("a server without images has the peers measure its generator") {
       t.server("a", {"--rounds", "10", "--min-peers", "3", "--evaluate-at",
                      "peers", "--evaluate-every", "5", "--evaluate-samples",
                      "30", "--evaluate-classifier", file});
-  auto north =
-      t.peer("a", 0, 3,
-             {"--name", "north", "--evaluate-data", (t / "north").string()});
-  auto south =
-      t.peer("a", 1, 3,
-             {"--name", "south", "--evaluate-data", (t / "south").string()});
+  auto north = t.peer("a", 0, 3,
+                      {"--name", "north", "--evaluate-data",
+                       (t / "north").string(), "--evaluate-classifier", file});
+  auto south = t.peer("a", 1, 3,
+                      {"--name", "south", "--evaluate-data",
+                       (t / "south").string(), "--evaluate-classifier", file});
   auto silent = t.peer("a", 2, 3, {"--name", "silent"});
   CHECK(server.wait() == 0);
   INFO(server.output() << north.output() << south.output());
@@ -244,20 +244,25 @@ TEST_CASE("a peer measures with images that it does not train on, or not") {
   const ProcessRun t;
   write_bars(t / "few", 40, 8);
   write_bars(t / "large", 100, 12);
-  const auto refused = [&](const std::string& images, const char* why) {
+  write_bars(t / "good", 100, 8);
+  write_text(t / "junk", "no classifier");
+  const auto refused = [&](const std::string& images, int code,
+                           const char* why) {
     auto peer =
         t.tool({MDGAN_PEER, "--server", "tcp://127.0.0.1:1", "--data",
                 (t / "data").string(), "--sessions", "3", "--evaluate-data",
-                (t / images).string(), "--state-dir", (t / "state").string()},
+                (t / images).string(), "--evaluate-classifier",
+                (t / "junk").string(), "--state-dir", (t / "state").string()},
                images + ".out");
-    CHECK(peer.wait() == 6);
+    CHECK(peer.wait() == code);
     INFO(peer.output());
     CHECK(peer.output().find(why) != std::string::npos);
     CHECK_FALSE(fs::exists(t / "state"));
   };
-  refused("data", "hold images out into another folder");
-  refused("few", "14 images to measure with, fewer than 20");
-  refused("large", "another size");
+  refused("data", 6, "hold images out into another folder");
+  refused("few", 6, "14 images to measure with, fewer than 20");
+  refused("large", 6, "another size");
+  refused("good", 3, "junk");
 }
 
 TEST_CASE("what is no classifier to measure with is refused at the start") {

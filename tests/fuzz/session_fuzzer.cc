@@ -193,7 +193,7 @@ class Peer {
     pending_.emplace_back(FeedbackComputed{e.ask});
   }
   void apply(const MeasureGenerator& e) {
-    pending_.emplace_back(GeneratorMeasured{e.round});
+    pending_.emplace_back(GeneratorMeasured{e.run, e.incarnation, e.round});
   }
   void apply(const SendEvaluated& e) { check(e.message); }
   void apply(const SendTransfer& e) {

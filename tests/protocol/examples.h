@@ -96,9 +96,7 @@ inline std::vector<Message> one_of_each() {
   add(ChunksTaken{SwapId{5}, 4});
   add(Join{counting_bytes<32>(9), "hospital-c"});
   add(Evaluate{counting_bytes<32>(5),
-               {{DType::kFloat32, {1000, 128}},
-                {DType::kFloat32, {1000}},
-                {DType::kUint8, {1'700'000}}}});
+               {{DType::kFloat32, {1000, 128}}, {DType::kFloat32, {1000}}}});
   add(Evaluated{900,
                 0.25,
                 0.125,

@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 
 #include <chrono>
+#include <filesystem>
 #include <functional>
 #include <map>
 #include <stop_token>
@@ -187,6 +188,32 @@ TEST_CASE("A check of data that will not do names it, with code 6", "[shell]") {
     CHECK(found.code == ExitCode::kData);
     CHECK(found.passed.count("link") == 1);
   }
+}
+
+TEST_CASE("A check looks at what a peer would measure with", "[shell]") {
+  TemporaryDirectory folder;
+  const InProcessServer server(folder / "run", open_server());
+  Checks t;
+  t.options.peer.server = server.endpoint();
+  t.options.peer.evaluate_data = t.options.peer.data;
+  t.options.peer.evaluate_classifier = (folder / "none").string();
+  const Checked trained_on = t.run();
+  CHECK(trained_on.code == ExitCode::kData);
+  CHECK(has(trained_on.failed.at("held out"), "into another folder"));
+
+  std::filesystem::create_directories(folder / "more");
+  write_text(folder / "more/train-images-idx3-ubyte",
+             idx_images(30, 2, 2, 120));
+  write_text(folder / "more/train-labels-idx1-ubyte",
+             idx_labels(30, std::string(30, '\0')));
+  t.options.peer.evaluate_data = (folder / "more").string();
+  const Checked no_file = t.run();
+  CHECK(no_file.code == ExitCode::kConfiguration);
+  CHECK(has(no_file.failed.at("held out"), "none"));
+  write_text(folder / "none", "a classifier");
+  const Checked good = t.run();
+  CHECK(good.code == ExitCode::kOk);
+  CHECK(has(good.passed.at("held out"), "30 images to measure"));
 }
 
 }  // namespace mdgan::test

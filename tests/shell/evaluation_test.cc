@@ -1,9 +1,10 @@
 // Generators that are measured by the peers, with the shells' threads and real
 // sockets.
+#include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <cstring>
 #include <filesystem>
-#include <functional>
 #include <future>
 #include <limits>
 #include <memory>
@@ -45,21 +46,29 @@ std::vector<nlohmann::json> lines_of(const std::filesystem::path& file) {
   return lines;
 }
 
-// Peers whose measuring goes through `measure`.
-PeerArithmetic measuring(
-    std::function<Result<SiteMetrics>(MeasureSite&, const SiteQuestion&)>
-        measure) {
-  PeerArithmetic arithmetic = peer_arithmetic();
-  arithmetic.make_measure =
-      [make = arithmetic.make_measure, measure](
-          std::shared_ptr<const Dataset> data,
-          std::vector<std::uint32_t> images) -> MeasureSite {
-    return [honest = make(std::move(data), std::move(images)),
-            measure](const SiteQuestion& question) mutable {
-      return measure(honest, question);
-    };
-  };
-  return arithmetic;
+// What a site of 40 images measures whose features are those of the first
+// generated one.
+Result<SiteMetrics> measured(const SiteQuestion& question) {
+  float value = 0;
+  std::memcpy(&value, question.generated.values.bytes.data(), sizeof value);
+  return SiteMetrics{
+      0.25,
+      0.125,
+      0.5,
+      {40, std::vector<double>(kClassifierFeatures, value),
+       std::vector<double>(kClassifierFeatures * kClassifierFeatures)}};
+}
+
+// Peers `first` to `last` of four, all of which measure with this.
+std::unique_ptr<InProcessPeers> peers_with(InProcessServer& server,
+                                           const TemporaryDirectory& directory,
+                                           std::uint32_t first,
+                                           std::uint32_t last,
+                                           const MeasureSite& measure) {
+  return std::make_unique<InProcessPeers>(
+      server.context(), server.endpoint(), directory.path(), first, last, 4,
+      true, small_images(), peer_arithmetic(),
+      std::vector<MeasureSite>(last - first + 1, measure));
 }
 
 }  // namespace
@@ -68,14 +77,13 @@ TEST_CASE("peers measure generators, and the run's end waits for them") {
   const TemporaryDirectory directory;
   InProcessServer server(directory / "run", measured_by_peers(10));
   // The slowest takes far longer than the rounds.
-  InProcessPeers peers(
-      server.context(), server.endpoint(), directory.path(), 0, 3, 4, true,
-      small_images(), measuring([](MeasureSite& honest, const auto& question) {
+  const auto peers =
+      peers_with(server, directory, 0, 3, [](const SiteQuestion& question) {
         std::this_thread::sleep_for(std::chrono::milliseconds(100));
-        return honest(question);
-      }));
+        return measured(question);
+      });
   CHECK(server.wait().code == ExitCode::kOk);
-  CHECK(peers.wait().code == ExitCode::kOk);
+  CHECK(peers->wait().code == ExitCode::kOk);
   const auto lines = lines_of(directory / "run/metric-fid30.jsonl");
   REQUIRE(lines.size() == 3);
   for (const auto& line : lines) {
@@ -98,14 +106,11 @@ TEST_CASE("peers measure generators, and the run's end waits for them") {
 TEST_CASE("a peer that cannot measure is named, and the others' count") {
   const TemporaryDirectory directory;
   InProcessServer server(directory / "run", measured_by_peers(4));
-  InProcessPeers able(server.context(), server.endpoint(), directory.path(), 0,
-                      2, 4);
-  InProcessPeers unable(
-      server.context(), server.endpoint(), directory.path(), 3, 3, 4, true,
-      small_images(),
-      measuring([](MeasureSite&, const auto&) -> Result<SiteMetrics> {
+  const auto able = peers_with(server, directory, 0, 2, measured);
+  const auto unable = peers_with(
+      server, directory, 3, 3, [](const SiteQuestion&) -> Result<SiteMetrics> {
         return Error{"its classifier takes other images"};
-      }));
+      });
   CHECK(server.wait().code == ExitCode::kOk);
   const auto lines = lines_of(directory / "run/metric-fid30.jsonl");
   REQUIRE(lines.size() == 1);
@@ -117,17 +122,14 @@ TEST_CASE("a peer that cannot measure is named, and the others' count") {
 TEST_CASE("numbers that are none spoil no other site's") {
   const TemporaryDirectory directory;
   InProcessServer server(directory / "run", measured_by_peers(4));
-  InProcessPeers able(server.context(), server.endpoint(), directory.path(), 0,
-                      1, 4);
+  const auto able = peers_with(server, directory, 0, 1, measured);
   const auto liar = [&](std::uint32_t i, auto change) {
-    return std::make_unique<InProcessPeers>(
-        server.context(), server.endpoint(), directory.path(), i, i, 4, true,
-        small_images(),
-        measuring([change](MeasureSite& honest, const auto& question) {
-          auto measured = honest(question);
-          change(*measured);
-          return measured;
-        }));
+    return peers_with(server, directory, i, i,
+                      [change](const SiteQuestion& question) {
+                        auto numbers = measured(question);
+                        change(*numbers);
+                        return numbers;
+                      });
   };
   const auto infinite = liar(2, [](SiteMetrics& m) {
     m.sums.products.back() = std::numeric_limits<double>::infinity();
@@ -148,21 +150,24 @@ TEST_CASE("a run that is stopped waits for no peer to measure") {
   const TemporaryDirectory directory;
   InProcessServer server(directory / "run", measured_by_peers(1'000'000));
   std::promise<void> released;
-  InProcessPeers peers(
-      server.context(), server.endpoint(), directory.path(), 0, 3, 4, true,
-      small_images(),
-      measuring([release = released.get_future().share()](
-                    MeasureSite& honest, const auto& question) {
-        release.wait();
-        return honest(question);
-      }));
+  std::atomic<int> calls = 0;
+  const auto peers =
+      peers_with(server, directory, 0, 3,
+                 [&calls, release = released.get_future().share()](
+                     const SiteQuestion& question) {
+                   ++calls;
+                   release.wait();
+                   return measured(question);
+                 });
+  // The first one hangs; later ones are begun, and the oldest given up.
   REQUIRE(eventually([&] {
-    return server.log().find("peers are still at it") != std::string::npos;
+    return contains(server.log(), {"was not measured before newer ones"});
   }));
   server.stop();
   CHECK(server.wait().code == ExitCode::kOk);
   released.set_value();
-  CHECK(peers.wait().code == ExitCode::kOk);
+  CHECK(peers->wait().code == ExitCode::kOk);
+  CHECK(calls == 1);  // those that waited behind it are not begun
 }
 
 }  // namespace mdgan::test

@@ -179,6 +179,7 @@ EvaluationAtPeers fake_evaluation() {
   EvaluationAtPeers fake;
   fake.classifier = copy_blob({protocol::DType::kUint8, {file.size()}}, file);
   fake.hash = sha256(file);
+  fake.takes = [](const ImageShape&) { return Result<void>(); };
   fake.generate = [](const Sampler&, std::uint64_t) -> Result<GeneratedImages> {
     constexpr std::size_t kImages = 3000;  // of more than one frame
     return GeneratedImages{
@@ -233,21 +234,6 @@ PeerArithmetic peer_arithmetic() {
                          PeerId peer) -> Result<std::unique_ptr<PeerTrainer>> {
         return std::unique_ptr<PeerTrainer>(
             std::make_unique<FakePeerTrainer>(peer));
-      },
-      .make_measure = [](std::shared_ptr<const Dataset>,
-                         std::vector<std::uint32_t> images) -> MeasureSite {
-        return
-            [n = images.size(), known = false](
-                const SiteQuestion& question) mutable -> Result<SiteMetrics> {
-              if (!std::exchange(known, true) && !question.file)
-                return Error{"the classifier was not sent"};
-              const double value = values_of(question.generated.values).at(0);
-              FeatureSums sums{n,
-                               std::vector<double>(kClassifierFeatures, value),
-                               std::vector<double>(kClassifierFeatures *
-                                                   kClassifierFeatures)};
-              return SiteMetrics{0.25, 0.125, 0.5, std::move(sums)};
-            };
       },
       .start_thread = [] {}};
 }

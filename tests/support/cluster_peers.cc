@@ -213,11 +213,10 @@ void Cluster::apply(Peer& peer, const SessionEffect& effect) {
   } else if (const auto* measure = std::get_if<MeasureGenerator>(&effect)) {
     const Duration time =
         std::chrono::milliseconds(1 + 100 * (peer.number + 1));
-    after(time,
-          [this, &peer, round = measure->round, life = peer.process->life] {
-            if (life == peer.process->life)
-              feed(peer, GeneratorMeasured{round});
-          });
+    after(time, [this, &peer, m = *measure, life = peer.process->life] {
+      if (life == peer.process->life)
+        feed(peer, GeneratorMeasured{m.run, m.incarnation, m.round});
+    });
   } else if (const auto* evaluated = std::get_if<SendEvaluated>(&effect)) {
     to_server(*peer.process, evaluated->message,
               happens(faults_.bad_feedback) ? "not finite" : "");

@@ -136,13 +136,11 @@ std::string InProcessServer::weights() const {
                    "state.safetensors");
 }
 
-InProcessPeers::InProcessPeers(zmq::context_t& context,
-                               const std::string& server,
-                               const fs::path& directory, std::uint32_t first,
-                               std::uint32_t last, std::uint32_t count,
-                               bool listens,
-                               std::shared_ptr<const Dataset> data,
-                               PeerArithmetic arithmetic) {
+InProcessPeers::InProcessPeers(
+    zmq::context_t& context, const std::string& server,
+    const fs::path& directory, std::uint32_t first, std::uint32_t last,
+    std::uint32_t count, bool listens, std::shared_ptr<const Dataset> data,
+    PeerArithmetic arithmetic, std::vector<MeasureSite> measures) {
   PeerShellOptions options;
   options.server = server;
   if (listens) options.listen = "tcp://127.0.0.1:*";
@@ -153,10 +151,8 @@ InProcessPeers::InProcessPeers(zmq::context_t& context,
     const std::string name = "peer-" + std::to_string(i);
     options.peers.push_back(
         {name, i, cut_evenly(kImages, count)[i], directory / name});
-    if (!arithmetic.make_measure) continue;
-    options.held_out = data;
-    for (std::uint32_t image = 0; image < kImages; ++image)
-      options.peers.back().held_out.push_back(image);
+    if (i - first < measures.size())
+      options.peers.back().measure = std::move(measures[i - first]);
   }
   host_ = std::make_unique<PeerShell>(context, options, std::move(data),
                                       std::move(arithmetic));

@@ -73,12 +73,14 @@ class InProcessPeers {
  public:
   // Peers `first` to `last` of `count`, each with its part of small_images(),
   // behind one connection to `server`. `listens`: others can connect to them.
-  // `data`: in place of small_images(), 40 images, too.
+  // `data`: in place of small_images(), 40 images, too. `measures`: of as many
+  // of them, the first ones, what measures generators.
   InProcessPeers(zmq::context_t& context, const std::string& server,
                  const std::filesystem::path& directory, std::uint32_t first,
                  std::uint32_t last, std::uint32_t count, bool listens = true,
                  std::shared_ptr<const Dataset> data = small_images(),
-                 PeerArithmetic arithmetic = peer_arithmetic());
+                 PeerArithmetic arithmetic = peer_arithmetic(),
+                 std::vector<MeasureSite> measures = {});
   ~InProcessPeers();  // asks peers that are still there to leave
   InProcessPeers(const InProcessPeers&) = delete;
   InProcessPeers& operator=(const InProcessPeers&) = delete;

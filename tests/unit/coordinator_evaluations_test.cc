@@ -1,4 +1,5 @@
 // Single situations of evaluations by the peers.
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <string>
@@ -52,12 +53,12 @@ struct Sites {
     s.feed(MessageArrived{
         {peer + 1}, {RunId{}, 1, {round}, {peer}, evaluated}, defect});
   }
-  // To whom features were sent, and whether with the classifier.
-  std::vector<std::pair<std::uint32_t, bool>> asked() const {
-    std::vector<std::pair<std::uint32_t, bool>> all;
+  // To whom features were sent.
+  std::vector<std::uint32_t> asked() const {
+    std::vector<std::uint32_t> all;
     for (const ServerEffect& e : s.effects)
       if (const auto* sent = std::get_if<SendFeatures>(&e))
-        all.emplace_back(sent->message.peer.value, sent->with_classifier);
+        all.push_back(sent->message.peer.value);
     return all;
   }
 
@@ -72,8 +73,7 @@ TEST_CASE("peers with images are asked, and what they measured is merged") {
   t.rounds(4);
   CHECK(t.s.count<MakeFeatures>() == 1);
   t.features(4);
-  CHECK(t.asked() ==
-        std::vector<std::pair<std::uint32_t, bool>>{{0, true}, {1, true}});
+  CHECK(t.asked() == std::vector<std::uint32_t>{0, 1});
   t.measured(1, 4);
   CHECK(t.s.count<MergeEvaluations>() == 0);
   t.measured(0, 4);
@@ -83,27 +83,6 @@ TEST_CASE("peers with images are asked, and what they measured is merged") {
   t.measured(2, 4);  // was not asked
   CHECK(t.s.count<KeepEvaluated>() == 2);
   CHECK(t.s.coordinator.counters().unexpected == 2);
-}
-
-TEST_CASE("the classifier is sent once after a welcome") {
-  Sites t(2, 1);
-  t.rounds(4);
-  t.features(4);
-  t.measured(0, 4);
-  t.rounds(4);
-  t.features(8);
-  CHECK(t.asked().back() == std::pair(0U, false));
-  t.measured(0, 8);
-
-  Sites back(2, 1);
-  back.rounds(4);
-  back.features(4);
-  back.measured(0, 4);
-  back.s.feed(ConnectionLost{{1}});
-  back.join(0, true);
-  back.rounds(4);
-  back.features(8);
-  CHECK(back.asked().back() == std::pair(0U, true));
 }
 
 TEST_CASE("a peer that is lost, slow or unable is not waited for") {
@@ -170,15 +149,52 @@ TEST_CASE("features that cannot be made end their evaluation alone") {
   CHECK(t.asked().empty());
 }
 
-TEST_CASE("evaluations do not pile up") {
+TEST_CASE("evaluations do not pile up, and the last one is made") {
   CoordinatorConfig c = config(1);
   c.evaluate_every = 1;
+  c.rounds = 11;
   Server s(c);
   s.hello(1, "0",
           [](auto& h) { h.abilities = {std::string(protocol::kEvaluation)}; });
-  for (int i = 0; i < 10; ++i) s.answer(1, {0}, 0);
-  CHECK(s.count<MakeFeatures>() == SiteEvaluations::kAtOnce);
-  CHECK(s.coordinator.position().completed == Round{10});
+  const auto rounds = [&](int number) {
+    for (; number > 0; --number) s.answer(1, {0}, 0);
+  };
+  const auto told = [&](const char* what) {
+    return std::ranges::count_if(s.effects, [&](const ServerEffect& e) {
+      const auto* note = std::get_if<Note>(&e);
+      return note && note->text.find(what) != std::string::npos;
+    });
+  };
+  SECTION("where images are drawn too slowly") {
+    rounds(10);
+    CHECK(s.count<MakeFeatures>() == SiteEvaluations::kAtOnce);
+    CHECK(told("is not measured") == 1);
+    rounds(1);
+    CHECK(s.count<MakeFeatures>() == SiteEvaluations::kAtOnce + 1);
+    REQUIRE(s.finish() != nullptr);
+  }
+  SECTION("where a peer never answers") {
+    for (std::uint64_t round = 1; round <= 11; ++round) {
+      rounds(1);
+      s.feed(FeaturesReady{{round}, true, kNone});
+    }
+    CHECK(s.count<MakeFeatures>() == 11);
+    CHECK(s.count<MergeEvaluations>() == 11 - SiteEvaluations::kAtOnce);
+    CHECK(told("was not measured before newer ones were begun by 0") ==
+          11 - SiteEvaluations::kAtOnce);
+    s.wait(301s);
+    CHECK(told("within quorum-timeout by 0") == SiteEvaluations::kAtOnce);
+  }
+}
+
+TEST_CASE("who says hello while the run's end waits is told the end") {
+  Sites t(2, 1);
+  t.rounds(8);
+  t.features(8);
+  t.s.feed(ConnectionLost{{2}});
+  const auto before = t.s.sent<protocol::Goodbye>();
+  t.s.hello(7, "1");
+  CHECK(t.s.sent<protocol::Goodbye>() == before + 1);
 }
 
 TEST_CASE("where nobody has images held out, the log says so") {

@@ -389,7 +389,7 @@ TEST_CASE("the help names every key and keeps to 80 columns") {
   const std::string peers = peer_help();
   const std::vector<std::string> peer_keys =
       keys_of(peer_configuration_template());
-  CHECK(peer_keys.size() == 30);
+  CHECK(peer_keys.size() == 31);
   for (const std::string& key : peer_keys)
     CHECK(peers.find("--" + key) != std::string::npos);
   for (const std::string& help :

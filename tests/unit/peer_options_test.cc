@@ -94,8 +94,14 @@ TEST_CASE("images are read as both programs' same options say") {
 }
 
 TEST_CASE("what no budget counts is not told beside a budget") {
-  CHECK(peer_options({"--evaluate-data", "d2"}).evaluate_data == "d2");
-  CHECK(peer_error({"--evaluate-data", "d2", "--dp", "discriminator"})
+  CHECK(peer_options({"--evaluate-data", "d2", "--evaluate-classifier", "c"})
+            .evaluate_data == "d2");
+  CHECK(peer_error({"--evaluate-data", "d2"})
+            .starts_with("evaluate-data needs the classifier"));
+  CHECK(peer_error({"--evaluate-classifier", "c"})
+            .starts_with("evaluate-classifier measures images"));
+  CHECK(peer_error({"--evaluate-data", "d2", "--evaluate-classifier", "c",
+                    "--dp", "discriminator"})
             .starts_with("evaluate-data tells of images what no budget of dp"));
 }
 

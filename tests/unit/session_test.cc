@@ -190,6 +190,19 @@ TEST_CASE("who loses a server that refused it to the end is told why") {
         "live peer is named ann");
 }
 
+TEST_CASE("a server that sends something long is not silent") {
+  Peer p;
+  p.be_ready();
+  for (int i = 0; i < 10; ++i) {
+    p.now += 15s;
+    p.feed(PartArrived{});
+    REQUIRE(p.session.next_deadline().value() > p.now);
+  }
+  p.now += 21s;
+  p.feed(ClockTicked{});
+  CHECK(p.find<SayHello>());
+}
+
 TEST_CASE("a generator is measured beside a round, and for who asked alone") {
   Peer p;
   p.feed(Connected{});
@@ -205,13 +218,15 @@ TEST_CASE("a generator is measured beside a round, and for who asked alone") {
   CHECK(p.find<MeasureGenerator>()->classifier == asked.classifier);
   p.feed(BatchArrived{{1}, 0});
   CHECK(p.find<ComputeFeedback>());
-  p.feed(GeneratorMeasured{{9}});
+  p.feed(GeneratorMeasured{kRun, 7, {9}});  // by another server
+  CHECK_FALSE(p.find<SendEvaluated>());
+  p.feed(GeneratorMeasured{kRun, 1, {9}});
   REQUIRE(p.find<SendEvaluated>());
   const protocol::Message& message = p.find<SendEvaluated>()->message;
   CHECK(message.round == Round{9});
   CHECK(message.peer == PeerId{3});
   p.feed(Connected{});
-  p.feed(GeneratorMeasured{{9}});
+  p.feed(GeneratorMeasured{kRun, 1, {9}});
   CHECK_FALSE(p.find<SendEvaluated>());
 }
 
