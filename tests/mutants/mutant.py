@@ -4,7 +4,7 @@ import dataclasses
 
 @dataclasses.dataclass(frozen=True)
 class Mutant:
-    row: object  # of tests/FAULTS.md, or 'keys' or 'members'
+    row: object  # of tests/FAULTS.md, or 'keys', 'members' or 'evaluations'
     removes: str  # what is wrong with the code then, as a sentence
     file: str
     before: str  # stands once in the file
