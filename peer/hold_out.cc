@@ -36,8 +36,7 @@ Result<HeldOut> hold_out(const PeerOptions& options,
                      ": its images have another size or number of channels "
                      "than those to train on: give --size and --channels",
                  ExitCode::kData};
-  const auto sessions =
-      sessions_of(options, default_name(options, hostname));
+  const auto sessions = sessions_of(options, default_name(options, hostname));
   auto shards = cut_data(options.partition, images->size(), images->labels,
                          sessions.front().shards);
   if (!shards) return shards.error();
