@@ -225,7 +225,8 @@ Finish train_in(const ServerOptions& options, const RunDirectory& directory,
   if (options.local_peers > 0) {
     host = std::make_unique<PeerShell>(
         context,
-        local_host(options, shell.endpoint(), directory, std::move(*local),
+        local_host(options, shell.endpoint(), directory,
+                   {std::move(local->shards), std::move(local->measures), {}},
                    keys, zap ? &*zap : nullptr),
         data, local_arithmetic(options, std::move(privacy)));
     host_thread = std::thread([&] {
