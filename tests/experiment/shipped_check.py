@@ -1,7 +1,7 @@
 """Lets mdgan-server check the options of every arm in configs/experiments, and
 train one round on each data set that mdgan-experiment makes.
 
-  shipped_check.py FOLDER_OF_MDGAN_SERVER
+  shipped_check.py FOLDER_OF_MDGAN_SERVER MDGAN_CHECK_OPTIONS
 """
 import dataclasses
 import pathlib
@@ -21,16 +21,19 @@ def train_a_round(experiment, arm, folder, programs):
     return "" if job.server.wait() == 0 else job.log.read_text()
 
 
-def main(programs):
+def main(programs, check_options):
     faults = []
     tried = set()
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
+        checkers = folder / "programs"
+        checkers.mkdir()
+        (checkers / "mdgan-server").symlink_to(check_options)
         files = (support.ROOT / "configs/experiments").glob("*.ini")
         for file in sorted(files):
             experiment = definition.read(file)
             for arm in experiment.arms:
-                job = jobs.make(experiment, arm, 1, folder, folder, programs)
+                job = jobs.make(experiment, arm, 1, folder, folder, checkers)
                 try:
                     jobs.check(job)
                 except definition.Refused as refused:
@@ -46,4 +49,4 @@ def main(programs):
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))
+    sys.exit(main(*sys.argv[1:]))
