@@ -106,7 +106,7 @@ Result<ParsedPeer> parse_peer_classifier(std::span<const char* const> arguments,
          {"out", &o.out, "FILE", "The file to write, in safetensors' format."},
          {"device", &o.device, "DEVICE",
           "The device that tries it out: cpu, cuda or cuda:N. It is trained on "
-          "the processor, for the same bits everywhere."}}},
+          "the processor."}}},
        images_group(&o.reading)});
   if (asks_for_help(arguments))
     return ParsedPeer(

@@ -301,6 +301,7 @@ class Coordinator {
   SiteEvaluations evaluations_;
   bool evaluations_left_out_ = false;  // and a person knows
   protocol::Goodbye farewell_;         // once the run is over
+  std::set<ConnectionId> came_back_;   // since then
   // How long a swap may take: training stands still meanwhile.
   Duration swap_time_;
   std::set<std::size_t> missing_classes_;  // that no live peer has, as told

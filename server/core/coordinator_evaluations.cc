@@ -114,8 +114,12 @@ void Coordinator::handle_after_the_end(const ServerEvent& event, TimePoint now,
     on(*features, now, out);
   } else if (const auto* arrived = std::get_if<MessageArrived>(&event)) {
     const protocol::Message& message = arrived->message;
-    // Whoever comes back meanwhile is told the end with the others.
-    if (std::holds_alternative<protocol::Hello>(message.body))
+    // Who comes back meanwhile is told the end with the others, once for all
+    // peers of the connection.
+    if (const auto* hello = std::get_if<protocol::Hello>(&message.body);
+        hello != nullptr && arrived->defect.empty() &&
+        position_.names.contains(hello->name) &&
+        came_back_.insert(arrived->connection).second)
       out.emplace_back(SendMessage{arrived->connection,
                                    {config_.run,
                                     config_.incarnation,

@@ -194,6 +194,8 @@ TEST_CASE("who says hello while the run's end waits is told the end") {
   t.s.feed(ConnectionLost{{2}});
   const auto before = t.s.sent<protocol::Goodbye>();
   t.s.hello(7, "1");
+  t.s.hello(7, "1");
+  t.s.hello(8, "a stranger");
   CHECK(t.s.sent<protocol::Goodbye>() == before + 1);
 }
 
