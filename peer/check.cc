@@ -19,7 +19,6 @@
 #include "common/net/address.h"
 #include "common/net/endpoint.h"
 #include "common/net/tcp_connection.h"
-#include "peer/hold_out.h"
 #include "peer/io/server_probe.h"
 #include "peer/peer_keys.h"
 #include "protocol/algorithm.h"
@@ -261,12 +260,15 @@ ExitCode check(const PeerCheckOptions& options, const std::string& hostname,
       "data", loaded ? Result<std::string>(words_of(*loaded, options.peer.data))
                      : loaded.error());
   if (loaded && !options.peer.evaluate_data.empty()) {
-    const auto held = hold_out(options.peer, loaded->data->shape, hostname);
-    findings.add("held out", held ? Result<std::string>(fmt::format(
-                                        "{} to measure generators with in {}",
-                                        plural(held->images->size(), "image"),
-                                        options.peer.evaluate_data))
-                                  : held.error());
+    findings.add("held out", [&]() -> Result<std::string> {
+      const auto held = hold_out(options.peer, loaded->data->shape, hostname);
+      if (!held) return held.error();
+      if (const auto fits = arithmetic.check_classifier(*held); !fits)
+        return fits.error();
+      return fmt::format("{} to measure generators with in {}",
+                         plural(held->images->size(), "image"),
+                         options.peer.evaluate_data);
+    }());
   }
   if (const auto set = arithmetic.set_device(); !set) {
     findings.add("device", set.error());

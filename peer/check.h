@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "common/base/result.h"
+#include "peer/hold_out.h"
 #include "peer/options.h"
 #include "peer/train/peer_trainer.h"
 
@@ -16,6 +17,8 @@ struct CheckArithmetic {
   // Readies --device and --precision; fails with kConfiguration.
   std::function<Result<void>()> set_device;
   PeerArithmetic peer;
+  // Whether the classifier is one, of such images; fails with kConfiguration.
+  std::function<Result<void>(const HeldOut&)> check_classifier;
 };
 
 // A part of the check and what was found: words for a person, or what is wrong

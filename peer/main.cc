@@ -314,7 +314,11 @@ ExitCode run(const PeerCheckOptions& options) {
       [&peer]() -> Result<void> {
         return set_precision(peer.precision, peer.device);
       },
-      torch_peer(peer.device, static_cast<int>(peer.threads))};
+      torch_peer(peer.device, static_cast<int>(peer.threads)),
+      [&peer](const HeldOut& held) -> Result<void> {
+        const auto measures = measures_of(peer, held);
+        return measures ? Result<void>() : measures.error();
+      }};
   ExitCode shown = ExitCode::kOk;
   const ExitCode code = check(
       looked_at, host_name(), arithmetic,

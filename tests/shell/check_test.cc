@@ -45,8 +45,12 @@ class Checks {
   }
   Checked run() const {
     Checked found;
-    const CheckArithmetic arithmetic{[] { return Result<void>(); },
-                                     peer_arithmetic()};
+    const CheckArithmetic arithmetic{
+        [] { return Result<void>(); }, peer_arithmetic(),
+        [](const HeldOut& held) -> Result<void> {
+          if (held.classifier.bytes.size() > 4) return {};
+          return Error{"it is no classifier", ExitCode::kConfiguration};
+        }};
     found.code =
         check(options, "here", arithmetic,
               [&](std::string_view part, const Result<std::string>& said) {
@@ -210,6 +214,10 @@ TEST_CASE("A check looks at what a peer would measure with", "[shell]") {
   const Checked no_file = t.run();
   CHECK(no_file.code == ExitCode::kConfiguration);
   CHECK(has(no_file.failed.at("held out"), "none"));
+  write_text(folder / "none", "junk");
+  const Checked junk = t.run();
+  CHECK(junk.code == ExitCode::kConfiguration);
+  CHECK(has(junk.failed.at("held out"), "no classifier"));
   write_text(folder / "none", "a classifier");
   const Checked good = t.run();
   CHECK(good.code == ExitCode::kOk);
