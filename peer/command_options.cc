@@ -66,10 +66,6 @@ device, 4 keys, 5 the server cannot be reached, 6 data, 7 the state's folder.
 
 )";
 
-Error usage(std::string message) {
-  return {std::move(message), ExitCode::kUsage};
-}
-
 }  // namespace
 
 Result<ParsedPeer> parse_peer_keygen(std::span<const char* const> arguments,
@@ -88,10 +84,10 @@ Result<ParsedPeer> parse_peer_keygen(std::span<const char* const> arguments,
         PeerHelpRequest{std::string(kKeygenIntro) + table.help()});
   if (auto done = table.parse(arguments, environment); !done)
     return done.error();
-  if (o.key.empty()) return usage("which file? Give it with --key FILE");
+  if (o.key.empty()) return usage_error("which file? Give it with --key FILE");
   if (o.name.empty()) return ParsedPeer(std::move(o));
   if (const std::string defect = defect_of_name(o.name); !defect.empty())
-    return usage(
+    return usage_error(
         fmt::format("name '{}' {}", protocol::presentable(o.name), defect));
   return ParsedPeer(std::move(o));
 }
@@ -113,8 +109,9 @@ Result<ParsedPeer> parse_peer_classifier(std::span<const char* const> arguments,
         PeerHelpRequest{std::string(kClassifierIntro) + table.help()});
   if (auto done = table.parse(arguments, environment); !done)
     return done.error();
-  if (o.data.empty()) return usage("which data? Give its folder: --data DIR");
-  if (o.out.empty()) return usage("which file? Give it with --out FILE");
+  if (o.data.empty())
+    return usage_error("which data? Give its folder: --data DIR");
+  if (o.out.empty()) return usage_error("which file? Give it with --out FILE");
   if (auto fits = check_images(o.reading); !fits) return fits.error();
   return ParsedPeer(std::move(o));
 }
@@ -134,10 +131,10 @@ Result<ParsedPeer> parse_peer_join(std::span<const char* const> arguments,
   if (auto done = table.parse(arguments, environment); !done)
     return done.error();
   if (o.line.empty())
-    return usage(
+    return usage_error(
         "which invitation? Give the line that `mdgan-server invite` printed: "
         "mdgan-peer join LINE");
-  if (o.key.empty()) return usage("which file? Give it with --key FILE");
+  if (o.key.empty()) return usage_error("which file? Give it with --key FILE");
   return ParsedPeer(std::move(o));
 }
 

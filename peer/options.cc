@@ -45,10 +45,6 @@ Examples
     mdgan-peer --server tcp://127.0.0.1:5555 --data mnist --sessions 4
 )";
 
-Error usage(std::string message) {
-  return {std::move(message), ExitCode::kUsage};
-}
-
 CustomValue shard_of(ShardOption* shard) {
   return {
       "I/N with I counted from 0, so from 0/4 to 3/4 for four parts",
@@ -177,8 +173,10 @@ std::vector<OptionGroup> peer_groups(PeerOptions& o) {
 
 Result<void> check_peer(const PeerOptions& o) {
   if (o.server.empty())
-    return usage("which server? Give its address: --server tcp://HOST:PORT");
-  if (o.data.empty()) return usage("which data? Give its folder: --data DIR");
+    return usage_error(
+        "which server? Give its address: --server tcp://HOST:PORT");
+  if (o.data.empty())
+    return usage_error("which data? Give its folder: --data DIR");
   if (auto fits = check_images(o.reading); !fits) return fits.error();
   for (const auto& [key, value] :
        {std::pair("server", &o.server), std::pair("listen", &o.listen),
@@ -187,21 +185,22 @@ Result<void> check_peer(const PeerOptions& o) {
       const auto endpoint = parse_endpoint(*value, key);
       if (!endpoint) return endpoint.error();
       if (key != std::string_view("listen") && endpoint->port == "*")
-        return usage(
+        return usage_error(
             fmt::format("{} needs a port, '{}' has none", key, *value));
     }
   if (o.key.empty() != o.server_key.empty())
-    return usage(o.key.empty()
-                     ? "server-key needs this peer's own key: give --key FILE; "
-                       "`mdgan-peer keygen` makes one"
-                     : "key needs the server's public key: give --server-key "
-                       "KEY, as `mdgan-server keygen` printed it");
+    return usage_error(
+        o.key.empty()
+            ? "server-key needs this peer's own key: give --key FILE; "
+              "`mdgan-peer keygen` makes one"
+            : "key needs the server's public key: give --server-key "
+              "KEY, as `mdgan-server keygen` printed it");
   if (!o.known_peers.empty() && o.key.empty())
-    return usage(
+    return usage_error(
         "known-peers needs a run with keys, by which peers are known: give "
         "--key FILE and --server-key KEY");
   if (o.evaluate_data.empty() != o.evaluate_classifier.empty())
-    return usage(
+    return usage_error(
         o.evaluate_data.empty()
             ? "evaluate-classifier measures images that are held out: give "
               "their folder with --evaluate-data DIR"
@@ -209,36 +208,37 @@ Result<void> check_peer(const PeerOptions& o) {
               "on: give it with --evaluate-classifier FILE; `mdgan-peer "
               "classifier` makes one");
   if (!o.evaluate_data.empty() && o.privacy.mode != DpMode::kNone)
-    return usage(
+    return usage_error(
         "evaluate-data tells of images what no budget of dp counts: leave out "
         "one of the two");
   if (!o.key.empty() && o.insecure)
-    return usage("--insecure is for a run without keys: leave out one of them");
+    return usage_error(
+        "--insecure is for a run without keys: leave out one of them");
   if (o.no_listen && (o.listen != PeerOptions{}.listen || !o.advertise.empty()))
-    return usage(
+    return usage_error(
         fmt::format("no-listen and {} exclude each other: leave out one "
                     "of them",
                     o.advertise.empty() ? "listen" : "advertise"));
   if (o.listen.empty())
-    return usage("listen must be like tcp://*:0, but is empty");
+    return usage_error("listen must be like tcp://*:0, but is empty");
   if (!protocol::is_clean_text(o.name))
-    return usage(fmt::format(
+    return usage_error(fmt::format(
         "name must be UTF-8 without control and format characters; it is '{}'",
         protocol::presentable(o.name)));
   if (o.name.find('/') != o.name.npos || o.name.starts_with('.') ||
       o.name.size() > 200)
-    return usage(fmt::format(
+    return usage_error(fmt::format(
         "name must be usable as a folder's: at most 200 bytes, without '/' and "
         "a leading '.'; it is '{}'",
         o.name));
   if (o.shard.count > 0 && o.shard.count - o.shard.index < o.sessions)
-    return usage(fmt::format(
+    return usage_error(fmt::format(
         "{} sessions from shard {}/{} on would need {} shards: give fewer "
         "--sessions or a lower --shard",
         o.sessions, o.shard.index, o.shard.count,
         std::uint64_t{o.shard.index} + o.sessions));
   if (o.partition != Partition{} && o.shard.count < 2 && o.sessions < 2)
-    return usage(
+    return usage_error(
         "partition says how several peers share out the data, and this one has "
         "all of it: give --shard I/N or --sessions M too");
   return {};

@@ -82,15 +82,11 @@ cannot be used; 7 a file of the run, such as a checkpoint, cannot be read or
 written; 8 too few peers for too long; 9 training diverged; 1 a bug of ours.
 )";
 
-Error usage(std::string message) {
-  return {std::move(message), ExitCode::kUsage};
-}
-
 Result<void> resolve_algorithm(ServerOptions& o) {
   const auto name = name_of(kTrainingNames, o.training);
   const AlgorithmTraits& traits = traits_of(o.training.algorithm);
   const auto wrong = [&](std::string_view what) {
-    return usage(fmt::format("algorithm = {} {}", name, what));
+    return usage_error(fmt::format("algorithm = {} {}", name, what));
   };
   if (o.training.standalone) {
     if (o.data.empty()) return wrong("needs data: give --data DIR");
@@ -133,33 +129,36 @@ Result<void> resolve_algorithm(ServerOptions& o) {
 
 Result<ServerOptions> resolve(ServerOptions o) {
   if (!o.resume.empty() && !o.run_dir.empty())
-    return usage(
+    return usage_error(
         "--resume goes on in the run's own folder: leave out --run-dir");
   if (o.local_peers > 0 && o.data.empty())
-    return usage("local-peers needs data: give the folder with --data DIR");
+    return usage_error(
+        "local-peers needs data: give the folder with --data DIR");
   if (auto fits = check_images(o.reading); !fits) return fits.error();
   if (auto fits = resolve_model(o); !fits) return fits.error();
   if (auto fits = resolve_algorithm(o); !fits) return fits.error();
   if (o.local_peers == 0 && o.partition != Partition{})
-    return usage(
+    return usage_error(
         "partition cuts the data of local peers: give --local-peers N, or give "
         "the partition to the peers");
   if (o.local_peers == 0 && o.privacy.mode != DpMode::kNone)
-    return usage(
+    return usage_error(
         "dp is for the images of local peers: give --local-peers N, or give "
         "--dp to the peers, each of which decides for itself");
   if (!o.bind && o.local_peers == 0) o.bind = "tcp://127.0.0.1:5555";
   if (!o.key.empty() && o.insecure)
-    return usage("--insecure is for a run without keys: leave out one of them");
+    return usage_error(
+        "--insecure is for a run without keys: leave out one of them");
   if (o.key.empty() && !o.authorized_peers.empty())
-    return usage(
+    return usage_error(
         "authorized-peers needs the server's own key: give --key FILE; "
         "`mdgan-server keygen` makes one");
   if (o.http.empty() && !o.http_token.empty())
-    return usage("http-token is for the page of --http: give --http, too");
+    return usage_error(
+        "http-token is for the page of --http: give --http, too");
   if (o.min_peers == 0) o.min_peers = std::max(1U, o.local_peers);
   if (!o.bind && o.min_peers > o.local_peers)
-    return usage(fmt::format(
+    return usage_error(fmt::format(
         "min-peers is {} but there are only the {} local peers: give --bind "
         "tcp://ADDRESS:PORT so that others can join, or a smaller --min-peers",
         o.min_peers, o.local_peers));
@@ -168,18 +167,18 @@ Result<ServerOptions> resolve(ServerOptions o) {
     o.name = o.config.empty() ? o.model
                               : std::filesystem::path(o.config).stem().string();
   if (!protocol::is_clean_text(o.name))
-    return usage(fmt::format(
+    return usage_error(fmt::format(
         "name must be UTF-8 without control and format characters; it is '{}'",
         protocol::presentable(o.name)));
   if (o.name.find('/') != o.name.npos || o.name.front() == '.')
-    return usage(
+    return usage_error(
         fmt::format("name must be usable as a folder's: without '/' and a "
                     "leading '.'; it is '{}'",
                     o.name));
   if (auto fits = check_evaluation(o); !fits) return fits.error();
   if (o.evaluate_every > 0 && o.evaluate_data.empty() && o.data.empty() &&
       o.evaluate_classifier.empty())
-    return usage(
+    return usage_error(
         o.evaluate_at == EvaluateAt::kPeers
             ? "evaluate-at = peers needs a classifier: give the file that "
               "`mdgan-peer classifier` makes at a site with "
@@ -244,7 +243,7 @@ Result<ParsedCommand> parse_server_options(int argc, const char* const* argv,
       "train",  "sample", "evaluate", "export", "advise", "keygen",
       "invite", "admit",  "status",   "view",   "stop",   "inspect"};
   if (arguments.size() < 2)
-    return usage(
+    return usage_error(
         fmt::format("no command: mdgan-server {}; see mdgan-server --help",
                     fmt::join(kNames, "|")));
   const std::string_view command = arguments[1];
@@ -264,7 +263,7 @@ Result<ParsedCommand> parse_server_options(int argc, const char* const* argv,
   if (command == "--version") return ParsedCommand(VersionRequest{});
   if (asks_for_help(arguments.subspan(1, 1)))
     return ParsedCommand(HelpRequest{std::string(kCommands)});
-  return usage(fmt::format(
+  return usage_error(fmt::format(
       "unknown command '{}'{}", command,
       nearest(command, kNames)
           ? suggestion(command, kNames)

@@ -19,6 +19,9 @@ target_compile_options(mdgan_compile_options INTERFACE
   $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized>
   # and about concatenated strings at -O2 and above (GCC bugs 105329, 105651).
   $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict>
+  # A unity build has many files in one: their private names meet.
+  $<$<BOOL:${CMAKE_UNITY_BUILD}>:-Wno-shadow>
+  $<$<AND:$<BOOL:${CMAKE_UNITY_BUILD}>,$<CXX_COMPILER_ID:GNU>>:-Wno-subobject-linkage>
   $<$<BOOL:${MDGAN_WERROR}>:-Werror>)
 target_include_directories(mdgan_compile_options INTERFACE
   ${PROJECT_SOURCE_DIR})

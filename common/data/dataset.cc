@@ -26,21 +26,18 @@ namespace {
 
 namespace fs = std::filesystem;
 
-Error bad(const fs::path& path, std::string_view what) {
-  return {fmt::format("{}: {}", shown(path), what), ExitCode::kData};
-}
-
 Result<void> check_directory(const fs::path& directory) {
   std::error_code code;
   const fs::file_status status = fs::status(directory, code);
   if (status.type() == fs::file_type::not_found)
-    return bad(directory, "there is no such directory; give the data set's");
-  if (code) return bad(directory, code.message());
+    return bad_data(directory,
+                    "there is no such directory; give the data set's");
+  if (code) return bad_data(directory, code.message());
   if (fs::is_directory(status)) return {};
   if (const std::string known = unread_data(directory); !known.empty())
-    return bad(directory, known);
-  return bad(directory,
-             "is not a directory; give the one that holds the data set");
+    return bad_data(directory, known);
+  return bad_data(directory,
+                  "is not a directory; give the one that holds the data set");
 }
 
 // Brings the images of a data set of one size to another.
@@ -49,11 +46,12 @@ Result<void> fit(Dataset& data, const ImageReading& reading,
   ImageShape& shape = data.shape;
   Image image{shape.channels, shape.height, shape.width, {}, std::nullopt};
   if (!has_size(image, reading) && reading.fit == Fit::kError)
-    return bad(directory, fmt::format("its images are {}x{} (height x width), "
-                                      "but --size is {}x{}; --fit crop or "
-                                      "--fit pad brings them to it",
-                                      shape.height, shape.width, reading.height,
-                                      reading.width));
+    return bad_data(
+        directory,
+        fmt::format("its images are {}x{} (height x width), "
+                    "but --size is {}x{}; --fit crop or "
+                    "--fit pad brings them to it",
+                    shape.height, shape.width, reading.height, reading.width));
   if (has_size(image, reading) &&
       (reading.channels == 0 || reading.channels == shape.channels))
     return {};
@@ -79,9 +77,9 @@ Result<void> fit(Dataset& data, const ImageReading& reading,
 Result<Dataset> load_arrays(const fs::path& directory, DataPart part) {
   const bool has_idx = has_idx_files(directory, part);
   if (has_idx && has_cifar_files(directory, part))
-    return bad(directory,
-               "holds files of MNIST's kind and of CIFAR; have each in a "
-               "folder of its own");
+    return bad_data(directory,
+                    "holds files of MNIST's kind and of CIFAR; have each in a "
+                    "folder of its own");
   return has_idx ? load_idx(directory, part) : load_cifar(directory, part);
 }
 
@@ -106,16 +104,18 @@ Result<Dataset> load_dataset(const fs::path& directory, DataPart part,
     Result<Dataset> data = load(directory, part, reading);
     // Shards name their images by 32-bit numbers.
     if (data && data->size() > std::numeric_limits<std::uint32_t>::max())
-      return bad(directory, fmt::format("has {} images, more than 2^32 - 1",
-                                        data->size()));
+      return bad_data(
+          directory,
+          fmt::format("has {} images, more than 2^32 - 1", data->size()));
     return data;
   } catch (const std::bad_alloc&) {
-    return bad(directory,
-               "its images take more memory than there is: take some out, or "
-               "give a smaller --size, with --fit crop or pad, to a folder of "
-               "images");
+    return bad_data(
+        directory,
+        "its images take more memory than there is: take some out, or "
+        "give a smaller --size, with --fit crop or pad, to a folder of "
+        "images");
   } catch (const std::exception& e) {
-    return bad(directory, fmt::format("cannot be loaded: {}", e.what()));
+    return bad_data(directory, fmt::format("cannot be loaded: {}", e.what()));
   }
 }
 

@@ -18,22 +18,21 @@ namespace {
 
 // A small progressive file can ask for unbounded work.
 constexpr int kMostScans = 500;
-constexpr std::string_view kExifMark("Exif\0\0", 6);
 
-struct Decoder {
-  Decoder() {
+struct JpegDecoder {
+  JpegDecoder() {
     jpeg.err = jpeg_std_error(&errors);
     jpeg.client_data = this;
-    errors.error_exit = &Decoder::fail;
-    errors.emit_message = &Decoder::warn;
-    progress.progress_monitor = &Decoder::count_scans;
+    errors.error_exit = &JpegDecoder::fail;
+    errors.emit_message = &JpegDecoder::warn;
+    progress.progress_monitor = &JpegDecoder::count_scans;
   }
-  ~Decoder() { jpeg_destroy_decompress(&jpeg); }
-  Decoder(const Decoder&) = delete;
-  Decoder& operator=(const Decoder&) = delete;
+  ~JpegDecoder() { jpeg_destroy_decompress(&jpeg); }
+  JpegDecoder(const JpegDecoder&) = delete;
+  JpegDecoder& operator=(const JpegDecoder&) = delete;
 
   [[noreturn]] static void stop(j_common_ptr jpeg, const char* text) {
-    auto* self = static_cast<Decoder*>(jpeg->client_data);
+    auto* self = static_cast<JpegDecoder*>(jpeg->client_data);
     if (text != nullptr)
       std::strncpy(self->message.data(), text, self->message.size() - 1);
     else
@@ -46,7 +45,7 @@ struct Decoder {
   static void warn(j_common_ptr jpeg, int level) {
     const int code = jpeg->err->msg_code;
     if (code == JWRN_JPEG_EOF)
-      static_cast<Decoder*>(jpeg->client_data)->unended = true;
+      static_cast<JpegDecoder*>(jpeg->client_data)->unended = true;
     if (level < 0 && code != JWRN_EXTRANEOUS_DATA && code != JWRN_JPEG_EOF &&
         code != JWRN_JFIF_MAJOR && code != JWRN_ADOBE_XFORM &&
         code != JWRN_NOT_SEQUENTIAL)
@@ -68,7 +67,7 @@ struct Decoder {
 
 // The library's errors jump out of these two functions, so that neither has a
 // variable with a destructor.
-bool read_header(Decoder& decoder, const unsigned char* bytes,
+bool read_header(JpegDecoder& decoder, const unsigned char* bytes,
                  unsigned long size) {
   if (setjmp(decoder.jump) != 0) return false;  // NOLINT(cert-err52-cpp)
   jpeg_decompress_struct& jpeg = decoder.jpeg;
@@ -85,7 +84,7 @@ bool read_header(Decoder& decoder, const unsigned char* bytes,
   return true;
 }
 
-bool read_pixels(Decoder& decoder, JSAMPROW first, std::size_t row_bytes) {
+bool read_jpeg(JpegDecoder& decoder, JSAMPROW first, std::size_t row_bytes) {
   if (setjmp(decoder.jump) != 0) return false;  // NOLINT(cert-err52-cpp)
   jpeg_start_decompress(&decoder.jpeg);
   while (decoder.jpeg.output_scanline < decoder.jpeg.output_height) {
@@ -94,8 +93,8 @@ bool read_pixels(Decoder& decoder, JSAMPROW first, std::size_t row_bytes) {
   }
   // Then nobody knows how many scans are missing.
   if (decoder.unended && jpeg_has_multiple_scans(&decoder.jpeg) != 0)
-    Decoder::stop(reinterpret_cast<j_common_ptr>(&decoder.jpeg),
-                  "it ends too early");
+    JpegDecoder::stop(reinterpret_cast<j_common_ptr>(&decoder.jpeg),
+                      "it ends too early");
   return true;
 }
 
@@ -128,7 +127,7 @@ void cmyk_to_rgb(std::vector<std::uint8_t>& rows, bool inverted) {
 
 Result<Image> decode_jpeg(std::span<const std::byte> bytes,
                           const std::string& name) {
-  Decoder decoder;
+  JpegDecoder decoder;
   jpeg_decompress_struct& jpeg = decoder.jpeg;
   const auto damaged = [&] {
     return bad_image(name, fmt::format("damaged JPEG file of {} bytes ({})",
@@ -149,7 +148,7 @@ Result<Image> decode_jpeg(std::span<const std::byte> bytes,
                                        components));
   const std::size_t row_bytes = std::size_t{components} * width;
   std::vector<std::uint8_t> rows(row_bytes * height);
-  if (!read_pixels(decoder, rows.data(), row_bytes)) return damaged();
+  if (!read_jpeg(decoder, rows.data(), row_bytes)) return damaged();
   if (components == 4) cmyk_to_rgb(rows, jpeg.saw_Adobe_marker != 0);
   const std::uint32_t channels = components == 1 ? 1 : 3;
   Image image = image_of_rows(rows, channels, channels, height, width);

@@ -40,23 +40,23 @@ std::optional<std::size_t> first_damaged_chunk(
   return std::nullopt;
 }
 
-struct Decoder {
-  explicit Decoder(std::span<const std::byte> input) : rest(input) {
-    png = png_create_read_struct(PNG_LIBPNG_VER_STRING, this, &Decoder::fail,
+struct PngDecoder {
+  explicit PngDecoder(std::span<const std::byte> input) : rest(input) {
+    png = png_create_read_struct(PNG_LIBPNG_VER_STRING, this, &PngDecoder::fail,
                                  [](png_structp, png_const_charp) {});
     if (png != nullptr) info = png_create_info_struct(png);
   }
-  ~Decoder() { png_destroy_read_struct(&png, &info, nullptr); }
-  Decoder(const Decoder&) = delete;
-  Decoder& operator=(const Decoder&) = delete;
+  ~PngDecoder() { png_destroy_read_struct(&png, &info, nullptr); }
+  PngDecoder(const PngDecoder&) = delete;
+  PngDecoder& operator=(const PngDecoder&) = delete;
 
   static void fail(png_structp png, png_const_charp text) {
-    auto* self = static_cast<Decoder*>(png_get_error_ptr(png));
+    auto* self = static_cast<PngDecoder*>(png_get_error_ptr(png));
     std::strncpy(self->message.data(), text, self->message.size() - 1);
     png_longjmp(png, 1);
   }
   static void read(png_structp png, png_bytep to, std::size_t size) {
-    auto* self = static_cast<Decoder*>(png_get_io_ptr(png));
+    auto* self = static_cast<PngDecoder*>(png_get_io_ptr(png));
     if (size > self->rest.size()) png_error(png, "it ends too early");
     std::memcpy(to, self->rest.data(), size);
     self->rest = self->rest.subspan(size);
@@ -72,16 +72,16 @@ struct Decoder {
 
 // libpng's errors jump out of these functions, so that none has a
 // variable with a destructor.
-bool read_header(Decoder& decoder) {
+bool read_header(PngDecoder& decoder) {
   png_structp png = decoder.png;
   if (setjmp(png_jmpbuf(png)) != 0) return false;  // NOLINT(cert-err52-cpp)
-  png_set_read_fn(png, &decoder, &Decoder::read);
+  png_set_read_fn(png, &decoder, &PngDecoder::read);
   png_set_benign_errors(png, 1);
   png_read_info(png, decoder.info);
   return true;
 }
 
-bool prepare(Decoder& decoder) {
+bool prepare(PngDecoder& decoder) {
   png_structp png = decoder.png;
   if (setjmp(png_jmpbuf(png)) != 0) return false;  // NOLINT(cert-err52-cpp)
   decoder.palette =
@@ -93,7 +93,7 @@ bool prepare(Decoder& decoder) {
   return true;
 }
 
-bool read_pixels(Decoder& decoder, png_bytep first, std::size_t row_bytes) {
+bool read_png(PngDecoder& decoder, png_bytep first, std::size_t row_bytes) {
   png_structp png = decoder.png;
   if (setjmp(png_jmpbuf(png)) != 0) return false;  // NOLINT(cert-err52-cpp)
   const std::size_t height = png_get_image_height(png, decoder.info);
@@ -105,13 +105,13 @@ bool read_pixels(Decoder& decoder, png_bytep first, std::size_t row_bytes) {
 
 // What comes after the pixels may tell the orientation. Damage there is of no
 // matter: the pixels are whole.
-void read_end(Decoder& decoder) {
+void read_end(PngDecoder& decoder) {
   png_structp png = decoder.png;
   if (setjmp(png_jmpbuf(png)) != 0) return;  // NOLINT(cert-err52-cpp)
   png_read_end(png, decoder.info);
 }
 
-unsigned orientation_of(const Decoder& decoder) {
+unsigned orientation_of(const PngDecoder& decoder) {
   png_uint_32 size = 0;
   png_bytep exif = nullptr;
   if (png_get_eXIf_1(decoder.png, decoder.info, &size, &exif) == 0) return 1;
@@ -150,7 +150,7 @@ void drop_equal_colours(Image& image) {
 
 Result<Image> decode_png(std::span<const std::byte> bytes,
                          const std::string& name) {
-  Decoder decoder(bytes);
+  PngDecoder decoder(bytes);
   const auto damaged = [&] {
     const auto at = first_damaged_chunk(bytes);
     return bad_image(
@@ -169,7 +169,7 @@ Result<Image> decode_png(std::span<const std::byte> bytes,
   const std::uint32_t channels = stride >= 3 ? 3 : 1;
   const std::size_t row_bytes = png_get_rowbytes(png, decoder.info);
   std::vector<std::uint8_t> rows(row_bytes * height);
-  if (!read_pixels(decoder, rows.data(), row_bytes)) return damaged();
+  if (!read_png(decoder, rows.data(), row_bytes)) return damaged();
   std::optional<Range16> range;
   if (png_get_bit_depth(png, decoder.info) == 16)
     range = reduce_to_bytes(rows, stride, channels);

@@ -12,8 +12,6 @@
 namespace mdgan {
 namespace {
 
-constexpr std::string_view kExifMark("Exif\0\0", 6);  // some writers put it
-
 unsigned orientation_of(const WebPData& file) {
   const std::unique_ptr<WebPDemuxer, void (*)(WebPDemuxer*)> demuxer(
       WebPDemux(&file), &WebPDemuxDelete);

@@ -18,10 +18,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-Error bad(const fs::path& path, std::string_view what) {
-  return {fmt::format("{}: {}", shown(path), what), ExitCode::kData};
-}
-
 // What systems put into folders: archives made by a Mac, NAS indices, file
 // systems' own; hidden ones, too.
 bool is_left_by_system(const fs::path& path) {
@@ -70,7 +66,8 @@ Result<Listing> list(const fs::path& directory) {
       listing.others.push_back(path);
   }
   if (code)
-    return bad(directory, fmt::format("cannot be read: {}", code.message()));
+    return bad_data(directory,
+                    fmt::format("cannot be read: {}", code.message()));
   std::ranges::sort(listing.folders);
   std::ranges::sort(listing.images);
   std::ranges::sort(listing.others);
@@ -97,14 +94,14 @@ Result<Listing> list_part(const fs::path& part) {
   Result<Listing> listing = list(part);
   if (!listing) return listing.error();
   if (!listing->images.empty())
-    return bad(part,
-               fmt::format("is by its name a part of a data set, not a class, "
-                           "but holds images ({}) and not one folder for each "
-                           "class; for images without classes give this folder "
-                           "itself, and if it is a class call it otherwise",
-                           shown(listing->images.front().filename())));
+    return bad_data(
+        part, fmt::format("is by its name a part of a data set, not a class, "
+                          "but holds images ({}) and not one folder for each "
+                          "class; for images without classes give this folder "
+                          "itself, and if it is a class call it otherwise",
+                          shown(listing->images.front().filename())));
   if (listing->folders.empty())
-    return bad(part, "has no images; each class has a folder in it");
+    return bad_data(part, "has no images; each class has a folder in it");
   return listing;
 }
 
@@ -113,9 +110,9 @@ Result<std::int32_t> label_of(const fs::path& folder,
                               const std::vector<std::string>& known) {
   const auto found = std::ranges::find(known, folder.filename().string());
   if (found == known.end())
-    return bad(folder,
-               fmt::format("this class is not one of the training part's: {}",
-                           fmt::join(known, ", ")));
+    return bad_data(
+        folder, fmt::format("this class is not one of the training part's: {}",
+                            fmt::join(known, ", ")));
   return static_cast<std::int32_t>(found - known.begin());
 }
 
@@ -133,12 +130,12 @@ Result<void> add_class(const fs::path& folder, std::int32_t label,
   }
   if (listing->images.empty())
     if (const std::string known = unread_data(folder); !known.empty())
-      return bad(folder, known);
+      return bad_data(folder, known);
   if (listing->images.empty() && !listing->folders.empty())
-    return bad(folder,
-               fmt::format("this class has no images, but folders ({}); give "
-                           "the folder that has one for each class",
-                           shown(listing->folders.front().filename())));
+    return bad_data(
+        folder, fmt::format("this class has no images, but folders ({}); give "
+                            "the folder that has one for each class",
+                            shown(listing->folders.front().filename())));
   if (listing->images.empty() && !listing->others.empty())
     plan.unread.push_back(listing->others.front());
   add_others(*listing, plan);
@@ -152,17 +149,19 @@ Result<void> add_class(const fs::path& folder, std::int32_t label,
 Result<void> check_number(const fs::path& directory,
                           const std::vector<fs::path>& folders) {
   if (folders.size() <= protocol::kMaxClasses) return {};
-  return bad(directory, fmt::format("has {} class folders, more than {}",
-                                    folders.size(), protocol::kMaxClasses));
+  return bad_data(directory,
+                  fmt::format("has {} class folders, more than {}",
+                              folders.size(), protocol::kMaxClasses));
 }
 
 Error no_images(const fs::path& directory, const FolderPlan& plan) {
   if (plan.unread.empty())
-    return bad(directory, "no class folder holds an image; add some");
-  return bad(directory,
-             fmt::format("no class folder holds an image, but other files, as "
-                         "{}: make PNG, JPEG, WebP or TIFF files of them",
-                         shown(plan.unread.front())));
+    return bad_data(directory, "no class folder holds an image; add some");
+  return bad_data(
+      directory,
+      fmt::format("no class folder holds an image, but other files, as "
+                  "{}: make PNG, JPEG, WebP or TIFF files of them",
+                  shown(plan.unread.front())));
 }
 
 Result<FolderPlan> plan_classes(const fs::path& directory,
@@ -215,21 +214,22 @@ Result<FolderPlan> plan_folder(const fs::path& directory, DataPart part) {
   if (!top) return top.error();
   if (top->folders.empty() && top->images.empty()) {
     if (const std::string known = unread_data(directory); !known.empty())
-      return bad(directory, known);
+      return bad_data(directory, known);
     const auto archive = std::ranges::find_if(top->others, is_archive);
     if (archive == top->others.end())
-      return bad(directory, "holds no MNIST or CIFAR files and no images");
-    return bad(
+      return bad_data(directory, "holds no MNIST or CIFAR files and no images");
+    return bad_data(
         directory,
         fmt::format("{} is an archive, which is not read; unpack it here",
                     shown(archive->filename())));
   }
   if (!top->folders.empty() && !top->images.empty())
-    return bad(directory,
-               fmt::format("holds images ({}) beside folders ({}); have either "
-                           "images alone or one folder for each class",
-                           shown(top->images.front().filename()),
-                           shown(top->folders.front().filename())));
+    return bad_data(
+        directory,
+        fmt::format("holds images ({}) beside folders ({}); have either "
+                    "images alone or one folder for each class",
+                    shown(top->images.front().filename()),
+                    shown(top->folders.front().filename())));
   if (!top->folders.empty()) return plan_classes(directory, *top);
   FolderPlan plan;
   plan.others = top->others.size();

@@ -51,10 +51,6 @@ struct Found {
   std::string labels;
 };
 
-Error bad(const fs::path& path, std::string_view what) {
-  return {fmt::format("{}: {}", shown(path), what), ExitCode::kData};
-}
-
 // The file by its publisher's name, or with the dot that Windows and Kaggle put
 // before idx.
 std::optional<fs::path> find(const fs::path& folder, const std::string& name) {
@@ -119,7 +115,7 @@ Result<void> check_labels(const IdxLabels& labels, const Family& family,
   for (std::size_t i = 0; i < labels.values.size(); ++i) {
     const std::int64_t label = labels.values[i];
     if (label >= family.first_label && label <= last) continue;
-    return bad(
+    return bad_data(
         path, fmt::format("label {} at byte {} is not in [{}, {}]{}", label,
                           labels.byte_of(i), family.first_label, last,
                           family.by_columns
@@ -139,21 +135,22 @@ bool has_idx_files(const fs::path& directory, DataPart part) {
 
 Result<Dataset> load_idx(const fs::path& directory, DataPart part) {
   const std::vector<Found> all = find_all(directory, part);
-  if (all.empty()) return bad(directory, "holds no IDX files");
+  if (all.empty()) return bad_data(directory, "holds no IDX files");
   if (all.size() > 1)
-    return bad(directory,
-               fmt::format("holds several data sets ({}, {}); give the folder "
-                           "of one, or put its files into a folder of their "
-                           "own",
-                           (all[0].folder / all[0].images).string(),
-                           (all[1].folder / all[1].images).string()));
+    return bad_data(
+        directory,
+        fmt::format("holds several data sets ({}, {}); give the folder "
+                    "of one, or put its files into a folder of their "
+                    "own",
+                    (all[0].folder / all[0].images).string(),
+                    (all[1].folder / all[1].images).string()));
   const Found& found = all.front();
   for (const std::string& name : {found.images, found.labels})
     if (!find(found.folder, name))
-      return bad(found.folder,
-                 fmt::format("{}[.gz] is missing; put it beside the other "
-                             "file of the data set",
-                             name));
+      return bad_data(found.folder,
+                      fmt::format("{}[.gz] is missing; put it beside the other "
+                                  "file of the data set",
+                                  name));
   const Family& family = *found.family;
   const fs::path labels_path = *find(found.folder, found.labels);
   const fs::path images_path = *find(found.folder, found.images);
@@ -162,9 +159,10 @@ Result<Dataset> load_idx(const fs::path& directory, DataPart part) {
   const Result<IdxLabels> labels = read_idx_labels(labels_path);
   if (!labels) return labels.error();
   if (images->count != labels->values.size())
-    return bad(images_path,
-               fmt::format("has {} images, but {} has {} labels", images->count,
-                           labels_path.string(), labels->values.size()));
+    return bad_data(
+        images_path,
+        fmt::format("has {} images, but {} has {} labels", images->count,
+                    labels_path.string(), labels->values.size()));
   if (const auto fits = check_labels(*labels, family, labels_path); !fits)
     return fits.error();
   if (family.by_columns) transpose(*images);

@@ -35,10 +35,6 @@ struct IdxArray {
   }
 };
 
-Error bad(const fs::path& path, std::string_view what) {
-  return {fmt::format("{}: {}", shown(path), what), ExitCode::kData};
-}
-
 // The first `most` bytes of the file's content; see inflate_gzip().
 Result<std::vector<std::uint8_t>> content(std::span<const std::byte> raw,
                                           std::size_t most,
@@ -60,18 +56,19 @@ std::uint32_t big_endian(std::span<const std::uint8_t> bytes, std::size_t at) {
 
 // Whether a side of what the header announces is out of range.
 Result<void> check_dims(const IdxArray& array, const fs::path& path) {
-  if (array.dims[0] == 0) return bad(path, "holds nothing");
+  if (array.dims[0] == 0) return bad_data(path, "holds nothing");
   if (array.magic == kLabelTable &&
       (array.dims[1] == 0 || array.dims[1] > kMostColumns))
-    return bad(path, fmt::format("has {} label columns; [1, {}] can "
-                                 "be read",
-                                 array.dims[1], kMostColumns));
+    return bad_data(path, fmt::format("has {} label columns; [1, {}] can "
+                                      "be read",
+                                      array.dims[1], kMostColumns));
   for (const std::uint32_t side : {array.dims[1], array.dims[2]})
     if (side == 0 || side > protocol::kMaxImageSide)
-      return bad(path, fmt::format("has images of {}x{}; both sides must be in "
-                                   "[1, {}]",
-                                   array.dims[1], array.dims[2],
-                                   protocol::kMaxImageSide));
+      return bad_data(
+          path,
+          fmt::format("has images of {}x{}; both sides must be in "
+                      "[1, {}]",
+                      array.dims[1], array.dims[2], protocol::kMaxImageSide));
   return {};
 }
 
@@ -85,19 +82,21 @@ Result<IdxArray> read_header(std::span<const std::byte> raw,
   IdxArray array;
   array.magic = head->size() == kMagic ? big_endian(*head, 0) : expected[0];
   if (std::ranges::find(expected, array.magic) == expected.end())
-    return bad(path, fmt::format("begins with {:#010x} where an IDX file of {} "
-                                 "has {:#010x}",
-                                 array.magic,
-                                 expected[0] == kImages ? "images" : "labels",
-                                 expected[0]));
+    return bad_data(
+        path,
+        fmt::format("begins with {:#010x} where an IDX file of {} "
+                    "has {:#010x}",
+                    array.magic, expected[0] == kImages ? "images" : "labels",
+                    expected[0]));
   const std::uint32_t rank = array.magic & 0xff;
   array.header = kMagic + 4 * std::size_t{rank};
   head = content(raw, array.header, path);
   if (!head) return head.error();
   if (head->size() < array.header)
-    return bad(path, fmt::format("truncated at byte {}: the header alone has "
-                                 "{}; get the file again",
-                                 head->size(), array.header));
+    return bad_data(path,
+                    fmt::format("truncated at byte {}: the header alone has "
+                                "{}; get the file again",
+                                head->size(), array.header));
   for (std::uint32_t i = 0; i < rank; ++i)
     array.dims[i] = big_endian(*head, kMagic + 4 * std::size_t{i});
   if (const auto fits = check_dims(array, path); !fits) return fits.error();
@@ -115,13 +114,15 @@ Result<IdxArray> read_idx(const fs::path& path,
   Result<std::vector<std::uint8_t>> all = content(*raw, size + 1, path);
   if (!all) return all.error();
   if (all->size() < size)
-    return bad(path, fmt::format("truncated at byte {}: its header announces "
-                                 "{} bytes; get the file again",
-                                 all->size(), size));
+    return bad_data(path,
+                    fmt::format("truncated at byte {}: its header announces "
+                                "{} bytes; get the file again",
+                                all->size(), size));
   if (all->size() > size)
-    return bad(path, fmt::format("goes on after byte {}, where its header says "
-                                 "that it ends",
-                                 size));
+    return bad_data(path,
+                    fmt::format("goes on after byte {}, where its header says "
+                                "that it ends",
+                                size));
   array->bytes = std::move(*all);
   return array;
 }

@@ -45,8 +45,12 @@ Image image_of_rows(std::span<const std::uint8_t> rows, std::uint32_t stride,
                     std::uint32_t channels, std::uint32_t height,
                     std::uint32_t width);
 
+// What an EXIF block of a JPEG file begins with; some writers of WebP put it,
+// too.
+inline constexpr std::string_view kExifMark("Exif\0\0", 6);
+
 // EXIF's orientation in a TIFF structure, the content of an EXIF block after
-// "Exif\0\0"; 1 (upright) if there is none or the block is damaged.
+// kExifMark; 1 (upright) if there is none or the block is damaged.
 unsigned exif_orientation(std::span<const std::byte> tiff);
 
 // Turns an image that is stored in one of EXIF's orientations upright. Values

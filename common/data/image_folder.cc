@@ -20,10 +20,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-Error bad(const fs::path& path, std::string_view what) {
-  return {fmt::format("{}: {}", shown(path), what), ExitCode::kData};
-}
-
 // Repeats each grey plane three times.
 std::vector<std::uint8_t> grey_to_rgb(const std::vector<std::uint8_t>& grey,
                                       std::size_t area) {
@@ -93,7 +89,7 @@ Error error_of(const fs::path& directory, const Faults& faults,
   if (faults.count() > faults.messages.size())
     text +=
         fmt::format("\n  and {} more", faults.count() - faults.messages.size());
-  return bad(directory, text + end);
+  return bad_data(directory, text + end);
 }
 
 // What a person may have meant to be part of the data is warned of.
@@ -213,9 +209,10 @@ class Loader {
       ++left[static_cast<std::size_t>(label)];
     for (std::size_t i = 0; i < plan.images.size() && !left.empty(); ++i)
       if (left[static_cast<std::size_t>(plan.labels[i])] == 0)
-        return bad(plan.images[i].parent_path(),
-                   "none of the images of this class can be read; mend some or "
-                   "remove the folder");
+        return bad_data(
+            plan.images[i].parent_path(),
+            "none of the images of this class can be read; mend some or "
+            "remove the folder");
     return {};
   }
 

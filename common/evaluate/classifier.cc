@@ -29,8 +29,7 @@ using torch::Tensor;
 // file's name.
 constexpr std::string_view kVersion = "mdgan classifier 1";
 
-constexpr auto kFeatures = static_cast<std::int64_t>(kClassifierFeatures);
-constexpr std::uint32_t kBatch = 128;  // of training
+constexpr std::uint32_t kTrainingBatch = 128;  // of training
 constexpr std::uint32_t kPasses = 6;
 constexpr std::uint32_t kFewestSteps = 200;  // for small data sets
 constexpr std::int64_t kExtractBatch = 256;
@@ -52,7 +51,7 @@ std::string hash_of(const EvaluationData& data, std::uint32_t steps) {
 
 std::uint32_t steps_for(std::size_t images, std::uint32_t most) {
   const auto wanted = static_cast<std::uint32_t>(
-      std::min<std::size_t>(kPasses * images / kBatch, most));
+      std::min<std::size_t>(kPasses * images / kTrainingBatch, most));
   return std::min(std::max(wanted, kFewestSteps), most);
 }
 
@@ -88,7 +87,7 @@ Features Classifier::Impl::extract(const Blob& images) {
   const auto each = static_cast<std::int64_t>(images.bytes.size()) /
                     std::max<std::int64_t>(n, 1);
   const c10::Device where = network.head->weight.device();
-  Tensor values = torch::empty({n, kFeatures});
+  Tensor values = torch::empty({n, kHiddenUnits});
   Tensor probabilities = torch::empty({n, network.head->weight.size(0)});
   for (std::int64_t at = 0; at < n; at += kExtractBatch) {
     const std::int64_t rows = std::min(kExtractBatch, n - at);
@@ -254,7 +253,7 @@ Result<std::unique_ptr<Classifier>> Classifier::read(
   // What the file does not hold is not allocated.
   const auto values = static_cast<std::int64_t>(file.bytes.size() / 4);
   if (channels < 1 || flat < 1 || classes < 1 || channels > values / 512 ||
-      flat > values / kFeatures || classes > values / kFeatures)
+      flat > values / kHiddenUnits || classes > values / kHiddenUnits)
     return wrong;
   return guarded(what, ExitCode::kConfiguration, [&]() -> Made {
     auto impl = std::make_unique<Impl>(channels, flat, classes,

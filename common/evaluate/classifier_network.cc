@@ -14,7 +14,6 @@ namespace {
 namespace nn = torch::nn;
 using torch::Tensor;
 
-constexpr auto kFeatures = static_cast<std::int64_t>(kClassifierFeatures);
 constexpr std::uint32_t kBatch = 128;
 constexpr double kRate = 2e-3;
 constexpr double kWarmUp = 0.1;  // the part of the steps with a rising rate
@@ -60,8 +59,8 @@ ClassifierNetwork::ClassifierNetwork(std::int64_t channels, std::int64_t flat,
                                      std::int64_t classes)
     : conv1(register_module("conv1", convolution(channels, 32))),
       conv2(register_module("conv2", convolution(32, 64))),
-      hidden(register_module("hidden", nn::Linear(flat, kFeatures))),
-      head(register_module("head", nn::Linear(kFeatures, classes))) {}
+      hidden(register_module("hidden", nn::Linear(flat, kHiddenUnits))),
+      head(register_module("head", nn::Linear(kHiddenUnits, classes))) {}
 
 Tensor ClassifierNetwork::features(const Tensor& images) {
   const Tensor x = conv2(conv1(images).relu()).relu();
@@ -114,7 +113,7 @@ void train(ClassifierNetwork& network, const Dataset& data,
       y.data_ptr<std::int64_t>()[i] =
           labels.data_ptr<std::int64_t>()[indices[i]];
     const Tensor x = shifted(pixels, indices, random);
-    Tensor kept = torch::empty({batch, kFeatures});
+    Tensor kept = torch::empty({batch, kHiddenUnits});
     random.fill_uniform(floats_of(kept), 0, 1);
     kept = kept.ge(kDropped).to(torch::kFloat32) / (1 - kDropped);
     const Tensor logits = network.head(network.features(x) * kept);

@@ -10,12 +10,15 @@
 
 namespace mdgan {
 
+inline constexpr auto kHiddenUnits =
+    static_cast<std::int64_t>(kClassifierFeatures);
+
 struct ClassifierNetwork : torch::nn::Module {
   // `flat`: the values of the second convolution's output.
   ClassifierNetwork(std::int64_t channels, std::int64_t flat,
                     std::int64_t classes);
 
-  // Images [n, c, h, w] in [-1, 1] -> [n, 128].
+  // Images [n, c, h, w] in [-1, 1] -> [n, kHiddenUnits].
   torch::Tensor features(const torch::Tensor& images);
 
   torch::nn::Conv2d conv1;

@@ -12,7 +12,7 @@ namespace {
 
 using torch::Tensor;
 
-constexpr std::int64_t kBatch = 50;  // Inception takes 0.1 GB for so many
+constexpr std::int64_t kScriptBatch = 50;  // Inception takes 0.1 GB for so many
 constexpr const char* kReturnFeatures = "return_features";
 
 class ScriptExtractor : public FeatureExtractor {
@@ -55,8 +55,9 @@ class ScriptExtractor : public FeatureExtractor {
         torch::kUInt8);
     std::vector<Tensor> values;
     std::vector<Tensor> probabilities;
-    for (std::int64_t at = 0; at < n; at += kBatch) {
-      Tensor part = all.narrow(0, at, std::min(kBatch, n - at)).to(device_);
+    for (std::int64_t at = 0; at < n; at += kScriptBatch) {
+      Tensor part =
+          all.narrow(0, at, std::min(kScriptBatch, n - at)).to(device_);
       if (part.size(1) == 1) part = part.expand({-1, 3, -1, -1});
       const auto out = module_.forward({part.contiguous()}, keywords_);
       const bool pair = out.isTuple();

@@ -16,7 +16,7 @@
 namespace mdgan {
 namespace {
 
-Error cannot(std::string_view what, std::string_view path) {
+Error jsonl_error(std::string_view what, std::string_view path) {
   return {fmt::format("cannot {} {}: {}", what, path, errno_text()),
           ExitCode::kCheckpoint};
 }
@@ -54,11 +54,12 @@ Result<JsonlWriter> JsonlWriter::open(const std::filesystem::path& path) {
       open_plain(path, O_RDWR | O_CREAT | O_APPEND, ExitCode::kCheckpoint);
   if (!file) return file.error();
   struct stat status {};
-  if (::fstat(file->get(), &status) != 0) return cannot("open", path.string());
+  if (::fstat(file->get(), &status) != 0)
+    return jsonl_error("open", path.string());
   const off_t end = end_of_last_line(file->get(), status.st_size);
-  if (end < 0) return cannot("read", path.string());
+  if (end < 0) return jsonl_error("read", path.string());
   if (end < status.st_size && ::ftruncate(file->get(), end) != 0)
-    return cannot("shorten", path.string());
+    return jsonl_error("shorten", path.string());
   return JsonlWriter(path.string(), std::move(*file));
 }
 
@@ -66,15 +67,15 @@ Result<void> JsonlWriter::append(std::string_view line) {
   MDGAN_CHECK(line.find('\n') == std::string_view::npos);
   const std::string text = fmt::format("{}\n", line);
   struct stat before {};
-  if (::fstat(file_.get(), &before) != 0) return cannot("write", path_);
-  if (failpoint("before-append", path_)) return cannot("write", path_);
+  if (::fstat(file_.get(), &before) != 0) return jsonl_error("write", path_);
+  if (failpoint("before-append", path_)) return jsonl_error("write", path_);
   const ssize_t n = ::write(file_.get(), text.data(), text.size());
-  if (failpoint("after-append", path_)) return cannot("write", path_);
+  if (failpoint("after-append", path_)) return jsonl_error("write", path_);
   if (n == static_cast<ssize_t>(text.size())) return {};
   if (n >= 0) errno = ENOSPC;  // what a short write to a file means
-  Error error = cannot("write", path_);
+  Error error = jsonl_error("write", path_);
   if (n > 0 && ::ftruncate(file_.get(), before.st_size) != 0)
-    error = cannot("shorten", path_);
+    error = jsonl_error("shorten", path_);
   return error;
 }
 

@@ -7,7 +7,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr Duration kWindow = 60s;
+constexpr Duration kComplaintWindow = 60s;
 constexpr std::uint64_t kShown = 20;
 
 }  // namespace
@@ -27,7 +27,7 @@ void Complaints::warn(const std::string& culprit, const std::string& what,
 }
 
 void Complaints::flush(TimePoint now) {
-  if ((shown_ == 0 && hidden_ == 0) || now - begun_ < kWindow) return;
+  if ((shown_ == 0 && hidden_ == 0) || now - begun_ < kComplaintWindow) return;
   if (hidden_ > 0)
     spdlog::warn(
         "{} more complaints of the last minute are "

@@ -64,7 +64,7 @@ std::optional<BytesRead> bytes_read(int descriptor) {
                    *after - std::min(*after, waiting)};
 }
 
-constexpr int kWindow = 1 << 30;  // no other limit than the kernel's own
+constexpr int kLargestWindow = 1 << 30;  // no other limit than the kernel's own
 
 // Slower than it could be is no fault.
 void limit_window(int descriptor, int bytes) {
@@ -162,7 +162,7 @@ void ConnectionGuard::trust(int descriptor) {
     const std::lock_guard lock(mutex_);
     if (std::exchange(told_[cookie].trusted, true)) return;
   }
-  if (limits_.window_of_stranger) limit_window(descriptor, kWindow);
+  if (limits_.window_of_stranger) limit_window(descriptor, kLargestWindow);
 }
 
 void ConnectionGuard::cut(int descriptor) {

@@ -18,16 +18,6 @@ namespace {
 
 namespace po = boost::program_options;
 
-// A file that is no configuration may hold anything.
-Error usage(std::string message) {
-  constexpr std::size_t kMost = 2000;
-  if (message.size() > kMost) message.replace(kMost, message.npos, "...");
-  for (char& c : message)
-    if ((static_cast<unsigned char>(c) < ' ' && c != '\n') || c == '\x7f')
-      c = '?';
-  return {std::move(message), ExitCode::kUsage};
-}
-
 template <typename... Visitors>
 struct Overloaded : Visitors... {
   using Visitors::operator()...;
@@ -155,6 +145,16 @@ std::vector<std::string> join_booleans(
 
 }  // namespace
 
+// A file that is no configuration may hold anything.
+Error usage_error(std::string message) {
+  constexpr std::size_t kMost = 2000;
+  if (message.size() > kMost) message.replace(kMost, message.npos, "...");
+  for (char& c : message)
+    if ((static_cast<unsigned char>(c) < ' ' && c != '\n') || c == '\x7f')
+      c = '?';
+  return {std::move(message), ExitCode::kUsage};
+}
+
 OptionTable::OptionTable(std::vector<OptionGroup> groups)
     : groups_(std::move(groups)) {
   for (const OptionGroup& group : groups_)
@@ -232,7 +232,7 @@ Result<std::vector<OptionTable::Assignment>> OptionTable::read_flags(
             .run();
     for (const po::option& option : parsed.options) {
       if (option.string_key.empty())
-        return usage(fmt::format(
+        return usage_error(fmt::format(
             "unexpected argument '{}': options are given as --key value",
             option.original_tokens.empty() ? ""
                                            : option.original_tokens.front()));
@@ -244,12 +244,13 @@ Result<std::vector<OptionTable::Assignment>> OptionTable::read_flags(
     std::string name = error.get_option_name();
     name.erase(0, name.find_first_not_of('-'));
     name.erase(std::min(name.find('='), name.size()));
-    return usage(
+    return usage_error(
         fmt::format("unknown option --{}{}", name, suggestion(name, names)));
   } catch (const po::error_with_option_name& error) {
-    return usage(fmt::format("{} needs a value", error.get_option_name()));
+    return usage_error(
+        fmt::format("{} needs a value", error.get_option_name()));
   } catch (const std::exception& error) {
-    return usage(fmt::format("the command line: {}", error.what()));
+    return usage_error(fmt::format("the command line: {}", error.what()));
   }
   return assignments;
 }
@@ -260,12 +261,12 @@ Result<std::vector<OptionTable::Assignment>> OptionTable::read_file(
   std::error_code unseen;
   const bool is_there = std::filesystem::exists(file, unseen);
   if (is_there && !std::filesystem::is_regular_file(file, unseen))
-    return usage(fmt::format("{}: cannot be read: it is not a regular file",
-                             file.string()));
+    return usage_error(fmt::format(
+        "{}: cannot be read: it is not a regular file", file.string()));
   std::ifstream stream(file);
   if (!stream)
-    return usage(fmt::format("{}: cannot be read: {}", file.string(),
-                             std::generic_category().message(errno)));
+    return usage_error(fmt::format("{}: cannot be read: {}", file.string(),
+                                   std::generic_category().message(errno)));
   // Editors of Windows put a mark in front of UTF-8.
   constexpr std::string_view kMark = "\xef\xbb\xbf";
   std::string begin(kMark.size(), '\0');
@@ -284,26 +285,27 @@ Result<std::vector<OptionTable::Assignment>> OptionTable::read_file(
     for (const po::option& option : parsed.options) {
       const std::string& key = option.string_key;
       if (const std::size_t dot = key.find('.'); dot != key.npos)
-        return usage(fmt::format(
+        return usage_error(fmt::format(
             "{}: a section like [{}] does not belong here: remove that line",
             file.string(), key.substr(0, dot)));
       const Option* const known = find(key);
       if (known == nullptr)
-        return usage(fmt::format("{}: unknown key '{}'{}", file.string(), key,
-                                 suggestion(key, names)));
+        return usage_error(fmt::format("{}: unknown key '{}'{}", file.string(),
+                                       key, suggestion(key, names)));
       if (known->where == Where::kFlagOnly)
-        return usage(
+        return usage_error(
             fmt::format("{}: '{}' is for the command line only: remove it",
                         file.string(), key));
       if (!seen.insert(key).second)
-        return usage(fmt::format("{}: key '{}' stands there twice: keep one",
-                                 file.string(), key));
+        return usage_error(fmt::format(
+            "{}: key '{}' stands there twice: keep one", file.string(), key));
       assignments.push_back(
           {key, option.value.empty() ? "" : option.value.front()});
     }
   } catch (const std::exception& error) {
-    return usage(fmt::format("{}: {}; a line is 'key = value' or '# comment'",
-                             file.string(), error.what()));
+    return usage_error(
+        fmt::format("{}: {}; a line is 'key = value' or '# comment'",
+                    file.string(), error.what()));
   }
   return assignments;
 }
@@ -314,7 +316,7 @@ Result<void> OptionTable::assign(const std::vector<Assignment>& assignments,
     const Option* const option = find(assignment.name);
     MDGAN_CHECK(option != nullptr);
     const std::string wrong = set_value(*option, assignment.value);
-    if (!wrong.empty()) return usage(origin + wrong);
+    if (!wrong.empty()) return usage_error(origin + wrong);
   }
   return {};
 }

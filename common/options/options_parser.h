@@ -43,6 +43,10 @@ using OptionValue =
     std::variant<bool*, std::int32_t*, std::uint32_t*, std::uint64_t*, double*,
                  Seconds*, std::string*, CustomValue>;
 
+// ExitCode::kUsage with a message that may quote what the user gave: control
+// characters become '?', and it is cut after 2,000 characters.
+Error usage_error(std::string message);
+
 // The closed interval a number must lie in. Whole numbers need one.
 struct OptionRange {
   double low = -std::numeric_limits<double>::infinity();

@@ -24,13 +24,13 @@ constexpr Duration kFirstWarning = 10s;
 // Batches are kept for so many rounds: peers of one process may be apart.
 constexpr std::uint64_t kRoundsKept = 4;
 // Frames handled before timers and other sockets get their turn.
-constexpr int kBurst = 256;
+constexpr int kServerBurst = 256;
 
 }  // namespace
 
 void PeerShell::Impl::drain_server() {
   std::optional<Received> received;
-  for (int i = 0; i < kBurst && server->take(received); ++i) {
+  for (int i = 0; i < kServerBurst && server->take(received); ++i) {
     if (received)
       on_server_message(std::move(*received));
     else

@@ -14,7 +14,7 @@
 namespace mdgan {
 namespace {
 
-using Json = nlohmann::ordered_json;
+using OrderedJson = nlohmann::ordered_json;
 using protocol::presentable;
 using namespace json_file;  // NOLINT: for its readers of fields
 
@@ -22,11 +22,11 @@ using namespace json_file;  // NOLINT: for its readers of fields
 constexpr double kOld = 10;
 
 template <typename T>
-Json or_null(const std::optional<T>& value) {
-  return value ? Json(*value) : Json();
+OrderedJson or_null(const std::optional<T>& value) {
+  return value ? OrderedJson(*value) : OrderedJson();
 }
 
-PeerStatus status_of(const Json& json) {
+PeerStatus status_of(const OrderedJson& json) {
   PeerStatus status;
   status.pid = static_cast<std::int64_t>(number(field(json, "pid")));
   status.name = text(field(json, "name"));
@@ -43,15 +43,15 @@ PeerStatus status_of(const Json& json) {
   status.needed = number(field(json, "needed"));
   status.answer_seconds = optional_real(field(json, "answer_seconds"));
   status.swaps = number(field(json, "swaps"));
-  if (const Json& spent = field(json, "privacy"); spent.is_object())
+  if (const OrderedJson& spent = field(json, "privacy"); spent.is_object())
     status.privacy =
         PrivacySpent{real(field(spent, "epsilon")), real(field(spent, "limit")),
                      real(field(spent, "delta")), number(field(spent, "steps")),
                      text(field(spent, "refusal"))};
-  if (const Json& sent = field(json, "sent"); sent.is_object())
+  if (const OrderedJson& sent = field(json, "sent"); sent.is_object())
     for (const auto& [kind, bytes] : sent.items())
       status.sent[kind] = number(bytes);
-  if (const Json& exit = field(json, "exit"); exit.is_object())
+  if (const OrderedJson& exit = field(json, "exit"); exit.is_object())
     status.exit =
         PeerStatus::Exit{static_cast<int>(number(field(exit, "code")) & 0xFFU),
                          text(field(exit, "reason"))};
@@ -110,7 +110,7 @@ std::string peer_sentence(const PeerStatus& status, bool runs, double now) {
 }
 
 std::string to_json(const PeerStatus& status, int indent) {
-  const Json json{
+  const OrderedJson json{
       {"schema", 1},
       {"pid", status.pid},
       {"name", status.name},
@@ -126,27 +126,28 @@ std::string to_json(const PeerStatus& status, int indent) {
       {"needed", status.needed},
       {"answer_seconds", or_null(status.answer_seconds)},
       {"swaps", status.swaps},
-      {"privacy", status.privacy ? Json{{"epsilon", status.privacy->epsilon},
-                                        {"limit", status.privacy->limit},
-                                        {"delta", status.privacy->delta},
-                                        {"steps", status.privacy->steps},
-                                        {"refusal", status.privacy->refusal}}
-                                 : Json()},
+      {"privacy", status.privacy
+                      ? OrderedJson{{"epsilon", status.privacy->epsilon},
+                                    {"limit", status.privacy->limit},
+                                    {"delta", status.privacy->delta},
+                                    {"steps", status.privacy->steps},
+                                    {"refusal", status.privacy->refusal}}
+                      : OrderedJson()},
       {"sent", status.sent},
-      {"exit", status.exit ? Json{{"code", status.exit->code},
-                                  {"reason", status.exit->reason}}
-                           : Json()},
+      {"exit", status.exit ? OrderedJson{{"code", status.exit->code},
+                                         {"reason", status.exit->reason}}
+                           : OrderedJson()},
       {"updated", status.updated},
   };
   return json.dump(indent, ' ', /*ensure_ascii=*/indent < 0,
-                   Json::error_handler_t::replace) +
+                   OrderedJson::error_handler_t::replace) +
          '\n';
 }
 
 Result<PeerStatus> read_peer_status(const std::filesystem::path& file) {
   const auto bytes = read_file(file, ExitCode::kCheckpoint);
   if (!bytes) return bytes.error();
-  const Json json = parsed<Json>(*bytes);
+  const OrderedJson json = parsed<OrderedJson>(*bytes);
   if (!json.is_object() || field(json, "schema") != 1)
     return Error{file.string() +
                      " is damaged, or of another version of this "

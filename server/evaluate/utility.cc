@@ -10,7 +10,7 @@
 namespace mdgan {
 namespace {
 
-constexpr std::uint32_t kBatch = 500;  // images; bounds the memory
+constexpr std::uint32_t kUtilityBatch = 500;  // images; bounds the memory
 constexpr std::size_t kMostImages = 60'000;
 
 }  // namespace
@@ -47,10 +47,10 @@ Result<Utility> measure_utility(const Sampler& generator,
   train.class_names = data.train.class_names;
   const auto count =
       static_cast<std::uint32_t>(std::min(data.train.size(), kMostImages));
-  for (std::uint32_t first = 0; first < count; first += kBatch) {
-    const std::uint32_t n = std::min(kBatch, count - first);
+  for (std::uint32_t first = 0; first < count; first += kUtilityBatch) {
+    const std::uint32_t n = std::min(kUtilityBatch, count - first);
     const Blob images = images_to_uint8(
-        generator.evaluation_batch(first / kBatch, first, n, seed));
+        generator.evaluation_batch(first / kUtilityBatch, first, n, seed));
     const auto* pixels =
         reinterpret_cast<const std::uint8_t*>(images.bytes.data());
     for (std::uint32_t i = 0; i < n; ++i) {

@@ -9,24 +9,24 @@
 namespace mdgan {
 namespace {
 
-using Json = nlohmann::ordered_json;
+using OrderedJson = nlohmann::ordered_json;
 
 template <typename T>
-Json or_null(const std::optional<T>& value) {
-  return value ? Json(*value) : Json();
+OrderedJson or_null(const std::optional<T>& value) {
+  return value ? OrderedJson(*value) : OrderedJson();
 }
 
-Json text_or_null(const std::string& text) {
-  return text.empty() ? Json() : Json(text);
+OrderedJson text_or_null(const std::string& text) {
+  return text.empty() ? OrderedJson() : OrderedJson(text);
 }
 
 double seconds_since_1970(std::chrono::system_clock::time_point time) {
   return std::chrono::duration<double>(time.time_since_epoch()).count();
 }
 
-Json member_json(const MemberView& member, TimePoint seen) {
+OrderedJson member_json(const MemberView& member, TimePoint seen) {
   const auto age = [seen](const std::optional<TimePoint>& then) {
-    return then ? Json(seconds(seen - *then)) : Json();
+    return then ? OrderedJson(seconds(seen - *then)) : OrderedJson();
   };
   return {{"id", member.id.value},
           {"name", member.name},
@@ -41,7 +41,7 @@ Json member_json(const MemberView& member, TimePoint seen) {
           {"answer_p95", or_null(member.answer_p95)}};
 }
 
-Json answers_json(const AnswerHistogram& answers) {
+OrderedJson answers_json(const AnswerHistogram& answers) {
   return {{"le", AnswerHistogram::kBounds},
           {"counts", answers.counts},
           {"sum", answers.sum}};
@@ -52,11 +52,11 @@ Json answers_json(const AnswerHistogram& answers) {
 std::string to_json(const RunStatus& status) {
   const CoordinatorView& view = status.view;
   const bool known = status.incarnation > 0;
-  Json json{
+  OrderedJson json{
       {"schema", 1},
       {"pid", status.pid},
-      {"incarnation", known ? Json(status.incarnation) : Json()},
-      {"run", known ? Json(to_hex(status.run)) : Json()},
+      {"incarnation", known ? OrderedJson(status.incarnation) : OrderedJson()},
+      {"run", known ? OrderedJson(to_hex(status.run)) : OrderedJson()},
       {"endpoint", text_or_null(status.endpoint)},
       {"insecure", status.insecure},
       {"state", name_of(kServerStateNames, status.state)},
@@ -64,19 +64,20 @@ std::string to_json(const RunStatus& status) {
       {"rounds", view.rounds},
       {"rounds_per_second", or_null(status.rounds_per_second)},
       {"seconds_left", or_null(status.seconds_left)},
-      {"checkpoint",
-       status.checkpoint ? Json(status.checkpoint->value) : Json()},
+      {"checkpoint", status.checkpoint ? OrderedJson(status.checkpoint->value)
+                                       : OrderedJson()},
       {"checkpoints_failed", status.checkpoints_failed},
       {"live", view.live},
       {"needed", view.needed},
       {"answers", answers_json(view.answers)},
-      {"peers", Json::array()},
-      {"refused", Json::array()},
+      {"peers", OrderedJson::array()},
+      {"refused", OrderedJson::array()},
       {"waiting", text_or_null(waiting_text(view, status.refusals))},
-      {"exit", status.finish
-                   ? Json{{"code", static_cast<int>(status.finish->code)},
-                          {"reason", status.finish->text}}
-                   : Json()},
+      {"exit",
+       status.finish
+           ? OrderedJson{{"code", static_cast<int>(status.finish->code)},
+                         {"reason", status.finish->text}}
+           : OrderedJson()},
       {"updated", seconds_since_1970(status.updated)},
   };
   for (const MemberView& member : view.members)
@@ -88,7 +89,7 @@ std::string to_json(const RunStatus& status) {
                                {"times", entry.times},
                                {"last", seconds_since_1970(entry.last)}});
   return json.dump(1, ' ', /*ensure_ascii=*/false,
-                   Json::error_handler_t::replace) +
+                   OrderedJson::error_handler_t::replace) +
          '\n';
 }
 

@@ -10,17 +10,17 @@
 namespace mdgan {
 namespace {
 
-using Json = nlohmann::ordered_json;
+using OrderedJson = nlohmann::ordered_json;
 
 // Longer lines are left out: an object of many fields takes long to read.
 constexpr std::size_t kMostLine = 16'384;
 
-std::string line_of(const Json& json) {
+std::string line_of(const OrderedJson& json) {
   return json.dump(-1, ' ', /*ensure_ascii=*/true,
-                   Json::error_handler_t::replace);
+                   OrderedJson::error_handler_t::replace);
 }
 
-std::string text(const Json& object, const char* key) {
+std::string text(const OrderedJson& object, const char* key) {
   const auto found = object.find(key);
   return found != object.end() && found->is_string() ? found->get<std::string>()
                                                      : std::string();
@@ -30,7 +30,8 @@ std::string text(const Json& object, const char* key) {
 
 void RunEvents::add(std::string_view line) {
   if (line.size() > kMostLine || !nests_at_most(line, 2)) return;
-  const Json json = Json::parse(line, nullptr, /*allow_exceptions=*/false);
+  const OrderedJson json =
+      OrderedJson::parse(line, nullptr, /*allow_exceptions=*/false);
   if (!json.is_object()) return;
   const std::string event = text(json, "event");
   if (event.empty()) return;
@@ -76,7 +77,7 @@ std::string RunEvents::peers_json() const {
   std::string out = "[";
   for (const auto& [name, peer] : peers_)
     out += fmt::format("{}[{},{{\"late\":{},\"lost\":{},\"fault\":{}}}]",
-                       out.size() > 1 ? "," : "", line_of(Json(name)),
+                       out.size() > 1 ? "," : "", line_of(OrderedJson(name)),
                        peer.late, peer.lost, peer.fault);
   return out + "]";
 }

@@ -18,7 +18,7 @@ namespace mdgan {
 namespace {
 
 namespace fs = std::filesystem;
-using Json = nlohmann::ordered_json;
+using OrderedJson = nlohmann::ordered_json;
 
 constexpr std::size_t kMostMetrics = 32;  // files
 // The loop writes status.json every second: a server whose file is older than
@@ -26,8 +26,8 @@ constexpr std::size_t kMostMetrics = 32;  // files
 constexpr double kHanging = 120;
 
 std::string quoted(const std::string& text) {
-  return Json(text).dump(-1, ' ', /*ensure_ascii=*/true,
-                         Json::error_handler_t::replace);
+  return OrderedJson(text).dump(-1, ' ', /*ensure_ascii=*/true,
+                                OrderedJson::error_handler_t::replace);
 }
 
 // The number after "key=" in the query, within the limits; `otherwise` where

@@ -12,12 +12,6 @@
 namespace mdgan::test {
 namespace {
 
-std::vector<std::string> operator+(std::vector<std::string> a,
-                                   const std::vector<std::string>& b) {
-  a.insert(a.end(), b.begin(), b.end());
-  return a;
-}
-
 std::vector<nlohmann::json> stats_of(const ProcessRun& t,
                                      const std::string& run) {
   std::istringstream lines(read_text(t / run / "stats.jsonl"));
@@ -37,9 +31,8 @@ TEST_CASE("fl-gan and data-parallel: one run over tcp, local, and resumed") {
   const std::vector<std::string> local{"--local-peers", "3", "--data",
                                        (t / "data").string()};
   auto server =
-      t.server("tcp", algorithm + std::vector<std::string>{
-                                      "--bind", "tcp://127.0.0.1:*",
-                                      "--min-peers", "3", "--rounds", "20"});
+      t.server("tcp", algorithm + Words{"--bind", "tcp://127.0.0.1:*",
+                                        "--min-peers", "3", "--rounds", "20"});
   std::vector<ChildProcess> peers;
   for (std::uint32_t i = 0; i < 3; ++i) peers.push_back(t.peer("tcp", i, 3));
   const auto code = server.wait();
@@ -47,15 +40,13 @@ TEST_CASE("fl-gan and data-parallel: one run over tcp, local, and resumed") {
   REQUIRE(code == 0);
   for (ChildProcess& peer : peers) CHECK(peer.wait() == 0);
 
-  auto whole = t.server(
-      "whole", algorithm + local + std::vector<std::string>{"--rounds", "20"});
+  auto whole = t.server("whole", algorithm + local + Words{"--rounds", "20"});
   REQUIRE(whole.wait() == 0);
   CHECK((t.weights("whole") == t.weights("tcp")));
   CHECK(t.log("whole").find("swap after") == std::string::npos);
 
   // A part that ends where fl-gan averages: 18 is a multiple of 6.
-  auto first = t.server(
-      "parts", algorithm + local + std::vector<std::string>{"--rounds", "18"});
+  auto first = t.server("parts", algorithm + local + Words{"--rounds", "18"});
   REQUIRE(first.wait() == 0);
   auto second = t.tool({MDGAN_SERVER, "train", "--resume",
                         (t / "parts").string(), "--rounds", "20"},
@@ -84,12 +75,9 @@ TEST_CASE("standalone is md-gan with one peer, and sends nothing") {
   const ProcessRun t;
   const std::vector<std::string> common{"--rounds", "10", "--data",
                                         (t / "data").string()};
-  auto alone = t.server(
-      "alone", std::vector<std::string>{"--algorithm", "standalone"} + common);
+  auto alone = t.server("alone", Words{"--algorithm", "standalone"} + common);
   REQUIRE(alone.wait() == 0);
-  auto one = t.server(
-      "one",
-      std::vector<std::string>{"--local-peers", "1", "--k", "1"} + common);
+  auto one = t.server("one", Words{"--local-peers", "1", "--k", "1"} + common);
   REQUIRE(one.wait() == 0);
   CHECK((t.weights("alone") == t.weights("one")));
   for (const auto& record : stats_of(t, "alone"))

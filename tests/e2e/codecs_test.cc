@@ -17,19 +17,12 @@ const std::vector<std::string> kSmall{"--image-codec",    "uint8",
                                       "--feedback-codec", "int8",
                                       "--swap-codec",     "bfloat16"};
 
-std::vector<std::string> operator+(std::vector<std::string> a,
-                                   const std::vector<std::string>& b) {
-  a.insert(a.end(), b.begin(), b.end());
-  return a;
-}
-
 // A run with three peer processes.
 void train_over_tcp(const ProcessRun& t, const std::string& run,
                     const std::vector<std::string>& more) {
-  auto server = t.server(
-      run, std::vector<std::string>{"--bind", "tcp://127.0.0.1:*",
+  auto server = t.server(run, Words{"--bind", "tcp://127.0.0.1:*",
                                     "--min-peers", "3", "--rounds", "20"} +
-               more);
+                                  more);
   std::vector<ChildProcess> peers;
   for (std::uint32_t i = 0; i < 3; ++i)
     peers.push_back(
@@ -68,10 +61,9 @@ TEST_CASE(
   CHECK(ratio <= 0.27);
   CHECK(ratio > 0.2);
 
-  auto local = t.server(
-      "local",
-      kSmall + std::vector<std::string>{"--rounds", "20", "--local-peers", "3",
-                                        "--data", (t / "data").string()});
+  auto local =
+      t.server("local", kSmall + Words{"--rounds", "20", "--local-peers", "3",
+                                       "--data", (t / "data").string()});
   REQUIRE(local.wait() == 0);
   CHECK((t.weights("small") == t.weights("local")));
   CHECK((t.weights("small") != t.weights("exact")));
@@ -80,13 +72,10 @@ TEST_CASE(
 TEST_CASE("a resumed run keeps its codecs and its result") {
   const ProcessRun t;
   const std::vector<std::string> common =
-      kSmall + std::vector<std::string>{"--local-peers", "2", "--data",
-                                        (t / "data").string()};
-  auto whole =
-      t.server("whole", common + std::vector<std::string>{"--rounds", "14"});
+      kSmall + Words{"--local-peers", "2", "--data", (t / "data").string()};
+  auto whole = t.server("whole", common + Words{"--rounds", "14"});
   REQUIRE(whole.wait() == 0);
-  auto first =
-      t.server("parts", common + std::vector<std::string>{"--rounds", "7"});
+  auto first = t.server("parts", common + Words{"--rounds", "7"});
   REQUIRE(first.wait() == 0);
   auto second =
       t.server("parts", {"--resume", (t / "parts").string(), "--rounds", "14"});

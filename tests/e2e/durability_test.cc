@@ -176,7 +176,7 @@ TEST_CASE("fault 33: a resumed run that is killed where it begins goes on") {
 
 TEST_CASE("fault 38: a damaged newest checkpoint is named and passed over") {
   const ProcessRun t;
-  const auto longer = joined(local(t), {"--rounds", "9"});
+  const auto longer = local(t) + Words{"--rounds", "9"};
   REQUIRE(t.server("whole", longer).wait() == 0);
   REQUIRE(t.server("run", local(t)).wait() == 0);
   const auto saved = checkpoints_of(t / "run");
@@ -242,7 +242,7 @@ TEST_CASE("fault 32: a kill costs at most the rounds between checkpoints") {
 TEST_CASE("fault 32: peers of a killed server go on by one command") {
   const ProcessRun t;
   const auto command = [](const std::string& endpoint) {
-    return joined(kEndless, {"--bind", endpoint});
+    return kEndless + Words{"--bind", endpoint};
   };
   auto first = t.server("run", kEndless);
   const std::string endpoint = t.endpoint("run");
@@ -335,7 +335,7 @@ TEST_CASE("a run whose samples were removed draws the next, and completes") {
   fs::remove_all(t / "run" / "samples");
   CHECK(t.server("run", local(t)).wait() == 0);  // it is complete
   auto more = local(t);
-  CHECK(t.server("run", joined(more, {"--rounds", "9"})).wait() == 0);
+  CHECK(t.server("run", more + Words{"--rounds", "9"}).wait() == 0);
   CHECK(fs::exists(t / "run" / "samples" / "000009.png"));
 }
 

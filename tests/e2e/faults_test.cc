@@ -23,6 +23,7 @@
 #include "common/net/endpoint.h"
 #include "protocol/limits.h"
 #include "tests/support/catch.h"
+#include "tests/support/contains.h"
 #include "tests/support/cutting_proxy.h"
 #include "tests/support/process_run.h"
 #include "tests/support/text_file.h"
@@ -56,10 +57,6 @@ nlohmann::json member(const ProcessRun& t, const std::string& run,
     for (const auto& peer : status.at("peers"))
       if (peer.at("name") == name) return peer;
   return {};
-}
-
-bool has(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
 }
 
 // The round of the newest checkpoint; 0: there is none.

@@ -54,9 +54,9 @@ TEST_CASE("a peer exchanges with those of its --known-peers alone") {
 
   const auto refused = [&](const std::string& words) {
     auto peer =
-        t.tool(joined(joined({MDGAN_PEER}, t.keys_of("a")),
-                      {"--server", "tcp://127.0.0.1:1", "--data",
-                       t.file("data"), "--known-peers", t.file("known")}),
+        t.tool(Words{MDGAN_PEER} + t.keys_of("a") +
+                   Words{"--server", "tcp://127.0.0.1:1", "--data",
+                         t.file("data"), "--known-peers", t.file("known")},
                "refused");
     CHECK(peer.wait() == 4);
     CHECK(says(peer, words));

@@ -225,14 +225,14 @@ TEST_CASE("fault 9: a peer's name is the one of its key") {
   KeyedRun t;
   t.let_in(t.line_of("a") + t.line_of("b"));
   auto server = t.keyed_server(3);
-  auto liar = t.peer("run", 0, 2, joined(t.keys_of("a"), {"--name", "b"}));
+  auto liar = t.peer("run", 0, 2, t.keys_of("a") + Words{"--name", "b"});
   CHECK(liar.wait() == 4);
   CHECK(says(liar, "start it with --name a"));
   // Several of one process are NAME-0, NAME-1, and one needs not be told.
   auto two =
-      t.tool(joined(joined({MDGAN_PEER}, t.keys_of("a")),
-                    {"--server", t.endpoint("run"), "--data", t.file("data"),
-                     "--sessions", "2", "--state-dir", t.file("state")}),
+      t.tool(Words{MDGAN_PEER} + t.keys_of("a") +
+                 Words{"--server", t.endpoint("run"), "--data", t.file("data"),
+                       "--sessions", "2", "--state-dir", t.file("state")},
              "two.out");
   auto one = t.keyed_peer("b", 0, 1);
   REQUIRE(eventually([&] { return t.peers("run") == 3; }));
@@ -253,9 +253,9 @@ TEST_CASE("fault 30: a key brings as many peers as its line says") {
   t.let_in(line.substr(0, line.find('\n')) + " peers=2\n");
   auto server = t.keyed_server(3);
   auto peers =
-      t.tool(joined(joined({MDGAN_PEER}, t.keys_of("a")),
-                    {"--server", t.endpoint("run"), "--data", t.file("data"),
-                     "--sessions", "3", "--state-dir", t.file("state")}),
+      t.tool(Words{MDGAN_PEER} + t.keys_of("a") +
+                 Words{"--server", t.endpoint("run"), "--data", t.file("data"),
+                       "--sessions", "3", "--state-dir", t.file("state")},
              "three.out");
   CHECK(peers.wait() == 4);
   CHECK(says(peers, "its key may bring no more than 2 peers"));

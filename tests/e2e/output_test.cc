@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "tests/support/catch.h"
+#include "tests/support/contains.h"
 #include "tests/support/process_run.h"
 #include "tests/support/text_file.h"
 
@@ -41,10 +42,6 @@ class Shell {
 
   TemporaryDirectory files;
 };
-
-bool has(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
-}
 
 }  // namespace
 

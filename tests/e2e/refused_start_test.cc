@@ -21,15 +21,8 @@ namespace fs = std::filesystem;
 
 namespace {
 
-using Arguments = std::vector<std::string>;
-
-Arguments joined(Arguments list, const Arguments& more) {
-  list.insert(list.end(), more.begin(), more.end());
-  return list;
-}
-
 // A run of two local peers, whole in one command.
-Arguments local(const ProcessRun& t) {
+Words local(const ProcessRun& t) {
   return {"--local-peers",      "2", "--data",          (t / "data").string(),
           "--rounds",           "6", "--samples-every", "3",
           "--checkpoint-every", "2"};
@@ -60,9 +53,9 @@ struct EndedRun {
     before = tree_of(t / "run");
   }
   // The exit code of the start, which says all of `words`.
-  int refused(const Arguments& arguments,
+  int refused(const Words& arguments,
               std::initializer_list<std::string_view> words) const {
-    auto server = t.server("run", joined({"--rounds", "9"}, arguments));
+    auto server = t.server("run", Words{"--rounds", "9"} + arguments);
     const auto code = server.wait();
     INFO(server.output());
     REQUIRE(code);
@@ -87,12 +80,12 @@ TEST_CASE("a start that is refused changes nothing") {
   const ProcessRun& t = run.t;
   write_bars(t / "larger", 100, 12);
   const std::string path = (t / "run").string();
-  const auto resumed = [&](const Arguments& more) {
-    return joined({"--resume", path}, more);
+  const auto resumed = [&](const Words& more) {
+    return Words{"--resume", path} + more;
   };
-  CHECK(run.refused(joined(local(t), {"--batch", "9"}),
-                    {"batch = 10, not 9"}) == 3);
-  CHECK(run.refused(joined(local(t), {"--algorithm", "fl-gan"}),
+  CHECK(run.refused(local(t) + Words{"--batch", "9"}, {"batch = 10, not 9"}) ==
+        3);
+  CHECK(run.refused(local(t) + Words{"--algorithm", "fl-gan"},
                     {"algorithm = md-gan, not fl-gan"}) == 3);
   CHECK(run.refused(resumed({"--model", "dcgan"}), {"not dcgan"}) == 3);
   CHECK(run.refused(resumed({"--data", (t / "larger").string()}),
@@ -116,7 +109,7 @@ TEST_CASE("a start that is refused changes nothing") {
             {"fewer than a batch"}) == 6);
   CHECK(run.refused({"--resume", (t / "none").string()}, {"none"}) == 2);
   CHECK_FALSE(fs::exists(t / "none"));
-  auto right = t.server("run", joined(local(t), {"--rounds", "9"}));
+  auto right = t.server("run", local(t) + Words{"--rounds", "9"});
   const auto code = right.wait();
   INFO(right.output());
   CHECK(code == 0);
@@ -155,12 +148,12 @@ TEST_CASE("a start that is refused for the run's own files changes nothing") {
                               const std::function<void(const fs::path&)>& by) {
     by(path / name);
     run.before = tree_of(path);
-    CHECK(run.refused(joined(local(t), {"--tensorboard"}), {name}) == 7);
+    CHECK(run.refused(local(t) + Words{"--tensorboard"}, {name}) == 7);
     fs::remove_all(path / name);
   };
   in_the_way("tensorboard", [](const fs::path& at) { write_text(at, ""); });
   in_the_way("model.pt", folder);
-  auto right = t.server("run", joined(local(t), {"--rounds", "9"}));
+  auto right = t.server("run", local(t) + Words{"--rounds", "9"});
   const auto code = right.wait();
   INFO(right.output());
   CHECK(code == 0);
@@ -173,8 +166,8 @@ TEST_CASE(
   const ProcessRun& t = run.t;
   // The model finds it out: all else was found to be right.
   const std::string words = "does not belong to this run's model";
-  const Arguments resumed{"--resume", (t / "run").string()};
-  CHECK(run.refused(joined(resumed, {"--ema", "0"}), {"'ema.", words}) == 7);
+  const Words resumed{"--resume", (t / "run").string()};
+  CHECK(run.refused(resumed + Words{"--ema", "0"}, {"'ema.", words}) == 7);
   const fs::path file = t / "run" / "config.ini";
   const std::string right = read_text(file);
   const std::string line = "\nlatent = 100\n";
@@ -184,10 +177,10 @@ TEST_CASE(
   write_text(file, edited);
   run.before = tree_of(t / "run");
   CHECK(run.refused(resumed, {"'generator.", words}) == 7);
-  CHECK(run.refused(joined(local(t), {"--rounds", "9"}),
+  CHECK(run.refused(local(t) + Words{"--rounds", "9"},
                     {"'generator.", words}) == 7);
   write_text(file, right);
-  auto again = t.server("run", joined(local(t), {"--rounds", "9"}));
+  auto again = t.server("run", local(t) + Words{"--rounds", "9"});
   const auto code = again.wait();
   INFO(again.output());
   CHECK(code == 0);
@@ -223,7 +216,7 @@ TEST_CASE("fault 37: a peer that cannot keep its state ends before it joins") {
                        "--min-peers", "1", "--quorum-timeout", "600"});
   (void)t.endpoint("run");
   std::string words;
-  Arguments more;
+  Words more;
   fs::create_directory(t / "state");
   SECTION("its folder is a file") {
     write_text(t / "state" / "peer-0", "");

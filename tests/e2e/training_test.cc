@@ -18,12 +18,6 @@ namespace {
 
 const std::vector<std::string> kListen{"--bind", "tcp://127.0.0.1:*"};
 
-std::vector<std::string> operator+(std::vector<std::string> a,
-                                   const std::vector<std::string>& b) {
-  a.insert(a.end(), b.begin(), b.end());
-  return a;
-}
-
 std::vector<ChildProcess> start_peers(const ProcessRun& t,
                                       const std::string& run,
                                       std::uint32_t count) {
@@ -39,13 +33,11 @@ TEST_CASE("peers in processes of their own train what local peers train") {
   const ProcessRun t;
   const std::vector<std::string> rounds{"--rounds", "25"};
   const std::string data = (t / "data").string();
-  auto local = t.server(
-      "local",
-      rounds + std::vector<std::string>{"--local-peers", "3", "--data", data});
+  auto local =
+      t.server("local", rounds + Words{"--local-peers", "3", "--data", data});
   REQUIRE(local.wait() == 0);
 
-  auto server = t.server(
-      "tcp", rounds + kListen + std::vector<std::string>{"--min-peers", "3"});
+  auto server = t.server("tcp", rounds + kListen + Words{"--min-peers", "3"});
   auto peers = start_peers(t, "tcp", 3);
   REQUIRE(server.wait() == 0);
   INFO(server.output());
@@ -62,8 +54,7 @@ TEST_CASE("peers in processes of their own train what local peers train") {
 
   // Several sessions in one process, and the data cut the same way.
   auto hosted =
-      t.server("hosted",
-               rounds + kListen + std::vector<std::string>{"--min-peers", "3"});
+      t.server("hosted", rounds + kListen + Words{"--min-peers", "3"});
   auto host =
       t.peer("hosted", 0, 3,
              {"--sessions", "3", "--state-dir", (t / "hosted-state").string()});
@@ -77,9 +68,8 @@ TEST_CASE("a cut by classes is the same for local peers and processes") {
   const std::vector<std::string> cut{"--partition", "classes:1", "--rounds",
                                      "6"};
   const std::string data = (t / "data").string();
-  auto local = t.server(
-      "local",
-      cut + std::vector<std::string>{"--local-peers", "4", "--data", data});
+  auto local =
+      t.server("local", cut + Words{"--local-peers", "4", "--data", data});
   REQUIRE(local.wait() == 0);
   INFO(local.output());
   const auto table = nlohmann::json::parse(
@@ -94,9 +84,8 @@ TEST_CASE("a cut by classes is the same for local peers and processes") {
   CHECK(t.log("local").find("6 of 10 classes are in nobody's data") !=
         std::string::npos);
 
-  auto server = t.server(
-      "tcp",
-      kListen + std::vector<std::string>{"--min-peers", "4", "--rounds", "6"});
+  auto server =
+      t.server("tcp", kListen + Words{"--min-peers", "4", "--rounds", "6"});
   auto host =
       t.peer("tcp", 0, 4,
              {"--sessions", "4", "--partition", "classes:1", "--name", "p"});
@@ -114,11 +103,10 @@ TEST_CASE("peers are weighed by their shards and their judgements") {
   const ProcessRun t;
   const auto weights = [&](const std::string& run,
                            const std::vector<std::string>& more) {
-    auto server =
-        t.server(run, std::vector<std::string>{"--local-peers", "4", "--data",
-                                               (t / "data").string(), "--k",
-                                               "2", "--rounds", "5"} +
-                          more);
+    auto server = t.server(
+        run, Words{"--local-peers", "4", "--data", (t / "data").string(), "--k",
+                   "2", "--rounds", "5"} +
+                 more);
     const auto code = server.wait();
     INFO(server.output());
     REQUIRE(code == 0);
@@ -160,12 +148,10 @@ TEST_CASE("a resumed run equals an uninterrupted one bit for bit") {
       (t / "data").string(), "--model",  model,
       "--checkpoint-every",  "4",        "--local-steps",
       replay ? "3" : "1",    "--replay", replay ? "true" : "false"};
-  auto whole =
-      t.server("whole", common + std::vector<std::string>{"--rounds", "14"});
+  auto whole = t.server("whole", common + Words{"--rounds", "14"});
   REQUIRE(whole.wait() == 0);
 
-  auto first =
-      t.server("parts", common + std::vector<std::string>{"--rounds", "7"});
+  auto first = t.server("parts", common + Words{"--rounds", "7"});
   REQUIRE(first.wait() == 0);
   auto second =
       t.server("parts", {"--resume", (t / "parts").string(), "--rounds", "14"});
@@ -186,19 +172,16 @@ TEST_CASE("a resumed run that is merged by a robust rule equals a whole one") {
                                         "--checkpoint-every",  "4"};
   // With 1 the longest answer of each round is shortened.
   const std::vector<std::string> robust =
-      common +
-      std::vector<std::string>{"--aggregate", rule, "--aggregate-clip", "1"};
+      common + Words{"--aggregate", rule, "--aggregate-clip", "1"};
   const std::vector<std::string> all{"--rounds", "14"};
   REQUIRE(t.server("mean", common + all).wait() == 0);
   REQUIRE(t.server("whole", robust + all).wait() == 0);
   CHECK((t.weights("whole") != t.weights("mean")));
 
-  auto first =
-      t.server("parts", robust + std::vector<std::string>{"--rounds", "7"});
+  auto first = t.server("parts", robust + Words{"--rounds", "7"});
   REQUIRE(first.wait() == 0);
-  auto second = t.server(
-      "parts",
-      std::vector<std::string>{"--resume", (t / "parts").string()} + all);
+  auto second =
+      t.server("parts", Words{"--resume", (t / "parts").string()} + all);
   const auto code = second.wait();
   INFO(second.output());
   REQUIRE(code == 0);
@@ -223,11 +206,9 @@ TEST_CASE("a run whose peer had not saved the last round goes on before it") {
                                         "--replay",
                                         "--checkpoint-every",
                                         "6"};
-  auto whole =
-      t.server("whole", common + std::vector<std::string>{"--rounds", "18"});
+  auto whole = t.server("whole", common + Words{"--rounds", "18"});
   REQUIRE(whole.wait() == 0);
-  auto first =
-      t.server("parts", common + std::vector<std::string>{"--rounds", "12"});
+  auto first = t.server("parts", common + Words{"--rounds", "12"});
   REQUIRE(first.wait() == 0);
   // A crash between the server's checkpoint and this peer's leaves it so.
   std::uintmax_t removed = 0;
@@ -247,12 +228,10 @@ TEST_CASE("a run whose peer had not saved the last round goes on before it") {
 TEST_CASE(
     "Ctrl-C finishes the round, saves, and the run goes on to the same end") {
   const ProcessRun t;
-  const std::vector<std::string> common =
-      kListen + std::vector<std::string>{"--min-peers", "2"};
+  const std::vector<std::string> common = kListen + Words{"--min-peers", "2"};
   const std::vector<std::string> local{"--local-peers", "2", "--data",
                                        (t / "data").string()};
-  auto server =
-      t.server("run", common + std::vector<std::string>{"--rounds", "100000"});
+  auto server = t.server("run", common + Words{"--rounds", "100000"});
   auto peers = start_peers(t, "run", 2);
   REQUIRE(eventually([&] { return t.round("run") > 8; }));
   server.signal(SIGINT);
@@ -267,8 +246,7 @@ TEST_CASE(
   REQUIRE(resumed.wait() == 0);
   for (ChildProcess& peer : again) CHECK(peer.wait() == 0);
 
-  auto whole =
-      t.server("whole", local + std::vector<std::string>{"--rounds", end});
+  auto whole = t.server("whole", local + Words{"--rounds", end});
   REQUIRE(whole.wait() == 0);
   CHECK((t.weights("run") == t.weights("whole")));
 }

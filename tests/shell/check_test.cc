@@ -18,6 +18,7 @@
 #include "protocol/codec.h"
 #include "tests/support/catch.h"
 #include "tests/support/child_process.h"
+#include "tests/support/contains.h"
 #include "tests/support/idx_text.h"
 #include "tests/support/in_process_run.h"
 #include "tests/support/link.h"
@@ -65,12 +66,6 @@ class Checks {
  private:
   TemporaryDirectory folder_;
 };
-
-bool has(const std::string& text, const std::string& part) {
-  const bool found = text.find(part) != std::string::npos;
-  if (!found) WARN("'" << part << "' is not in: " << text);
-  return found;
-}
 
 // A port of this machine that nobody else gets, and nobody listens at.
 class TakenPort {

@@ -13,6 +13,7 @@
 #include "server/commands/enrol.h"
 #include "tests/support/catch.h"
 #include "tests/support/child_process.h"
+#include "tests/support/contains.h"
 #include "tests/support/in_process_run.h"
 #include "tests/support/link.h"
 #include "tests/support/temporary_directory.h"
@@ -78,12 +79,6 @@ std::string why(const Result<std::string>& result) {
   REQUIRE_FALSE(result);
   CHECK(result.error().code == ExitCode::kAuthentication);
   return result.error().message;
-}
-
-bool has(const std::string& text, const std::string& part) {
-  const bool found = text.find(part) != std::string::npos;
-  if (!found) WARN("'" << part << "' is not in: " << text);
-  return found;
 }
 
 }  // namespace

@@ -14,10 +14,6 @@
 namespace mdgan::test {
 namespace {
 
-bool has(std::string_view text, std::string_view part) {
-  return contains(text, {part});
-}
-
 HttpServer serve() {
   auto server =
       HttpServer::start({"127.0.0.1", "0"}, [](const HttpRequest& request) {

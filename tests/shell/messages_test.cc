@@ -20,10 +20,6 @@ using protocol::ErrorCode;
 
 namespace {
 
-bool has(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
-}
-
 // A greeting of which one number is another: an envelope is an array of eight,
 // of which the first three are the version's two numbers and the type.
 Frame greeting_with(std::size_t field, std::uint8_t value) {

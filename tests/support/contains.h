@@ -6,6 +6,8 @@
 #include <initializer_list>
 #include <string_view>
 
+#include "tests/support/catch.h"
+
 namespace mdgan::test {
 
 // Whether all parts stand in the text.
@@ -14,6 +16,13 @@ inline bool contains(std::string_view text,
   return std::ranges::all_of(parts, [&](std::string_view part) {
     return text.find(part) != text.npos;
   });
+}
+
+// The same for one part; the next failing assertion shows the text without it.
+inline bool has(std::string_view text, std::string_view part) {
+  const bool found = contains(text, {part});
+  if (!found) UNSCOPED_INFO("'" << part << "' is not in: " << text);
+  return found;
 }
 
 // How often the part stands in the text.

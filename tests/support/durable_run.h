@@ -33,12 +33,6 @@ inline std::vector<std::string> local(const ProcessRun& t) {
           "2"};
 }
 
-inline std::vector<std::string> joined(std::vector<std::string> list,
-                                       const std::vector<std::string>& more) {
-  list.insert(list.end(), more.begin(), more.end());
-  return list;
-}
-
 inline std::vector<std::uint64_t> rounds_in(
     const std::filesystem::path& stats) {
   std::vector<std::uint64_t> rounds;
@@ -81,9 +75,10 @@ inline constexpr std::uint64_t kEvery = 5;
 // The same, with a checkpoint every kEvery rounds, and none of them ends
 // without both peers: who holds one of them holds the run.
 inline std::vector<std::string> of_both(const std::string& endpoint) {
-  return joined(kEndless, {"--bind", endpoint, "--checkpoint-every",
-                           std::to_string(kEvery), "--quorum", "1",
-                           "--swap-epochs", "0"});
+  return kEndless +
+         Words{
+             "--bind",   endpoint, "--checkpoint-every", std::to_string(kEvery),
+             "--quorum", "1",      "--swap-epochs",      "0"};
 }
 
 }  // namespace mdgan::test

@@ -13,13 +13,6 @@
 
 namespace mdgan::test {
 
-using Words = std::vector<std::string>;
-
-inline Words joined(Words a, const Words& b) {
-  a.insert(a.end(), b.begin(), b.end());
-  return a;
-}
-
 // A run whose server and peers have keys.
 class KeyedRun : public ProcessRun {
  public:
@@ -47,10 +40,10 @@ class KeyedRun : public ProcessRun {
   ChildProcess keyed_server(std::uint32_t min_peers,
                             const Words& more = {}) const {
     return server("run",
-                  joined({"--bind", "tcp://127.0.0.1:*", "--rounds", "10000000",
-                          "--min-peers", std::to_string(min_peers), "--key",
-                          file("server.key")},
-                         more));
+                  Words{"--bind", "tcp://127.0.0.1:*", "--rounds", "10000000",
+                        "--min-peers", std::to_string(min_peers), "--key",
+                        file("server.key")} +
+                      more);
   }
   Words keys_of(const std::string& name) const {
     return {"--key", file(name + ".key"), "--server-key", server_key_};
@@ -59,7 +52,7 @@ class KeyedRun : public ProcessRun {
   ChildProcess keyed_peer(const std::string& name, std::uint32_t index,
                           std::uint32_t count, const Words& more = {}) const {
     return peer("run", index, count,
-                joined(joined(keys_of(name), {"--name", name}), more));
+                keys_of(name) + Words{"--name", name} + more);
   }
   ClientKeys client_keys(const std::string& name) const {
     return {*read_key_pair(*this / (name + ".key")),

@@ -13,6 +13,14 @@
 
 namespace mdgan::test {
 
+// Of a command line.
+using Words = std::vector<std::string>;
+
+inline Words operator+(Words a, const Words& b) {
+  a.insert(a.end(), b.begin(), b.end());
+  return a;
+}
+
 // An MNIST layout with `count` grey images of `side` x `side`, bright bars
 // whose place is the class: enough to learn from.
 void write_bars(const std::filesystem::path& directory, std::uint32_t count,

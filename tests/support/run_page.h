@@ -17,10 +17,6 @@
 
 namespace mdgan::test {
 
-inline bool has(std::string_view text, std::string_view part) {
-  return contains(text, {part});
-}
-
 inline constexpr double kNow = 1'800'000'000;
 inline const std::string kToken = "a-token-of-a-test-0123456789";
 

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "tests/support/catch.h"
+#include "tests/support/contains.h"
 
 namespace mdgan::test {
 namespace {
@@ -24,10 +25,6 @@ AdviseOptions options(std::initializer_list<const char*> more) {
   INFO((parsed ? "" : parsed.error().message));
   REQUIRE(parsed);
   return std::get<AdviseOptions>(*parsed);
-}
-
-bool has(const std::string& text, std::string_view part) {
-  return text.find(part) != std::string::npos;
 }
 
 }  // namespace

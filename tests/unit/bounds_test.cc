@@ -39,7 +39,8 @@ struct Waiting {
 
 }  // namespace
 
-TEST_CASE("a run takes as many peers as there are numbers, and no more") {
+TEST_CASE("a run takes as many peers as there are numbers, and no more",
+          "[crowd]") {
   CoordinatorConfig c = config(protocol::kMaxPeers);
   c.k = 1;
   c.swap_epochs = 0;
@@ -67,7 +68,8 @@ TEST_CASE("as many peers may wait for the model as may take part") {
   CHECK(server.coordinator.waiting_peers() == protocol::kMaxPeers);
 }
 
-TEST_CASE("the class lists of all that wait have a bound in memory") {
+TEST_CASE("the class lists of all that wait have a bound in memory",
+          "[crowd]") {
   CoordinatorConfig c = config(5000);
   c.conditional = true;
   Waiting server(c);

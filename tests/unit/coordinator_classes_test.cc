@@ -166,7 +166,7 @@ TEST_CASE("who is refused for one class has no say in how others are spelt") {
   CHECK(run.asked()->classes == ClassNames{"bird", "cat"});
 }
 
-TEST_CASE("lists of classes of strangers take bounded memory") {
+TEST_CASE("lists of classes of strangers take bounded memory", "[crowd]") {
   Run run(60'000);
   ClassNames names;
   for (int i = 0; i < 1000; ++i)

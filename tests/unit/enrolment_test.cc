@@ -9,6 +9,7 @@
 
 #include "common/files/hash.h"
 #include "tests/support/catch.h"
+#include "tests/support/contains.h"
 #include "tests/support/temporary_directory.h"
 #include "tests/support/text_file.h"
 
@@ -26,10 +27,6 @@ std::string error_of(const std::string& line) {
   if (invitation) return "";
   CHECK(invitation.error().code == ExitCode::kAuthentication);
   return invitation.error().message;
-}
-
-bool has(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
 }
 
 }  // namespace

@@ -98,7 +98,8 @@ TEST_CASE("a peer begins anew so often, and no more") {
   CHECK(s.sent<protocol::Welcome>() - before == 2 * 8);
 }
 
-TEST_CASE("a crowd that joins while training runs costs no look at itself") {
+TEST_CASE("a crowd that joins while training runs costs no look at itself",
+          "[crowd]") {
   // What looked at all members for each would not end within the test's time.
   constexpr std::uint32_t kCrowd = 30'000;
   CoordinatorConfig c = config(kCrowd);

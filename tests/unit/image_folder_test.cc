@@ -220,7 +220,7 @@ TEST_CASE("formats that are not read are named", "[dataset][folder]") {
   told("P5\n2 2\n255\n", "PGM");
   told("\xff\x0a and more", "JPEG XL");
   told("\xff\x4f\xff\x51 and more", "JPEG 2000");
-  told(std::string(128, '\0') + "DICM and more", "DICOM");
+  told(std::string(128, '\0').append("DICM and more"), "DICOM");
 }
 
 TEST_CASE("a file's name forges no line of a log", "[dataset][folder]") {

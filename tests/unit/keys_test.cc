@@ -29,7 +29,7 @@ mode_t mode_of(const fs::path& file) {
   return status.st_mode & 07777;
 }
 
-std::string error_of(const std::string& text) {
+std::string list_error_of(const std::string& text) {
   const auto peers = AuthorizedPeers::parse(text, "list");
   if (peers) return "";
   CHECK(peers.error().code == ExitCode::kAuthentication);
@@ -173,8 +173,8 @@ TEST_CASE("authorized_peers bounds as how many images a peer counts") {
        {"images=", "images=0", "images=-1", "images=5k", "Images=5",
         "images=99999999999999999999", "images=5 images=6", "peers=0",
         "peers=2 peers=2", "peers=2 images=x"})
-    CHECK(error_of(kAnn + " ann " + word).find("KEY NAME images=N peers=M") !=
-          std::string::npos);
+    CHECK(list_error_of(kAnn + " ann " + word)
+              .find("KEY NAME images=N peers=M") != std::string::npos);
 }
 
 TEST_CASE("authorized_peers bounds how many peers a key brings") {
@@ -212,20 +212,25 @@ TEST_CASE("a '#' before a key takes the peer out; one in a key does not") {
 }
 
 TEST_CASE("what is wrong in authorized_peers is named with its line") {
-  CHECK(error_of("\n" + kAnn.substr(1) + " ann")
+  CHECK(list_error_of("\n" + kAnn.substr(1) + " ann")
             .starts_with("list:2: '" + kAnn.substr(1) + "' is no key"));
-  CHECK(error_of(kAnn) == "list:1: the key has no name; a line is KEY NAME");
-  CHECK(error_of(kAnn + " # ann").starts_with("list:1: the key has no name"));
-  CHECK(error_of(kAnn + " ann north").starts_with("list:1: after the name"));
-  CHECK(error_of(kAnn + " a/b").starts_with("list:1: the name 'a/b' has"));
-  CHECK(error_of(kAnn + " .b").starts_with("list:1: the name '.b' has"));
-  CHECK(error_of(kAnn + " a\x1b[2Jb").starts_with("list:1: the name 'a?[2Jb'"));
-  CHECK(error_of(kAnn + " " + std::string(201, 'x')).starts_with("list:1: "));
-  CHECK(error_of(kAnn + " a\n" + kAnn + " b")
+  CHECK(list_error_of(kAnn) ==
+        "list:1: the key has no name; a line is KEY NAME");
+  CHECK(list_error_of(kAnn + " # ann")
+            .starts_with("list:1: the key has no name"));
+  CHECK(
+      list_error_of(kAnn + " ann north").starts_with("list:1: after the name"));
+  CHECK(list_error_of(kAnn + " a/b").starts_with("list:1: the name 'a/b' has"));
+  CHECK(list_error_of(kAnn + " .b").starts_with("list:1: the name '.b' has"));
+  CHECK(list_error_of(kAnn + " a\x1b[2Jb")
+            .starts_with("list:1: the name 'a?[2Jb'"));
+  CHECK(list_error_of(kAnn + " " + std::string(201, 'x'))
+            .starts_with("list:1: "));
+  CHECK(list_error_of(kAnn + " a\n" + kAnn + " b")
             .starts_with("list:2: the key of line 1 stands here again"));
-  CHECK(error_of(kAnn + " a\n#\n" + kBob + " a")
+  CHECK(list_error_of(kAnn + " a\n#\n" + kBob + " a")
             .starts_with("list:3: the name 'a' of line 1 stands here again"));
-  CHECK(error_of(std::string(100'000, 'x')).size() < 300);
+  CHECK(list_error_of(std::string(100'000, 'x')).size() < 300);
 }
 
 TEST_CASE("no name is what a process of another name may call its peers") {
@@ -249,10 +254,10 @@ TEST_CASE("no name is what a process of another name may call its peers") {
   CHECK(may_be_called("ann", "ann", 1));
   CHECK_FALSE(may_be_called("ann", "ann-0", 1));
   CHECK_FALSE(may_be_called("ann", ""));
-  CHECK(error_of(kAnn + " ann\n" + kBob + " ann-7")
+  CHECK(list_error_of(kAnn + " ann\n" + kBob + " ann-7")
             .starts_with("list:2: 'ann-7' could be a peer of the process "
                          "'ann' of line 1"));
-  CHECK(error_of(kAnn + " ann-1\n" + kBob + " ann-7").empty());
+  CHECK(list_error_of(kAnn + " ann-1\n" + kBob + " ann-7").empty());
 }
 
 TEST_CASE("authorized_peers that everybody can write to is refused") {

@@ -12,7 +12,7 @@ namespace mdgan::test {
 
 namespace {
 
-constexpr double kNow = 1'800'000'000;
+constexpr double kPeerNow = 1'800'000'000;
 
 PeerStatus training() {
   PeerStatus status;
@@ -21,21 +21,21 @@ PeerStatus training() {
   status.images = 12'000;
   status.server = "tcp://h:5555";
   status.connected = true;
-  status.since = kNow - 7800;
+  status.since = kPeerNow - 7800;
   status.peer = 3;
   status.round = 12'400;
   status.rounds = 40'000;
   status.answer_seconds = 0.25;
   status.swaps = 7;
   status.sent = {{"feedback", 3 << 20}, {"hello", 310}, {"ping", 0}};
-  status.updated = kNow - 1;
+  status.updated = kPeerNow - 1;
   return status;
 }
 
 }  // namespace
 
 TEST_CASE("a peer says to whom it is connected, its round, and what left it") {
-  const std::string text = peer_status_text(training(), true, kNow);
+  const std::string text = peer_status_text(training(), true, kPeerNow);
   CHECK(text.starts_with(
       "trains, round 12,400 of 40,000; connected to tcp://h:5555 for 2 h 10 "
       "min; its last answer took 0.25 s\n"));
@@ -47,16 +47,17 @@ TEST_CASE("a peer says to whom it is connected, its round, and what left it") {
   waits.round = 0;
   waits.live = 3;
   waits.needed = 5;
-  CHECK(contains(peer_status_text(waits, true, kNow),
+  CHECK(contains(peer_status_text(waits, true, kPeerNow),
                  {"waits for training to start: 3 of 5 peers"}));
   waits.peer.reset();
   waits.connected = false;
-  CHECK(contains(peer_status_text(waits, true, kNow),
+  CHECK(contains(peer_status_text(waits, true, kPeerNow),
                  {"waits to be let in", "no connection to tcp://h:5555 for"}));
 }
 
 TEST_CASE("a peer with differential privacy says what is spent") {
-  CHECK_FALSE(contains(peer_status_text(training(), true, kNow), {"privacy"}));
+  CHECK_FALSE(
+      contains(peer_status_text(training(), true, kPeerNow), {"privacy"}));
   const TemporaryDirectory folder;
   PeerStatus status = training();
   status.privacy = PrivacySpent{3.4159, 10, 1e-5, 1200, "the budget is spent"};
@@ -65,7 +66,7 @@ TEST_CASE("a peer with differential privacy says what is spent") {
   REQUIRE(read);
   REQUIRE(read->privacy);
   CHECK(read->privacy->epsilon == 3.4159);
-  CHECK(contains(peer_status_text(*read, true, kNow),
+  CHECK(contains(peer_status_text(*read, true, kPeerNow),
                  {"privacy: epsilon 3.42 of 10 at delta 1e-05 after 1,200 "
                   "steps on its images; the budget is spent\n"}));
   write_text(folder / "status.json", to_json(training()));
@@ -80,7 +81,7 @@ TEST_CASE("a peer that others can meddle with says so in its status") {
     write_text(file, to_json(status));
     const auto read = read_peer_status(file);
     REQUIRE(read);
-    return peer_status_text(*read, true, kNow);
+    return peer_status_text(*read, true, kPeerNow);
   };
   CHECK_FALSE(contains(text(), {"INSECURE"}));
   status.insecure = true;
@@ -88,15 +89,15 @@ TEST_CASE("a peer that others can meddle with says so in its status") {
 }
 
 TEST_CASE("a peer that is gone, hangs or has ended is told as that") {
-  CHECK(contains(peer_status_text(training(), false, kNow + 300),
+  CHECK(contains(peer_status_text(training(), false, kPeerNow + 300),
                  {"this peer (process 4711) is gone since 5 min",
                   "start it "
                   "again"}));
-  CHECK(contains(peer_status_text(training(), true, kNow + 300),
+  CHECK(contains(peer_status_text(training(), true, kPeerNow + 300),
                  {"that was 5 min 1 s ago: process 4711 hangs"}));
   PeerStatus ended = training();
   ended.exit = PeerStatus::Exit{10, "the server was stopped"};
-  CHECK(peer_status_text(ended, false, kNow + 300)
+  CHECK(peer_status_text(ended, false, kPeerNow + 300)
             .starts_with("ended with exit code 10 after round 12,400: the "
                          "server was stopped\n"));
 }
@@ -116,7 +117,7 @@ TEST_CASE("a peer's status is read as it was written, and trusts no field") {
   const auto hostile = read_peer_status(file);
   REQUIRE(hostile);
   for (const std::string& text :
-       {peer_status_text(*hostile, true, kNow), to_json(*hostile, -1)}) {
+       {peer_status_text(*hostile, true, kPeerNow), to_json(*hostile, -1)}) {
     CHECK(text.find('\x1b') == text.npos);
     CHECK(text.find("\xE2\x80\xAE") == text.npos);
   }

@@ -19,7 +19,7 @@ constexpr AggregationRule kRobust[] = {aggregate_clip, aggregate_median,
                                        aggregate_trimmed_mean, aggregate_krum,
                                        aggregate_multi_krum};
 
-Blob blob_of(const Values& values) {
+Blob row_of(const Values& values) {
   return copy_blob({protocol::DType::kFloat32, {1, values.size()}},
                    std::as_bytes(std::span(values)));
 }
@@ -28,7 +28,7 @@ std::vector<MergeRow> rows_of(const std::vector<Values>& all) {
   std::vector<MergeRow> rows;
   for (const Values& values : all)
     rows.push_back({.peer = PeerId{static_cast<std::uint32_t>(rows.size())},
-                    .values = blob_of(values)});
+                    .values = row_of(values)});
   return rows;
 }
 
@@ -58,7 +58,7 @@ Values values_in(const Blob& blob, const Blob& scales = {}) {
   return decoded(row);
 }
 
-double length(const Values& values) { return euclidean_norm(blob_of(values)); }
+double length(const Values& values) { return euclidean_norm(row_of(values)); }
 
 double distance(const Values& a, const Values& b) {
   return std::sqrt(squared_distance(a, b));
@@ -264,12 +264,12 @@ TEST_CASE("norms and distances are those of what rows in small forms hold",
   CHECK(euclidean_norm(plain) == Approx(std::sqrt(squares)).epsilon(1e-12));
   const ScaledInt8 packed = to_int8(plain, 5);
   CHECK(euclidean_norm(packed.values, packed.scales) ==
-        euclidean_norm(blob_of(values_in(packed.values, packed.scales))));
+        euclidean_norm(row_of(values_in(packed.values, packed.scales))));
   CHECK(euclidean_norm(to_bfloat16(plain)) ==
         Approx(std::sqrt(squares)).epsilon(0.01));
   CHECK(squared_distance(values, values) == 0);
   // Large finite values do not overflow.
-  CHECK(std::isfinite(euclidean_norm(blob_of(Values(1000, 1e30F)))));
+  CHECK(std::isfinite(euclidean_norm(row_of(Values(1000, 1e30F)))));
 }
 
 // How far, relative to its length, the honest peers' mean is from what the rule
@@ -298,7 +298,7 @@ TEST_CASE("fault 19: hostile answers move each rule no farther than its bound",
     const Values wanted = mean_of(std::span(rows).first(7));
     for (std::uint32_t i = 7; i < 10; ++i)
       // Not the seed of the honest rows, whose common direction it would draw.
-      rows[i] = values_in(attacked(row.attack, blob_of(rows[i]), seed + 100,
+      rows[i] = values_in(attacked(row.attack, row_of(rows[i]), seed + 100,
                                    PeerId{i}, Round{1}));
     const auto strays = [&](AggregationRule rule) {
       return distance(value_of(rule, 3, rows), wanted) / length(wanted);
@@ -344,8 +344,7 @@ TEST_CASE("simulated attacks are what their names say, and repeat exactly",
   for (const auto& [attack, name] : kAttackNames) {
     if (attack == Attack::kNan) continue;
     INFO(name);
-    for (const float v :
-         values_in(attacked(attack, blob_of({0, 0}), 1, {}, {})))
+    for (const float v : values_in(attacked(attack, row_of({0, 0}), 1, {}, {})))
       CHECK(v == 0);
   }
 }

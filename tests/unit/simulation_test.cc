@@ -114,7 +114,7 @@ TEST_CASE("messages lost in silence delay training and no more", "[sim]") {
   CHECK(cluster.finish() == "the run is complete");
 }
 
-TEST_CASE("a thousand peers train and swap", "[sim]") {
+TEST_CASE("a thousand peers train and swap", "[sim][crowd]") {
   Cluster cluster(1000, config(1000, 20), {.kill_peer = 0.001}, 3);
   REQUIRE(cluster.run() == "");
   CHECK(cluster.finish() == "the run is complete");

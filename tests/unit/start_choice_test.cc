@@ -13,12 +13,12 @@ using protocol::Start;
 
 namespace {
 
-const RunId kRun{std::byte{1}};
+const RunId kThisRun{std::byte{1}};
 const RunId kOther{std::byte{2}};
 
-struct Peer {
+struct Member {
   protocol::Hello hello;
-  RunAtHello at{kRun, {20}, false, {7}};
+  RunAtHello at{kThisRun, {20}, false, {7}};
   std::vector<std::uint64_t> taken{};  // by others
 
   StartChoice choice() const {
@@ -31,9 +31,10 @@ struct Peer {
 }  // namespace
 
 TEST_CASE("before a round has begun a run goes back to its checkpoint") {
-  Peer p;
-  p.hello.held = {kRun, {27}, {7}};
-  p.hello.saved = {{kRun, {10}, {7}}, {kRun, {20}, {7}}, {kRun, {25}, {8}}};
+  Member p;
+  p.hello.held = {kThisRun, {27}, {7}};
+  p.hello.saved = {
+      {kThisRun, {10}, {7}}, {kThisRun, {20}, {7}}, {kThisRun, {25}, {8}}};
   const StartChoice choice = p.choice();
   CHECK(choice.start == Start::kRestore);
   CHECK(choice.restore == Round{20});
@@ -42,30 +43,31 @@ TEST_CASE("before a round has begun a run goes back to its checkpoint") {
 }
 
 TEST_CASE("in a run that goes on a peer keeps its own, and only its own") {
-  Peer p;
+  Member p;
   p.at.begun = true;
-  p.hello.saved = {{kRun, {10}, {7}}, {kRun, {20}, {7}}};
+  p.hello.saved = {{kThisRun, {10}, {7}}, {kThisRun, {20}, {7}}};
   SECTION("in use") {
-    p.hello.held = {kRun, {27}, {7}};
+    p.hello.held = {kThisRun, {27}, {7}};
     CHECK(p.choice().start == Start::kKeep);
   }
   SECTION("what it has in use is another's since a swap that it missed") {
-    p.hello.held = {kRun, {27}, {8}};
-    p.hello.saved.push_back({kRun, {25}, {7}});  // it was staged
+    p.hello.held = {kThisRun, {27}, {8}};
+    p.hello.saved.push_back({kThisRun, {25}, {7}});  // it was staged
     p.at.completed = {30};
     CHECK(p.choice().start == Start::kRestore);
     CHECK(p.choice().restore == Round{25});
   }
   SECTION("a later one of a past that was rewound is not taken") {
-    p.hello.saved.push_back({kRun, {40}, {7}});
+    p.hello.saved.push_back({kThisRun, {40}, {7}});
     CHECK(p.choice().restore == Round{20});
     CHECK_FALSE(p.choice().exact);
   }
 }
 
 TEST_CASE("a peer finds its own past among those of other runs") {
-  Peer p;
-  p.hello.saved = {{kOther, {20}, {7}}, {kRun, {20}, {7}}, {kOther, {90}, {9}}};
+  Member p;
+  p.hello.saved = {
+      {kOther, {20}, {7}}, {kThisRun, {20}, {7}}, {kOther, {90}, {9}}};
   CHECK(p.choice().start == Start::kRestore);
   CHECK(p.choice().exact);
   p.hello.saved = {{kOther, {20}, {7}}};
@@ -75,9 +77,9 @@ TEST_CASE("a peer finds its own past among those of other runs") {
 }
 
 TEST_CASE("a peer without its own takes what nobody else has, or a copy") {
-  Peer p;
-  p.hello.held = {kRun, {27}, {8}};
-  p.hello.saved = {{kRun, {25}, {9}}};
+  Member p;
+  p.hello.held = {kThisRun, {27}, {8}};
+  p.hello.saved = {{kThisRun, {25}, {9}}};
   CHECK(p.choice().start == Start::kKeep);
   CHECK(p.choice().discriminator == DiscriminatorId{8});
   p.taken = {8};
@@ -89,9 +91,9 @@ TEST_CASE("a peer without its own takes what nobody else has, or a copy") {
 }
 
 TEST_CASE("an offer without a name is none") {
-  Peer p;
-  p.hello.held = {kRun, {27}, {0}};
-  p.hello.saved = {{kRun, {20}, {0}}};
+  Member p;
+  p.hello.held = {kThisRun, {27}, {0}};
+  p.hello.saved = {{kThisRun, {20}, {0}}};
   CHECK(p.choice().start == Start::kReceive);
 }
 

@@ -32,8 +32,8 @@ class DenseStep final : public DiscriminatorStep {
     MDGAN_CHECK(dense_.parameter_count() == static_cast<std::size_t>(d.size()));
   }
 
-  StepReport step(const torch::Tensor& x, const torch::Tensor& y,
-                  Random&) override {
+  DiscriminatorReport step(const torch::Tensor& x, const torch::Tensor& y,
+                           Random&) override {
     FlatAdam& adam = d_.adam();
     const DenseAdamState state{d_.values().data_ptr<float>(),
                                adam.first_moment().data_ptr<float>(),
@@ -44,7 +44,7 @@ class DenseStep final : public DiscriminatorStep {
   }
 
   PeerFeedback feedback(const torch::Tensor& x, const torch::Tensor& y,
-                        StepReports& reports) override {
+                        DiscriminatorReports& reports) override {
     const ImageShape& image = d_.spec.image;
     const auto n = static_cast<std::uint64_t>(
         pairs_images(d_.spec.loss) ? x.size(0) / 2 : x.size(0));

@@ -17,8 +17,8 @@ class AutogradStep final : public DiscriminatorStep {
  public:
   explicit AutogradStep(TrainedDiscriminator& d) : d_(d) {}
 
-  StepReport step(const torch::Tensor& x, const torch::Tensor& y,
-                  Random& random) override {
+  DiscriminatorReport step(const torch::Tensor& x, const torch::Tensor& y,
+                           Random& random) override {
     const auto [loss, real_logits] = d_.step(x, y, random);
     torch::Tensor report = loss.view(1);
     if (d_.spec.augment == Augment::kAda)
@@ -26,7 +26,7 @@ class AutogradStep final : public DiscriminatorStep {
           {loss, torch::where(real_logits.isnan(), real_logits,
                               real_logits.sign())  // sign(NaN) is 0
                      .sum()});
-    StepReport made;
+    DiscriminatorReport made;
     if (report.is_cpu())
       read(report, made);
     else
@@ -36,7 +36,7 @@ class AutogradStep final : public DiscriminatorStep {
 
   PeerFeedback feedback(const torch::Tensor& images,
                         const torch::Tensor& labels,
-                        StepReports& reports) override {
+                        DiscriminatorReports& reports) override {
     torch::Tensor x = images.detach(), y = labels, real_logits;
     if (pairs_images(d_.spec.loss)) {
       real_logits = logits_alone(half(x, 0), half(y, 0));
@@ -78,7 +78,7 @@ class AutogradStep final : public DiscriminatorStep {
 
 }  // namespace
 
-void StepReports::add(const StepReport& report) {
+void DiscriminatorReports::add(const DiscriminatorReport& report) {
   ++steps;
   loss += report.loss;
   real_signs += report.real_signs;

@@ -18,7 +18,7 @@ namespace mdgan {
 class TrainedDiscriminator;
 
 // What a step tells of itself.
-struct StepReport {
+struct DiscriminatorReport {
   double loss = 0;  // that was differentiated
   // With ADA, the sum of the signs of D's logits on the real images, as they
   // were before the step; else 0.
@@ -31,13 +31,13 @@ struct StepReport {
 // The reports of the steps of a round. Those on a device stay there until the
 // feedback is copied from it: to ask for one makes the device wait for the
 // host.
-struct StepReports {
+struct DiscriminatorReports {
   double loss = 0;                       // the sum of those that are numbers
   double real_signs = 0;                 // likewise
   std::vector<torch::Tensor> on_device;  // the others
   std::uint32_t steps = 0;
 
-  void add(const StepReport& report);
+  void add(const DiscriminatorReport& report);
   // REQUIRES: nothing is on a device.
   double mean_loss() const { return steps == 0 ? 0 : loss / steps; }
 };
@@ -48,15 +48,15 @@ class DiscriminatorStep {
 
   // Takes one step of D on x [2b, c, h, w], real samples before generated ones,
   // and their labels y [2b] int64 (undefined if unconditional).
-  virtual StepReport step(const torch::Tensor& x, const torch::Tensor& y,
-                          Random& random) = 0;
+  virtual DiscriminatorReport step(const torch::Tensor& x,
+                                   const torch::Tensor& y, Random& random) = 0;
 
   // Computes dLoss_G/dx for generated images x [b, c, h, w], or, where the loss
   // pairs_images(), for the generated half of x [2b, c, h, w], real samples
   // before it; y are their labels. D stays as it is. Makes numbers of the
   // reports; the mean loss is in what is returned.
   virtual PeerFeedback feedback(const torch::Tensor& x, const torch::Tensor& y,
-                                StepReports& reports) = 0;
+                                DiscriminatorReports& reports) = 0;
 };
 
 // Both ways share these: the half of `both` that holds the real samples (0) or

@@ -63,8 +63,8 @@ struct DiscriminatorTrainer::Impl {
   const Sha256 schema;
   std::unique_ptr<DiscriminatorStep> step;
   ReplayHistory history;
-  Round learned;        // last
-  StepReports reports;  // of learn()
+  Round learned;                 // last
+  DiscriminatorReports reports;  // of learn()
   AdaptiveProbability adaptive;
   bool unobserved = false;  // whether it is to see these reports yet
   std::unique_ptr<PrivateLearner> privacy;  // none: without it
@@ -104,7 +104,7 @@ void DiscriminatorTrainer::Impl::learn_privately(Round round,
   for (std::uint32_t i = 0; i < d.spec.local_steps; ++i) {
     const auto [x, y] = inputs.generated_alone(
         changes, history.is_kept() ? history.of_step(i) : given, probability());
-    StepReport report;
+    DiscriminatorReport report;
     report.loss = privacy->step(x, y);
     reports.add(report);
   }
