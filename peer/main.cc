@@ -102,12 +102,11 @@ void watch_for_stop(int stop, int quit, PeerShell& host) {
 // A peer can do without the file, which is for people.
 void save_classes(const PeerOptions& options, const Dataset& data,
                   const PeerSessionOptions& session, const PeerClasses& peer) {
-  std::error_code ignored;  // then writing the file fails
-  std::filesystem::create_directories(session.state, ignored);
-  const auto written =
-      atomic_write(session.state / "partition.json",
-                   table_json(options.partition, session.shards, {&peer, 1},
-                              data.class_names));
+  auto written = make_directories(session.state);
+  if (written)
+    written = atomic_write(session.state / "partition.json",
+                           table_json(options.partition, session.shards,
+                                      {&peer, 1}, data.class_names));
   if (!written) spdlog::warn("{}", written.error().message);
 }
 

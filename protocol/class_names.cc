@@ -99,34 +99,6 @@ std::string listed(const ClassNames& names) {
   return text;
 }
 
-std::string folded(std::string_view name) {
-  std::string result;
-  for (const char c : name) {
-    if (c == ' ') continue;
-    const bool is_upper = c >= 'A' && c <= 'Z';
-    result += is_upper ? static_cast<char>(c - 'A' + 'a') : c;
-  }
-  return result;
-}
-
-std::optional<std::pair<std::string, std::string>> first_alike(
-    const ClassNames& names) {
-  std::map<std::string, std::string> spellings;  // by folded()
-  for (const std::string& name : names)
-    if (const auto [it, is_new] = spellings.emplace(folded(name), name);
-        !is_new)
-      return std::pair(it->second, name);
-  return std::nullopt;
-}
-
-std::optional<std::string> lookalike(std::string_view name,
-                                     const ClassNames& names) {
-  const std::string same = folded(name);
-  for (const std::string& other : names)
-    if (other != name && folded(other) == same) return other;
-  return std::nullopt;
-}
-
 ClassNames union_of(std::span<const ClassNames> lists) {
   if (lists.empty()) return {};
   if (std::ranges::all_of(

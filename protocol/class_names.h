@@ -30,16 +30,6 @@ std::string to_text(const ClassNames& names);
 // For messages: "cat, dog, fox", of many the first, and how many there are.
 std::string listed(const ClassNames& names);
 
-// The name in lower case (ASCII) and without blanks.
-// Two names with the same spelling here mean the same class to a person.
-std::string folded(std::string_view name);
-// Two of the names that are the same in folded().
-std::optional<std::pair<std::string, std::string>> first_alike(
-    const ClassNames& names);
-// The name of `names` that differs from `name`, but not in folded().
-std::optional<std::string> lookalike(std::string_view name,
-                                     const ClassNames& names);
-
 // All names that occur in the lists. The order of the lists, if they are all
 // the same; else numbers first, by their value, then the others by their bytes.
 ClassNames union_of(std::span<const ClassNames> lists);

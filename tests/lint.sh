@@ -11,9 +11,10 @@ Formats: every C++ source must be as clang-format leaves it.
 Tidy: clang-tidy reads what changed since COMMIT (see git-diff) and can be read
 without LibTorch; without COMMIT, everything, but not by clang-tidy's analyzer,
 which takes as long as all its other checks. BUILD_DIR is a configured build
-folder of a preset that compiles each source by itself: `cmake --preset debug`
-makes build/debug, whose compile_commands.json says how. Ends with 1 and the
-findings if there are any.
+folder in which each source is compiled by itself, such as
+  cmake --preset release -B build/lint -DCMAKE_UNITY_BUILD=OFF
+makes; its compile_commands.json says how. Ends with 1 and the findings if there
+are any.
 TEXT
   exit 0
 fi

@@ -1,7 +1,8 @@
 #include "common/data/dataset.h"
 
-#include <spdlog/fmt/fmt.h>
+#include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <exception>
 #include <limits>
 #include <new>
@@ -83,12 +84,36 @@ Result<Dataset> load_arrays(const fs::path& directory, DataPart part) {
   return has_idx ? load_idx(directory, part) : load_cifar(directory, part);
 }
 
+// Folders with images beside files that have all of them are not read.
+void warn_of_class_folders(const fs::path& directory) {
+  std::vector<std::string> folders;
+  std::error_code code;
+  for (fs::directory_iterator it(directory, code), end; !code && it != end;
+       it.increment(code)) {
+    std::error_code inner;
+    if (is_left_by_system(it->path()) || !it->is_directory(inner)) continue;
+    for (fs::directory_iterator at(it->path(), inner); !inner && at != end;
+         at.increment(inner))
+      if (is_image_file(at->path())) {
+        folders.push_back(shown(it->path().filename()));
+        break;
+      }
+  }
+  if (folders.empty()) return;
+  std::ranges::sort(folders);
+  spdlog::warn(
+      "{} has files of MNIST's kind or CIFAR's: the images in its "
+      "folders ({}) are not read; have those in a folder of their own",
+      shown(directory), fmt::join(folders, ", "));
+}
+
 Result<Dataset> load(const fs::path& directory, DataPart part,
                      const ImageReading& reading) {
   if (auto there = check_directory(directory); !there) return there.error();
   if (has_idx_files(directory, part) || has_cifar_files(directory, part)) {
     Result<Dataset> data = load_arrays(directory, part);
     if (!data) return data.error();
+    warn_of_class_folders(directory);
     if (auto fitted = fit(*data, reading, directory); !fitted)
       return fitted.error();
     return data;

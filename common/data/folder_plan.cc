@@ -1,6 +1,6 @@
 #include "common/data/folder_plan.h"
 
-#include <spdlog/fmt/fmt.h>
+#include <spdlog/spdlog.h>
 
 #include <algorithm>
 #include <array>
@@ -11,21 +11,13 @@
 #include "common/data/image_file.h"
 #include "common/data/shown.h"
 #include "common/data/unread_data.h"
+#include "protocol/class_names.h"
 #include "protocol/limits.h"
 
 namespace mdgan {
 namespace {
 
 namespace fs = std::filesystem;
-
-// What systems put into folders: archives made by a Mac, NAS indices, file
-// systems' own; hidden ones, too.
-bool is_left_by_system(const fs::path& path) {
-  const std::string name = path.filename().string();
-  return name.starts_with('.') || name == "__MACOSX" || name == "@eaDir" ||
-         name == "lost+found" || name == "$RECYCLE.BIN" || name == "DICOMDIR" ||
-         name == "System Volume Information";
-}
 
 bool is_archive(const fs::path& path) {
   const std::string name = path.filename().string();
@@ -76,17 +68,17 @@ Result<Listing> list(const fs::path& directory) {
 
 struct Split {
   fs::path train;
-  fs::path test;
+  std::vector<fs::path> tests;  // at least one: the first that will do
 };
 
 std::optional<Split> split_of(const fs::path& directory) {
   std::error_code ignored;
-  const fs::path train = directory / "train";
-  if (!fs::is_directory(train, ignored)) return std::nullopt;
+  Split split{directory / "train", {}};
+  if (!fs::is_directory(split.train, ignored)) return std::nullopt;
   for (const char* name : {"test", "val"})
     if (fs::is_directory(directory / name, ignored))
-      return Split{train, directory / name};
-  return std::nullopt;
+      split.tests.push_back(directory / name);
+  return split.tests.empty() ? std::nullopt : std::optional(split);
 }
 
 // Fails where the part is not one folder a class.
@@ -112,7 +104,7 @@ Result<std::int32_t> label_of(const fs::path& folder,
   if (found == known.end())
     return bad_data(
         folder, fmt::format("this class is not one of the training part's: {}",
-                            fmt::join(known, ", ")));
+                            shown(listed(known))));
   return static_cast<std::int32_t>(found - known.begin());
 }
 
@@ -187,7 +179,22 @@ Result<FolderPlan> plan_split(const Split& split, DataPart part) {
   if (!train) return train.error();
   Result<FolderPlan> of_train = plan_classes(split.train, *train);
   if (!of_train || part == DataPart::kTrain) return of_train;
-  const Result<Listing> test = list_part(split.test);
+  const auto known = [&](const fs::path& folder) {
+    return label_of(folder, of_train->class_names).ok();
+  };
+  // Tiny ImageNet's test part has no classes, and its val has.
+  Result<Listing> test = list_part(split.tests[0]);
+  fs::path from = split.tests[0];
+  if (split.tests.size() > 1 &&
+      (!test || std::ranges::none_of(test->folders, known))) {
+    Result<Listing> other = list_part(split.tests[1]);
+    if (other && std::ranges::any_of(other->folders, known)) {
+      spdlog::warn("{} has no folder of a class: {} is the part to test with",
+                   shown(from), shown(split.tests[1]));
+      test = std::move(other);
+      from = split.tests[1];
+    }
+  }
   if (!test) return test.error();
   FolderPlan plan;
   plan.others = test->others.size();
@@ -198,11 +205,23 @@ Result<FolderPlan> plan_split(const Split& split, DataPart part) {
     const Result<void> added = add_class(folder, *label, plan);
     if (!added) return added.error();
   }
-  if (plan.images.empty()) return no_images(split.test, plan);
+  if (plan.images.empty()) return no_images(from, plan);
   return plan;
 }
 
 }  // namespace
+
+bool is_left_by_system(const fs::path& path) {
+  const std::string name = path.filename().string();
+  constexpr std::array<std::string_view, 13> kOfSystems{
+      "__MACOSX",     "@eaDir",   "#recycle",
+      "#snapshot",    "@Recycle", "@Recently-Snapshot",
+      "@__thumb",     "@tmp",     "lost+found",
+      "$RECYCLE.BIN", "DICOMDIR", "System Volume Information",
+      "__pycache__"};
+  return name.starts_with('.') ||
+         std::ranges::find(kOfSystems, name) != kOfSystems.end();
+}
 
 bool has_split(const fs::path& directory) {
   return split_of(directory).has_value();

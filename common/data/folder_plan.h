@@ -24,11 +24,17 @@ struct FolderPlan {
   std::vector<std::filesystem::path> passed_over;
 };
 
+// Whether an entry of a folder is what systems put there: archives made by a
+// Mac, NAS indices and waste bins, file systems' own, Python's; hidden ones,
+// too.
+bool is_left_by_system(const std::filesystem::path& path);
+
 // Whether the directory holds the parts of a data set: the folders `train` and
 // `test`, or `val` in place of `test`.
 bool has_split(const std::filesystem::path& directory);
 
-// The images of one part; of a directory without parts, all. A class of the
+// The images of one part; of a directory without parts, all. Where `test` has
+// no folder of a class and `val` has, that is the test part. A class of the
 // test part has the number that it has in the training part. Fails with kData
 // like load_image_folder(). REQUIRES: kTest only where has_split().
 Result<FolderPlan> plan_folder(const std::filesystem::path& directory,

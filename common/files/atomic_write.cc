@@ -15,6 +15,9 @@
 namespace mdgan {
 namespace {
 
+// Less what the umask takes.
+constexpr mode_t kAsUsual = 0666;
+
 namespace fs = std::filesystem;
 
 Error cannot(std::string_view what, const fs::path& path) {
@@ -29,7 +32,7 @@ bool sync_descriptor(const FileDescriptor& file, const fs::path& path) {
 
 Result<void> write_file(const fs::path& path,
                         std::span<const std::span<const std::byte>> parts,
-                        bool sync, mode_t mode = 0666) {
+                        bool sync, mode_t mode = kAsUsual) {
   if (failpoint("before-create", path)) return cannot("create", path);
   FileDescriptor file(
       ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode));
@@ -49,10 +52,16 @@ fs::path directory_of(const fs::path& path) {
 
 Result<void> replace_file(const fs::path& path,
                           std::span<const std::span<const std::byte>> parts,
-                          bool sync, mode_t mode = 0666) {
+                          bool sync, mode_t mode = kAsUsual) {
   const fs::path temporary =
       directory_of(path) / temporary_name(path.filename().string());
+  // Who could not read the old one cannot read the new one.
+  struct stat old {};
+  const bool like_old = mode == kAsUsual && ::stat(path.c_str(), &old) == 0;
+  if (like_old) mode = old.st_mode & 0777;
   Result<void> written = write_file(temporary, parts, sync, mode);
+  if (written && like_old && ::chmod(temporary.c_str(), mode) != 0)
+    written = cannot("set the mode of", temporary);
   if (written && (failpoint("before-rename", path) ||
                   ::rename(temporary.c_str(), path.c_str()) != 0 ||
                   failpoint("after-rename", path)))

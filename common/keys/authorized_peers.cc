@@ -1,6 +1,7 @@
 #include "common/keys/authorized_peers.h"
 
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cctype>
@@ -161,12 +162,20 @@ Result<AuthorizedPeers> AuthorizedPeers::parse(std::string_view text,
 
 Result<std::string> read_list(const std::filesystem::path& file) {
   struct stat status {};
-  if (::stat(file.c_str(), &status) == 0 && (status.st_mode & S_IWOTH) != 0)
-    return Error{file.string() +
-                     ": everybody can write to it, and so let in whom they "
-                     "like: chmod o-w " +
-                     file.string(),
-                 ExitCode::kAuthentication};
+  if (::stat(file.c_str(), &status) == 0) {
+    if ((status.st_mode & (S_IWGRP | S_IWOTH)) != 0)
+      return Error{file.string() +
+                       ": others can write to it, and so let in whom they "
+                       "like: chmod go-w " +
+                       file.string(),
+                   ExitCode::kAuthentication};
+    // root can do as it likes anyway.
+    if (status.st_uid != ::geteuid() && status.st_uid != 0)
+      return Error{file.string() +
+                       ": it belongs to another user, who can let in whom "
+                       "they like: chown it to the one that runs the server",
+                   ExitCode::kAuthentication};
+  }
   const auto bytes = read_file(file, ExitCode::kAuthentication);
   if (!bytes) return bytes.error();
   return std::string(reinterpret_cast<const char*>(bytes->data()),

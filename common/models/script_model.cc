@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "common/models/script_checks.h"
+#include "common/models/script_dense.h"
 #include "common/models/script_file.h"
 #include "common/models/script_layer.h"
 #include "common/tensor/guard.h"
@@ -100,6 +101,13 @@ void take_tensors(torch::nn::Module& to, const jit::Module& from) {
 
 // --- the networks ------------------------------------------------------------
 
+Tensor labels_or_zeros(const Tensor& labels, const Tensor& inputs) {
+  if (labels.defined()) return labels;
+  return torch::zeros(
+      {inputs.size(0)},
+      torch::TensorOptions(inputs.device()).dtype(torch::kInt64));
+}
+
 // What a generator and a discriminator from a file have in common.
 class Script {
  public:
@@ -118,6 +126,7 @@ class Script {
     take_tensors(model, module_);
   }
 
+  const jit::Module& network() const { return module_; }
   bool are_drawn() const { return !law_.empty(); }
   InitialLaw law() const {
     return law_ == "dcgan" ? InitialLaw::kDcgan : InitialLaw::kPyTorch;
@@ -126,11 +135,7 @@ class Script {
 
   c10::IValue run(const Tensor& inputs, const Tensor& labels) {
     const jit::GraphOptimizerEnabledGuard as_written(false);
-    if (labels.defined()) return module_.forward({inputs, labels});
-    const auto integers = torch::TensorOptions(inputs.device());
-    return module_.forward(
-        {inputs,
-         torch::zeros({inputs.size(0)}, integers.dtype(torch::kInt64))});
+    return module_.forward({inputs, labels_or_zeros(labels, inputs)});
   }
 
   void restore(torch::nn::Module& model) const {
@@ -176,8 +181,18 @@ class ScriptGenerator final : public Generator, public ScriptValues {
         script_.run(latents, labels), "images",
         {latents.size(0), image_.channels, image_.height, image_.width});
   }
-  Tensor embed(const Tensor& latents, const Tensor& /*labels*/) override {
-    return latents;  // the script is one piece
+  Tensor embed(const Tensor& latents, const Tensor& labels) override {
+    if (!dense_.embedding.defined()) return latents;
+    return latents *
+           torch::embedding(dense_.embedding, labels_or_zeros(labels, latents));
+  }
+  std::vector<std::size_t> dense_widths() const override {
+    return dense_.widths;
+  }
+  // To be computed by the kernels for dense layers, if it is what they do.
+  void use_kernels(std::uint32_t latent) {
+    dense_ = find_dense_generator(script_.network(), parameters(), latent)
+                 .value_or(DenseScript{});
   }
   InitialLaw initial_law() const override { return script_.law(); }
   bool are_drawn() const override { return script_.are_drawn(); }
@@ -190,6 +205,7 @@ class ScriptGenerator final : public Generator, public ScriptValues {
  private:
   ImageShape image_;
   Script script_;
+  DenseScript dense_;  // without widths: it is none
 };
 
 class ScriptDiscriminator final : public Discriminator, public ScriptValues {
@@ -201,6 +217,15 @@ class ScriptDiscriminator final : public Discriminator, public ScriptValues {
 
   Tensor features(const Tensor& images) override {
     return images;  // the script is one piece
+  }
+  std::vector<std::size_t> dense_widths() const override {
+    return dense_.widths;
+  }
+  // To be computed by the kernels for dense layers, if it is what they do.
+  void use_kernels(const ImageShape& image, Condition condition) {
+    dense_ = find_dense_discriminator(script_.network(), parameters(), image,
+                                      condition)
+                 .value_or(DenseScript{});
   }
   DiscriminatorOutput head(const Tensor& images,
                            const Tensor& labels) override {
@@ -227,6 +252,7 @@ class ScriptDiscriminator final : public Discriminator, public ScriptValues {
  private:
   std::int64_t classes_;
   Script script_;
+  DenseScript dense_;  // without widths: it is none
 };
 
 // LibTorch quotes the script's lines above its own error, which comes last.
@@ -267,6 +293,7 @@ Result<std::shared_ptr<Generator>> make_script_generator(
   return made_of(model, [&](auto file) {
     auto made = std::make_shared<ScriptGenerator>(std::move(file), image);
     check_network(*made, image, latent);
+    made->use_kernels(latent);
     made->restore();
     return std::shared_ptr<Generator>(std::move(made));
   });
@@ -278,6 +305,7 @@ Result<std::shared_ptr<Discriminator>> make_script_discriminator(
     auto made = std::make_shared<ScriptDiscriminator>(std::move(file), image,
                                                       condition);
     check_network(*made, image);
+    made->use_kernels(image, condition);
     return std::shared_ptr<Discriminator>(std::move(made));
   });
 }

@@ -27,14 +27,17 @@ void add_rows(const torch::OrderedDict<std::string, torch::Tensor>& tensors,
 }
 
 std::string network_text(std::string_view name,
-                         const torch::nn::Module& network) {
+                         const torch::nn::Module& network, bool is_dense) {
   std::uint64_t parameters = 0;
   for (const torch::Tensor& tensor : network.parameters())
     parameters += static_cast<std::uint64_t>(tensor.numel());
   Rows rows{{"tensor", "kind", "shape", "values"}};
   add_rows(network.named_parameters(), "parameter", rows);
   add_rows(network.named_buffers(), "buffer", rows);
-  return fmt::format("\n{}: {}\n{}", name, plural(parameters, "parameter"),
+  return fmt::format("\n{}: {}, computed by {}\n{}", name,
+                     plural(parameters, "parameter"),
+                     is_dense ? "the kernels for dense layers, on a processor"
+                              : "LibTorch, operation by operation",
                      table_text(rows));
 }
 
@@ -69,7 +72,8 @@ Result<std::string> describe_script(const std::filesystem::path& file,
              trial.image.width, name_of(kConditionNames, trial.condition),
              trial.latent, first_weights(**d),
              twice ? "can be used" : "cannot: " + twice.error().message) +
-         network_text("generator", **g) + network_text("discriminator", **d);
+         network_text("generator", **g, !(*g)->dense_widths().empty()) +
+         network_text("discriminator", **d, !(*d)->dense_widths().empty());
 }
 
 }  // namespace mdgan

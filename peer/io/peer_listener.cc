@@ -94,8 +94,8 @@ void PeerShell::Impl::track_keys(PeerRuntime& s) {
   }
 }
 
-// A transfer may come before the server announces it; nobody but the members of
-// the run knows the run's name, and no session keeps more than a few.
+// A transfer may come before the server announces it; no session keeps more
+// than a few of those.
 bool PeerShell::Impl::wants_transfer(const Received& received) {
   if (options.keys && received.descriptor >= 0) {
     const std::uint64_t cookie = socket_cookie(received.descriptor);

@@ -12,6 +12,7 @@
 #include "common/base/low_priority.h"
 #include "common/base/time.h"
 #include "common/base/words.h"
+#include "common/files/atomic_write.h"
 #include "common/files/plain_file.h"
 #include "peer/io/peer_shell_impl.h"
 
@@ -26,8 +27,7 @@ constexpr Duration kReportEvery = 10s;
 NewestFile::Text text_in(const std::filesystem::path& folder,
                          PeerStatus status) {
   return [folder, status = std::move(status)] {
-    std::error_code ignored;  // then the file cannot be written
-    std::filesystem::create_directories(folder, ignored);
+    static_cast<void>(make_directories(folder));  // or writing it fails
     return to_json(status);
   };
 }

@@ -52,6 +52,8 @@ struct PeerShell::Impl {
   // the sessions, whose tasks give them back.
   Permits copies{kWriters, kDiskPatience};
   std::vector<std::unique_ptr<PeerRuntime>> sessions;
+  // What waits to be measured is of no use. The pools' threads read it.
+  std::atomic<bool> leaving = false;
   std::optional<WorkerPool> file_pool;  // tasks of `pool` may wait for its
   std::optional<WorkerPool> status_pool;
   std::optional<WorkerPool> evaluation_pool;
@@ -91,9 +93,8 @@ struct PeerShell::Impl {
   std::map<PeerId, PeerRuntime*> welcomed;               // by address
   std::set<std::pair<TimePoint, std::uint32_t>> alarms;  // with session numbers
   std::map<BatchKey, std::vector<PeerRuntime*>> awaiting;
-  std::size_t taking_part = 0;        // sessions that are not over
-  std::atomic<bool> leaving = false;  // what waits to be measured is of no use
-  TimePoint part_told{};              // when sessions were last told of a part
+  std::size_t taking_part = 0;  // sessions that are not over
+  TimePoint part_told{};        // when sessions were last told of a part
 
   // What happened to which session, and was not handled yet.
   std::deque<std::pair<PeerRuntime*, SessionEvent>> events;

@@ -6,6 +6,9 @@
 #include <string>
 #include <utility>
 
+#include "common/base/alike_names.h"
+#include "protocol/clean_text.h"
+
 namespace mdgan {
 namespace {
 
@@ -70,22 +73,23 @@ Result<ClassNames> known_classes(const ServerOptions& options,
       return does_not_fit(fmt::format("the classes in {} cannot be told: {}",
                                       options.data, defect));
     if (const auto alike = first_alike(data->class_names))
-      return does_not_fit(fmt::format(
-          "{} has the classes '{}' and '{}', which differ by case or blanks "
-          "only: make one of them, or name both in classes =",
-          options.data, alike->first, alike->second));
+      return does_not_fit(
+          fmt::format("{} has the classes '{}' and '{}', which differ by case, "
+                      "blanks or how accents are stored "
+                      "only: make one of them, or name both in classes =",
+                      options.data, alike->first, alike->second));
     classes = data->class_names;
   }
   if (const auto stranger = first_not_in(data->class_names, classes))
     return does_not_fit(fmt::format(
         "{} has the class '{}', which is none of this run's ({}): take it out "
         "of the data, or begin a run whose classes = has it",
-        options.data, *stranger, listed(classes)));
+        options.data, protocol::presentable(*stranger), listed(classes)));
   if (const auto stranger = first_not_in(data->empty_classes, classes))
     return does_not_fit(fmt::format(
         "the class folder '{}' in {} has no images: add some, remove the "
         "folder, or name it in classes =",
-        *stranger, options.data));
+        protocol::presentable(*stranger), options.data));
   return classes;
 }
 

@@ -16,6 +16,8 @@ using namespace std::chrono_literals;
 constexpr Duration kFirstSwap = 10s;
 // Lines a minute on who came and went, beside two of each peer that is awaited.
 constexpr std::uint32_t kMemberNotes = 40;
+// Lines a minute on answers that could not be used.
+constexpr std::uint32_t kAnswerNotes = 20;
 // How long a resumed run waits for all of its peers, before it goes on with the
 // quorum.
 constexpr Duration kRejoinTime = 60s;
@@ -43,7 +45,8 @@ Coordinator::Coordinator(CoordinatorConfig config, RunPosition position)
       durable_(position_.completed),
       last_asked_(position_.completed),
       swap_time_(std::min<Duration>(kFirstSwap, config_.swap_timeout)),
-      member_notes_(kMemberNotes + 2 * config_.min_peers) {
+      member_notes_(kMemberNotes + 2 * config_.min_peers),
+      answer_notes_(kAnswerNotes) {
   for (const auto& [name, id] : position_.names) {
     Member& member = members_[id];
     member.id = id;
@@ -122,6 +125,10 @@ std::vector<PeerId> Coordinator::available_for(Round round) const {
 
 std::uint32_t Coordinator::needed_peers() const {
   if (!started_ && !quorum_will_do_) return config_.min_peers;
+  return quorum_of_run();
+}
+
+std::uint32_t Coordinator::quorum_of_run() const {
   const double quorum = std::ceil(config_.quorum * config_.min_peers);
   return std::max(1U, static_cast<std::uint32_t>(quorum));
 }
@@ -129,9 +136,16 @@ std::uint32_t Coordinator::needed_peers() const {
 // --- events -----------------------------------------------------------------
 
 void Coordinator::on(const Started&, TimePoint now, Out& out) {
-  if (position_.completed.value > 0)
-    rejoin_deadline_ =
-        now + std::min<Duration>(kRejoinTime, config_.quorum_timeout);
+  // A run that had begun goes on with those who are back, after a while.
+  if (position_.completed.value > 0 || !position_.names.empty()) {
+    const auto wait = std::min<Duration>(kRejoinTime, config_.quorum_timeout);
+    rejoin_deadline_ = now + wait;
+    if (const auto quorum = quorum_of_run(); quorum < config_.min_peers)
+      out.emplace_back(Note{"waits up to " + duration_words(seconds(wait)) +
+                            " for " + plural(config_.min_peers, "peer") +
+                            " of the run; then " + std::to_string(quorum) +
+                            " will do"});
+  }
   // Where the image shape is known, the model need not wait for a peer.
   if (config_.image && !awaits_classes() && !model_)
     decide_model(*config_.image, config_.classes, out);

@@ -194,6 +194,7 @@ class Coordinator {
   // follows it needs peers that owe nothing.
   Round pause_after(Round closed, TimePoint now) const;
   void ask_peers(OpenRound& round, TimePoint now, Out& out);
+  bool counts(PeerId peer) const;  // for the quorum of a round
   void ask_ahead(TimePoint now, Out& out);
   // The round that is to be stepped next has been asked already.
   void await_answers(TimePoint now, Out& out);
@@ -203,7 +204,7 @@ class Coordinator {
                    Out& out);
   void set_aside_for_answers(Member& member, TimePoint now, Out& out);
   void refuse_feedback(const Member& member, Round round,
-                       const std::string& defect, Out& out);
+                       const std::string& defect, TimePoint now, Out& out);
   void close_round_if_complete(TimePoint now, Out& out);
   void close_round(OpenRound& round, TimePoint now, Out& out);
 
@@ -220,6 +221,8 @@ class Coordinator {
   std::vector<PeerLabels> labels_of(std::span<const PeerId> peers) const;
   void note_classes(Out& out);
   LabelPlan plan_labels_of(Round round, Out& out);
+  // 0: a discriminator of one will do for the other.
+  double unlikeness(PeerId a, PeerId b) const;
   // Those of `peers` that are asked in the round.
   std::vector<PeerId> participants_of(std::vector<PeerId> peers,
                                       Round round) const;
@@ -247,6 +250,7 @@ class Coordinator {
   Duration round_time() const;
   Duration copy_time() const;  // likewise of swap-timeout
   std::uint32_t needed_peers() const;
+  std::uint32_t quorum_of_run() const;
   // The round after `round`: the next, but for FL-GAN and the run's end.
   Round following(Round round) const {
     return {std::min(round.value + stride_, config_.rounds)};
@@ -312,6 +316,7 @@ class Coordinator {
   // are remembered, unless there are too many.
   std::deque<PeerId> suspects_;
   NoteLimit member_notes_;
+  NoteLimit answer_notes_;
   TimePoint wait_deadline_{};
   // When a resumed run that lacks peers goes on with the quorum.
   std::optional<TimePoint> rejoin_deadline_;

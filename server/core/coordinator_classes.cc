@@ -4,6 +4,7 @@
 #include <map>
 #include <utility>
 
+#include "common/base/alike_names.h"
 #include "common/base/words.h"
 #include "protocol/limits.h"
 #include "server/core/coordinator.h"
@@ -224,7 +225,8 @@ std::string Coordinator::class_objection(const protocol::Hello& hello) const {
     if (!alike) return "";
     return peer + " has the classes '" + alike->first + "' and '" +
            alike->second +
-           "', which differ by case or blanks only: make one of them";
+           "', which differ by case, blanks or how accents are stored only: "
+           "make one of them";
   }
   const auto name = first_not_in(hello.classes, config_.classes);
   if (!name) return "";

@@ -52,6 +52,9 @@ inline constexpr Duration kStopGrace = std::chrono::seconds(3);
 // Invalid answers in a row for which a peer is set aside, and attempts in a row
 // at a round that brought nothing else for which the run gives up.
 inline constexpr int kInvalidAttempts = 5;
+// What one of a peer's invalid answers weighs against its valid ones: who for
+// long gives more than one invalid one in five is set aside, too.
+inline constexpr int kInvalidScore = 4;
 
 // What survives in a checkpoint: the position of the run.
 struct RunPosition {

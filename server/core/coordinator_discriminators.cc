@@ -103,12 +103,22 @@ void Coordinator::serve_joiners(TimePoint now, Out& out) {
     }
   while (!uncopied_.empty()) {
     const PeerId id = *uncopied_.begin();
+    // Where peers judge their own classes, one that judges the same; of those
+    // as good, one that sends few copies.
+    const auto rank = [&](std::size_t i) {
+      return std::pair(unlikeness(donors[i], id), copies[i]);
+    };
     const auto donor = id.value % donors.size();
     auto least = donor;
     for (std::size_t i = 1; i < donors.size(); ++i)
       if (const auto next = (donor + i) % donors.size();
-          copies[next] < copies[least])
+          rank(next) < rank(least))
         least = next;
+    if (unlikeness(donors[least], id) > 0) {
+      uncopied_.erase(id);
+      start_afresh(members_.at(id), now, out);
+      continue;
+    }
     if (copies[least] >= kCopiesOfADonor) return;  // until one has ended
     ++copies[least];
     Exchange exchange;

@@ -55,6 +55,14 @@ std::vector<PeerId> Coordinator::participants_of(std::vector<PeerId> peers,
                            round);
 }
 
+double Coordinator::unlikeness(PeerId a, PeerId b) const {
+  if (config_.labels == BatchLabels::kUniform) return 0;
+  const PeerId both[] = {a, b};
+  const auto labels = labels_of(both);
+  const double distance = label_distance(labels[0].counts, labels[1].counts);
+  return distance > kLikeLabels ? distance : 0;
+}
+
 std::vector<std::vector<PeerId>> Coordinator::swap_groups() const {
   std::vector<PeerId> peers = available();
   if (config_.labels == BatchLabels::kUniform) return {std::move(peers)};

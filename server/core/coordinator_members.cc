@@ -105,6 +105,7 @@ void Coordinator::on_hello(ConnectionId connection,
     Member& member = members_[id];
     member.id = id;
     member.name = hello.name;
+    member.is_late = started_;
     member.connection = connection;
     welcome(member, hello, key, now, out);
     return;
@@ -228,7 +229,7 @@ void Coordinator::welcome(Member& member, const protocol::Hello& hello,
   member.failed_copies = 0;
   // Who connects anew is none the better for it.
   if (position_.set_aside.erase(member.id) > 0) {
-    member.invalid_in_a_row = member.breaches = 0;
+    member.invalid_score = member.breaches = 0;
     member.aside_until.reset();
   }
   member.warning.clear();
@@ -297,7 +298,7 @@ void Coordinator::lose(std::span<const PeerId> peers, const std::string& why,
     ++counters_.lost_peers;
     note_member(member, why + "; " + std::to_string(live_peers()) + " live",
                 how, now, out);
-    bool suspect = member.invalid_in_a_row > 0 || member.breaches > 0;
+    bool suspect = member.invalid_score > 0 || member.breaches > 0;
     for (auto& [number, round] : rounds_) {
       if (round.lose(id)) ++member.missed;
       suspect = suspect || round.has_answer_of(id);

@@ -52,6 +52,10 @@ void Coordinator::begin_round(TimePoint now, Out& out) {
   if (!started_) {
     started_ = true;
     rejoin_deadline_.reset();
+    // Who came and went before is not of this run.
+    for (const auto& [id, member] : members_)
+      if (member.presence == Presence::kAbsent && !member.taken_part)
+        strangers_.push_back(id);
     if (traits_of(config_.algorithm).averages_by_epochs)
       // Shard sizes are what peers claim: no stride is longer than the run.
       stride_ = std::clamp<std::uint64_t>(
@@ -148,6 +152,13 @@ void Coordinator::await_answers(TimePoint now, Out& out) {
   close_round_if_complete(now, out);
 }
 
+// Who came when training was under way, and has not answered yet, may never: it
+// is asked, but no quorum waits for it.
+bool Coordinator::counts(PeerId peer) const {
+  const Member& member = members_.at(peer);
+  return member.taken_part || !member.is_late;
+}
+
 void Coordinator::ask_peers(OpenRound& round, TimePoint now, Out& out) {
   const bool is_ahead = round.round != current();
   const std::vector<PeerId> peers =
@@ -164,7 +175,9 @@ void Coordinator::ask_peers(OpenRound& round, TimePoint now, Out& out) {
           : assign_by_labels(labels_of(peers), round.labels);
   RoundDeadline deadline(now, round_time());
   if (stopping_) deadline.stop(now);
-  round.ask(assignments, deadline);
+  round.ask(assignments, deadline,
+            static_cast<std::size_t>(std::ranges::count_if(
+                peers, [this](PeerId peer) { return counts(peer); })));
   last_asked_ = std::max(last_asked_, round.round);
   for (const Assignment& a : assignments) {
     Member& member = members_.at(a.peer);
@@ -246,7 +259,7 @@ void Coordinator::on_feedback(Member& member, const MessageArrived& e,
     out.emplace_back(KeepFeedback{round.round, member.id});
   } else {
     round.take(member.id, {});
-    refuse_feedback(member, round.round, e.defect, out);
+    refuse_feedback(member, round.round, e.defect, now, out);
   }
   if (std::exchange(member.slow, false))
     out.emplace_back(Note{"peer " + member.name + " answers in time again",
@@ -256,8 +269,13 @@ void Coordinator::on_feedback(Member& member, const MessageArrived& e,
 }
 
 void Coordinator::refuse_feedback(const Member& member, Round round,
-                                  const std::string& defect, Out& out) {
+                                  const std::string& defect, TimePoint now,
+                                  Out& out) {
   ++counters_.invalid_feedback;
+  if (const std::uint64_t hidden = answer_notes_.take_hidden(now); hidden > 0)
+    out.emplace_back(
+        Note{plural(hidden, "more answer") + " that could not be used", true});
+  if (!answer_notes_.allows(now)) return;
   out.emplace_back(Note{"round " + std::to_string(round.value) +
                             ": feedback of peer " + member.name +
                             " is not used: " + defect,
@@ -274,9 +292,7 @@ void Coordinator::close_round_if_complete(TimePoint now, Out& out) {
 
 void Coordinator::set_aside_for_answers(Member& member, TimePoint now,
                                         Out& out) {
-  set_aside(member,
-            std::to_string(member.invalid_in_a_row) +
-                " of its answers in a row could not be used",
+  set_aside(member, "too many of its answers could not be used",
             "look at its data", now, out);
 }
 
@@ -285,23 +301,23 @@ void Coordinator::close_round(OpenRound& round, TimePoint now, Out& out) {
     refuse_feedback(members_.at(peer), round.round,
                     "it is far longer than the others', and would stop the "
                     "generator for long",
-                    out);
+                    now, out);
   const bool enough = round.quorum_reached(config_.quorum);
   ClosedRound closed = close(round);
   // In the order of rounds, in which the peer gave them.
   for (const PeerId peer : closed.invalid)
     if (const auto member = members_.find(peer); member != members_.end())
-      ++member->second.invalid_in_a_row;
+      member->second.invalid_score += kInvalidScore;
   const auto set_aside_repeaters = [&] {
     for (const PeerId peer : closed.invalid)
       if (const auto found = members_.find(peer);
           found != members_.end() &&
-          found->second.invalid_in_a_row >= kInvalidAttempts &&
+          found->second.invalid_score >= kInvalidAttempts * kInvalidScore &&
           !position_.set_aside.contains(peer))
         set_aside_for_answers(found->second, now, out);
   };
   for (const Contributor& c : closed.step.contributors)
-    members_.at(c.peer).invalid_in_a_row = 0;
+    if (int& score = members_.at(c.peer).invalid_score; score > 0) --score;
   for (const PeerId peer : closed.missing) {
     Member& member = members_.at(peer);
     ++member.missed;

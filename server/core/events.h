@@ -156,6 +156,7 @@ struct ReportRound {
   Round round;
   std::uint32_t steps = 1;  // rounds that this one stands for
   std::uint32_t asked = 0;
+  std::uint32_t counted = 0;  // of them, for the quorum
   std::uint32_t contributed = 0;
   double discriminator_loss = 0;
   double generator_loss = 0;

@@ -48,14 +48,15 @@ struct Member {
   bool slow = false;         // the last of them did
   AnswerTimes answers;
   Round last_round;  // in which it contributed, or got another discriminator
-  int invalid_in_a_row = 0;  // answers
-  int breaches = 0;          // of the protocol's rules
-  int times_aside = 0;       // it was set aside, by this server
+  int invalid_score = 0;  // of its answers; see kInvalidScore
+  int breaches = 0;       // of the protocol's rules
+  int times_aside = 0;    // it was set aside, by this server
   // It is let in no sooner; nullopt: it is not set aside, or was by an earlier
   // server and has not been heard of since.
   std::optional<TimePoint> aside_until;
   std::optional<TimePoint> aside_told;  // when its hello was last answered so
   bool taken_part = false;  // has contributed, to this server or before
+  bool is_late = false;     // came first when training was under way
   int failed_copies = 0;
   protocol::Start start = protocol::Start::kFresh;  // as last told
   Round restore;

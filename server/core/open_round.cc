@@ -57,8 +57,9 @@ void OpenRound::enter(Phase next, const char* why) {
 }
 
 void OpenRound::ask(std::span<const Assignment> assignments,
-                    const RoundDeadline& until) {
+                    const RoundDeadline& until, std::size_t counting) {
   enter(Phase::kCollecting, "peers are asked");
+  counted = counting;
   deadline = until;
   asked.clear();
   for (const Assignment& a : assignments)
@@ -113,7 +114,7 @@ bool OpenRound::lose(PeerId peer) {
 }
 
 bool OpenRound::quorum_reached(double quorum) const {
-  const double needed = std::ceil(quorum * static_cast<double>(asked_count));
+  const double needed = std::ceil(quorum * static_cast<double>(counted));
   return static_cast<double>(contributions) >= std::max(1.0, needed);
 }
 
@@ -121,7 +122,8 @@ ClosedRound close(const OpenRound& round) {
   ClosedRound closed;
   closed.step = {round.round, round.steps, {}};
   closed.report = {round.round, round.steps,
-                   static_cast<std::uint32_t>(round.asked_count)};
+                   static_cast<std::uint32_t>(round.asked_count),
+                   static_cast<std::uint32_t>(round.counted)};
   for (const auto& [peer, asked] : round.asked) {  // the order of the sum
     if (!asked.answer) {
       closed.missing.push_back(peer);

@@ -64,9 +64,10 @@ struct OpenRound {
   // The only place that changes `phase`; aborts on a transition that is not
   // legal. `why`: what makes it happen.
   void enter(Phase next, const char* why);
-  // Asks these peers, also anew: earlier answers are forgotten.
-  // REQUIRES: phase is kReady.
-  void ask(std::span<const Assignment> assignments, const RoundDeadline& until);
+  // Asks these peers, also anew: earlier answers are forgotten. A quorum is of
+  // the `counted` of them. REQUIRES: phase is kReady.
+  void ask(std::span<const Assignment> assignments, const RoundDeadline& until,
+           std::size_t counted);
   // Whether this answer is awaited.
   bool expects(PeerId peer, std::uint32_t generated_batch) const;
   // Whether any answer of this peer is awaited.
@@ -80,7 +81,7 @@ struct OpenRound {
   // The peer will not answer. What it has contributed counts; what it still
   // owed does not. Returns whether it owed.
   bool lose(PeerId peer);
-  bool quorum_reached(double quorum) const;  // of those asked
+  bool quorum_reached(double quorum) const;  // of those counted
 
   Round round;
   std::uint32_t steps = 1;  // rounds that it stands for
@@ -88,6 +89,7 @@ struct OpenRound {
   Phase phase = Phase::kPlanned;
   std::map<PeerId, Asked> asked;  // but those lost without an answer
   std::size_t asked_count = 0;    // those too
+  std::size_t counted = 0;        // of them, for the quorum
   std::size_t unanswered = 0;     // entries of `asked` without an answer
   std::size_t contributions = 0;  // valid answers in `asked`
   RoundDeadline deadline;

@@ -222,6 +222,7 @@ Result<RunDirectory> RunDirectory::create_numbered(const fs::path& parent,
   const fs::path path = parent / fmt::format("{:05}-{}", *highest + 1, name);
   if (::mkdir(path.c_str(), 0777) != 0)
     return cannot("make this folder", path, errno_text());
+  if (auto synced = sync_directory(parent); !synced) return synced.error();
   return open(path);
 }
 

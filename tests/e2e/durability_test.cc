@@ -282,6 +282,11 @@ TEST_CASE("fault 36: a last checkpoint that is not there ends with 7") {
   CHECK(server.output().find("NOT SAVED") != std::string::npos);
   CHECK(t.round("run") == kRounds);  // and it ended nothing before
   CHECK(t.status("run")["checkpoints_failed"] == 3);
+  const std::string stats = read_text(t / "run" / "stats.jsonl");
+  const auto last = nlohmann::json::parse(
+      stats.substr(stats.rfind('\n', stats.size() - 2) + 1));
+  CHECK(last["round"] == kRounds);
+  CHECK(last["checkpoints_failed"] >= 1);
   ::unsetenv("MDGAN_FAILPOINT");
   auto again = t.server("run", local(t));
   CHECK(again.wait() == 0);

@@ -11,6 +11,7 @@
 
 #include "common/evaluate/classifier.h"
 #include "tests/support/catch.h"
+#include "tests/support/contains.h"
 #include "tests/support/process_run.h"
 #include "tests/support/text_file.h"
 
@@ -273,6 +274,42 @@ TEST_CASE("what is no classifier to measure with is refused at the start") {
             "5", "--evaluate-classifier", (t / "junk").string()});
   CHECK(server.wait() == 3);
   CHECK(server.output().find("junk") != std::string::npos);
+}
+
+TEST_CASE("local peers that cannot hold out enough are refused at the start") {
+  const ProcessRun t;
+  write_bars(t / "few", 40, 8);
+  for (const char* const kind : {"images-idx3-ubyte", "labels-idx1-ubyte"})
+    fs::copy(t / "few" / (std::string("train-") + kind),
+             t / "few" / (std::string("t10k-") + kind));
+  const auto refused = [&](const Words& more, const char* why) {
+    auto server = t.server(
+        "a", Words{"--data", (t / "data").string(), "--local-peers", "3",
+                   "--evaluate-every", "5", "--evaluate-at", "peers",
+                   "--evaluate-cache", (t / "cache").string()} +
+                 more);
+    CHECK(server.wait() == 6);
+    CHECK(has(server.output(), why));
+    CHECK_FALSE(fs::exists(t / "a" / "config.ini"));
+  };
+  refused({}, "no test part");
+  refused({"--evaluate-data", (t / "few").string()}, "fewer than 20");
+}
+
+TEST_CASE(
+    "a classifier for other images than the run's ends it before a round") {
+  const ProcessRun t;
+  write_bars(t / "large", 100, 12);
+  const std::string file = (t / "classifier.safetensors").string();
+  auto made = t.tool({MDGAN_PEER, "classifier", "--data",
+                      (t / "large").string(), "--out", file},
+                     "classifier.out");
+  REQUIRE(made.wait() == 0);
+  auto server = t.server(
+      "a", {"--min-peers", "1", "--image", "1x8x8", "--evaluate-every", "5",
+            "--evaluate-at", "peers", "--evaluate-classifier", file});
+  CHECK(server.wait() == 3);
+  CHECK(has(server.output(), "another size or number of channels than 1x8x8"));
 }
 
 }  // namespace mdgan::test

@@ -65,7 +65,7 @@ TEST_CASE("a peer exchanges with those of its --known-peers alone") {
   refused("known:2: ");
   write_text(t / "known", b);
   REQUIRE(::chmod(t.file("known").c_str(), 0666) == 0);
-  refused("everybody can write to it");
+  refused("others can write to it");
   fs::remove(t / "known");
   refused(t.file("known"));
 }

@@ -1,6 +1,6 @@
 // A model of a user's own, written in Python, in real processes beside its
 // twin.
-#include <cmath>
+#include <csignal>
 #include <nlohmann/json.hpp>
 #include <sstream>
 #include <string>
@@ -17,7 +17,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* kRounds = "200";
-constexpr std::size_t kAlike = 20;  // rounds with the twin's losses
 
 // The shipped example, for the images of ProcessRun.
 fs::path write_model(const ProcessRun& t, const std::string& name,
@@ -72,11 +71,8 @@ TEST_CASE("a model of one's own trains like its twin, and is resumed") {
   const auto own = losses_of(t, "own"), twin = losses_of(t, "twin");
   REQUIRE(own.size() == 400);
   REQUIRE(twin.size() == own.size());
-  // Later, rounding leads them apart.
-  double farthest = 0;
-  for (std::size_t i = 0; i < 2 * kAlike; ++i)
-    farthest = std::max(farthest, std::abs(own[i] - twin[i]));
-  CHECK(farthest <= 1e-3);
+  // The kernels for dense layers compute both.
+  CHECK(own == twin);
 
   // In parts, by the run's own copy of the file, and with peers in the server.
   const std::vector<std::string> local{"--condition",   "acgan",
@@ -109,6 +105,66 @@ TEST_CASE("a model of one's own trains like its twin, and is resumed") {
              "refused.log");
   CHECK(refused.wait() == 3);
   CHECK(contains(refused.output(), {"model = script:", "leave that out"}));
+}
+
+TEST_CASE("a program that fails in mid-training says why, and whose it is") {
+  const ProcessRun t;
+  write_text(t / "failing.py", R"(
+import sys
+sys.path.insert(0, sys.argv[1])
+import mlp, torch
+from torch import Tensor
+
+class FailingGenerator(mlp.Generator):
+    def forward(self, latents: Tensor, labels: Tensor) -> Tensor:
+        assert latents.size(0) < 10, "the generator draws but a few"
+        return latents[:, :64].view(-1, 1, 8, 8) * self.fc1.weight.mean() * \
+            self.fc1.bias.mean() * self.fc2.weight.mean() * self.fc2.bias.mean() * \
+            self.fc3.weight.mean() * self.fc3.bias.mean()
+
+class FailingDiscriminator(mlp.Discriminator):
+    def forward(self, images: Tensor, labels: Tensor) -> Tensor:
+        assert images.size(0) < 10, "the discriminator judges but a few"
+        return self.outputs(images)[:, 0]
+
+for part, failing in (("generator", FailingGenerator((1, 8, 8), 100, 0)),
+                      ("discriminator", FailingDiscriminator((1, 8, 8)))):
+    model = mlp.Model((1, 8, 8), 100, 0)
+    setattr(model, part, failing)
+    torch.jit.script(model).save(sys.argv[2] + "/" + part + ".pt")
+)");
+  auto python = t.tool({"/usr/bin/python3", (t / "failing.py").string(),
+                        MDGAN_SOURCE_DIR "/configs/models", (t / "").string()},
+                       "failing.log");
+  const auto wrote = python.wait();
+  INFO(python.output());
+  REQUIRE(wrote == 0);
+
+  const auto model = [&](const char* part) {
+    return (t / (std::string(part) + ".pt")).string();
+  };
+  auto server = t.server(
+      "generator", {"--model", "script:" + model("generator"), "--local-peers",
+                    "2", "--data", (t / "data").string(), "--rounds", "5"});
+  CHECK(server.wait() == 3);
+  INFO(server.output());
+  CHECK(
+      contains(server.output(), {"the program of the file that you gave failed",
+                                 "the generator draws but a few"}));
+
+  auto waiting =
+      t.server("discriminator",
+               {"--model", "script:" + model("discriminator"), "--bind",
+                "tcp://127.0.0.1:*", "--min-peers", "1", "--rounds", "5"});
+  auto peer =
+      t.peer("discriminator", 0, 1, {"--model-file", model("discriminator")});
+  CHECK(peer.wait() == 3);
+  INFO(peer.output());
+  CHECK(contains(peer.output(), {"the program of the file that you gave failed",
+                                 "the discriminator judges but a few"}));
+  // Another peer may come, with another version of LibTorch.
+  waiting.signal(SIGTERM);
+  CHECK(waiting.wait() == 10);
 }
 
 TEST_CASE("a peer without the run's own model, or with another, is refused") {
@@ -144,7 +200,8 @@ TEST_CASE("inspect tries a model of one's own") {
                {"--image", "1x8x8", "--condition", "acgan", "--classes", "10"});
   auto tried = t.tool(right, "right.log");
   CHECK(tried.wait() == 0);
-  CHECK(contains(tried.output(), {"script:", "fc1.weight", "can be used"}));
+  CHECK(contains(tried.output(), {"script:", "fc1.weight", "can be used",
+                                  "kernels for dense layers"}));
   auto wrong = inspect;
   wrong.insert(wrong.end(),
                {"--image", "1x9x9", "--condition", "acgan", "--classes", "10"});

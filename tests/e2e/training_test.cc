@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "tests/support/catch.h"
+#include "tests/support/contains.h"
 #include "tests/support/process_run.h"
 #include "tests/support/text_file.h"
 
@@ -161,6 +162,58 @@ TEST_CASE("a resumed run equals an uninterrupted one bit for bit") {
         std::string::npos);
   CHECK((t.weights("parts") == t.weights("whole")));
   CHECK(t.round("parts") == 14);
+}
+
+TEST_CASE("a server binds, and a peer finds, a host by its name") {
+  const ProcessRun t;
+  const std::string host = GENERATE("localhost", "lo");
+  INFO(host);
+  Words options{
+      "--bind", "tcp://" + host + ":*", "--min-peers", "1", "--rounds", "4"};
+  // Others might be on that network.
+  if (host == "lo") options.push_back("--insecure");
+  auto server = t.server("run", options);
+  const std::string endpoint = t.endpoint("run");
+  // Debian's hosts file has an IPv6 and an IPv4 address for this one.
+  auto peer = t.peer(
+      "run", 0, 1,
+      {"--server", "tcp://localhost" + endpoint.substr(endpoint.rfind(':'))});
+  CHECK(server.wait() == 0);
+  INFO(peer.output());
+  CHECK(peer.wait() == 0);
+}
+
+TEST_CASE("a peer that trained in another run meanwhile has its own past") {
+  const ProcessRun t;
+  const std::string data = (t / "data").string();
+  const auto train = [&](const std::string& run, const std::string& rounds,
+                         const std::string& state) {
+    auto server =
+        t.server(run, kListen + Words{"--min-peers", "2", "--rounds", rounds});
+    std::vector<ChildProcess> peers;
+    for (std::uint32_t i = 0; i < 2; ++i)
+      peers.push_back(t.peer(run, i, 2, {"--state-dir", (t / state).string()}));
+    CHECK(server.wait() == 0);
+    std::string said = server.output();
+    for (ChildProcess& peer : peers) {
+      CHECK(peer.wait() == 0);
+      said += peer.output();
+    }
+    return said;
+  };
+  train("whole", "14", "other-state");
+  train("a", "7", "state");
+  train("b", "9", "state");
+  const std::string said = train("a", "14", "state");
+  CHECK_FALSE(has(said, "was part of this run"));
+  CHECK((t.weights("a") == t.weights("whole")));
+
+  // Who has lost it is told so on both sides, and goes on with a copy.
+  fs::remove_all(t / "state" / "peer-1");
+  const std::string lost = train("a", "16", "state");
+  CHECK(count_of(lost,
+                 "peer 1 (peer-1) was part of this run and has no "
+                 "discriminator of it any more") == 2);
 }
 
 TEST_CASE("a resumed run that is merged by a robust rule equals a whole one") {

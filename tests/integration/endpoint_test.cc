@@ -1,6 +1,10 @@
 #include "common/net/endpoint.h"
-#include "common/net/address.h"
 
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include "common/net/address.h"
 #include "tests/support/catch.h"
 
 namespace mdgan::test {
@@ -68,6 +72,35 @@ TEST_CASE("Only this machine reaches a loopback endpoint", "[integration]") {
   CHECK_FALSE(loopback("0177.0.0.1"));
   CHECK_FALSE(loopback("::1"));
   CHECK_FALSE(loopback("lo"));
+}
+
+TEST_CASE("A name stands for all of its addresses", "[integration]") {
+  const auto hosts_of = [](const Result<std::vector<Endpoint>>& endpoints) {
+    REQUIRE(endpoints.ok());
+    std::vector<std::string> hosts;
+    for (const Endpoint& endpoint : *endpoints) hosts.push_back(endpoint.host);
+    return hosts;
+  };
+  const auto has_loopback = [](const std::vector<std::string>& hosts) {
+    return std::ranges::find(hosts, "127.0.0.1") != hosts.end();
+  };
+  CHECK(has_loopback(hosts_of(resolve(Endpoint{"localhost", "5555"}))));
+  CHECK(hosts_of(resolve(Endpoint{"10.1.2.3", "5555"})) ==
+        std::vector<std::string>{"10.1.2.3"});
+  CHECK(has_loopback(hosts_of(resolve_to_bind(Endpoint{"localhost", "5555"}))));
+  // A network interface, by its IPv4 address before its IPv6 ones.
+  CHECK(hosts_of(resolve_to_bind(Endpoint{"lo", "5555"})).front() ==
+        "127.0.0.1");
+  CHECK(hosts_of(resolve_to_bind(Endpoint{"*", "5555"})) ==
+        std::vector<std::string>{"*"});
+  for (const auto& none :
+       {resolve(Endpoint{"no-such-host.invalid", "5555"}),
+        resolve_to_bind(Endpoint{"no-such-host.invalid", "5555"})}) {
+    REQUIRE_FALSE(none.ok());
+    CHECK(none.error().code == ExitCode::kUnreachable);
+    CHECK(none.error().message.find("no-such-host.invalid") !=
+          std::string::npos);
+  }
 }
 
 }  // namespace mdgan::test

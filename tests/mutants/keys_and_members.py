@@ -89,12 +89,11 @@ MUTANTS = [
     ),
     Mutant(
         row="keys",
-        removes="a list of those let in that everybody can write to is taken",
+        removes="a list of those let in that others can write to is taken",
         file="common/keys/authorized_peers.cc",
-        before="""  if (::stat(file.c_str(), &status) == 0 && (status.st_mode & S_IWOTH) != 0)""",
-        after="""  if (false && ::stat(file.c_str(), &status) == 0 &&
-      (status.st_mode & S_IWOTH) != 0)""",
-        tests=["authorized_peers that everybody can write to is refused",
+        before="""    if ((status.st_mode & (S_IWGRP | S_IWOTH)) != 0)""",
+        after="""    if (false && (status.st_mode & (S_IWGRP | S_IWOTH)) != 0)""",
+        tests=["authorized_peers that others can write to is refused",
                "the files of enrolment read as they were written, by their owner"],
     ),
     Mutant(
@@ -393,8 +392,8 @@ MUTANTS = [
         row="members",
         removes="answers that cannot be used are not counted against their peer",
         file="server/core/coordinator_rounds.cc",
-        before="""      ++member->second.invalid_in_a_row;""",
-        after="""      (void)member->second.invalid_in_a_row;""",
+        before="""      member->second.invalid_score += kInvalidScore;""",
+        after="""      (void)member->second.invalid_score;""",
         tests=["fault 12, fault 17: who answers nothing but rubbish is set aside",
                "who is set aside is told for how long, longer each time"],
     ),

@@ -142,8 +142,8 @@ MUTANTS = [
         row=17,
         removes="unusable answers of a peer are not counted: it is never set aside",
         file="server/core/coordinator_rounds.cc",
-        before="""      ++member->second.invalid_in_a_row;""",
-        after="""      member->second.invalid_in_a_row += 0;""",
+        before="""      member->second.invalid_score += kInvalidScore;""",
+        after="""      member->second.invalid_score += 0;""",
         tests=["fault 12, fault 17: who answers nothing but rubbish is set aside"],
     ),
     # --- 18: finite but huge feedback. One for each of its many protections.

@@ -312,8 +312,8 @@ MUTANTS = [
         row=12,
         removes="who answers nothing but rubbish is never set aside",
         file="server/core/coordinator_rounds.cc",
-        before="""          found->second.invalid_in_a_row >= kInvalidAttempts &&""",
-        after="""          false && found->second.invalid_in_a_row >= kInvalidAttempts &&""",
+        before="""          found->second.invalid_score >= kInvalidAttempts * kInvalidScore &&""",
+        after="""          false && found->second.invalid_score >= kInvalidAttempts * kInvalidScore &&""",
         tests=["fault 12, fault 17: who answers nothing but rubbish is set "
                "aside"],
     ),
@@ -321,8 +321,8 @@ MUTANTS = [
         row=12,
         removes="a good answer does not end the count of bad ones in a row",
         file="server/core/coordinator_rounds.cc",
-        before="""    members_.at(c.peer).invalid_in_a_row = 0;""",
-        after="""    members_.at(c.peer).invalid_in_a_row += 0;""",
+        before="""    if (int& score = members_.at(c.peer).invalid_score; score > 0) --score;""",
+        after="""    members_.at(c.peer).invalid_score += 0;""",
         tests=["connecting anew starts no count of bad answers anew"],
     ),
     Mutant(
@@ -355,11 +355,11 @@ MUTANTS = [
         removes="the bad answer of a peer that has left since is not counted",
         file="server/core/coordinator_rounds.cc",
         before="""    if (const auto member = members_.find(peer); member != members_.end())
-      ++member->second.invalid_in_a_row;""",
+      member->second.invalid_score += kInvalidScore;""",
         after="""    if (const auto member = members_.find(peer);
         member != members_.end() &&
         member->second.presence != Presence::kAbsent)
-      ++member->second.invalid_in_a_row;""",
+      member->second.invalid_score += kInvalidScore;""",
         tests=["who leaves before its bad answer is looked at is set aside, "
                "too"],
     ),

@@ -306,9 +306,9 @@ MUTANTS = [
         row=44,
         removes="a round is closed with one answer, whatever the quorum",
         file="server/core/open_round.cc",
-        before=r"""  const double needed = std::ceil(quorum * static_cast<double>(asked_count));""",
+        before=r"""  const double needed = std::ceil(quorum * static_cast<double>(counted));""",
         after=r"""  const double needed =
-      0 * std::ceil(quorum * static_cast<double>(asked_count));""",
+      0 * std::ceil(quorum * static_cast<double>(counted));""",
         tests=["Simulated faults: 2,000 seeds"],
     ),
     Mutant(

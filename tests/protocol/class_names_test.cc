@@ -57,13 +57,6 @@ TEST_CASE("names that cannot be told are named") {
   CHECK(defect_of(long_ones).find("24576") != std::string::npos);
 }
 
-TEST_CASE("names that differ by case or blanks only look alike") {
-  CHECK(lookalike("Dog", {"cat", "dog"}) == "dog");
-  CHECK(lookalike("red fox", {"redFox"}) == "redFox");
-  CHECK_FALSE(lookalike("dog", {"dog"}).has_value());  // it is the same
-  CHECK_FALSE(lookalike("-1", {"1"}).has_value());
-}
-
 TEST_CASE("names are found in a list by name") {
   const auto found = places({"dog", "owl", "cat"}, {"cat", "dog"});
   CHECK(found == std::vector<std::optional<std::uint32_t>>{1, {}, 0});

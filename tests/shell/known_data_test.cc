@@ -62,8 +62,9 @@ TEST_CASE("a server's data that does not fit its run is refused by class") {
   CHECK(known_data({}, &data, saved({"cat", "dog"})).ok());
   const Dataset alike = data_of({"Cat", "cat", "dog"});
   CHECK(refusal(known_data(conditional(), &alike, {})) ==
-        "DIR has the classes 'Cat' and 'cat', which differ by case or blanks "
-        "only: make one of them, or name both in classes =");
+        "DIR has the classes 'Cat' and 'cat', which differ by case, blanks or "
+        "how accents are stored only: make one of them, or name both in "
+        "classes =");
   CHECK(known_data(conditional({"Cat", "cat", "dog"}), &alike, {}).ok());
 }
 
@@ -89,6 +90,9 @@ TEST_CASE("a class folder without images is for a run that lists the class") {
   CHECK(refusal(known_data(conditional(), &data, {})).find("folder 'dog'") !=
         std::string::npos);
   CHECK(known_data(conditional({"cat", "dog"}), &data, {}).ok());
+  data.empty_classes = {"dog\n\x1b[31minfo all is well"};
+  CHECK(refusal(known_data(conditional(), &data, {})).find_first_of("\n\x1b") ==
+        std::string::npos);
 }
 
 }  // namespace

@@ -76,6 +76,7 @@ std::string Cluster::run() {
     now_ = next.at;
     next.what();
     ++events_;
+    if (happens(faults_.kill_any)) kill_any();
     check_invariants();
     if (now_ - progress_at_ > kStuck)
       fail("no round was completed for " + std::to_string(kStuck / 1s) + " s");
@@ -110,6 +111,15 @@ void Cluster::fail(const std::string& what) {
     failure_ = what + " (seed " + std::to_string(seed_) + ", event " +
                std::to_string(events_) + ", round " +
                std::to_string(completed().value) + ")";
+}
+
+void Cluster::kill_any() {
+  const std::uint64_t which = random_.below(processes_.size() + 1);
+  if (which < processes_.size()) {
+    if (processes_[which]->up) kill(*processes_[which]);
+  } else if (server_up_ && !finish_) {
+    restart_server_later();
+  }
 }
 
 // Once a second: what goes wrong by itself.
@@ -243,7 +253,7 @@ void Cluster::apply(const ServerEffect& effect) {
   } else if (const auto* report = std::get_if<ReportRound>(&effect)) {
     progress_at_ = now_;
     if (report->contributed <
-        std::max(1.0, std::ceil(config_.quorum * report->asked)))
+        std::max(1.0, std::ceil(config_.quorum * report->counted)))
       fail("a round was closed below the quorum");
     for (const auto& process : processes_)
       if (process->up && happens(faults_.kill_peer)) kill(*process);

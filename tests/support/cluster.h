@@ -101,6 +101,7 @@ class Cluster {
   Duration latency();
   bool happens(double probability);
   void misfortune();
+  void kill_any();
   void fail(const std::string& what);
   void trace(const std::string& line);
   void trace(const std::string& whose, const protocol::Message& message);
@@ -138,6 +139,7 @@ class Cluster {
   void use_disk(Peer& peer, Duration time, std::function<void(bool ok)> then);
   void feed(Peer& peer, const SessionEvent& event);
   void apply(Peer& peer, const SessionEffect& effect);
+  static std::string endpoint_of(const Process& process);
   protocol::Hello hello_of(Peer& peer);
   bool is_last_owner(const Peer& peer) const;
   // What it sends: its discriminator, or a copy.

@@ -13,6 +13,7 @@ struct Faults {
   double old_message = 0;  // of before the server's restart, arrives after it
   double kill_peer = 0;    // per round and process; it restarts later
   double kill_server = 0;  // per second; it resumes from its checkpoint
+  double kill_any = 0;     // per event: whichever process, or the server
   double stop_server = 0;  // per second; peers leave, all are started again
   double cut_off = 0;   // per second and process: from the server, for a while
   double cut_link = 0;  // per second and process: from another process

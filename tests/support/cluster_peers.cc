@@ -132,6 +132,10 @@ void Cluster::feed(Peer& peer, const SessionEvent& event) {
   for (const SessionEffect& effect : effects) apply(peer, effect);
 }
 
+std::string Cluster::endpoint_of(const Process& process) {
+  return "tcp://sim:" + std::to_string(1 + process.number);
+}
+
 protocol::Hello Cluster::hello_of(Peer& peer) {
   protocol::Hello hello;
   hello.session = peer.place;
@@ -139,7 +143,7 @@ protocol::Hello Cluster::hello_of(Peer& peer) {
   hello.index = peer.number;
   hello.shard_size = 100 + peer.number;
   hello.image = kImage;
-  if (peer.process->listens) hello.endpoint = "tcp://sim:1";
+  if (peer.process->listens) hello.endpoint = endpoint_of(*peer.process);
   hello.nonce = peer.process->nonce;
   hello.abilities = protocol::known_abilities();
   if (peer.number % 4 != 3)  // one has no images for it
@@ -333,8 +337,9 @@ void Cluster::send_transfer(Peer& peer, const SendTransfer& e) {
   const std::string defect = happens(faults_.bad_transfer) ? "not finite" : "";
   after(latency(), [this, e, transfer, d, defect, from = peer.process->number] {
     for (const auto& target : peers_) {
-      if (!target->process->up || target->session.peer() != e.target ||
-          !target->trainer || target->session.over())
+      if (!target->process->up || endpoint_of(*target->process) != e.endpoint ||
+          target->session.peer() != e.target || !target->trainer ||
+          target->session.over())
         continue;
       const auto cut = cut_links_.find({from, target->process->number});
       if (cut != cut_links_.end() && now_ < cut->second) return;

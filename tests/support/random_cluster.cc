@@ -59,6 +59,7 @@ SimulatedRun simulate(std::uint64_t seed, std::ostream* trace) {
   faults.full_disk = maybe(0.2);
   faults.liar = maybe(0.5);
   faults.no_listener = maybe(1);
+  faults.kill_any = maybe(0.01);
   faults.until = std::chrono::seconds(between(5, 200));
   const auto sessions = static_cast<std::uint32_t>(between(1, 3));
   Cluster cluster(peers, config, faults, seed, sessions);

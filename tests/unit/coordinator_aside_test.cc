@@ -72,9 +72,9 @@ struct Three {
 TEST_CASE("who is set aside is told for how long, longer each time") {
   Three run;
   run.be_set_aside();
-  CHECK(contains(last_error(run.s),
-                 {"5 of its answers in a row could not be used",
-                  "start it anew", "let in again in 1 min"}));
+  CHECK(
+      contains(last_error(run.s), {"too many of its answers could not be used",
+                                   "start it anew", "let in again in 1 min"}));
   run.come_back(7);  // its supervisor has started it at once
   CHECK_FALSE(run.is_in());
   CHECK(contains(last_error(run.s),
@@ -138,15 +138,39 @@ TEST_CASE("connecting anew starts no count of bad answers anew") {
   }
   CHECK_FALSE(run.is_in());
   CHECK(run.s.coordinator.position().set_aside.contains({2}));
-  // One that counts does.
-  Three good;
-  for (int i = 0; i < 3 * kInvalidAttempts; ++i) {
-    good.round(i % kInvalidAttempts == kInvalidAttempts - 1 ? ""
-                                                            : "not finite");
-    good.s.wait(2s);
-    good.come_back(3);
-  }
-  CHECK(good.is_in());
+}
+
+TEST_CASE("who gives useless answers in turn with good ones is set aside") {
+  const auto is_in_after = [](int rounds, auto is_bad) {
+    Three run;
+    for (int i = 0; i < rounds && run.is_in(); ++i)
+      run.round(is_bad(i) ? "not finite" : "");
+    return run.is_in();
+  };
+  CHECK_FALSE(is_in_after(10, [](int i) { return i % 5 != 4; }));
+  CHECK_FALSE(is_in_after(50, [](int i) { return i % 2 == 0; }));
+  // One in five is forgiven.
+  CHECK(is_in_after(200, [](int i) { return i % 5 == 0; }));
+}
+
+TEST_CASE("useless answers cost twenty lines a minute at most") {
+  Three run;
+  const auto lines = [&] {
+    return std::ranges::count_if(run.s.effects, [](const ServerEffect& e) {
+      const auto* note = std::get_if<Note>(&e);
+      return note && contains(note->text, {"not used"});
+    });
+  };
+  for (int i = 0; i < 300; ++i) run.round(i % 5 == 0 ? "not finite" : "");
+  CHECK(lines() == 20);
+  run.s.now += 60s;
+  run.round("not finite");
+  CHECK(lines() == 21);
+  CHECK(std::ranges::any_of(run.s.effects, [](const ServerEffect& e) {
+    const auto* note = std::get_if<Note>(&e);
+    return note &&
+           contains(note->text, {"40 more answers", "could not be used"});
+  }));
 }
 
 TEST_CASE("fault 12: who answers rounds to come is set aside for the fifth") {

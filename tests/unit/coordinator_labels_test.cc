@@ -2,6 +2,7 @@
 // gets which, and with whom discriminators are swapped.
 #include <map>
 #include <numeric>
+#include <optional>
 #include <set>
 
 #include "tests/support/catch.h"
@@ -149,6 +150,33 @@ TEST_CASE("Swaps with labels of shards are among peers of like classes") {
         edges[send->message.peer] = swap->target;
   CHECK(edges == std::map<PeerId, PeerId>{
                      {{0}, {2}}, {{2}, {0}}, {{1}, {3}}, {{3}, {1}}});
+}
+
+TEST_CASE("A late joiner gets a copy from a peer with like classes, or none") {
+  CoordinatorConfig c = by_shard(3);
+  Server s(c);
+  const std::vector<ClassCounts> shards{{70, 0, 0}, {0, 70, 0}, {0, 60, 10}};
+  for (std::uint32_t n = 0; n < 3; ++n)
+    hello(s, n + 1, std::to_string(n), shards[n]);
+  round_of(s, 3);
+  const auto donor_of = [&](std::uint64_t connection, const std::string& name,
+                            const ClassCounts& counts) {
+    s.effects.clear();
+    hello(s, connection, name, counts);
+    std::optional<PeerId> donor;
+    for (const ServerEffect& effect : s.effects)
+      if (const auto* send = std::get_if<SendMessage>(&effect))
+        if (const auto* swap = std::get_if<protocol::Swap>(&send->message.body);
+            swap != nullptr && swap->receives)
+          donor = swap->source;
+    return donor;
+  };
+  CHECK(donor_of(4, "cats", {50, 1, 0}) == PeerId{0});
+  CHECK(donor_of(5, "more cats", {50, 1, 0}) == PeerId{0});
+  CHECK(donor_of(6, "dogs", {0, 55, 5}).value_or(PeerId{0}) != PeerId{0});
+  // Of foxes nobody has a discriminator.
+  CHECK_FALSE(donor_of(7, "foxes", {0, 0, 50}));
+  CHECK(noted(s, "starts with a fresh discriminator"));
 }
 
 }  // namespace

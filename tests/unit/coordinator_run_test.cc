@@ -213,6 +213,32 @@ TEST_CASE("fault 3: a resumed run that lacks a peer begins with the quorum") {
   CHECK(s.count<GenerateBatches>() == 1);
 }
 
+TEST_CASE("fault 3: a run killed in its first rounds begins with the quorum") {
+  RunPosition position;  // of the checkpoint before the first round
+  position.names = {{"a", {0}}, {"b", {1}}, {"c", {2}}};
+  Server s(config(3), position);
+  s.feed(Started{});
+  CHECK(std::ranges::any_of(s.effects, [](const ServerEffect& e) {
+    const auto* note = std::get_if<Note>(&e);
+    return note && note->text ==
+                       "waits up to 1 min for 3 peers of the run; then 2 will "
+                       "do";
+  }));
+  s.hello(1, "a");
+  s.hello(2, "b");
+  s.wait(59s);
+  CHECK(s.count<GenerateBatches>() == 0);
+  s.wait(1s);
+  CHECK(s.count<GenerateBatches>() == 1);
+  // A new run waits for all.
+  Server fresh(config(3));
+  fresh.feed(Started{});
+  fresh.hello(1, "a");
+  fresh.hello(2, "b");
+  fresh.wait(1h);
+  CHECK(fresh.count<GenerateBatches>() == 0);
+}
+
 TEST_CASE("a step that does not end is told of") {
   Server s(config(1));
   s.stalled = true;
@@ -307,6 +333,47 @@ TEST_CASE("a run remembers who trained, not who came and went") {
   CHECK(s.coordinator.position().names.size() == 1);
   s.feed(ConnectionLost{{1}});
   CHECK(s.coordinator.position().names.contains("a"));
+}
+
+TEST_CASE("who came and went before training is not of the run") {
+  Server s(config(2));
+  for (std::uint64_t i = 10; i < 60; ++i) {
+    s.hello(i, "stranger-" + std::to_string(i));
+    s.feed(ConnectionLost{{i}});
+  }
+  s.hello(1, "a");
+  s.hello(2, "b");
+  CHECK(s.count<GenerateBatches>() == 1);
+  CHECK(s.coordinator.view().members.size() == 2);
+  CHECK(s.coordinator.position().names.size() == 2);
+}
+
+TEST_CASE("no quorum waits for those who came late and have not answered") {
+  CoordinatorConfig c = config(2);
+  c.algorithm = Algorithm::kDataParallel;  // without a copy they are in at once
+  c.k = 1;
+  Server s(c);
+  const auto join = [&](std::uint64_t connection, const std::string& name) {
+    s.hello(connection, name,
+            [](auto& h) { h.abilities = protocol::known_abilities(); });
+  };
+  join(1, "a");
+  join(2, "b");
+  const auto both = [&] {
+    s.answer(1, {0}, 0);
+    s.answer(2, {1}, 0);
+  };
+  both();
+  for (std::uint64_t i = 3; i < 30; ++i) join(i, "silent-" + std::to_string(i));
+  both();  // the round that they came in
+  const auto steps = s.count<StepGenerator>();
+  both();
+  CHECK(s.count<StepGenerator>() == steps);  // it waits for all that are asked
+  s.wait(c.round_timeout);
+  CHECK(s.count<StepGenerator>() == steps + 1);  // but no quorum does
+  // Who has answered counts.
+  s.answer(1, {0}, 0);
+  CHECK(s.count<StepGenerator>() == steps + 1);
 }
 
 TEST_CASE("a donor sends two copies at a time") {

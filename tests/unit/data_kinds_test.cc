@@ -220,6 +220,22 @@ TEST_CASE("train and test are the parts of a folder", "[dataset][folder]") {
                     "dog, fox");
 }
 
+TEST_CASE("where test has no classes and val has, val is the test part",
+          "[dataset][folder]") {
+  const TemporaryDirectory dir;  // as Tiny ImageNet
+  write_grey(dir / "train" / "cat" / "images" / "1.png", 1);
+  write_grey(dir / "train" / "dog" / "images" / "1.png", 2);
+  write_grey(dir / "val" / "dog" / "1.png", 9);
+  write_grey(dir / "test" / "images" / "1.png", 3);
+  const auto test = load_dataset(dir.path(), DataPart::kTest);
+  REQUIRE(test);
+  CHECK(test->labels == Labels{1});
+  CHECK(test->pixels == Bytes{9});
+  fs::remove_all(dir / "val");
+  check_images_fail(dir.path(), DataPart::kTest,
+                    "images: this class is not one of the training part's");
+}
+
 TEST_CASE("parts that hold images and no classes are not two classes",
           "[dataset][folder]") {
   const TemporaryDirectory dir;

@@ -33,6 +33,16 @@ TEST_CASE("an atomic write replaces the file or leaves it alone",
   CHECK(std::distance(begin(left), end(left)) == 1);
 }
 
+TEST_CASE("an atomic write lets nobody read what they could not",
+          "[atomic_write]") {
+  const TemporaryDirectory dir;
+  REQUIRE(atomic_write(dir / "a", "old"));
+  fs::permissions(dir / "a", fs::perms::owner_read | fs::perms::owner_write);
+  REQUIRE(atomic_write(dir / "a", "new"));
+  CHECK(fs::status(dir / "a").permissions() ==
+        (fs::perms::owner_read | fs::perms::owner_write));
+}
+
 TEST_CASE("hexadecimal digits are read as they are written", "[hash]") {
   const std::array<std::byte, 3> bytes{std::byte{0x0f}, std::byte{0xa0},
                                        std::byte{0xff}};

@@ -15,6 +15,7 @@
 #include "tests/support/catch.h"
 #include "tests/support/contains.h"
 #include "tests/support/dataset_fails.h"
+#include "tests/support/idx_text.h"
 #include "tests/support/jpeg.h"
 #include "tests/support/temporary_directory.h"
 #include "tests/support/text_file.h"
@@ -184,6 +185,10 @@ TEST_CASE("folders that only systems make are passed over",
   fs::create_directories(dir / "cat" / "@eaDir");
   fs::create_directory(dir / "lost+found");
   fs::create_directory(dir / ".ipynb_checkpoints");
+  // Waste bins hold what was a class once.
+  for (const char* const bin : {"#recycle", "@Recycle", "$RECYCLE.BIN"})
+    write_grey(dir / bin / "fox" / "1.png", 1, 1, 3);
+  fs::create_directory(dir / "__pycache__");
   const auto data = load_dataset(dir.path());
   REQUIRE(data);
   CHECK(data->class_names == std::vector<std::string>{"cat", "dog"});
@@ -242,6 +247,23 @@ std::pair<Result<Dataset>, std::string> load_and_log(
   auto data = load_dataset(directory, DataPart::kTrain, reading);
   spdlog::set_default_logger(before);
   return {std::move(data), log.str()};
+}
+
+TEST_CASE("folders of images beside MNIST's files are told of",
+          "[dataset][folder]") {
+  const TemporaryDirectory dir;
+  write_text(dir / "train-images-idx3-ubyte", idx_images(2, 2, 3, 12));
+  write_text(dir / "train-labels-idx1-ubyte", idx_labels(2, "\x07\x01"));
+  fs::create_directory(dir / "notes");
+  auto [alone, nothing] = load_and_log(dir.path(), {});
+  REQUIRE(alone);
+  CHECK(nothing.empty());
+  write_grey(dir / "dog" / "1.png", 3, 2, 1);
+  write_grey(dir / "cat" / "1.png", 3, 2, 1);
+  auto [data, log] = load_and_log(dir.path(), {});
+  REQUIRE(data);
+  CHECK(data->size() == 2);
+  CHECK(contains(log, {"cat, dog", "not read"}));
 }
 
 TEST_CASE("fault 41: with --skip-bad bad images are left out and counted",

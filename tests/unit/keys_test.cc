@@ -260,15 +260,24 @@ TEST_CASE("no name is what a process of another name may call its peers") {
   CHECK(list_error_of(kAnn + " ann-1\n" + kBob + " ann-7").empty());
 }
 
-TEST_CASE("authorized_peers that everybody can write to is refused") {
+TEST_CASE("authorized_peers that others can write to is refused") {
   const TemporaryDirectory folder;
   const fs::path file = folder.path() / "authorized_peers";
   write_text(file, kAnn + " ann\n");
-  REQUIRE(::chmod(file.c_str(), 0646) == 0);
-  const auto open = AuthorizedPeers::read(file);
-  REQUIRE_FALSE(open);
-  CHECK(open.error().message.find("chmod o-w") != std::string::npos);
+  for (const mode_t mode : {0646, 0664}) {
+    REQUIRE(::chmod(file.c_str(), mode) == 0);
+    const auto open = AuthorizedPeers::read(file);
+    REQUIRE_FALSE(open);
+    CHECK(open.error().message.find("chmod go-w") != std::string::npos);
+  }
   REQUIRE(::chmod(file.c_str(), 0644) == 0);
+  if (::geteuid() == 0) {  // only root can give a file away
+    CHECK(::chown(file.c_str(), 1, static_cast<gid_t>(-1)) == 0);
+    const auto anothers = AuthorizedPeers::read(file);
+    REQUIRE_FALSE(anothers);
+    CHECK(anothers.error().message.find("another user") != std::string::npos);
+    CHECK(::chown(file.c_str(), 0, static_cast<gid_t>(-1)) == 0);
+  }
   CHECK(AuthorizedPeers::read(file));
   const auto none = AuthorizedPeers::read(folder.path() / "none");
   REQUIRE_FALSE(none);

@@ -19,7 +19,7 @@ OpenRound asked(std::uint32_t peers, std::uint32_t k) {
   OpenRound round;
   round.round = {7};
   round.phase = OpenRound::Phase::kReady;
-  round.ask(assign_batches(ids, k), {TimePoint{}, 60s});
+  round.ask(assign_batches(ids, k), {TimePoint{}, 60s}, peers);
   return round;
 }
 

@@ -78,6 +78,20 @@ std::vector<torch::Tensor> judgement_of(Discriminator& model,
   return taken;
 }
 
+using Widths = std::vector<std::size_t>;
+
+Widths widths_of_generator(const std::string& model) {
+  const auto made = make_generator(model, kImage, Condition::kAcgan, kLatents);
+  if (!made) FAIL(made.error().message);
+  return (*made)->dense_widths();
+}
+
+Widths widths_of_discriminator(const std::string& model, Condition condition) {
+  const auto made = make_discriminator(model, kImage, condition);
+  if (!made) FAIL(made.error().message);
+  return (*made)->dense_widths();
+}
+
 std::vector<double> losses_of(const TrainerRun& run, std::uint64_t rounds) {
   const auto server = make_generator_trainer(run.generator());
   const auto peer = make_discriminator_trainer(run.discriminator(), 0);
@@ -145,10 +159,127 @@ TEST_CASE("a script draws its first weights as its twin, or has its own",
 
 TEST_CASE("a script trains to its twin's losses", "[script]") {
   const auto twin = losses_of(run_of("mlp"), 20);
-  const auto script = losses_of(run_of(mlp_script()), 20);
-  REQUIRE(script.size() == twin.size());
+  // The same functions, which are not recognised.
+  const std::string script = saved(mlp_generator(R"(
+def forward(self, latents, labels):
+    x = latents * self.embedding.forward(labels)
+    x = torch.leaky_relu(self.fc1.forward(x), 0.2)
+    x = torch.leaky_relu(self.fc2.forward(x), 0.2) + 0.0
+    return torch.tanh(self.fc3.forward(x)).view([-1, 1, 4, 4])
+)"),
+                                   mlp_discriminator(R"(
+def forward(self, images, labels):
+    x = torch.leaky_relu(self.fc1.forward(images.flatten(1)), 0.2)
+    x = torch.leaky_relu(self.fc2.forward(x), 0.2) + 0.0
+    out = self.fc3.forward(x)
+    return out[:, 0], out[:, 1:]
+)"));
+  CHECK(widths_of_generator(script).empty());
+  CHECK(widths_of_discriminator(script, Condition::kAcgan).empty());
+  const auto losses = losses_of(run_of(script), 20);
+  REQUIRE(losses.size() == twin.size());
   for (std::size_t i = 0; i < twin.size(); ++i)
-    CHECK(script[i] == Approx(twin[i]).margin(1e-3));
+    CHECK(losses[i] == Approx(twin[i]).margin(1e-3));
+}
+
+TEST_CASE("a script of dense layers is its twin, bit for bit", "[script]") {
+  const std::string script = mlp_script();
+  CHECK(widths_of_generator(script) == Widths{6, 512, 512, 16});
+  CHECK(widths_of_discriminator(script, Condition::kAcgan) ==
+        Widths{16, 512, 512});
+  CHECK(losses_of(run_of(script), 20) == losses_of(run_of("mlp"), 20));
+}
+
+TEST_CASE("dense layers are recognised however their end is written",
+          "[script]") {
+  const auto widths = [](const std::string& end) {
+    jit::Module d("__torch__.Discriminator");
+    d.register_module("fc1", linear_layer(16, 5));
+    d.register_module("fc2", linear_layer(5, 1));
+    d.define(R"(
+def forward(self, images, labels):
+    x = torch.leaky_relu(self.fc1.forward(images.view([-1, 16])), 0.2)
+    out = self.fc2.forward(x)
+    return )" +
+             end + "\n");
+    return widths_of_discriminator(saved(mlp_generator(kDraw), d),
+                                   Condition::kNone);
+  };
+  for (const char* const end :
+       {"out[:, 0]", "out.squeeze(1)", "out.view([-1])", "out.flatten()"}) {
+    INFO(end);
+    CHECK(widths(end) == Widths{16, 5});
+  }
+  CHECK(widths("-out[:, 0]").empty());
+}
+
+TEST_CASE("what the kernels would not compute is executed as it is",
+          "[script]") {
+  const auto is_none = [](const jit::Module& d) {
+    return widths_of_discriminator(saved(mlp_generator(kDraw), d),
+                                   Condition::kNone)
+        .empty();
+  };
+  const auto judges = [&](const std::string& lines) {
+    return is_none(
+        mlp_discriminator("def forward(self, images, labels):\n" + lines));
+  };
+  // Another slope; a layer twice; an activation too few; a way around a layer.
+  CHECK(judges(R"(
+    x = torch.leaky_relu(self.fc1.forward(images.flatten(1)), 0.1)
+    x = torch.leaky_relu(self.fc2.forward(x), 0.2)
+    return self.fc3.forward(x)[:, 0]
+)"));
+  CHECK(judges(R"(
+    x = torch.leaky_relu(self.fc1.forward(images.flatten(1)), 0.2)
+    x = torch.leaky_relu(self.fc2.forward(x), 0.2)
+    x = torch.leaky_relu(self.fc2.forward(x), 0.2)
+    return self.fc3.forward(x)[:, 0]
+)"));
+  CHECK(judges(R"(
+    x = torch.leaky_relu(self.fc1.forward(images.flatten(1)), 0.2)
+    return self.fc3.forward(self.fc2.forward(x))[:, 0]
+)"));
+  CHECK(judges(R"(
+    x = torch.leaky_relu(self.fc1.forward(images.flatten(1)), 0.2)
+    x = torch.leaky_relu(self.fc2.forward(x) + x, 0.2)
+    return self.fc3.forward(x)[:, 0]
+)"));
+  // The values of an image in another order.
+  CHECK(judges(R"(
+    x = images.transpose(2, 3).flatten(1)
+    x = torch.leaky_relu(self.fc1.forward(x), 0.2)
+    x = torch.leaky_relu(self.fc2.forward(x), 0.2)
+    return self.fc3.forward(x)[:, 0]
+)"));
+  // Not the first output.
+  CHECK(judges(R"(
+    x = torch.leaky_relu(self.fc1.forward(images.flatten(1)), 0.2)
+    x = torch.leaky_relu(self.fc2.forward(x), 0.2)
+    return self.fc3.forward(x)[:, 1]
+)"));
+  // The parameters in another order than the layers.
+  jit::Module turned("__torch__.Turned");
+  turned.register_module("last", linear_layer(5, 1));
+  turned.register_module("first", linear_layer(16, 5));
+  turned.define(R"(
+def forward(self, images, labels):
+    x = torch.leaky_relu(self.first.forward(images.flatten(1)), 0.2)
+    return self.last.forward(x)[:, 0]
+)");
+  CHECK(is_none(turned));
+  // A run with projection asks for more than one that ignores its labels.
+  jit::Module blind("__torch__.Blind");
+  blind.register_module("fc1", linear_layer(16, 5));
+  blind.register_module("fc2", linear_layer(5, 1));
+  blind.define(R"(
+def forward(self, images, labels):
+    x = torch.leaky_relu(self.fc1.forward(images.flatten(1)), 0.2)
+    return self.fc2.forward(x)[:, 0]
+)");
+  const std::string name = saved(mlp_generator(kDraw), blind);
+  CHECK(widths_of_discriminator(name, Condition::kNone) == Widths{16, 5});
+  CHECK(widths_of_discriminator(name, Condition::kProjection).empty());
 }
 
 TEST_CASE("a resumed script continues bit for bit", "[script]") {

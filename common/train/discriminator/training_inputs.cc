@@ -8,6 +8,8 @@
 #include <string>
 #include <utility>
 
+#include "protocol/clean_text.h"
+
 namespace mdgan {
 namespace {
 
@@ -90,12 +92,12 @@ Result<void> check_data(const TrainingSpec& spec, const Dataset& data,
     return data_error(fmt::format(
         "this peer's data set has the class '{}', which is none of the run's "
         "({}): take it out of the data, or begin a run that has it",
-        *stranger, listed(spec.classes)));
+        protocol::presentable(*stranger), listed(spec.classes)));
   if (const auto stranger = first_not_in(data.empty_classes, spec.classes))
     return data_error(fmt::format(
         "this peer's class folder '{}' has no images, and it is none of the "
         "run's classes ({}): add some, or remove the folder",
-        *stranger, listed(spec.classes)));
+        protocol::presentable(*stranger), listed(spec.classes)));
   return {};
 }
 
