@@ -29,7 +29,7 @@ std::string folded(std::string_view name) {
 }
 
 std::optional<std::pair<std::string, std::string>> first_alike(
-    const ClassNames& names) {
+    const std::vector<std::string>& names) {
   std::map<std::string, std::string> spellings;  // by folded()
   for (const std::string& name : names)
     if (const auto [it, is_new] = spellings.emplace(folded(name), name);
@@ -39,7 +39,7 @@ std::optional<std::pair<std::string, std::string>> first_alike(
 }
 
 std::optional<std::string> lookalike(std::string_view name,
-                                     const ClassNames& names) {
+                                     const std::vector<std::string>& names) {
   const std::string same = folded(name);
   for (const std::string& other : names)
     if (other != name && folded(other) == same) return other;

@@ -6,8 +6,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
-
-#include "protocol/training_spec.h"
+#include <vector>
 
 namespace mdgan {
 
@@ -17,9 +16,9 @@ namespace mdgan {
 std::string folded(std::string_view name);
 // Two of the names that are the same in folded().
 std::optional<std::pair<std::string, std::string>> first_alike(
-    const ClassNames& names);
+    const std::vector<std::string>& names);
 // The name of `names` that differs from `name`, but not in folded().
 std::optional<std::string> lookalike(std::string_view name,
-                                     const ClassNames& names);
+                                     const std::vector<std::string>& names);
 
 }  // namespace mdgan
