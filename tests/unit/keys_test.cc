@@ -264,7 +264,7 @@ TEST_CASE("authorized_peers that others can write to is refused") {
   const TemporaryDirectory folder;
   const fs::path file = folder.path() / "authorized_peers";
   write_text(file, kAnn + " ann\n");
-  for (const mode_t mode : {0646, 0664}) {
+  for (const mode_t mode : {0646U, 0664U}) {
     REQUIRE(::chmod(file.c_str(), mode) == 0);
     const auto open = AuthorizedPeers::read(file);
     REQUIRE_FALSE(open);
