@@ -109,9 +109,12 @@ Result<std::string> outcome(const SavedStatus& status,
 
 Result<std::string> stop_run(const StopOptions& options) {
   const std::filesystem::path run = options.run;
-  const auto status = read_status(run);
+  auto status = read_status(run);
   if (!status) return status.error();
   const RunUser user = user_of(run, status->pid);
+  // It may have ended since, and has said how.
+  if (user != RunUser::kPid) status = read_status(run);
+  if (!status) return status.error();
   const std::string now = status_sentence(*status, user, run, now_1970());
   if (user != RunUser::kPid) {
     if (status->state == ServerState::kFinished && user != RunUser::kAnother)
@@ -126,7 +129,7 @@ Result<std::string> stop_run(const StopOptions& options) {
   // A second signal would end a server that stops at once, unsaved.
   if (status->state != ServerState::kStopping &&
       status->state != ServerState::kFinished &&
-      ::kill(static_cast<pid_t>(status->pid), SIGTERM) != 0)
+      ::kill(static_cast<pid_t>(status->pid), SIGTERM) != 0 && errno != ESRCH)
     return unreachable(
         fmt::format("cannot signal process {}: {}", status->pid, errno_text()));
   const auto end = await_end(run, status->pid);
