@@ -158,7 +158,7 @@ class Soak:
             saved = self.run.folder / "state" / name
             if kind == "peer":
                 self.kills.append((name, time.strftime("%H:%M:%S"), any(
-                    saved.glob("**/[0-9]*/manifest.json"))))
+                    saved.glob("*/[0-9]*/manifest.json"))))
 
     def partition(self, cut):
         half = range(1, 1 + len(self.peers) // 2)
@@ -262,7 +262,8 @@ class Soak:
             if process.memory and process.largest - process.memory > GROWTH:
                 self.violation(f"memory of {process.verdict()}")
         # Nobody touches the folders of the peers; but one that was killed before
-        # its first checkpoint has none.
+        # its first checkpoint has none of its own. What an exchange had brought
+        # it may have been another's still.
         for at, copy, name in re.findall(
                 r"(\S+) warning (peer \d+ \((\S+)\) was part of this run and has no "
                 r"discriminator)", self.server.process.output()):
