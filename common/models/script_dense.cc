@@ -304,8 +304,9 @@ class OtherValues {
 };
 
 bool alike(const Tensor& a, const Tensor& b) {
-  return a.sizes() == b.sizes() && (a - b).abs().max().item<float>() <=
-                                       kDenseRounding * a.abs().max().item<float>();
+  return a.sizes() == b.sizes() &&
+         (a - b).abs().max().item<float>() <=
+             kDenseRounding * a.abs().max().item<float>();
 }
 
 c10::IValue run(jit::Module network, const Tensor& inputs,
