@@ -65,9 +65,9 @@ struct OpenRound {
   // legal. `why`: what makes it happen.
   void enter(Phase next, const char* why);
   // Asks these peers, also anew: earlier answers are forgotten. A quorum is of
-  // the `counted` of them. REQUIRES: phase is kReady.
+  // the `counting` of them. REQUIRES: phase is kReady.
   void ask(std::span<const Assignment> assignments, const RoundDeadline& until,
-           std::size_t counted);
+           std::size_t counting);
   // Whether this answer is awaited.
   bool expects(PeerId peer, std::uint32_t generated_batch) const;
   // Whether any answer of this peer is awaited.
