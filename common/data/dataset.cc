@@ -84,7 +84,7 @@ Result<Dataset> load_arrays(const fs::path& directory, DataPart part) {
   return has_idx ? load_idx(directory, part) : load_cifar(directory, part);
 }
 
-// Folders with images beside files that have all of them are not read.
+// Beside files of arrays no folder of images is read: somebody may think so.
 void warn_of_class_folders(const fs::path& directory) {
   std::vector<std::string> folders;
   std::error_code code;
@@ -113,7 +113,7 @@ Result<Dataset> load(const fs::path& directory, DataPart part,
   if (has_idx_files(directory, part) || has_cifar_files(directory, part)) {
     Result<Dataset> data = load_arrays(directory, part);
     if (!data) return data.error();
-    warn_of_class_folders(directory);
+    if (part == DataPart::kTrain) warn_of_class_folders(directory);
     if (auto fitted = fit(*data, reading, directory); !fitted)
       return fitted.error();
     return data;

@@ -173,7 +173,7 @@ Result<std::string> read_list(const std::filesystem::path& file) {
     if (status.st_uid != ::geteuid() && status.st_uid != 0)
       return Error{file.string() +
                        ": it belongs to another user, who can let in whom "
-                       "they like: chown it to the one that runs the server",
+                       "they like: chown it to the one that runs this program",
                    ExitCode::kAuthentication};
   }
   const auto bytes = read_file(file, ExitCode::kAuthentication);

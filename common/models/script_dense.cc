@@ -18,6 +18,7 @@
 #include <string_view>
 
 #include "common/tensor/leaky.h"
+#include "common/tensor/leaky_slope.h"
 
 namespace mdgan {
 namespace {
@@ -25,7 +26,6 @@ namespace {
 namespace jit = torch::jit;
 using torch::Tensor;
 
-constexpr double kSlope = 0.2;
 // Sums are made in another order.
 constexpr float kDenseRounding = 1e-4F;
 
@@ -144,7 +144,8 @@ class DenseReader {
   bool read_activation(const jit::Node& node, const jit::Value* out) {
     const c10::IValue* slope = constant(node.input(1));
     if (node.input(0) != rows_ || layers_.empty() || activated_ || bounded_ ||
-        slope == nullptr || !slope->isDouble() || slope->toDouble() != kSlope)
+        slope == nullptr || !slope->isDouble() ||
+        slope->toDouble() != kLeakySlope)
       return false;
     activated_ = true;
     rows_ = out;

@@ -54,7 +54,8 @@ void Coordinator::begin_round(TimePoint now, Out& out) {
     rejoin_deadline_.reset();
     // Who came and went before is not of this run.
     for (const auto& [id, member] : members_)
-      if (member.presence == Presence::kAbsent && !member.taken_part)
+      if (member.presence == Presence::kAbsent && !member.taken_part &&
+          !position_.set_aside.contains(id))
         strangers_.push_back(id);
     if (traits_of(config_.algorithm).averages_by_epochs)
       // Shard sizes are what peers claim: no stride is longer than the run.

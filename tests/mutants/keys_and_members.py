@@ -453,7 +453,8 @@ MUTANTS = [
         row="members",
         removes="names that came and went before training stay in the run",
         file="server/core/coordinator_rounds.cc",
-        before="""      if (member.presence == Presence::kAbsent && !member.taken_part)""",
+        before="""      if (member.presence == Presence::kAbsent && !member.taken_part &&
+          !position_.set_aside.contains(id))""",
         after="""      if (false && member.presence == Presence::kAbsent)""",
         tests=["who came and went before training is not of the run"],
     ),

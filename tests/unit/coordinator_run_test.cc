@@ -348,6 +348,17 @@ TEST_CASE("who came and went before training is not of the run") {
   CHECK(s.coordinator.position().names.size() == 2);
 }
 
+TEST_CASE("who was set aside before training stays so when it starts") {
+  Server s(config(2));
+  s.hello(9, "bad");
+  for (int i = 0; i < kInvalidAttempts; ++i) s.answer_to(9, {5}, {0}, 0);
+  REQUIRE(s.coordinator.position().set_aside.contains({0}));
+  s.hello(1, "a");
+  s.hello(2, "b");
+  REQUIRE(s.count<GenerateBatches>() == 1);
+  CHECK(s.coordinator.position().set_aside.contains({0}));
+}
+
 TEST_CASE("no quorum waits for those who came late and have not answered") {
   CoordinatorConfig c = config(2);
   c.algorithm = Algorithm::kDataParallel;  // without a copy they are in at once

@@ -190,20 +190,31 @@ TEST_CASE("a script of dense layers is its twin, bit for bit", "[script]") {
   CHECK(losses_of(run_of(script), 20) == losses_of(run_of("mlp"), 20));
 }
 
+constexpr const char* kTwoLayers = R"(
+    x = torch.leaky_relu(self.fc1.forward(images.view([-1, 16])), 0.2)
+    out = self.fc2.forward(x)
+)";
+
+// A discriminator of two layers, 16 to 5 to 1, registered in this order.
+jit::Module two_layers(const std::string& lines, bool last_first = false) {
+  jit::Module d("__torch__.Discriminator");
+  if (last_first) d.register_module("fc2", linear_layer(5, 1));
+  d.register_module("fc1", linear_layer(16, 5));
+  if (!last_first) d.register_module("fc2", linear_layer(5, 1));
+  d.define("def forward(self, images, labels):" + lines);
+  return d;
+}
+
+Widths widths_of(const jit::Module& discriminator,
+                 Condition condition = Condition::kNone) {
+  return widths_of_discriminator(saved(mlp_generator(kDraw), discriminator),
+                                 condition);
+}
+
 TEST_CASE("dense layers are recognised however their end is written",
           "[script]") {
   const auto widths = [](const std::string& end) {
-    jit::Module d("__torch__.Discriminator");
-    d.register_module("fc1", linear_layer(16, 5));
-    d.register_module("fc2", linear_layer(5, 1));
-    d.define(R"(
-def forward(self, images, labels):
-    x = torch.leaky_relu(self.fc1.forward(images.view([-1, 16])), 0.2)
-    out = self.fc2.forward(x)
-    return )" +
-             end + "\n");
-    return widths_of_discriminator(saved(mlp_generator(kDraw), d),
-                                   Condition::kNone);
+    return widths_of(two_layers(kTwoLayers + ("    return " + end + "\n")));
   };
   for (const char* const end :
        {"out[:, 0]", "out.squeeze(1)", "out.view([-1])", "out.flatten()"}) {
@@ -215,71 +226,42 @@ def forward(self, images, labels):
 
 TEST_CASE("what the kernels would not compute is executed as it is",
           "[script]") {
-  const auto is_none = [](const jit::Module& d) {
-    return widths_of_discriminator(saved(mlp_generator(kDraw), d),
-                                   Condition::kNone)
-        .empty();
+  const auto judged_by = [](const std::string& x1, const std::string& x2,
+                            const std::string& logits = "out[:, 0]") {
+    const std::string lines = "\n    x = " + x1 + "\n    x = " + x2 +
+                              "\n    out = self.fc3.forward(x)\n    return " +
+                              logits + ", out[:, 1:]\n";
+    return widths_of(
+        mlp_discriminator("def forward(self, images, labels):" + lines),
+        Condition::kAcgan);
   };
-  const auto judges = [&](const std::string& lines) {
-    return is_none(
-        mlp_discriminator("def forward(self, images, labels):\n" + lines));
-  };
-  // Another slope; a layer twice; an activation too few; a way around a layer.
-  CHECK(judges(R"(
-    x = torch.leaky_relu(self.fc1.forward(images.flatten(1)), 0.1)
-    x = torch.leaky_relu(self.fc2.forward(x), 0.2)
-    return self.fc3.forward(x)[:, 0]
-)"));
-  CHECK(judges(R"(
-    x = torch.leaky_relu(self.fc1.forward(images.flatten(1)), 0.2)
-    x = torch.leaky_relu(self.fc2.forward(x), 0.2)
-    x = torch.leaky_relu(self.fc2.forward(x), 0.2)
-    return self.fc3.forward(x)[:, 0]
-)"));
-  CHECK(judges(R"(
-    x = torch.leaky_relu(self.fc1.forward(images.flatten(1)), 0.2)
-    return self.fc3.forward(self.fc2.forward(x))[:, 0]
-)"));
-  CHECK(judges(R"(
-    x = torch.leaky_relu(self.fc1.forward(images.flatten(1)), 0.2)
-    x = torch.leaky_relu(self.fc2.forward(x) + x, 0.2)
-    return self.fc3.forward(x)[:, 0]
-)"));
-  // The values of an image in another order.
-  CHECK(judges(R"(
-    x = images.transpose(2, 3).flatten(1)
-    x = torch.leaky_relu(self.fc1.forward(x), 0.2)
-    x = torch.leaky_relu(self.fc2.forward(x), 0.2)
-    return self.fc3.forward(x)[:, 0]
-)"));
-  // Not the first output.
-  CHECK(judges(R"(
-    x = torch.leaky_relu(self.fc1.forward(images.flatten(1)), 0.2)
-    x = torch.leaky_relu(self.fc2.forward(x), 0.2)
-    return self.fc3.forward(x)[:, 1]
-)"));
-  // The parameters in another order than the layers.
-  jit::Module turned("__torch__.Turned");
-  turned.register_module("last", linear_layer(5, 1));
-  turned.register_module("first", linear_layer(16, 5));
-  turned.define(R"(
-def forward(self, images, labels):
-    x = torch.leaky_relu(self.first.forward(images.flatten(1)), 0.2)
-    return self.last.forward(x)[:, 0]
-)");
-  CHECK(is_none(turned));
-  // A run with projection asks for more than one that ignores its labels.
-  jit::Module blind("__torch__.Blind");
-  blind.register_module("fc1", linear_layer(16, 5));
-  blind.register_module("fc2", linear_layer(5, 1));
-  blind.define(R"(
-def forward(self, images, labels):
-    x = torch.leaky_relu(self.fc1.forward(images.flatten(1)), 0.2)
-    return self.fc2.forward(x)[:, 0]
-)");
-  const std::string name = saved(mlp_generator(kDraw), blind);
-  CHECK(widths_of_discriminator(name, Condition::kNone) == Widths{16, 5});
-  CHECK(widths_of_discriminator(name, Condition::kProjection).empty());
+  const std::string first =
+      "torch.leaky_relu(self.fc1.forward(images.flatten(1)), 0.2)";
+  const std::string second = "torch.leaky_relu(self.fc2.forward(x), 0.2)";
+  CHECK(judged_by(first, second) == Widths{16, 512, 512});
+  // Another slope; no activation; a layer twice; a way around a layer.
+  CHECK(judged_by("torch.leaky_relu(self.fc1.forward(images.flatten(1)), 0.1)",
+                  second)
+            .empty());
+  CHECK(judged_by(first, "self.fc2.forward(x)").empty());
+  CHECK(judged_by(first,
+                  "torch.leaky_relu(self.fc2.forward(torch.leaky_relu("
+                  "self.fc2.forward(x), 0.2)), 0.2)")
+            .empty());
+  CHECK(judged_by(first, "torch.leaky_relu(self.fc2.forward(x) + x, 0.2)")
+            .empty());
+  // The values of an image in another order; not the first output.
+  CHECK(judged_by("torch.leaky_relu(self.fc1.forward("
+                  "images.transpose(2, 3).flatten(1)), 0.2)",
+                  second)
+            .empty());
+  CHECK(judged_by(first, second, "out[:, 1]").empty());
+  // The parameters in another order than the layers; and a run with projection
+  // asks for more than one that ignores its labels.
+  const std::string lines = kTwoLayers + std::string("    return out[:, 0]\n");
+  CHECK(widths_of(two_layers(lines)) == Widths{16, 5});
+  CHECK(widths_of(two_layers(lines, /*last_first=*/true)).empty());
+  CHECK(widths_of(two_layers(lines), Condition::kProjection).empty());
 }
 
 TEST_CASE("a resumed script continues bit for bit", "[script]") {
