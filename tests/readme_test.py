@@ -51,6 +51,14 @@ class Block:
     cpp: str = ""
 
 
+def files_named(name, folder):
+    """Below a folder in which programs make and remove files meanwhile, which
+    pathlib's glob takes for a failure."""
+    for below, _, names in os.walk(folder):
+        if name in names:
+            yield pathlib.Path(below) / name
+
+
 def commands_of(code):
     lines = [line.strip() for line in re.sub(r"\\\n\s*", "", code).splitlines()]
     return [line for line in lines if line and not line.startswith("#")]
@@ -159,7 +167,7 @@ class Host:
         while time.monotonic() < deadline:
             self.raise_failures()
             pids = {process.pid for _, _, process in self.running}
-            for file in (self.folder / folder).glob("**/status.json"):
+            for file in files_named("status.json", self.folder / folder):
                 status = json.loads(file.read_bytes())
                 if status["pid"] in pids and status.get(field):
                     return status[field]
@@ -170,7 +178,7 @@ class Host:
         """Waits until a run's log.txt has the text."""
         deadline = time.monotonic() + SECONDS
         while not any(text in file.read_text(encoding="utf-8")
-                      for file in self.folder.glob("*/*/log.txt")):
+                      for file in files_named("log.txt", self.folder)):
             if time.monotonic() > deadline:
                 raise Fault(f"no log.txt says '{text}'")
             time.sleep(0.05)
@@ -182,7 +190,7 @@ class Host:
             line = re.sub(r"tcp://[\w.]+:5555", self.status("endpoint", ""), line)
         words = {"DIR": str(self.folder / "data"),
                  "LINE": self.invitations.get(name)}
-        if keys := list(self.folder.glob("*/server.pub")):
+        if keys := list(files_named("server.pub", self.folder)):
             words["KEY"] = keys[0].read_text().strip()
         return [words.get(word, word) for word in shlex.split(line, comments=True)]
 
