@@ -93,6 +93,18 @@ std::uint32_t Coordinator::live_peers() const {
   return static_cast<std::uint32_t>(live_.size());
 }
 
+RunPosition Coordinator::position_to_save() const {
+  RunPosition saved = position_;
+  for (const auto& [id, member] : members_) {
+    if (!member.is_late || member.taken_part || saved.set_aside.contains(id))
+      continue;
+    saved.names.erase(member.name);
+    saved.discriminators.erase(id);
+    saved.keys.erase(id);
+  }
+  return saved;
+}
+
 Duration Coordinator::round_time() const {
   return mdgan::round_time(config_.round_timeout, stride_);
 }

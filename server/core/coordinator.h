@@ -57,6 +57,10 @@ class Coordinator {
   std::size_t open_evaluations() const { return evaluations_.open(); }
 
   const RunPosition& position() const { return position_; }
+  // What a checkpoint keeps of it: all but peers that came when training was
+  // under way and have not contributed. A server that goes on would count on
+  // them, and anybody can be one.
+  RunPosition position_to_save() const;
   const CoordinatorCounters& counters() const { return counters_; }
   std::uint32_t live_peers() const;
   // Peers whose hello waits for the model to be decided.

@@ -51,8 +51,17 @@ LabelPlan Coordinator::plan_labels_of(Round round, Out& out) {
 std::vector<PeerId> Coordinator::participants_of(std::vector<PeerId> peers,
                                                  Round round) const {
   if (config_.participants == 0) return peers;
-  return draw_participants(std::move(peers), config_.participants, config_.seed,
-                           round);
+  const auto draw = [&](const std::vector<PeerId>& from) {
+    return draw_participants(from, config_.participants, config_.seed, round);
+  };
+  // Those for whom no quorum waits take no place of others.
+  const auto newcomer = std::stable_partition(
+      peers.begin(), peers.end(), [this](PeerId peer) { return counts(peer); });
+  std::vector<PeerId> drawn = draw({peers.begin(), newcomer});
+  const std::vector<PeerId> more = draw({newcomer, peers.end()});
+  drawn.insert(drawn.end(), more.begin(), more.end());
+  std::ranges::sort(drawn);
+  return drawn;
 }
 
 double Coordinator::unlikeness(PeerId a, PeerId b) const {

@@ -250,8 +250,9 @@ void Coordinator::welcome(Member& member, const protocol::Hello& hello,
     member.warning =
         who +
         " was part of this run and has no discriminator of it any more: "
-        "it starts with a copy of another peer's. Was its --state-dir "
-        "lost or changed?";
+        "it starts with a copy of another peer's. It was killed before it "
+        "saved "
+        "its first one, or its --state-dir was lost or changed";
   else if (completed.value > 0 && !started_ && !receives && !choice.exact &&
            choice.start != protocol::Start::kFresh)
     member.warning = who + " has no checkpoint of round " +

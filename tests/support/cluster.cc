@@ -10,8 +10,6 @@ using namespace std::chrono_literals;
 
 namespace {
 
-// Longer than any timeout of the coordinator: nothing may stand still so long.
-constexpr Duration kStuck = 600s;
 constexpr std::size_t kOverheard = 64;
 // A discriminator has so many: more chunks than may be on their way.
 constexpr std::uint64_t kParameters = 100'000;
@@ -78,8 +76,7 @@ std::string Cluster::run() {
     ++events_;
     if (happens(faults_.kill_any)) kill_any();
     check_invariants();
-    if (now_ - progress_at_ > kStuck)
-      fail("no round was completed for " + std::to_string(kStuck / 1s) + " s");
+    check_progress();
   }
   if (!to_merge_.empty() && failure_.empty())
     fail("a generator was never measured");
@@ -151,6 +148,8 @@ void Cluster::misfortune() {
       }
     }
     if (server_up_ && happens(faults_.liar)) lie();
+    if (server_up_ && coordinator_->started() && happens(faults_.liar_flood))
+      for (int i = 0; i < 200; ++i) lie();
     misfortune();
   });
 }
@@ -168,7 +167,6 @@ void Cluster::start_server() {
   kept_.clear();
   asked_to_measure_.clear();
   to_merge_.clear();
-  copies_.clear();
   server_disk_busy_until_ = now_;
   feed_server(Started{});
   tick_server();
@@ -180,7 +178,8 @@ void Cluster::restart_server_later() {
   server_up_ = false;
   open_.clear();
   after(std::chrono::milliseconds(random_.below(3000)), [this] {
-    progress_at_ = std::max(progress_at_, now_ - kStuck / 2);
+    // Whoever starts anew waits anew.
+    progress_at_ = now_;
     start_server();
   });
 }
@@ -190,6 +189,7 @@ void Cluster::tick_server() {
     if (life != server_life_ || over()) return;
     if (const auto due = coordinator_->next_deadline(); due && *due <= now_)
       feed_server(TimePassed{});
+    check_memory();
     tick_server();
   });
 }
@@ -219,7 +219,8 @@ void Cluster::apply(const ServerEffect& effect) {
       return;
     }
     if (const auto* swap = std::get_if<protocol::Swap>(&send->message.body))
-      if (swap->sends != swap->receives) copies_.insert(swap->swap);
+      if (swap->sends != swap->receives)
+        copies_.emplace(config_.incarnation, swap->swap);
     to_connection(send->connection,
                   [this, m = send->message](Process& p) { deliver(p, m); });
   } else if (const auto* forward = std::get_if<ForwardMessage>(&effect)) {
@@ -241,7 +242,7 @@ void Cluster::apply(const ServerEffect& effect) {
     answer(1ms, ModelReady{spec, {}, kParameters});
   } else if (const auto* generate = std::get_if<GenerateBatches>(&effect)) {
     check_batches(generate->round);
-    answer(5ms, BatchesReady{generate->round});
+    answer(faults_.pace * 5ms, BatchesReady{generate->round});
   } else if (const auto* keep = std::get_if<KeepFeedback>(&effect)) {
     if (arriving_ == nullptr || arriving_->incarnation != config_.incarnation ||
         arriving_->round != keep->round || arriving_->peer != keep->peer)
@@ -249,8 +250,9 @@ void Cluster::apply(const ServerEffect& effect) {
     kept_.emplace(keep->round, keep->peer);
   } else if (const auto* step = std::get_if<StepGenerator>(&effect)) {
     check_step(*step);
-    answer(3ms, GeneratorStepped{step->round});
+    answer(faults_.pace * 3ms, GeneratorStepped{step->round});
   } else if (const auto* report = std::get_if<ReportRound>(&effect)) {
+    if (progress_at_ > begin_ + faults_.until + kAftermath) calm_at_ = now_;
     progress_at_ = now_;
     if (report->contributed <
         std::max(1.0, std::ceil(config_.quorum * report->counted)))
@@ -263,7 +265,7 @@ void Cluster::apply(const ServerEffect& effect) {
     server_disk_busy_until_ = std::max(server_disk_busy_until_, now_) + time;
     const bool full = happens(faults_.full_disk);
     after(server_disk_busy_until_ - now_,
-          [this, life, full, position = coordinator_->position()] {
+          [this, life, full, position = coordinator_->position_to_save()] {
             if (life != server_life_) return;
             if (!full) saved_ = position;
             feed_server(CheckpointSaved{position.completed, !full});
@@ -356,7 +358,9 @@ void Cluster::lie() {
     message = overheard_[random_.below(overheard_.size())];
   if (random_.below(2) == 0) {
     protocol::Hello hello;
-    hello.name = "liar" + std::to_string(random_.below(5));
+    hello.name =
+        "liar" +
+        std::to_string(random_.below(faults_.liar_flood > 0 ? 1'000'000 : 5));
     hello.session = random_.next();
     hello.shard_size = 10 + random_.below(1000);
     hello.image = {1, 4, 4, 10};

@@ -24,6 +24,10 @@
 
 namespace mdgan::test {
 
+// How long the last faults are felt: a process or a link is cut off for a
+// while, and a process or a server takes a while to start again.
+inline constexpr Duration kAftermath = std::chrono::seconds(80);
+
 class Cluster {
  public:
   // `sessions` peers share a process and its connection.
@@ -125,6 +129,9 @@ class Cluster {
 
   // cluster_invariants.cc
   void check_invariants();
+  void check_progress();
+  void check_memory();
+  void check_name(DiscriminatorId name, std::uint64_t d);
   void check_batches(Round round);
   void check_step(const StepGenerator& step);
 
@@ -143,7 +150,7 @@ class Cluster {
   protocol::Hello hello_of(Peer& peer);
   bool is_last_owner(const Peer& peer) const;
   // What it sends: its discriminator, or a copy.
-  std::uint64_t sent_by(const Peer& peer, const protocol::Transfer& transfer);
+  std::uint64_t sent_by(const Peer& peer, const protocol::Message& transfer);
   void send_transfer(Peer& peer, const SendTransfer& e);
   void prepare_chunks(Peer& peer, const PrepareChunks& e);
   void open_chunk(Peer& peer, const OpenChunk& e);
@@ -169,7 +176,8 @@ class Cluster {
   std::map<ConnectionId, TimePoint> in_order_;  // per connection and direction
   std::map<ConnectionId, TimePoint> out_order_;
   std::map<std::pair<std::uint32_t, std::uint32_t>, TimePoint> cut_links_;
-  std::set<SwapId> copies_;  // exchanges that are no swaps
+  // Exchanges that are no swaps, with the incarnation of their server.
+  std::set<std::pair<std::uint32_t, SwapId>> copies_;
   // What is sealed in the chunks of a swap for a target.
   struct Sealed {
     protocol::Transfer transfer;
@@ -194,6 +202,14 @@ class Cluster {
   std::string failure_;
   std::ostream* trace_ = nullptr;
   TimePoint progress_at_ = now_;
+  // The server's deadline, and since when it has been over, if it is.
+  std::optional<TimePoint> due_;
+  TimePoint due_from_{};
+  // The end of the last round that began when faults were over; nullopt: none.
+  std::optional<TimePoint> calm_at_;
+  // Each discriminator's name, and whose name each is.
+  std::map<DiscriminatorId, std::uint64_t> by_name_;
+  std::map<std::uint64_t, DiscriminatorId> names_;
 };
 
 }  // namespace mdgan::test

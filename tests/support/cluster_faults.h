@@ -23,7 +23,9 @@ struct Faults {
   double slow_peer = 0;     // a computation takes 100 times as long
   double slow_disk = 0;     // a write or a read takes 100 times as long
   double full_disk = 0;     // a write fails
-  double liar = 0;  // per second: a stranger, or a member, says anything
+  double liar = 0;        // per second: a stranger, or a member, says anything
+  double liar_flood = 0;  // per second: 200 times at once, by ever new names
+  int pace = 1;  // the generator's computations take so many times as long
   // Faults end after so much virtual time; then everything must go on.
   std::chrono::seconds until{600};
 };

@@ -4,6 +4,7 @@
 #include <map>
 #include <string>
 
+#include "server/core/round_deadline.h"
 #include "tests/support/cluster.h"
 
 namespace mdgan::test {
@@ -12,12 +13,49 @@ using namespace std::chrono_literals;
 
 void Cluster::check_invariants() {
   if (!server_up_) return;
-  if (const auto due = coordinator_->next_deadline();
-      due && *due + 2s < now_ && !finish_)
+  // A deadline that is set may be over already.
+  const auto due = coordinator_->next_deadline();
+  if (due != due_) {
+    due_ = due;
+    due_from_ = std::max(now_, due.value_or(now_));
+  } else if (due && due_from_ + 2s < now_ && !finish_) {
     fail("a timer of the server was not served");
+  }
   for (const auto& peer : peers_)
     if (peer->arrivals.size() > 10)
       fail("a peer holds more than ten received discriminators");
+}
+
+// Once faults are over a round takes what its peers may take twice, and an
+// exchange. Before that all timeouts may follow upon each other.
+void Cluster::check_progress() {
+  const std::uint64_t steps =
+      config_.algorithm == Algorithm::kFlGan ? config_.rounds : 1;
+  const Duration round = round_time(config_.round_timeout, steps);
+  const bool calm =
+      calm_at_ == progress_at_ && completed().value < config_.rounds;
+  const Duration longest = calm ? 2 * round + config_.swap_timeout + 1s
+                                : config_.quorum_timeout + kAftermath +
+                                      3 * round + 3 * config_.swap_timeout;
+  if (now_ - progress_at_ > longest)
+    fail("no round was completed for " + std::to_string(longest / 1s) + " s");
+}
+
+// Strangers come by as many names as they like.
+void Cluster::check_memory() {
+  constexpr std::size_t kStrangers = 3 * 64 + 64;  // connections, and suspects
+  if (coordinator_->view().members.size() > peers_.size() + kStrangers)
+    fail("the server keeps more strangers than it may");
+}
+
+// A name stands for one discriminator, wherever it goes and whoever restarts.
+void Cluster::check_name(DiscriminatorId name, std::uint64_t d) {
+  if (!traits_of(config_.algorithm).peer_keeps_state) return;
+  const auto named = by_name_.emplace(name, d).first->second;
+  const auto known_as = names_.emplace(d, name).first->second;
+  if (named != d || known_as != name)
+    fail("discriminator " + std::to_string(d) + " is named " +
+         std::to_string(name.value) + ", which is another's name");
 }
 
 // No batches are made further ahead than the configuration says; that they are

@@ -209,7 +209,10 @@ void Cluster::apply(Peer& peer, const SessionEffect& effect) {
     });
   } else if (const auto* work = std::get_if<ComputeFeedback>(&effect)) {
     compute(peer, 2ms, [this, &peer, e = *work] {
-      if (peer.d) peer.used.insert(peer.trained[e.round] = *peer.d);
+      if (peer.d) {
+        peer.used.insert(peer.trained[e.round] = *peer.d);
+        check_name(peer.session.held().discriminator, *peer.d);
+      }
       if (peer.trained.size() > 4 + config_.staleness)
         peer.trained.erase(peer.trained.begin());
       feed(peer, FeedbackComputed{e.ask});
@@ -295,9 +298,11 @@ void Cluster::restore(Peer& peer, const RestoreDiscriminator& e) {
 }
 
 std::uint64_t Cluster::sent_by(const Peer& peer,
-                               const protocol::Transfer& transfer) {
+                               const protocol::Message& transfer) {
   // A copy is another discriminator from now on.
-  return copies_.contains(transfer.swap) ? next_number_++ : *peer.d;
+  const SwapId swap = std::get<protocol::Transfer>(transfer.body).swap;
+  return copies_.contains({transfer.incarnation, swap}) ? next_number_++
+                                                        : *peer.d;
 }
 
 void Cluster::prepare_chunks(Peer& peer, const PrepareChunks& e) {
@@ -305,7 +310,7 @@ void Cluster::prepare_chunks(Peer& peer, const PrepareChunks& e) {
   const auto& transfer = std::get<protocol::Transfer>(e.message.body);
   sealed_[{transfer.swap, e.target}] = {
       transfer, happens(faults_.bad_transfer) ? "not finite" : "",
-      sent_by(peer, transfer)};
+      sent_by(peer, e.message)};
   peer.chunks.insert(transfer.swap);
   feed(peer, ChunksReady{transfer.swap, kChunks});
 }
@@ -333,7 +338,7 @@ void Cluster::send_transfer(Peer& peer, const SendTransfer& e) {
   if (!peer.d) return fail("a peer sends no discriminator");
   if (happens(faults_.break_connection)) return;
   const auto& transfer = std::get<protocol::Transfer>(e.message.body);
-  const std::uint64_t d = sent_by(peer, transfer);
+  const std::uint64_t d = sent_by(peer, e.message);
   const std::string defect = happens(faults_.bad_transfer) ? "not finite" : "";
   after(latency(), [this, e, transfer, d, defect, from = peer.process->number] {
     for (const auto& target : peers_) {

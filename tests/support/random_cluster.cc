@@ -61,6 +61,14 @@ SimulatedRun simulate(std::uint64_t seed, std::ostream* trace) {
   faults.no_listener = maybe(1);
   faults.kill_any = maybe(0.01);
   faults.until = std::chrono::seconds(between(5, 200));
+  Random of_aftermath(seed, Purpose::kSimulation, 4);
+  if (faults.liar > 0 && of_aftermath.below(4) == 0)
+    faults.liar_flood = 0.2 * of_aftermath.uniform();
+  if (of_aftermath.below(10) == 0) {  // long enough to see it go on in peace
+    faults.until = std::chrono::seconds(5 + of_aftermath.below(60));
+    faults.pace = 50;
+    config.rounds = 300;
+  }
   const auto sessions = static_cast<std::uint32_t>(between(1, 3));
   Cluster cluster(peers, config, faults, seed, sessions);
   for (std::uint64_t late = random.below(3); late > 0; --late)

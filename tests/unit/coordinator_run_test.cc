@@ -387,6 +387,51 @@ TEST_CASE("no quorum waits for those who came late and have not answered") {
   CHECK(s.count<StepGenerator>() == steps + 1);
 }
 
+TEST_CASE("who came late and has not answered takes no participant's place") {
+  CoordinatorConfig c = config(2);
+  c.algorithm = Algorithm::kDataParallel;  // without a copy they are in at once
+  c.k = 1;
+  c.participants = 2;
+  Server s(c);
+  const auto join = [&](std::uint64_t connection, const std::string& name) {
+    s.hello(connection, name,
+            [](auto& h) { h.abilities = protocol::known_abilities(); });
+  };
+  join(1, "a");
+  join(2, "b");
+  for (std::uint64_t i = 3; i < 30; ++i) join(i, "silent-" + std::to_string(i));
+  for (int round = 1; round < 10; ++round) {
+    s.answer(1, {0}, 0);
+    s.answer(2, {1}, 0);
+    s.wait(c.round_timeout);
+    CHECK(s.count<StepGenerator>() == static_cast<std::size_t>(round));
+  }
+}
+
+TEST_CASE("a checkpoint has nobody who came late and has not answered") {
+  CoordinatorConfig c = config(1);
+  c.algorithm = Algorithm::kDataParallel;
+  c.k = 1;
+  Server s(c);
+  const auto join = [&](std::uint64_t connection, const std::string& name) {
+    s.hello(connection, name,
+            [](auto& h) { h.abilities = protocol::known_abilities(); });
+  };
+  join(1, "a");
+  join(2, "late");
+  join(3, "silent");
+  s.answer(1, {0}, 0);  // the round that they came in
+  s.answer(1, {0}, 0);
+  s.answer(2, {1}, 0);
+  join(4, "bad");
+  for (int i = 0; i < kInvalidAttempts; ++i) s.answer_to(4, {100}, {3}, 0);
+  CHECK(s.coordinator.position().names.size() == 4);
+  const RunPosition saved = s.coordinator.position_to_save();
+  CHECK(saved.names.size() == 3);
+  CHECK_FALSE(saved.names.contains("silent"));
+  CHECK(saved.set_aside.contains({3}));  // and stays so
+}
+
 TEST_CASE("a donor sends two copies at a time") {
   RunPosition position;
   position.completed = {20};
