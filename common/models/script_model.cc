@@ -5,14 +5,16 @@
 #include <torch/csrc/jit/runtime/graph_executor.h>
 #include <torch/script.h>
 
+#include <optional>
 #include <sstream>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "common/kernels/convolution/convolution_stack.h"
 #include "common/models/script_checks.h"
-#include "common/models/script_dense.h"
 #include "common/models/script_file.h"
+#include "common/models/script_kernels.h"
 #include "common/models/script_layer.h"
 #include "common/tensor/guard.h"
 
@@ -124,6 +126,7 @@ class Script {
         refuse("its {} is neither \"pytorch\" nor \"dcgan\"", kInitialLaw);
     }
     take_tensors(model, module_);
+    executor_.emplace(with_our_convolutions(module_), part);
   }
 
   const jit::Module& network() const { return module_; }
@@ -135,7 +138,10 @@ class Script {
 
   c10::IValue run(const Tensor& inputs, const Tensor& labels) {
     const jit::GraphOptimizerEnabledGuard as_written(false);
-    return module_.forward({inputs, labels_or_zeros(labels, inputs)});
+    jit::Stack stack{module_._ivalue(), inputs,
+                     labels_or_zeros(labels, inputs)};
+    executor_->run(stack);
+    return stack.front();
   }
 
   void restore(torch::nn::Module& model) const {
@@ -168,6 +174,7 @@ class Script {
   const char* part_;
   std::string law_;  // empty: none
   jit::Module module_;
+  std::optional<jit::GraphExecutor> executor_;  // of its forward()
 };
 
 class ScriptGenerator final : public Generator, public ScriptValues {
@@ -182,17 +189,17 @@ class ScriptGenerator final : public Generator, public ScriptValues {
         {latents.size(0), image_.channels, image_.height, image_.width});
   }
   Tensor embed(const Tensor& latents, const Tensor& labels) override {
-    if (!dense_.embedding.defined()) return latents;
-    return latents *
-           torch::embedding(dense_.embedding, labels_or_zeros(labels, latents));
+    if (!kernels_.embedding.defined()) return latents;
+    return latents * torch::embedding(kernels_.embedding,
+                                      labels_or_zeros(labels, latents));
   }
   std::vector<std::size_t> dense_widths() const override {
-    return dense_.widths;
+    return kernels_.widths;
   }
-  // To be computed by the kernels for dense layers, if it is what they do.
+  // To be computed by our kernels, if it is what they do.
   void use_kernels(std::uint32_t latent) {
-    dense_ = find_dense_generator(script_.network(), parameters(), latent)
-                 .value_or(DenseScript{});
+    kernels_ = find_generator_kernels(script_.network(), parameters(), latent)
+                   .value_or(KernelGenerator{});
   }
   InitialLaw initial_law() const override { return script_.law(); }
   bool are_drawn() const override { return script_.are_drawn(); }
@@ -205,7 +212,7 @@ class ScriptGenerator final : public Generator, public ScriptValues {
  private:
   ImageShape image_;
   Script script_;
-  DenseScript dense_;  // without widths: it is none
+  KernelGenerator kernels_;  // without widths: it is none
 };
 
 class ScriptDiscriminator final : public Discriminator, public ScriptValues {
@@ -216,19 +223,29 @@ class ScriptDiscriminator final : public Discriminator, public ScriptValues {
         script_(std::move(file), kDiscriminator, *this) {}
 
   Tensor features(const Tensor& images) override {
+    if (stack_.size() > 0) return stack_.forward(images).flatten(1);
     return images;  // the script is one piece
   }
   std::vector<std::size_t> dense_widths() const override {
-    return dense_.widths;
+    return kernels_.widths;
   }
-  // To be computed by the kernels for dense layers, if it is what they do.
+  ConvolutionStack* convolutions() override {
+    return stack_.size() > 0 ? &stack_ : nullptr;
+  }
+  // To be computed by our kernels, if it is what they do.
   void use_kernels(const ImageShape& image, Condition condition) {
-    dense_ = find_dense_discriminator(script_.network(), parameters(), image,
-                                      condition)
-                 .value_or(DenseScript{});
+    kernels_ = find_discriminator_kernels(script_.network(), parameters(),
+                                          image, condition)
+                   .value_or(KernelDiscriminator{});
+    for (const auto& layer : kernels_.convolutions)
+      stack_.push_back(layer.weight, layer.bias, layer.geometry);
   }
   DiscriminatorOutput head(const Tensor& images,
                            const Tensor& labels) override {
+    if (stack_.size() > 0) {
+      const Tensor out = dense_in_turn(kernels_.layers, images);
+      return {out.select(1, 0), classes_ == 0 ? Tensor() : out.slice(1, 1)};
+    }
     const c10::IValue value = script_.run(images, labels);
     const std::int64_t n = images.size(0);
     if (classes_ == 0) return {script_.tensor(value, "logits", {n}), {}};
@@ -252,7 +269,8 @@ class ScriptDiscriminator final : public Discriminator, public ScriptValues {
  private:
   std::int64_t classes_;
   Script script_;
-  DenseScript dense_;  // without widths: it is none
+  KernelDiscriminator kernels_;  // without layers: it is none
+  ConvolutionStack stack_;       // its convolutions
 };
 
 // LibTorch quotes the script's lines above its own error, which comes last.

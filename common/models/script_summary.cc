@@ -27,7 +27,8 @@ void add_rows(const torch::OrderedDict<std::string, torch::Tensor>& tensors,
 }
 
 std::string network_text(std::string_view name,
-                         const torch::nn::Module& network, bool is_dense) {
+                         const torch::nn::Module& network,
+                         std::string_view computed_by) {
   std::uint64_t parameters = 0;
   for (const torch::Tensor& tensor : network.parameters())
     parameters += static_cast<std::uint64_t>(tensor.numel());
@@ -35,10 +36,14 @@ std::string network_text(std::string_view name,
   add_rows(network.named_parameters(), "parameter", rows);
   add_rows(network.named_buffers(), "buffer", rows);
   return fmt::format("\n{}: {}, computed by {}\n{}", name,
-                     plural(parameters, "parameter"),
-                     is_dense ? "the kernels for dense layers, on a processor"
-                              : "LibTorch, operation by operation",
+                     plural(parameters, "parameter"), computed_by,
                      table_text(rows));
+}
+
+std::string_view computed_by(bool is_dense, bool has_stack) {
+  if (is_dense) return "the kernels for dense layers, on a processor";
+  if (has_stack) return "the kernels for stacks of convolutions";
+  return "LibTorch, operation by operation";
 }
 
 std::string first_weights(const Model& model) {
@@ -72,8 +77,11 @@ Result<std::string> describe_script(const std::filesystem::path& file,
              trial.image.width, name_of(kConditionNames, trial.condition),
              trial.latent, first_weights(**d),
              twice ? "can be used" : "cannot: " + twice.error().message) +
-         network_text("generator", **g, !(*g)->dense_widths().empty()) +
-         network_text("discriminator", **d, !(*d)->dense_widths().empty());
+         network_text("generator", **g,
+                      computed_by(!(*g)->dense_widths().empty(), false)) +
+         network_text("discriminator", **d,
+                      computed_by(!(*d)->dense_widths().empty(),
+                                  (*d)->convolutions() != nullptr));
 }
 
 }  // namespace mdgan

@@ -272,13 +272,19 @@ Tensor convolve_in_turn(Tensor x, at::TensorList parameters,
   return x;
 }
 
-Tensor deconvolve(torch::nn::ConvTranspose2d& layer, const Tensor& input) {
-  const auto [x, weight, bias] =
-      operands(input, layer->weight, layer->bias, layer->weight.size(1));
+Tensor deconvolve(torch::nn::ConvTranspose2d& layer, const Tensor& x) {
   const auto& options = layer->options;
   const auto& padding = get<torch::ExpandingArray<2>>(options.padding());
-  const Geometry geometry{(*options.stride())[0], (*padding)[0]};
-  const std::int64_t output_padding = (*options.output_padding())[0];
+  return deconvolve(x, layer->weight, layer->bias,
+                    {(*options.stride())[0], (*padding)[0]},
+                    (*options.output_padding())[0]);
+}
+
+Tensor deconvolve(const Tensor& input, const Tensor& full_weight,
+                  const Tensor& full_bias, const ConvolutionGeometry& geometry,
+                  std::int64_t output_padding) {
+  const auto [x, weight, bias] =
+      operands(input, full_weight, full_bias, full_weight.size(1));
   Tensor y;
   if (!x.is_cpu())
     y = at::conv_transpose2d(x, weight, optional(bias), geometry.stride,

@@ -40,6 +40,13 @@ torch::Tensor convolve(const torch::Tensor& x, const torch::Tensor& weight,
                        const torch::Tensor& bias,
                        const ConvolutionGeometry& geometry);
 
+// deconvolve() above: x [n, in, h, w], weight [in, out, k, k], bias [out] or
+// undefined.
+torch::Tensor deconvolve(const torch::Tensor& x, const torch::Tensor& weight,
+                         const torch::Tensor& bias,
+                         const ConvolutionGeometry& geometry,
+                         std::int64_t output_padding);
+
 // Passes x through all layers, each followed by LeakyReLU. `parameters` has the
 // weight and the bias of each layer in turn.
 torch::Tensor convolve_in_turn(

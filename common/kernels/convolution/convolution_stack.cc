@@ -11,43 +11,38 @@ namespace {
 
 using torch::Tensor;
 using torch::autograd::tensor_list;
-using Geometries = std::vector<ConvolutionGeometry>;
 
 thread_local bool layer_by_layer = false;
 
 }  // namespace
 
-void ConvolutionStack::push_back(torch::nn::Conv2d layer) {
-  layers_.push_back(std::move(layer));
+void ConvolutionStack::push_back(const torch::nn::Conv2d& layer) {
+  push_back(layer->weight, layer->bias, geometry_of(layer));
 }
 
-std::pair<tensor_list, Geometries> ConvolutionStack::parts() const {
-  std::pair<tensor_list, Geometries> result;
-  for (const auto& layer : layers_) {
-    result.first.push_back(layer->weight);
-    result.first.push_back(layer->bias);
-    result.second.push_back(geometry_of(layer));
-  }
-  return result;
+void ConvolutionStack::push_back(const Tensor& weight, const Tensor& bias,
+                                 const ConvolutionGeometry& geometry) {
+  parameters_.push_back(weight);
+  parameters_.push_back(bias);
+  geometries_.push_back(geometry);
 }
 
 Tensor ConvolutionStack::forward(const Tensor& images) const {
-  const auto [parameters, geometries] = parts();
   if (!layer_by_layer) {
     const Tensor y =
-        backend::run_stack(images, parameters, geometries, layout_);
+        backend::run_stack(images, parameters_, geometries_, layout_);
     if (y.defined()) return y;
   }
   TORCH_CHECK(
       layout_.empty(),
       "weights in the backend's layouts do not serve LibTorch's layers");
-  return convolve_in_turn(images, parameters, geometries);
+  return convolve_in_turn(images, parameters_, geometries_);
 }
 
 void ConvolutionStack::to_fastest_layout(const Tensor& images,
                                          const tensor_list& buffers) {
   if (layer_by_layer) return;
-  convert_weights(backend::fastest_layout(images, parts().first, layout_),
+  convert_weights(backend::fastest_layout(images, parameters_, layout_),
                   buffers);
 }
 
@@ -58,17 +53,16 @@ void ConvolutionStack::to_row_major(const tensor_list& buffers) {
 void ConvolutionStack::convert_weights(std::vector<std::int64_t> layout,
                                        const tensor_list& buffers) {
   if (layout == layout_) return;
-  const auto [parameters, geometries] = parts();
   tensor_list before, after;
   for (const Tensor& buffer : buffers) {
     tensor_list weights;
-    for (std::size_t i = 0; i < geometries.size(); ++i) {
-      const Tensor& weight = parameters[2 * i];
+    for (std::size_t i = 0; i < geometries_.size(); ++i) {
+      const Tensor& weight = parameters_[2 * i];
       weights.push_back(
           buffer.narrow(0, weight.storage_offset(), weight.numel()));
     }
     const tensor_list converted =
-        backend::convert(weights, parameters, geometries, layout_, layout);
+        backend::convert(weights, parameters_, geometries_, layout_, layout);
     before.insert(before.end(), weights.begin(), weights.end());
     after.insert(after.end(), converted.begin(), converted.end());
   }

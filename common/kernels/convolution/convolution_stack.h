@@ -5,7 +5,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <utility>
 #include <vector>
 
 #include "common/kernels/convolution/convolution.h"
@@ -16,8 +15,10 @@ class ConvolutionStack {
  public:
   // REQUIRES: it has a bias, and what convolve() requires
   // (convolution.h) holds.
-  void push_back(torch::nn::Conv2d layer);
-  std::size_t size() const { return layers_.size(); }
+  void push_back(const torch::nn::Conv2d& layer);
+  void push_back(const torch::Tensor& weight, const torch::Tensor& bias,
+                 const ConvolutionGeometry& geometry);
+  std::size_t size() const { return geometries_.size(); }
 
   // Images [n, c, h, w] float32 through all layers: y = leaky(convolve(layer,
   // x)) for each in turn. On the CPU LibTorch converts images to oneDNN's
@@ -44,13 +45,11 @@ class ConvolutionStack {
   void to_row_major(const std::vector<torch::Tensor>& buffers);
 
  private:
-  // Weights and biases in turn, and the geometry of each layer.
-  std::pair<std::vector<torch::Tensor>, std::vector<ConvolutionGeometry>>
-  parts() const;
   void convert_weights(std::vector<std::int64_t> layout,
                        const std::vector<torch::Tensor>& buffers);
 
-  std::vector<torch::nn::Conv2d> layers_;
+  std::vector<torch::Tensor> parameters_;  // weights and biases in turn
+  std::vector<ConvolutionGeometry> geometries_;
   std::vector<std::int64_t> layout_;  // backend::WeightLayout of the weights
 };
 

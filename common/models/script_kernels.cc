@@ -1,4 +1,4 @@
-#include "common/models/script_dense.h"
+#include "common/models/script_kernels.h"
 
 #include <torch/csrc/jit/passes/constant_propagation.h>
 #include <torch/csrc/jit/passes/dead_code_elimination.h>
@@ -27,12 +27,14 @@ namespace jit = torch::jit;
 using torch::Tensor;
 
 // Sums are made in another order.
-constexpr float kDenseRounding = 1e-4F;
+constexpr float kKernelRounding = 1e-4F;
 
 // Goes through a graph's operations and follows the rows that they pass on.
-class DenseReader {
+class LayerReader {
  public:
-  explicit DenseReader(const jit::Module& network)
+  using Convolution = KernelDiscriminator::Convolution;
+
+  explicit LayerReader(const jit::Module& network)
       : graph_(network.get_method("forward").graph()->copy()) {
     jit::Inline(*graph_);
     jit::ConstantPropagation(graph_);
@@ -52,6 +54,7 @@ class DenseReader {
 
   // The linear layers' weights and biases in turn.
   const std::vector<Tensor>& layers() const { return layers_; }
+  const std::vector<Convolution>& convolutions() const { return convolutions_; }
   const Tensor& embedding() const { return embedding_; }
   bool ends_with_images() const {
     return bounded_ && graph_->outputs().size() == 1 &&
@@ -78,6 +81,7 @@ class DenseReader {
     const std::string_view name = kind.toQualString();
     if (name == "aten::embedding") return read_embedding(node, out);
     if (name == "aten::mul") return read_product(node, out);
+    if (name == "aten::conv2d") return read_convolution(node, out);
     if (name == "aten::linear") return read_linear(node, out);
     if (name == "aten::leaky_relu" || name == "aten::leaky_relu_")
       return read_activation(node, out);
@@ -127,15 +131,34 @@ class DenseReader {
     return is_product;
   }
 
-  bool read_linear(const jit::Node& node, const jit::Value* out) {
+  // Whether a layer comes next whose weight and bias these are.
+  bool is_layer(const jit::Node& node) const {
     const c10::IValue* weight = constant(node.input(1));
     const c10::IValue* bias = constant(node.input(2));
-    if (node.input(0) != rows_ || (!layers_.empty() && !activated_) ||
-        weight == nullptr || !weight->isTensor() || bias == nullptr ||
-        !bias->isTensor())
+    return node.input(0) == rows_ && (activated_ || !has_layers()) &&
+           weight != nullptr && weight->isTensor() && bias != nullptr &&
+           bias->isTensor();
+  }
+
+  bool read_convolution(const jit::Node& node, const jit::Value* out) {
+    const auto stride = both(node.input(3));
+    const auto padding = both(node.input(4));
+    if (!is_layer(node) || !layers_.empty() || embedded_ != nullptr ||
+        !stride || !padding || both(node.input(5)) != 1 ||
+        !is_int(node.input(6), 1))
       return false;
-    layers_.push_back(weight->toTensor());
-    layers_.push_back(bias->toTensor());
+    convolutions_.push_back({constant(node.input(1))->toTensor(),
+                             constant(node.input(2))->toTensor(),
+                             {*stride, *padding}});
+    activated_ = false;
+    rows_ = out;
+    return true;
+  }
+
+  bool read_linear(const jit::Node& node, const jit::Value* out) {
+    if (!is_layer(node)) return false;
+    layers_.push_back(constant(node.input(1))->toTensor());
+    layers_.push_back(constant(node.input(2))->toTensor());
     activated_ = false;
     rows_ = out;
     return true;
@@ -143,7 +166,7 @@ class DenseReader {
 
   bool read_activation(const jit::Node& node, const jit::Value* out) {
     const c10::IValue* slope = constant(node.input(1));
-    if (node.input(0) != rows_ || layers_.empty() || activated_ || bounded_ ||
+    if (node.input(0) != rows_ || !has_layers() || activated_ || bounded_ ||
         slope == nullptr || !slope->isDouble() ||
         slope->toDouble() != kLeakySlope)
       return false;
@@ -206,6 +229,14 @@ class DenseReader {
     const c10::IValue* found = constant(value);
     return found != nullptr && found->isInt() && found->toInt() == expected;
   }
+  // What a list has for both directions of an image.
+  std::optional<std::int64_t> both(const jit::Value* value) const {
+    const c10::IValue* found = constant(value);
+    if (found == nullptr || !found->isIntList()) return std::nullopt;
+    const auto list = found->toIntVector();
+    if (list.size() != 2 || list[0] != list[1]) return std::nullopt;
+    return list[0];
+  }
   bool is_false(const jit::Value* value) const {
     const c10::IValue* found = constant(value);
     return found != nullptr && found->isBool() && !found->toBool();
@@ -214,6 +245,7 @@ class DenseReader {
     const c10::IValue* found = constant(value);
     return found != nullptr && found->isNone();
   }
+  bool has_layers() const { return !convolutions_.empty() || !layers_.empty(); }
   // Whether these are the outputs of the last layer.
   bool is_output(const jit::Value* value) const {
     return ends_with_outputs() &&
@@ -232,6 +264,7 @@ class DenseReader {
   const jit::Value* rows_ = nullptr;                    // so far
   const jit::Value* labels_ = nullptr;
   const jit::Value* embedded_ = nullptr;  // rows of the embedding
+  std::vector<Convolution> convolutions_;
   std::vector<Tensor> layers_;
   Tensor embedding_;
   bool activated_ = false, bounded_ = false;   // the last layer
@@ -244,8 +277,13 @@ class DenseReader {
 // The widths of the input and of each layer; none unless the parameters are
 // these layers' and the embedding, in turn.
 std::optional<std::vector<std::size_t>> widths_of(
-    const DenseReader& read, const std::vector<Tensor>& parameters) {
-  std::vector<Tensor> expected = read.layers();
+    const LayerReader& read, const std::vector<Tensor>& parameters) {
+  std::vector<Tensor> expected;
+  for (const auto& convolution : read.convolutions()) {
+    expected.push_back(convolution.weight);
+    expected.push_back(convolution.bias);
+  }
+  expected.insert(expected.end(), read.layers().begin(), read.layers().end());
   if (read.embedding().defined()) expected.push_back(read.embedding());
   if (!std::ranges::equal(expected, parameters,
                           [](const Tensor& a, const Tensor& b) {
@@ -266,14 +304,6 @@ std::optional<std::vector<std::size_t>> widths_of(
   return widths;
 }
 
-Tensor chain(const std::vector<Tensor>& layers, Tensor x) {
-  for (std::size_t i = 0; i < layers.size(); i += 2) {
-    if (i > 0) x = leaky(x);
-    x = torch::linear(x, layers[i], layers[i + 1]);
-  }
-  return x;
-}
-
 // Gives parameters other values as long as it lives.
 class OtherValues {
  public:
@@ -282,7 +312,9 @@ class OtherValues {
     for (Tensor& parameter : parameters_) {
       kept_.push_back(parameter.clone());
       const double fan_in =
-          parameter.dim() == 2 ? static_cast<double>(parameter.size(1)) : 1;
+          parameter.dim() > 1
+              ? static_cast<double>(parameter.numel() / parameter.size(0))
+              : 1;
       parameter.normal_(0, 1 / std::sqrt(fan_in), random_);
     }
   }
@@ -307,7 +339,7 @@ class OtherValues {
 bool alike(const Tensor& a, const Tensor& b) {
   return a.sizes() == b.sizes() &&
          (a - b).abs().max().item<float>() <=
-             kDenseRounding * a.abs().max().item<float>();
+             kKernelRounding * a.abs().max().item<float>();
 }
 
 c10::IValue run(jit::Module network, const Tensor& inputs,
@@ -316,11 +348,12 @@ c10::IValue run(jit::Module network, const Tensor& inputs,
   return network.forward({inputs, labels});
 }
 
-std::optional<DenseScript> read_generator(const jit::Module& network,
-                                          const std::vector<Tensor>& parameters,
-                                          std::uint32_t latent) {
-  DenseReader read(network);
-  if (!read.read() || !read.ends_with_images()) return std::nullopt;
+std::optional<KernelGenerator> read_generator(
+    const jit::Module& network, const std::vector<Tensor>& parameters,
+    std::uint32_t latent) {
+  LayerReader read(network);
+  if (!read.read() || !read.convolutions().empty() || !read.ends_with_images())
+    return std::nullopt;
   const auto widths = widths_of(read, parameters);
   if (!widths || widths->front() != latent) return std::nullopt;
   constexpr std::int64_t kRows = 3;
@@ -332,29 +365,36 @@ std::optional<DenseScript> read_generator(const jit::Module& network,
   if (read.embedding().defined())
     x = x * torch::embedding(read.embedding(), labels);
   const Tensor images = run(network, latents, labels).toTensor();
-  if (!alike(torch::tanh(chain(read.layers(), x)).view_as(images), images))
+  if (!alike(torch::tanh(dense_in_turn(read.layers(), x)).view_as(images),
+             images))
     return std::nullopt;
-  return DenseScript{*widths, read.embedding()};
+  return KernelGenerator{*widths, read.embedding()};
 }
 
-std::optional<DenseScript> read_discriminator(
+std::optional<KernelDiscriminator> read_discriminator(
     const jit::Module& network, const std::vector<Tensor>& parameters,
     const ImageShape& image, Condition condition) {
-  DenseReader read(network);
+  LayerReader read(network);
   const bool with_classes = condition == Condition::kAcgan;
   if (condition == Condition::kProjection || !read.read() ||
       read.embedding().defined() ||
       !(with_classes ? read.ends_with_both_logits() : read.ends_with_logits()))
     return std::nullopt;
   auto widths = widths_of(read, parameters);
-  if (!widths || widths->size() < 3 || widths->front() != image.values() ||
+  if (!widths || widths->size() < 2 ||
+      (read.convolutions().empty() &&
+       (widths->size() < 3 || widths->front() != image.values())) ||
       widths->back() != (with_classes ? 1U + image.classes : 1U))
     return std::nullopt;
   constexpr std::int64_t kRows = 3;
   OtherValues other(parameters);
   const Tensor images =
       other.inputs({kRows, image.channels, image.height, image.width});
-  const Tensor out = chain(read.layers(), images.flatten(1));
+  Tensor x = images;
+  for (const auto& c : read.convolutions())
+    x = leaky(torch::conv2d(x, c.weight, c.bias, c.geometry.stride,
+                            c.geometry.padding));
+  const Tensor out = dense_in_turn(read.layers(), x.flatten(1));
   const c10::IValue judged =
       run(network, images, torch::zeros({kRows}, torch::kInt64));
   const bool is_alike =
@@ -365,13 +405,14 @@ std::optional<DenseScript> read_discriminator(
                    : alike(out.select(1, 0), judged.toTensor());
   if (!is_alike) return std::nullopt;
   widths->pop_back();
-  return DenseScript{*widths, {}};
+  if (!read.convolutions().empty()) widths->clear();
+  return KernelDiscriminator{read.convolutions(), read.layers(), *widths};
 }
 
 // A network on which LibTorch's passes fail is executed as it is.
 template <typename Read>
-std::optional<DenseScript> none_if_it_throws(const jit::Module& network,
-                                             Read read) {
+auto none_if_it_throws(const jit::Module& network, Read read)
+    -> decltype(read()) {
   try {
     if (network.buffers().size() > 0) return std::nullopt;
     return read();
@@ -382,14 +423,22 @@ std::optional<DenseScript> none_if_it_throws(const jit::Module& network,
 
 }  // namespace
 
-std::optional<DenseScript> find_dense_generator(
+Tensor dense_in_turn(const std::vector<Tensor>& layers, Tensor x) {
+  for (std::size_t i = 0; i < layers.size(); i += 2) {
+    if (i > 0) x = leaky(x);
+    x = torch::linear(x, layers[i], layers[i + 1]);
+  }
+  return x;
+}
+
+std::optional<KernelGenerator> find_generator_kernels(
     const jit::Module& network, const std::vector<Tensor>& parameters,
     std::uint32_t latent) {
   return none_if_it_throws(
       network, [&] { return read_generator(network, parameters, latent); });
 }
 
-std::optional<DenseScript> find_dense_discriminator(
+std::optional<KernelDiscriminator> find_discriminator_kernels(
     const jit::Module& network, const std::vector<Tensor>& parameters,
     const ImageShape& image, Condition condition) {
   return none_if_it_throws(network, [&] {
