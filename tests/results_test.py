@@ -22,6 +22,7 @@ from mdgan_experiment import comparisons, definition, student  # noqa: E402
 
 COLUMNS = {"fid": "FID", "kid": "KID", "on-a-mode": "on a mode",
            "modes-found": "modes found", "class-distance": "class distance",
+           "least-class": "least class",
            "distance": "distance from (0, 0)"}
 # What a sentence must say, by how its verdict begins.
 WORDS = {"lower": "lower", "higher": "higher", "equal within": "equal within",

@@ -108,6 +108,7 @@ class Runs(support.InFolder):
             "results": {"class_histogram": [0.91, 0.05, 0.04]}}) + "\n")
         run = measurements.read_run(1, self.folder / "seed-1")
         self.assertEqual(run.final()["classes_present"], 2)
+        self.assertEqual(run.final()["least_class"], 0.04)
         self.assertEqual(measurements.histogram([run]), [0.91, 0.05, 0.04])
 
 

@@ -42,7 +42,8 @@ METRICS = {"fid": "frechet_inception_distance",
            "score": "inception_score_mean",
            "kid": "kernel_inception_distance_mean",
            "precision": "precision", "recall": "recall",
-           "classes": "classes_present", "class-distance": "class_distance",
+           "classes": "classes_present", "least-class": "least_class",
+           "class-distance": "class_distance",
            "on-a-mode": "good_samples", "modes-found": "modes_found",
            "distance": "distance"}
 CLAIMS = ("lower", "higher", "equal")

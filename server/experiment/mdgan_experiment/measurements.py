@@ -28,6 +28,7 @@ MEASURES = (
     ("precision", "precision", False),
     ("recall", "recall", False),
     ("classes_present", "classes", False),
+    ("least_class", "least class", False),
     ("class_distance", "class distance", True),
     ("good_samples", "on a mode", False),
     ("modes_found", "modes found", False),
@@ -174,6 +175,7 @@ def read_run(seed, folder):
         if "class_histogram" in values:
             values["classes_present"] = sum(
                 share >= PRESENT for share in values["class_histogram"])
+            values["least_class"] = min(values["class_histogram"])
     run.lost = [r["round"] for r in lines(run.folder / "lost.jsonl")]
     return run
 

@@ -162,6 +162,7 @@ def measure_notes(results):
     if "classes_present" in keys:
         text += (" Classes: those that at least "
                  f"{PRESENT:.0%} of the samples are judged to be of;"
+                 " least class: the smallest share that one has;"
                  " class distance: total variation distance to the data's "
                  "classes.")
     if "modes_found" in keys:
