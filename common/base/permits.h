@@ -17,7 +17,8 @@ inline constexpr Duration kDiskPatience = std::chrono::seconds(10);
 // Threads: any.
 class Permits {
  public:
-  // take() waits for up to `patience`: by default as long as it takes.
+  // take() waits for up to `patience`: by default as long as it takes. When
+  // that was in vain, the next ones do not wait until one is given back.
   explicit Permits(unsigned count,
                    std::optional<Duration> patience = std::nullopt)
       : left_(count), patience_(patience) {}
@@ -38,6 +39,7 @@ class Permits {
   std::condition_variable given_back_;
   unsigned left_;
   std::optional<Duration> patience_;
+  bool in_vain_ = false;
   bool closed_ = false;
 };
 

@@ -21,7 +21,8 @@ struct Fault {
   std::string part;  // of the path
   int count = 1;
   bool lasting = false;
-  int error = 0;  // 0: kill
+  bool hangs = false;
+  int error = 0;  // 0: kill, unless it hangs
 };
 
 bool is_point(std::string_view text) {
@@ -53,9 +54,11 @@ std::optional<Fault> chosen_fault() {
     std::from_chars(count.data(), count.data() + count.size(), fault.count);
   if (action == "ENOSPC") fault.error = ENOSPC;
   if (action == "EIO") fault.error = EIO;
+  fault.hangs = action == "hang";
   // A test that asks for what does not exist would test nothing.
-  MDGAN_CHECK(is_point(fault.point) && fault.count > 0 &&
-              (action.empty() || action == "kill" || fault.error != 0));
+  MDGAN_CHECK(
+      is_point(fault.point) && fault.count > 0 &&
+      (action.empty() || action == "kill" || fault.hangs || fault.error != 0));
   return fault;
 }
 
@@ -71,6 +74,7 @@ bool failpoint(std::string_view moment_operation,
   const int times = ++passed;
   if (times < fault->count || (times > fault->count && !fault->lasting))
     return false;
+  while (fault->hangs) ::pause();
   if (fault->error == 0) ::kill(::getpid(), SIGKILL);
   errno = fault->error;
   return true;

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "common/files/failpoint.h"
+
 namespace mdgan {
 namespace {
 
@@ -41,8 +43,11 @@ Result<void> TransferLinks::send(const std::string& endpoint, SwapId swap,
   } else {
     links_.splice(links_.begin(), links_, known);
   }
+  // Nothing fails here but the process.
+  (void)failpoint("before-send", endpoint);
   const Sent sent =
       mdgan::send(links_.front().socket, "", message, &frames, &sent_);
+  (void)failpoint("after-send", endpoint);
   links_.front().swap = swap;
   if (sent == Sent::kYes) return {};
   return Error{endpoint + " cannot be reached: " + std::to_string(queued_) +

@@ -133,8 +133,7 @@ struct LineFiles {
   std::optional<StatsWriter> stats;
   std::optional<EventsFile> events;
   std::optional<TensorboardFile> tensorboard;
-  EventsFile::Post post;  // for `events`
-  TensorboardFile::Post post_tensorboard;
+  std::function<WriteQueue::Post()> post;  // makes one for each file
   bool begun = false;  // nothing refuses this start any more
 };
 
@@ -177,16 +176,16 @@ Finish train_in(const ServerOptions& options, const RunDirectory& directory,
             begin_run(options, directory, completed, incarnation, local->table);
         !begun)
       return begun;
-    auto writer = StatsWriter::open(directory.stats(), options.rounds);
+    auto writer =
+        StatsWriter::open(directory.stats(), options.rounds, files.post());
     if (!writer) return writer.error();
-    auto events = EventsFile::open(directory.events(), files.post);
+    auto events = EventsFile::open(directory.events(), files.post());
     if (!events) return events.error();
     observers.add(files.stats.emplace(std::move(*writer)));
     observers.add(files.events.emplace(std::move(*events)));
     if (options.tensorboard) {
-      auto tensorboard =
-          TensorboardFile::open(directory.tensorboard(), completed, incarnation,
-                                files.post_tensorboard);
+      auto tensorboard = TensorboardFile::open(
+          directory.tensorboard(), completed, incarnation, files.post());
       if (!tensorboard) return tensorboard.error();
       observers.add(files.tensorboard.emplace(std::move(*tensorboard)));
     }
@@ -284,7 +283,14 @@ ExitCode run_train(const ServerOptions& options) {
   auto directory = open_directory(options);
   if (!directory) return report(directory.error());
 
+  WorkerPool writers(2, [] {});
+  const auto posts_to_own_strand = [&writers]() -> WriteQueue::Post {
+    return [strand = Strand(writers)](std::function<void()> task) mutable {
+      strand.post(std::move(task));
+    };
+  };
   RunLog::Options terminal;
+  terminal.post = posts_to_own_strand();
   terminal.file = directory->log();
   terminal.quiet = options.quiet;
   terminal.rewrite = isatty(STDERR_FILENO) != 0;
@@ -294,12 +300,6 @@ ExitCode run_train(const ServerOptions& options) {
   ProgressLine progress(**log, options.rounds, options.evaluate_every > 0,
                         insecure);
   const std::uint32_t last_incarnation = directory->last_incarnation();
-  WorkerPool writers(2, [] {});
-  const auto posts_to_own_strand = [&writers] {
-    return [strand = Strand(writers)](std::function<void()> task) mutable {
-      strand.post(std::move(task));
-    };
-  };
   // A start that is refused for its address leaves the run's status.
   std::optional<HttpServer> http;
   if (page) {
@@ -310,8 +310,7 @@ ExitCode run_train(const ServerOptions& options) {
   }
   StatusFile status(directory->status(), options.rounds, posts_to_own_strand());
   LineFiles files;
-  files.post = posts_to_own_strand();
-  files.post_tensorboard = posts_to_own_strand();
+  files.post = posts_to_own_strand;
   if (insecure) {
     status.set_insecure();
     spdlog::warn(

@@ -200,7 +200,7 @@ void ServerShell::Impl::draw_samples(Round round) {
 }
 
 void ServerShell::Impl::apply(const SaveCheckpoint& e) {
-  state.position = coordinator.position();
+  state.position = coordinator.position_to_save();
   const std::string meta = describe_run(state, *spec);
   ++saves;
   if (e.round.value == 0) {
@@ -212,6 +212,7 @@ void ServerShell::Impl::apply(const SaveCheckpoint& e) {
       [this, round = e.round, meta]() -> Lane::Work {
         return [this, round, meta,
                 copy = trainer->snapshot()]() -> Lane::Continuation {
+          observer->before_checkpoint();
           const auto written = store.save(round, copy, meta);
           return [this, round, written] { saved(round, written); };
         };

@@ -9,21 +9,24 @@
 #include "server/io/server_shell_impl.h"
 
 namespace mdgan {
-namespace {
 
-// Writes the record, and says what the loop is to do then.
-Lane::Continuation keep(RunObserver*& observer, const RunDirectory& directory,
-                        const Result<EvaluationRecord>& measured) {
+// Measuring does not wait for the disk: a run waits for it where evaluations
+// take longer than the rounds between them.
+Lane::Continuation ServerShell::Impl::keep(
+    const Result<EvaluationRecord>& measured) {
   if (!measured)
     return [why = measured.error().message] { spdlog::error("{}", why); };
-  const auto kept = keep_evaluation(directory.path(), *measured);
-  return [&observer, record = *measured, kept] {
-    if (!kept) spdlog::warn("{}", kept.error().message);
+  return [this, record = *measured] {
     observer->on_evaluation(record);
+    files.run(
+        [this, record]() -> Lane::Continuation {
+          const auto kept = keep_evaluation(directory.path(), record);
+          if (kept) return {};
+          return [why = kept.error().message] { spdlog::warn("{}", why); };
+        },
+        [](const Error& error) { spdlog::warn("{}", error.message); });
   };
 }
-
-}  // namespace
 
 void ServerShell::Impl::evaluate(Round round) {
   write_copy(evaluations, evaluation_copies, "cannot evaluate",
@@ -31,8 +34,7 @@ void ServerShell::Impl::evaluate(Round round) {
                const std::shared_ptr<const Sampler> copy =
                    trainer->sampler(nullptr);
                return [this, round, copy]() -> Lane::Continuation {
-                 return keep(observer, directory,
-                             arithmetic.measure(*copy, round, options.seed));
+                 return keep(arithmetic.measure(*copy, round, options.seed));
                };
              });
 }
@@ -114,8 +116,7 @@ void ServerShell::Impl::apply(const MergeEvaluations& e) {
   evaluations.run(
       [this, round = e.round, images = std::move(node.mapped().images),
        sites = std::move(sites)]() -> Lane::Continuation {
-        return keep(observer, directory,
-                    arithmetic.at_peers->merge(round, images, sites));
+        return keep(arithmetic.at_peers->merge(round, images, sites));
       },
       [](const Error& error) {
         spdlog::error("cannot evaluate: {}", error.message);

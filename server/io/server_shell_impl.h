@@ -246,6 +246,8 @@ struct ServerShell::Impl {
   void save_before_training(const std::string& meta);
   void draw_samples(Round round);
   void evaluate(Round round);
+  // What the loop is to do with what was measured: tell of it and keep it.
+  Lane::Continuation keep(const Result<EvaluationRecord>& measured);
 };
 
 }  // namespace mdgan

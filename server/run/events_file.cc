@@ -1,20 +1,14 @@
 #include "server/run/events_file.h"
 
-#include <spdlog/spdlog.h>
-
 #include <chrono>
-#include <mutex>
+#include <cstddef>
 #include <nlohmann/json.hpp>
-#include <string>
+#include <string_view>
 #include <utility>
-#include <vector>
-
-#include "common/files/jsonl.h"
 
 namespace mdgan {
 namespace {
 
-constexpr std::size_t kMostWaiting = 1000;
 // More are no picture, and would make the file long.
 constexpr std::size_t kMostEdges = 64;
 
@@ -35,46 +29,15 @@ std::string line_of(const nlohmann::ordered_json& json) {
 
 }  // namespace
 
-// Threads: any.
-class EventsFile::Writer {
- public:
-  explicit Writer(JsonlWriter file) : file_(std::move(file)) {}
-
-  // Whether write_waiting() is to be called: true unless it is to be already.
-  bool put(std::string line) {
-    const std::lock_guard lock(mutex_);
-    if (waiting_.size() < kMostWaiting) waiting_.push_back(std::move(line));
-    return waiting_.size() == 1;
-  }
-
-  void write_waiting() {
-    const std::lock_guard writes(writing_);
-    std::vector<std::string> lines;
-    {
-      const std::lock_guard lock(mutex_);
-      lines = std::exchange(waiting_, {});
-    }
-    for (const std::string& line : lines) {
-      const auto written = file_.append(line);
-      if (!written && !failed_) spdlog::warn("{}", written.error().message);
-      failed_ = !written;  // a disk that stays full is one warning
-    }
-  }
-
- private:
-  std::mutex mutex_;
-  std::vector<std::string> waiting_;  // guarded by mutex_
-  std::mutex writing_;
-  JsonlWriter file_;     // guarded by writing_
-  bool failed_ = false;  // likewise
-};
+EventsFile::EventsFile(LineWriter file, WriteQueue::Post post)
+    : file_(std::make_shared<LineWriter>(std::move(file))),
+      queue_(std::move(post)) {}
 
 Result<EventsFile> EventsFile::open(const std::filesystem::path& file,
-                                    Post post) {
-  auto writer = JsonlWriter::open(file);
+                                    WriteQueue::Post post) {
+  auto writer = LineWriter::open(file);
   if (!writer) return writer.error();
-  return EventsFile(std::make_shared<Writer>(std::move(*writer)),
-                    std::move(post));
+  return EventsFile(std::move(*writer), std::move(post));
 }
 
 void EventsFile::on_view(const CoordinatorView& view, TimePoint /*now*/) {
@@ -104,13 +67,13 @@ void EventsFile::on_finished(const Finish& finish) {
   auto json = event_of("finished", completed_);
   json["code"] = static_cast<int>(finish.code);
   json["text"] = finish.text;
-  writer_->put(line_of(json));
-  writer_->write_waiting();
+  append(line_of(json));
+  queue_.finish();
 }
 
 void EventsFile::append(std::string line) {
-  if (writer_->put(std::move(line)))
-    post_([writer = writer_] { writer->write_waiting(); });
+  queue_.put(
+      [file = file_, line = std::move(line)] { return file->append(line); });
 }
 
 }  // namespace mdgan

@@ -1,7 +1,6 @@
 #include "server/run/run_log.h"
 
 #include <spdlog/sinks/base_sink.h>
-#include <spdlog/sinks/basic_file_sink.h>
 #include <spdlog/spdlog.h>
 #include <sys/ioctl.h>
 
@@ -10,6 +9,7 @@
 
 #include "common/base/terminal.h"
 #include "common/base/unblocking_output.h"
+#include "common/files/line_writer.h"
 #include "common/files/plain_file.h"
 
 namespace mdgan {
@@ -72,27 +72,51 @@ class TerminalSink : public spdlog::sinks::base_sink<std::mutex> {
   bool complained_ = false;
 };
 
+// spdlog's own would wait for the disk.
+class FileSink : public spdlog::sinks::base_sink<std::mutex> {
+ public:
+  FileSink(LineWriter file, WriteQueue queue)
+      : file_(std::make_shared<LineWriter>(std::move(file))),
+        queue_(std::move(queue)) {}
+
+  void finish() { queue_.finish(); }
+
+ protected:
+  void sink_it_(const spdlog::details::log_msg& message) override {
+    spdlog::memory_buf_t text;
+    formatter_->format(message, text);
+    std::string lines(text.data(), text.size());
+    if (lines.ends_with('\n')) lines.pop_back();
+    queue_.put([file = file_, lines = std::move(lines)] {
+      return file->append(lines);
+    });
+  }
+  void flush_() override {}
+
+ private:
+  std::shared_ptr<LineWriter> file_;  // with the writes that wait
+  WriteQueue queue_;
+};
+
 }  // namespace
 
 struct RunLog::Sinks {
-  std::shared_ptr<spdlog::sinks::sink> file;
+  std::shared_ptr<FileSink> file;
   std::shared_ptr<TerminalSink> terminal;
 };
 
 Result<std::unique_ptr<RunLog>> RunLog::open(const Options& options) {
-  // spdlog would wait for the other end of a pipe.
   if (auto plain = check_plain(options.file); !plain) return plain.error();
+  auto file = LineWriter::open(options.file);
+  if (!file) return file.error();
   auto sinks = std::make_unique<Sinks>();
-  try {
-    sinks->file = std::make_shared<spdlog::sinks::basic_file_sink_mt>(
-        options.file.string());
-  } catch (const spdlog::spdlog_ex& error) {
-    return Error{fmt::format("{}: the log cannot be written: {}",
-                             options.file.string(), error.what()),
-                 ExitCode::kCheckpoint};
-  }
   sinks->terminal =
       std::make_shared<TerminalSink>(fileno(options.terminal), options.rewrite);
+  const auto complain = [terminal = sinks->terminal](const std::string& why) {
+    terminal->complain("the log has gaps: " + why);
+  };
+  sinks->file = std::make_shared<FileSink>(std::move(*file),
+                                           WriteQueue(options.post, complain));
   sinks->file->set_pattern(kFilePattern);
   sinks->terminal->set_pattern(kTerminalPattern);
   if (options.quiet) sinks->terminal->set_level(spdlog::level::warn);
@@ -100,10 +124,7 @@ Result<std::unique_ptr<RunLog>> RunLog::open(const Options& options) {
       "mdgan", spdlog::sinks_init_list{sinks->file, sinks->terminal});
   logger->flush_on(spdlog::level::info);
   // spdlog's own handler would wait for whoever reads stderr.
-  logger->set_error_handler(
-      [terminal = sinks->terminal](const std::string& why) {
-        terminal->complain("the log has gaps: " + why);
-      });
+  logger->set_error_handler(complain);
   spdlog::set_default_logger(std::move(logger));
   return std::unique_ptr<RunLog>(new RunLog(options, std::move(sinks)));
 }
@@ -113,6 +134,7 @@ RunLog::RunLog(const Options& options, std::unique_ptr<Sinks> sinks)
 
 RunLog::~RunLog() {
   sinks_->terminal->end_line();
+  sinks_->file->finish();
   log_to_stderr(kTerminalPattern);
 }
 
@@ -124,7 +146,6 @@ void RunLog::show_progress(const std::string& text) {
   // A person at a terminal sees the line; the file gets it as any other.
   spdlog::details::log_msg message("mdgan", spdlog::level::info, text);
   sinks_->file->log(message);
-  sinks_->file->flush();
   if (!options_.quiet) sinks_->terminal->show(text);
 }
 

@@ -8,14 +8,15 @@
 #include <string>
 
 #include "common/base/result.h"
+#include "common/files/write_queue.h"
 
 namespace mdgan {
 
 // Makes the process's log (spdlog's default logger) write to a file and to the
-// terminal, with time and level. A terminal or pipe that nobody reads costs the
-// lines, never time. Threads: any may log; show_progress() and the
-// destructor belong to one. The destructor ends the progress line and gives the
-// log back to stderr alone.
+// terminal, with time and level. A terminal or pipe that nobody reads, and a
+// disk that hangs, cost the lines, never time. Threads: any may log;
+// show_progress() and the destructor belong to one. The destructor ends the
+// progress line, waits for the file, and gives the log back to stderr alone.
 class RunLog {
  public:
   struct Options {
@@ -23,6 +24,7 @@ class RunLog {
     bool quiet = false;            // terminal: warnings and errors only
     std::FILE* terminal = stderr;  // not owned
     bool rewrite = false;          // whether that is a terminal
+    WriteQueue::Post post = {};    // the file is written by its thread
   };
 
   // Fails with kCheckpoint when the log file cannot be written.

@@ -19,8 +19,9 @@
 
 namespace mdgan {
 
-// Threads: the server's loop, which waits for the observer: what may take long
-// (a slow disk) belongs on another thread. An observer must not throw.
+// Threads: the server's loop, but for before_checkpoint(). The loop waits for
+// the observer: what may take long (a slow disk) belongs on another thread. An
+// observer must not throw.
 class RunObserver {
  public:
   virtual ~RunObserver() = default;
@@ -43,6 +44,10 @@ class RunObserver {
   // Samples of the generator after `round` are in `file`, a PNG.
   virtual void on_pictures(Round /*round*/,
                            const std::filesystem::path& /*file*/) {}
+  // A checkpoint is about to be written: waits until what was told is in the
+  // files that a resumed run goes on with. Threads: any, while the loop tells
+  // of other things.
+  virtual void before_checkpoint() {}
   // The state of `round` is on the disk, or why it is not.
   virtual void on_checkpoint(Round /*round*/, const Result<void>& /*saved*/) {}
   // The run is over, or could not begin; nothing comes after this.
@@ -78,6 +83,9 @@ class RunObservers final : public RunObserver {
   }
   void on_pictures(Round round, const std::filesystem::path& file) override {
     for (RunObserver* o : observers_) o->on_pictures(round, file);
+  }
+  void before_checkpoint() override {
+    for (RunObserver* o : observers_) o->before_checkpoint();
   }
   void on_checkpoint(Round round, const Result<void>& saved) override {
     for (RunObserver* o : observers_) o->on_checkpoint(round, saved);

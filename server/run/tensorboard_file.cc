@@ -1,11 +1,10 @@
 #include "server/run/tensorboard_file.h"
 
 #include <fcntl.h>
-#include <spdlog/spdlog.h>
+#include <spdlog/fmt/fmt.h>
 #include <sys/types.h>
 
 #include <chrono>
-#include <mutex>
 #include <span>
 #include <utility>
 #include <vector>
@@ -21,8 +20,6 @@ namespace {
 using tensorboard::Moment;
 using tensorboard::Scalar;
 
-constexpr std::size_t kMostWaiting = 1000;
-
 double now_1970() {
   return std::chrono::duration<double>(
              std::chrono::system_clock::now().time_since_epoch())
@@ -36,34 +33,11 @@ Error cannot(std::string_view what, const std::filesystem::path& path) {
 
 }  // namespace
 
-// Threads: any.
-class TensorboardFile::Writer {
+// Threads: one at a time.
+class TensorboardFile::Records {
  public:
-  Writer(std::filesystem::path path, FileDescriptor file)
+  Records(std::filesystem::path path, FileDescriptor file)
       : path_(std::move(path)), file_(std::move(file)) {}
-
-  // Whether write_waiting() is to be called: true unless it is to be already.
-  bool put(Event event) {
-    const std::lock_guard lock(mutex_);
-    if (waiting_.size() < kMostWaiting) waiting_.push_back(std::move(event));
-    return waiting_.size() == 1;
-  }
-
-  void write_waiting() {
-    const std::lock_guard writes(writing_);
-    std::vector<Event> events;
-    {
-      const std::lock_guard lock(mutex_);
-      events = std::exchange(waiting_, {});
-    }
-    for (const Event& event : events) {
-      const std::string bytes = event();
-      if (bytes.empty()) continue;
-      const auto written = append(bytes);
-      if (!written && !failed_) spdlog::warn("{}", written.error().message);
-      failed_ = !written;  // a disk that stays full is one warning
-    }
-  }
 
   // A reader stops for good at a torn record: on an error the file is as
   // before.
@@ -79,18 +53,14 @@ class TensorboardFile::Writer {
   }
 
  private:
-  std::mutex mutex_;
-  std::vector<Event> waiting_;  // guarded by mutex_
-  std::mutex writing_;
   const std::filesystem::path path_;
-  FileDescriptor file_;  // guarded by writing_, as all that follows
+  FileDescriptor file_;
   off_t size_ = 0;
-  bool failed_ = false;
 };
 
 Result<TensorboardFile> TensorboardFile::open(
     const std::filesystem::path& folder, Round completed,
-    std::uint32_t incarnation, Post post) {
+    std::uint32_t incarnation, WriteQueue::Post post) {
   if (auto made = make_directories(folder); !made) return made.error();
   const double now = now_1970();
   // Readers take files in the order of their names.
@@ -100,13 +70,13 @@ Result<TensorboardFile> TensorboardFile::open(
   FileDescriptor file(::open(
       path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0666));
   if (!file) return cannot("make", path);
-  auto writer = std::make_shared<Writer>(path, std::move(file));
-  auto begun = writer->append(tensorboard::version_event(now));
+  auto records = std::make_shared<Records>(path, std::move(file));
+  auto begun = records->append(tensorboard::version_event(now));
   if (begun)
     begun =
-        writer->append(tensorboard::start_event({now, completed.value + 1}));
+        records->append(tensorboard::start_event({now, completed.value + 1}));
   if (!begun) return begun.error();
-  return TensorboardFile(std::move(writer), std::move(post));
+  return TensorboardFile(std::move(records), std::move(post));
 }
 
 void TensorboardFile::on_tick(const StatsRecord& r) {
@@ -156,11 +126,14 @@ void TensorboardFile::on_pictures(Round round,
   });
 }
 
-void TensorboardFile::on_finished(const Finish&) { writer_->write_waiting(); }
+void TensorboardFile::on_finished(const Finish&) { queue_.finish(); }
 
 void TensorboardFile::put(Event event) {
-  if (writer_->put(std::move(event)))
-    post_([writer = writer_] { writer->write_waiting(); });
+  queue_.put([records = records_, event = std::move(event)]() -> Result<void> {
+    const std::string bytes = event();
+    if (bytes.empty()) return {};
+    return records->append(bytes);
+  });
 }
 
 }  // namespace mdgan

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "common/base/result.h"
+#include "common/files/write_queue.h"
 #include "server/run/run_observer.h"
 
 namespace mdgan {
@@ -15,20 +16,16 @@ namespace mdgan {
 // Each start of a server writes a file of its own, whose first event makes void
 // what earlier files have of later rounds, so that no curve runs backwards.
 //
-// Threads: of a RunObserver. The file is written, and pictures are read, by
-// whoever runs what is given to `post`, but for the end. A disk that hangs
-// makes the file late, and loses what is beyond 1,000 events; what cannot be
-// written is a warning in the log.
+// Threads: of a RunObserver. The file is written, and pictures are read, by a
+// WriteQueue, but for the end; what cannot be written is a warning in the log.
 class TensorboardFile final : public RunObserver {
  public:
-  // Runs a task on another thread, after the tasks before it, or never.
-  using Post = std::function<void(std::function<void()> task)>;
-
   // A new file in `folder`, which is made; `completed` is the round that the
   // run goes on from. Fails with kCheckpoint.
   static Result<TensorboardFile> open(const std::filesystem::path& folder,
                                       Round completed,
-                                      std::uint32_t incarnation, Post post);
+                                      std::uint32_t incarnation,
+                                      WriteQueue::Post post);
 
   void on_tick(const StatsRecord& record) override;
   void on_evaluation(const EvaluationRecord& record) override;
@@ -37,14 +34,14 @@ class TensorboardFile final : public RunObserver {
   void on_finished(const Finish& finish) override;
 
  private:
-  class Writer;
+  class Records;
   using Event = std::function<std::string()>;  // its bytes; empty: none
-  TensorboardFile(std::shared_ptr<Writer> writer, Post post)
-      : writer_(std::move(writer)), post_(std::move(post)) {}
+  TensorboardFile(std::shared_ptr<Records> records, WriteQueue::Post post)
+      : records_(std::move(records)), queue_(std::move(post)) {}
   void put(Event event);
 
-  std::shared_ptr<Writer> writer_;  // with the tasks that are posted
-  Post post_;
+  std::shared_ptr<Records> records_;  // with the writes that wait
+  WriteQueue queue_;
 };
 
 }  // namespace mdgan

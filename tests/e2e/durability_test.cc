@@ -17,6 +17,7 @@
 
 #include "tests/support/catch.h"
 #include "tests/support/durable_run.h"
+#include "tests/support/failpoint.h"
 #include "tests/support/process_run.h"
 #include "tests/support/text_file.h"
 
@@ -25,17 +26,6 @@ namespace mdgan::test {
 namespace fs = std::filesystem;
 
 namespace {
-
-// While it lives, processes that are started have this failpoint.
-class Failpoint {
- public:
-  explicit Failpoint(const std::string& value) {
-    ::setenv("MDGAN_FAILPOINT", value.c_str(), 1);
-  }
-  ~Failpoint() { ::unsetenv("MDGAN_FAILPOINT"); }
-  Failpoint(const Failpoint&) = delete;
-  Failpoint& operator=(const Failpoint&) = delete;
-};
 
 // The rounds of the checkpoints that are complete, ascending.
 std::vector<std::uint64_t> checkpoints_of(const fs::path& run) {
@@ -128,7 +118,9 @@ TEST_CASE("fault 33: a server killed where it renames goes on") {
   survives(GENERATE(as<std::string>(), "before-rename", "after-rename"));
 }
 TEST_CASE("fault 33: a server killed where it appends goes on") {
-  survives(GENERATE(as<std::string>(), "before-append", "after-append"));
+  survives(GENERATE(as<std::string>(), "before-append@stats.jsonl",
+                    "after-append@stats.jsonl", "before-append@events.jsonl",
+                    "after-append@events.jsonl", "after-append@log.txt"));
 }
 TEST_CASE("fault 33: a server killed where it removes goes on") {
   survives(GENERATE(as<std::string>(), "before-remove", "after-remove"));
@@ -318,6 +310,27 @@ TEST_CASE("fault 37: a disk that takes no first checkpoint is no start") {
     CHECK(t.round("run") == 0);
   }
   CHECK(t.server("run", local(t)).wait() == 0);
+}
+
+TEST_CASE("fault 37: a file that hangs stops no round") {
+  const ProcessRun t;
+  const std::string point =
+      GENERATE(as<std::string>(), "before-append@log.txt:4",
+               "before-append@stats.jsonl:2", "before-append@events.jsonl:2",
+               "before-create@status.json:9", "before-create@/samples/",
+               "before-sync@/checkpoints/:8", "after-rename@/checkpoints/:3");
+  INFO(point);
+  const Failpoint hang(point + "=hang");
+  auto server = t.server(
+      "run", local(t) + Words{"--rounds", "1000000", "--stats-every", "1"});
+  const bool by_status = point.find("status.json") == point.npos;
+  REQUIRE(eventually([&] {
+    if (!by_status) return t.round("run") > 100;
+    const auto status = t.status("run");
+    return status.is_object() && status["round"] > 100;
+  }));
+  server.signal(SIGKILL);
+  CHECK(server.wait() == 128 + SIGKILL);
 }
 
 TEST_CASE("fault 36: a file system that is full for a while ends nothing") {

@@ -6,6 +6,7 @@
 #include <array>
 
 #include "common/files/jsonl.h"
+#include "common/files/line_writer.h"
 #include "common/files/read_file.h"
 #include "peer/options.h"
 #include "server/command_options.h"
@@ -61,7 +62,7 @@ void statistics(const fs::path& file) {
   require(once.empty() || once.ends_with('\n'), "it ends with a line");
   require(truncate_after_round(file, Round{100}).ok() && text_in(file) == once,
           "cutting again changes nothing");
-  auto writer = JsonlWriter::open(file);
+  auto writer = LineWriter::open(file);
   require(writer.ok() && writer->append("{}").ok(), "it can be written on");
   require(text_in(file) == once + "{}\n", "and loses nothing");
 }

@@ -70,7 +70,7 @@ InProcessServer::InProcessServer(const fs::path& directory,
   progress_.emplace(*log_, options_.rounds, options_.evaluate_every > 0);
   observers_.add(*progress_);
   stats_.emplace(
-      required(StatsWriter::open(directory_->stats(), options_.rounds)));
+      required(StatsWriter::open(directory_->stats(), options_.rounds, {})));
   observers_.add(*stats_);
   RunState state;
   if (const auto saved = load_run(directory_->checkpoints())) {

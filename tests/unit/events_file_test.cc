@@ -27,7 +27,7 @@ std::vector<json> lines_of(const fs::path& file) {
 }
 
 struct Tasks {
-  EventsFile::Post post() {
+  WriteQueue::Post post() {
     return
         [this](std::function<void()> task) { all.push_back(std::move(task)); };
   }

@@ -8,6 +8,7 @@
 #include "common/files/atomic_write.h"
 #include "common/files/hash.h"
 #include "common/files/jsonl.h"
+#include "common/files/line_writer.h"
 #include "tests/support/catch.h"
 #include "tests/support/file_size_limit.h"
 #include "tests/support/temporary_directory.h"
@@ -76,7 +77,7 @@ TEST_CASE("SHA-256 is the standard's", "[hash]") {
 TEST_CASE("JSON lines are appended across openings", "[jsonl]") {
   const TemporaryDirectory dir;
   for (const char* line : {"{\"round\":1}", "{\"round\":2}"}) {
-    auto writer = JsonlWriter::open(dir / "m.jsonl");
+    auto writer = LineWriter::open(dir / "m.jsonl");
     REQUIRE(writer);
     CHECK(writer->append(line));
   }
@@ -91,14 +92,14 @@ TEST_CASE("a last line without an end is cut off when opening", "[jsonl]") {
       std::pair(std::string("{}\n"), std::string("{}\n")));
   const TemporaryDirectory dir;
   write_text(dir / "m.jsonl", before);
-  REQUIRE(JsonlWriter::open(dir / "m.jsonl"));
+  REQUIRE(LineWriter::open(dir / "m.jsonl"));
   CHECK(read_text(dir / "m.jsonl") == after);
 }
 
 TEST_CASE("a full disk leaves whole lines, and later lines succeed",
           "[jsonl]") {
   const TemporaryDirectory dir;
-  auto writer = JsonlWriter::open(dir / "m.jsonl");
+  auto writer = LineWriter::open(dir / "m.jsonl");
   REQUIRE(writer);
   REQUIRE(writer->append("{\"round\":1}"));
   {
@@ -109,7 +110,7 @@ TEST_CASE("a full disk leaves whole lines, and later lines succeed",
   }
   CHECK(writer->append("{\"round\":3}"));
   CHECK(read_text(dir / "m.jsonl") == "{\"round\":1}\n{\"round\":3}\n");
-  CHECK_FALSE(JsonlWriter::open("/dev/full"));
+  CHECK_FALSE(LineWriter::open("/dev/full"));
 }
 
 TEST_CASE("a resumed run forgets the lines of rounds it repeats", "[jsonl]") {

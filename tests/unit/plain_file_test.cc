@@ -12,6 +12,7 @@
 
 #include "common/files/hash.h"
 #include "common/files/jsonl.h"
+#include "common/files/line_writer.h"
 #include "common/options/options_parser.h"
 #include "server/run/run_log.h"
 #include "server/run/saved_status.h"
@@ -47,7 +48,7 @@ TEST_CASE("a pipe in the place of a file is refused, and not waited for") {
                    {pipe.string()}));
   CHECK(contains(refusal(check_plain(pipe)), {pipe.string(), "is a pipe"}));
   CHECK(contains(refusal(sha256_of_file(pipe)), {pipe.string()}));
-  CHECK(contains(refusal(JsonlWriter::open(pipe)),
+  CHECK(contains(refusal(LineWriter::open(pipe)),
                  {pipe.string(), "not a regular file"}));
   CHECK(contains(refusal(truncate_after_round(pipe, Round{1})),
                  {pipe.string(), "not a regular file"}));

@@ -325,7 +325,7 @@ TEST_CASE("the last evaluation comes into the last line of the statistics") {
       all.push_back(nlohmann::json::parse(line));
     return all;
   };
-  auto writer = StatsWriter::open(file, 100);
+  auto writer = StatsWriter::open(file, 100, {});
   REQUIRE(writer.ok());
   StatsRecord record = some_stats();
   writer->on_tick(record);

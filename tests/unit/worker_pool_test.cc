@@ -154,6 +154,18 @@ TEST_CASE("Closed permits are waited for no longer", "[unit]") {
   CHECK_FALSE(permits.take());
 }
 
+TEST_CASE("After a permit was awaited in vain none is until one is given back",
+          "[unit]") {
+  Permits permits(1, std::chrono::milliseconds(50));
+  {
+    const auto only = permits.take();
+    REQUIRE(only);
+    // Were each of them to wait, this test would take longer than it may.
+    for (int i = 0; i < 10'000; ++i) CHECK_FALSE(permits.take());
+  }
+  CHECK(permits.take());
+}
+
 TEST_CASE("Any thread may post to a strand", "[unit]") {
   constexpr int kThreads = 6;
   constexpr int kPosts = 300;

@@ -1,0 +1,39 @@
+// Writes to files that another thread does, in their order: a disk that hangs
+// makes the files late, and holds up nobody who has something to write.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "common/base/result.h"
+
+namespace mdgan {
+
+// At most 1,000 writes wait; what comes beyond them is lost.
+//
+// Threads: any.
+class WriteQueue {
+ public:
+  // Runs a task on another thread, after the tasks before it, or never. Empty:
+  // each write is done where it is put.
+  using Post = std::function<void(std::function<void()> task)>;
+  using Write = std::function<Result<void>()>;
+  // Says why a write failed.
+  using Complaint = std::function<void(const std::string& why)>;
+
+  // Of writes that fail one after the other the first is told of, as a warning
+  // in the log unless `complaint` is given.
+  explicit WriteQueue(Post post, Complaint complaint = {});
+
+  void put(Write write);
+  // In the calling thread: what has been put is written when this returns.
+  void finish();
+
+ private:
+  class Writes;
+  std::shared_ptr<Writes> writes_;  // with the tasks that are posted
+  Post post_;
+};
+
+}  // namespace mdgan
