@@ -9,7 +9,8 @@ packages_libraries=(
   ca-certificates cmake ninja-build g++ pkg-config
   libzmq3-dev cppzmq-dev libmsgpack-cxx-dev
   libboost-program-options-dev libspdlog-dev nlohmann-json3-dev
-  libpng-dev libjpeg62-turbo-dev libtiff-dev libwebp-dev zlib1g-dev libsodium-dev
+  libpng-dev libjpeg62-turbo-dev libtiff-dev libwebp-dev libstb-dev zlib1g-dev
+  libsodium-dev
   libutf8proc-dev
   # Without it LibTorch gets the reference BLAS, which is many times slower.
   libopenblas0-pthread

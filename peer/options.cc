@@ -92,7 +92,7 @@ std::vector<OptionGroup> peer_groups(PeerOptions& o) {
       {"The data",
        {{"data", &o.data, "DIR",
          "The folder with this peer's data: MNIST files (IDX, plain or gzip), "
-         "CIFAR's binary files, or image files (PNG, JPEG, WebP or TIFF), "
+         "CIFAR's binary files, or image files (PNG, JPEG, WebP, TIFF or BMP), "
          "with a subfolder for each class. Required."},
         {"shard", shard_of(&o.shard), "I/N",
          "Train on part I of N of the data, for simulations. Without it: on "

@@ -26,7 +26,7 @@ could read along, or take the server's place. Make a key by
     mdgan-peer keygen --name NAME
 
 have whoever runs the server append the line that it prints to authorized_peers,
-ask for the server's public key, and give --key peer.key and --server-key KEY to
+ask for the server's public key, and give --key peer.key and --server-key 'KEY' to
 this command. Where you trust everybody on the way, --insecure does without
 keys.)",
           address),

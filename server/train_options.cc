@@ -72,8 +72,8 @@ OptionGroup peers_group(ServerOptions& o) {
         {0, kPeers}},
        {"data", &o.data, "DIR",
         "The folder with the data of the local peers: MNIST files (IDX, plain "
-        "or gzip), CIFAR's binary files, or image files (PNG, JPEG, WebP or "
-        "TIFF), with a subfolder for each class. Other peers bring their "
+        "or gzip), CIFAR's binary files, or image files (PNG, JPEG, WebP, "
+        "TIFF or BMP), with a subfolder for each class. Other peers bring their "
         "own."},
        {"partition", partition_value(&o.partition), "CUT", kPartitionHelp},
        {"simulate-attack", attack_value(&o.attack), "ATTACK:M",

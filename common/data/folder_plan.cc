@@ -152,7 +152,7 @@ Error no_images(const fs::path& directory, const FolderPlan& plan) {
   return bad_data(
       directory,
       fmt::format("no class folder holds an image, but other files, as "
-                  "{}: make PNG, JPEG, WebP or TIFF files of them",
+                  "{}: make PNG, JPEG, WebP, TIFF or BMP files of them",
                   shown(plan.unread.front())));
 }
 

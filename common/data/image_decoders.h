@@ -19,6 +19,8 @@ Result<Image> decode_png(std::span<const std::byte> bytes,
 Result<Image> decode_jpeg(std::span<const std::byte> bytes,
                           const std::string& name);
 
+Result<Image> decode_bmp(std::span<const std::byte> bytes,
+                         const std::string& name);
 Result<Image> decode_webp(std::span<const std::byte> bytes,
                           const std::string& name);
 Result<Image> decode_tiff(std::span<const std::byte> bytes,

@@ -37,7 +37,7 @@ constexpr std::array kFormats{
     Format{"MM\0*"sv, "TIFF", &decode_tiff},
     Format{"II+\0"sv, "TIFF", &decode_tiff},  // BigTIFF
     Format{"MM\0+"sv, "TIFF", &decode_tiff},
-    Format{"BM????\0\0\0\0"sv, "BMP"},
+    Format{"BM????\0\0\0\0"sv, "BMP", &decode_bmp},
     Format{"GIF8"sv, "GIF"},
     Format{"????ftypavif"sv, "AVIF"},
     Format{"????ftyphei"sv, "HEIC"},
@@ -70,7 +70,8 @@ bool has_image_name(const std::filesystem::path& path) {
   std::ranges::transform(text, text.begin(), [](char c) {
     return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
   });
-  constexpr std::array kEnds{".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff"};
+  constexpr std::array kEnds{".png", ".jpg",  ".jpeg", ".webp",
+                             ".tif", ".tiff", ".bmp"};
   return std::ranges::find(kEnds, text) != kEnds.end();
 }
 

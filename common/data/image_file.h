@@ -28,8 +28,8 @@ struct Image {
 // regular file that begins like one.
 bool is_image_file(const std::filesystem::path& path);
 
-// Reads a PNG, JPEG, WebP or TIFF (its first page) file; its first bytes decide
-// which, not its name.
+// Reads a PNG, JPEG, WebP, TIFF (its first page) or BMP file; its first bytes
+// decide which, not its name.
 //   transparency  is laid on white, in the stored values
 //   palettes      become RGB, or grey if each colour that is used is grey
 //   16 bits       are reduced to 8: round(v / 257)

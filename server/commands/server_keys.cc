@@ -20,7 +20,7 @@ read along and take part. Make keys, in three commands:
     mdgan-peer keygen --name NAME    # at each peer; it prints a line
     echo 'LINE' >> authorized_peers  # here, with each peer's line
 
-and give --key server.key to this command, --key peer.key and --server-key KEY
+and give --key server.key to this command, --key peer.key and --server-key 'KEY'
 to mdgan-peer. Where you trust everybody who reaches this address, --insecure
 does without keys.)",
           bind),

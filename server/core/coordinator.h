@@ -155,6 +155,8 @@ class Coordinator {
 
   // Exchanges of discriminators (coordinator_swap.cc).
   std::uint64_t smallest_shard() const;  // of the live peers; 0: there is none
+  // It decides how often all peers exchange their discriminators.
+  void warn_of_small_shard(Out& out) const;
   bool swap_is_due() const;
   bool begin_swap(TimePoint now, Out& out);
   void begin_exchange(Exchange exchange, TimePoint now, Out& out);

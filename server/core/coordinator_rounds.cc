@@ -64,6 +64,7 @@ void Coordinator::begin_round(TimePoint now, Out& out) {
           std::max<std::uint64_t>(config_.rounds, 1));
     out.emplace_back(Note{"training starts with " + plural(live, "peer") +
                           ", k = " + std::to_string(config_.k)});
+    warn_of_small_shard(out);
     // A server that is killed soon goes on with this run, not with another.
     // The peers' discriminators are still as the seed makes them.
     if (position_.completed.value == 0) {

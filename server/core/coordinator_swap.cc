@@ -27,8 +27,36 @@ constexpr Duration kShortestSwap = 3s;
 constexpr int kSwapMultiple = 4;
 // A late joiner whose copy failed so often starts with a fresh discriminator.
 constexpr int kCopyAttempts = 2;
+// A shard is told of that makes swaps so many times as frequent as the median.
+constexpr std::uint64_t kFarSmaller = 10;
 
 }  // namespace
+
+void Coordinator::warn_of_small_shard(Out& out) const {
+  if (config_.swap_epochs == 0 || live_shards_.size() < 2 ||
+      !traits_of(config_.algorithm).swaps)
+    return;
+  const std::uint64_t smallest = smallest_shard();
+  const std::uint64_t median =
+      *std::next(live_shards_.begin(),
+                 static_cast<std::ptrdiff_t>(live_shards_.size() / 2));
+  const auto rounds = [this](std::uint64_t shard) {
+    return swap_period(shard, config_.swap_epochs, config_.batch);
+  };
+  if (kFarSmaller * rounds(smallest) > rounds(median)) return;
+  const auto owner = std::ranges::find_if(members_, [&](const auto& m) {
+    return m.second.presence == Presence::kLive &&
+           m.second.epoch_shard == smallest;
+  });
+  out.emplace_back(
+      Note{"peer " + owner->second.name + " has " + std::to_string(smallest) +
+               " images and half of the peers " + std::to_string(median) +
+               " or more: all exchange discriminators every " +
+               plural(rounds(smallest), "round") +
+               ", as the smallest shard has it; with a larger swap-epochs less "
+               "often",
+           true});
+}
 
 std::uint64_t Coordinator::smallest_shard() const {
   return live_shards_.empty() ? 0 : *live_shards_.begin();

@@ -46,6 +46,16 @@ def raw_png(width, height, bits, colour, rows, interlaced=0, before=b"",
             + chunk(b"IEND", b""))
 
 
+def raw_bmp(width, height, bits, pixels, palette=np.zeros(0, np.uint8), masks=b""):
+    """A BMP whose rows are `pixels`, each a multiple of four bytes."""
+    masks = masks and masks.ljust(68, b"\0")
+    header = struct.pack("<IiiHHIIiiII", 40 + len(masks), width, height, 1, bits,
+                         3 if masks else 0, 0, 0, 0, 0, 0) + masks
+    begin = 14 + len(header) + palette.nbytes
+    return (b"BM" + struct.pack("<IHHI", begin + pixels.nbytes, 0, 0, begin)
+            + header + palette.tobytes() + pixels.tobytes())
+
+
 def rows_of(array):
     return b"".join(b"\0" + row.tobytes() for row in array)
 
@@ -247,6 +257,19 @@ def file_cases():
         for mode in ("1", "L", "RGB", "CMYK"):
             yield f"TIFF {mode} {compression}", saved(
                 rgb.convert(mode), "TIFF", compression=compression)
+    for mode in ("1", "L", "P", "RGB", "RGBA"):
+        source = Image.fromarray(RGBA).convert(mode) if mode != "P" else \
+            rgb.quantize(200)
+        yield f"BMP {mode}", saved(source, "BMP")
+    for bits in (1, 4):
+        yield f"BMP palette of {bits} bits", raw_bmp(
+            16 // bits, H, bits, np.arange(H * 4, dtype=np.uint8),
+            RANDOM.integers(0, 256, 4 << bits).astype(np.uint8))
+    yield "BMP with a mask for opacity", raw_bmp(
+        W, H, 32, RGBA, masks=struct.pack("<IIII", 0xff, 0xff00, 0xff0000,
+                                          0xff000000))
+    yield "BMP from the top", raw_bmp(3, -H, 24, RANDOM.integers(
+        0, 256, H * 12).astype(np.uint8))
     yield "TIFF palette", saved(rgb.quantize(200), "TIFF")
     yield "TIFF grey 4", saved(smooth.convert("L"), "TIFF",
                                compression="tiff_lzw")
@@ -361,7 +384,9 @@ def refused():
     yield "PPM", saved(Image.fromarray(RGB), "PPM"), "is a PPM file"
     yield "DICOM", bytes(128) + b"DICM" + bytes(100), "is a DICOM file"
     yield "GIF", saved(Image.fromarray(RGB), "GIF"), "is a GIF file"
-    yield "BMP", saved(Image.fromarray(RGB), "BMP"), "is a BMP file"
+    bmp = saved(Image.fromarray(RGB), "BMP")
+    yield "cut BMP", bmp[:-len(bmp) // 3], "damaged BMP"
+    yield "BMP in run lengths", bmp[:30] + b"\1" + bmp[31:], "in run lengths"
 
 
 def compare(name, expected, found):

@@ -12,6 +12,31 @@ MUTANTS = [
                "them"],
     ),
     Mutant(
+        row="members",
+        removes="a checkpoint makes strangers who never answered members",
+        file="server/core/coordinator.cc",
+        before="""    saved.names.erase(member.name);""",
+        after="",
+        tests=["a checkpoint has nobody who came late and has not answered"],
+    ),
+    Mutant(
+        row="members",
+        removes="strangers who never answer are drawn in place of participants",
+        file="server/core/coordinator_labels.cc",
+        before="""[this](PeerId peer) { return counts(peer); });""",
+        after="""[](PeerId) { return true; });""",
+        tests=["who came late and has not answered takes no participant's place"],
+    ),
+    Mutant(
+        row="members",
+        removes="nobody is told that one small shard makes all swap",
+        file="server/core/coordinator_rounds.cc",
+        before="""    warn_of_small_shard(out);
+""",
+        after="",
+        tests=["a shard far smaller than the others is told of: it makes swaps"],
+    ),
+    Mutant(
         row="keys",
         removes="a key brings more peers than its line says",
         file="server/io/server_admission.cc",

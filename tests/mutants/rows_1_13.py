@@ -122,6 +122,15 @@ MUTANTS = [
     ),
     Mutant(
         row=5,
+        removes="what a swap brought is on no disk",
+        file="peer/io/peer_effects.cc",
+        before="""            s.saved().save_transfer(as, state, of_shard, e.in_use);""",
+        after="""            Result<void>{};""",
+        tests=["fault 5: a peer killed where it saves what a swap brought loses "
+               "none"],
+    ),
+    Mutant(
+        row=5,
         removes="who missed the commit keeps what is another peer's now",
         file="server/core/start_choice.cc",
         before="""    if (holds && own(hello.held))""",

@@ -474,10 +474,36 @@ MUTANTS = [
     Mutant(
         row=36,
         removes="a full disk leaves a part of a line",
-        file="common/files/jsonl.cc",
+        file="common/files/line_writer.cc",
         before="""  if (n > 0 && ::ftruncate(file_.get(), before.st_size) != 0)""",
         after="""  if (false && n > 0 && ::ftruncate(file_.get(), before.st_size) != 0)""",
         tests=["a full disk leaves whole lines, and later lines succeed"],
+    ),
+    Mutant(
+        row=37,
+        removes="the server's loop writes the statistics, and waits for the disk",
+        file="server/commands/train.cc",
+        before="""        StatsWriter::open(directory.stats(), options.rounds, files.post());""",
+        after="""        StatsWriter::open(directory.stats(), options.rounds, {});""",
+        tests=["fault 37: a file that hangs stops no round"],
+    ),
+    Mutant(
+        row=37,
+        removes="whoever logs a line waits for the disk",
+        file="server/commands/train.cc",
+        before="""  terminal.post = posts_to_own_strand();
+""",
+        after="",
+        tests=["fault 37: a file that hangs stops no round"],
+    ),
+    Mutant(
+        row=37,
+        removes="each picture is waited for anew when the one before hangs",
+        file="common/base/permits.cc",
+        before="""  else if (!in_vain_)""",
+        after="""  else""",
+        tests=["After a permit was awaited in vain none is until one is given "
+               "back"],
     ),
     Mutant(
         row=36,

@@ -73,6 +73,27 @@ struct Swaps {
 
 }  // namespace
 
+TEST_CASE("a shard far smaller than the others is told of: it makes swaps") {
+  const auto told = [](std::uint64_t smallest, double epochs) {
+    Server s(swapping(3, epochs));
+    for (std::uint64_t i = 1; i <= 3; ++i)
+      s.hello(i, "site-" + std::to_string(i), [&](auto& h) {
+        if (i == 2) h.shard_size = smallest;
+      });
+    std::string text;
+    for (const ServerEffect& e : s.effects)
+      if (const auto* note = std::get_if<Note>(&e);
+          note && note->warning && note->text.find("swap") != std::string::npos)
+        text += note->text;
+    return text;
+  };
+  // The others' 1000 are 100 batches.
+  CHECK(told(20, 1).find("peer site-2 has 20 images") != std::string::npos);
+  CHECK(told(20, 1).find("every 2 rounds") != std::string::npos);
+  CHECK(told(200, 1).empty());
+  CHECK(told(20, 0).empty());
+}
+
 TEST_CASE("a commit moves every discriminator's name, an abort none") {
   Swaps run(3);
   const auto before = run.owners();

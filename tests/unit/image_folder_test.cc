@@ -313,7 +313,7 @@ TEST_CASE("a class of which nothing can be read is warned of",
   const TemporaryDirectory dir;
   fs::create_directories(dir / "dog");
   write_text(dir / "dog" / "1.svg", "<svg/>");
-  check_fails(dir.path(), "dog/1.svg: make PNG, JPEG, WebP or TIFF files");
+  check_fails(dir.path(), "dog/1.svg: make PNG, JPEG, WebP, TIFF or BMP files");
   write_grey(dir / "cat" / "1.png", 1, 1, 1);
   write_grey(dir / "cat" / "more" / "2.png", 1, 1, 1);
   const auto [data, log] = load_and_log(dir.path(), {});
