@@ -98,18 +98,20 @@ class Product : public torch::autograd::Function<Product> {
 
 }  // namespace
 
-Tensor linear(torch::nn::Linear& layer, const Tensor& input) {
-  const Tensor& weight = layer->weight;
+Tensor linear(const torch::nn::Linear& layer, const Tensor& x) {
+  return linear(x, layer->weight, layer->bias);
+}
+
+Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias) {
+  const OptionalTensor optional =
+      bias.defined() ? OptionalTensor(bias) : OptionalTensor();
   const auto is_plain = [](const Tensor& t) {
     return t.is_cpu() && t.scalar_type() == torch::kFloat32;
   };
-  if (!is_plain(input) || !is_plain(weight) || !weight.is_contiguous() ||
-      input.dim() != 2 || input.size(0) > kMostSamples ||
-      input.size(1) != weight.size(1))
-    return layer->forward(input);
-  return Product::apply(
-      input.contiguous(), weight,
-      layer->bias.defined() ? OptionalTensor(layer->bias) : OptionalTensor());
+  if (!is_plain(x) || !is_plain(weight) || !weight.is_contiguous() ||
+      x.dim() != 2 || x.size(0) > kMostSamples || x.size(1) != weight.size(1))
+    return torch::linear(x, weight, optional);
+  return Product::apply(x.contiguous(), weight, optional);
 }
 
 }  // namespace mdgan

@@ -10,6 +10,9 @@
 namespace mdgan {
 
 // layer.forward(x), x [n, in] -> [n, out].
-torch::Tensor linear(torch::nn::Linear& layer, const torch::Tensor& x);
+torch::Tensor linear(const torch::nn::Linear& layer, const torch::Tensor& x);
+// The same by its parts: weight [out, in], bias [out] or undefined.
+torch::Tensor linear(const torch::Tensor& x, const torch::Tensor& weight,
+                     const torch::Tensor& bias);
 
 }  // namespace mdgan

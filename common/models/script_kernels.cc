@@ -17,6 +17,7 @@
 #include <set>
 #include <string_view>
 
+#include "common/models/linear.h"
 #include "common/tensor/leaky.h"
 #include "common/tensor/leaky_slope.h"
 
@@ -426,7 +427,7 @@ auto none_if_it_throws(const jit::Module& network, Read read)
 Tensor dense_in_turn(const std::vector<Tensor>& layers, Tensor x) {
   for (std::size_t i = 0; i < layers.size(); i += 2) {
     if (i > 0) x = leaky(x);
-    x = torch::linear(x, layers[i], layers[i + 1]);
+    x = linear(x, layers[i], layers[i + 1]);
   }
   return x;
 }
