@@ -73,7 +73,8 @@ OptionGroup peers_group(ServerOptions& o) {
        {"data", &o.data, "DIR",
         "The folder with the data of the local peers: MNIST files (IDX, plain "
         "or gzip), CIFAR's binary files, or image files (PNG, JPEG, WebP, "
-        "TIFF or BMP), with a subfolder for each class. Other peers bring their "
+        "TIFF or BMP), with a subfolder for each class. Other peers bring "
+        "their "
         "own."},
        {"partition", partition_value(&o.partition), "CUT", kPartitionHelp},
        {"simulate-attack", attack_value(&o.attack), "ATTACK:M",
@@ -129,7 +130,9 @@ OptionGroup algorithm_group(ServerOptions& o) {
         &o.participants,
         "M",
         "Number of peers that are asked a round, drawn anew for each. 0: all. "
-        "Peers that are not drawn skip the round but still swap.",
+        "Peers that are not drawn skip the round but still swap. Of those "
+        "who have just come, and have not answered yet, as many are asked "
+        "besides.",
         {0, protocol::kMaxPeers}},
        {"staleness",
         &o.staleness,

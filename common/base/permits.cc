@@ -8,7 +8,7 @@ std::shared_ptr<void> Permits::take() {
   if (!patience_)
     given_back_.wait(lock, ready);
   else if (!in_vain_)
-    in_vain_ = !given_back_.wait_for(lock, *patience_, ready);
+    in_vain_ = !given_back_.wait_for(lock, *patience_, ready) && once_;
   if (closed_ || left_ == 0) return nullptr;
   --left_;
   lock.unlock();  // what returns it takes the lock

@@ -18,10 +18,12 @@ inline constexpr Duration kDiskPatience = std::chrono::seconds(10);
 class Permits {
  public:
   // take() waits for up to `patience`: by default as long as it takes. When
-  // that was in vain, the next ones do not wait until one is given back.
+  // that was in vain, and `once`, the next ones do not wait until one is given
+  // back.
   explicit Permits(unsigned count,
-                   std::optional<Duration> patience = std::nullopt)
-      : left_(count), patience_(patience) {}
+                   std::optional<Duration> patience = std::nullopt,
+                   bool once = false)
+      : left_(count), patience_(patience), once_(once) {}
   Permits(const Permits&) = delete;
   Permits& operator=(const Permits&) = delete;
 
@@ -39,6 +41,7 @@ class Permits {
   std::condition_variable given_back_;
   unsigned left_;
   std::optional<Duration> patience_;
+  const bool once_;
   bool in_vain_ = false;
   bool closed_ = false;
 };

@@ -33,8 +33,12 @@ class Header {
     return size() >= 40 && (how == kRunLengths8 || how == kRunLengths4);
   }
   // Only what has a mask for it is meant as opacity.
-  bool has_opacity() const { return size() >= 56 && number(66, 4) != 0; }
+  bool has_opacity() const {
+    constexpr std::uint32_t kMasks = 3;
+    return size() >= 56 && number(30, 4) == kMasks && number(66, 4) != 0;
+  }
   bool has_palette() const { return bits() <= 8; }
+  bool has_sixteen_bits() const { return bits() == 16; }
   // Whether the file ends before the pixels do, which stb takes for zeros.
   bool is_cut(std::uint64_t height, std::uint64_t width) const {
     const std::uint64_t row = (bits() * width + 31) / 32 * 4;
@@ -66,6 +70,10 @@ Result<Image> decode_bmp(std::span<const std::byte> bytes,
   const Header header(bytes);
   if (header.is_compressed())
     return bad_image(name, "is a BMP file in run lengths, and others are read");
+  // Programs differ in what such colours are in 8 bits.
+  if (header.has_sixteen_bits())
+    return bad_image(name,
+                     "is a BMP file of 16 bits a pixel, and others are read");
   const auto* data = reinterpret_cast<const stbi_uc*>(bytes.data());
   int width = 0;
   int height = 0;

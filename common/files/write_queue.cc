@@ -2,10 +2,14 @@
 
 #include <spdlog/spdlog.h>
 
+#include <condition_variable>
 #include <cstddef>
 #include <mutex>
+#include <optional>
 #include <utility>
 #include <vector>
+
+#include "common/base/words.h"
 
 namespace mdgan {
 namespace {
@@ -21,31 +25,78 @@ class WriteQueue::Writes {
   // Whether do_all() is to be called: true unless it is to be already.
   bool put(Write write) {
     const std::lock_guard lock(mutex_);
-    if (waiting_.size() < kMostWaiting) waiting_.push_back(std::move(write));
+    if (waiting_.size() < kMostWaiting)
+      waiting_.push_back(std::move(write));
+    else
+      ++lost_;
     return waiting_.size() == 1;
   }
 
-  void do_all() {
-    // Before any is taken: a later one must not be done before it.
-    const std::lock_guard writes(writing_);
-    std::vector<Write> taken;
+  // Does what waits once nobody else does; nothing where that takes longer than
+  // `patience`.
+  void do_all(std::optional<Duration> patience) {
+    const Turn turn(*this, patience);
+    if (!turn.taken()) return;
+    std::vector<Write> writes;
+    std::size_t lost = 0;
     {
       const std::lock_guard lock(mutex_);
-      taken = std::exchange(waiting_, {});
+      writes = std::exchange(waiting_, {});
+      lost = std::exchange(lost_, 0);
     }
-    for (const Write& write : taken) {
+    for (const Write& write : writes) {
       const Result<void> written = write();
       if (!written && !failed_) complaint_(written.error().message);
       failed_ = !written;  // a disk that stays full is one complaint
     }
+    if (lost > 0)
+      complaint_("the disk was too slow: " + plural(lost, "line") +
+                 " of a file of the run came too many at once, and were lost");
   }
 
  private:
+  // Who has it writes: a later write must not be done before an earlier one.
+  class Turn {
+   public:
+    Turn(Writes& writes, std::optional<Duration> patience) : writes_(writes) {
+      std::unique_lock lock(writes.mutex_);
+      const auto free = [&writes] { return !writes.busy_; };
+      if (!patience)
+        writes.freed_.wait(lock, free);
+      else if (writes.in_vain_)
+        patience = Duration::zero();
+      taken_ = !patience || writes.freed_.wait_for(lock, *patience, free);
+      if (taken_)
+        writes.busy_ = true;
+      else
+        writes.in_vain_ = true;
+    }
+    ~Turn() {
+      if (!taken_) return;
+      {
+        const std::lock_guard lock(writes_.mutex_);
+        writes_.busy_ = writes_.in_vain_ = false;
+      }
+      writes_.freed_.notify_all();
+    }
+    Turn(const Turn&) = delete;
+    Turn& operator=(const Turn&) = delete;
+
+    bool taken() const { return taken_; }
+
+   private:
+    Writes& writes_;
+    bool taken_ = false;
+  };
+
   const Complaint complaint_;
-  std::mutex mutex_;
-  std::vector<Write> waiting_;  // guarded by mutex_
-  std::mutex writing_;
-  bool failed_ = false;  // guarded by writing_
+  bool failed_ = false;  // whose turn it is has it
+  std::mutex mutex_;     // guards all below
+  std::vector<Write> waiting_;
+  std::size_t lost_ = 0;
+  std::condition_variable freed_;
+  bool busy_ = false;
+  bool in_vain_ = false;  // somebody waited until patience was at its end
 };
 
 WriteQueue::WriteQueue(Post post, Complaint complaint)
@@ -57,11 +108,13 @@ WriteQueue::WriteQueue(Post post, Complaint complaint)
 void WriteQueue::put(Write write) {
   if (!writes_->put(std::move(write))) return;
   if (post_)
-    post_([writes = writes_] { writes->do_all(); });
+    post_([writes = writes_] { writes->do_all({}); });
   else
     finish();
 }
 
-void WriteQueue::finish() { writes_->do_all(); }
+void WriteQueue::finish(std::optional<Duration> patience) {
+  writes_->do_all(patience);
+}
 
 }  // namespace mdgan

@@ -4,13 +4,15 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "common/base/result.h"
+#include "common/base/time.h"
 
 namespace mdgan {
 
-// At most 1,000 writes wait; what comes beyond them is lost.
+// At most 1,000 writes wait; what comes beyond them is lost, and told of.
 //
 // Threads: any.
 class WriteQueue {
@@ -27,8 +29,10 @@ class WriteQueue {
   explicit WriteQueue(Post post, Complaint complaint = {});
 
   void put(Write write);
-  // In the calling thread: what has been put is written when this returns.
-  void finish();
+  // In the calling thread: what has been put is written when this returns. With
+  // `patience`, unless a write before hangs: waits for that so long, and not at
+  // all while one does for which was waited in vain.
+  void finish(std::optional<Duration> patience = std::nullopt);
 
  private:
   class Writes;

@@ -22,6 +22,19 @@ bool is_even(const Pair& pair) {
   return pair.size() == 2 && pair[0] == pair[1];
 }
 
+// Whether ours compute it: they take square kernels, and give float32.
+bool fits(const Tensor& x, const Tensor& weight,
+          const c10::optional<Tensor>& bias, const Pair& stride,
+          const Pair& padding, const Pair& dilation, std::int64_t groups) {
+  const auto is_float = [](const Tensor& t) {
+    return t.scalar_type() == torch::kFloat32;
+  };
+  return x.dim() == 4 && weight.dim() == 4 &&
+         weight.size(2) == weight.size(3) && is_float(x) && is_float(weight) &&
+         (!bias || !bias->defined() || is_float(*bias)) && is_even(stride) &&
+         is_even(padding) && dilation == Pair{1, 1} && groups == 1;
+}
+
 Tensor defined_or_none(const c10::optional<Tensor>& tensor) {
   return tensor.value_or(Tensor());
 }
@@ -35,8 +48,7 @@ void run_convolution(jit::Stack& stack) {
   const auto bias = jit::pop(stack).toOptional<Tensor>();
   const Tensor weight = jit::pop(stack).toTensor();
   const Tensor x = jit::pop(stack).toTensor();
-  const bool is_ours = x.dim() == 4 && is_even(stride) && is_even(padding) &&
-                       dilation == Pair{1, 1} && groups == 1;
+  const bool is_ours = fits(x, weight, bias, stride, padding, dilation, groups);
   jit::push(stack, is_ours ? convolve(x, weight, defined_or_none(bias),
                                       {stride[0], padding[0]})
                            : at::conv2d(x, weight, bias, stride, padding,
@@ -53,9 +65,9 @@ void run_deconvolution(jit::Stack& stack) {
   const auto bias = jit::pop(stack).toOptional<Tensor>();
   const Tensor weight = jit::pop(stack).toTensor();
   const Tensor x = jit::pop(stack).toTensor();
-  const bool is_ours = x.dim() == 4 && is_even(stride) && is_even(padding) &&
-                       is_even(output_padding) && dilation == Pair{1, 1} &&
-                       groups == 1;
+  const bool is_ours =
+      fits(x, weight, bias, stride, padding, dilation, groups) &&
+      is_even(output_padding) && output_padding[0] < stride[0];
   jit::push(stack,
             is_ours ? deconvolve(x, weight, defined_or_none(bias),
                                  {stride[0], padding[0]}, output_padding[0])

@@ -141,12 +141,16 @@ class LayerReader {
            bias->isTensor();
   }
 
+  static bool is_square(const Tensor& kernels) {
+    return kernels.dim() == 4 && kernels.size(2) == kernels.size(3);
+  }
+
   bool read_convolution(const jit::Node& node, const jit::Value* out) {
     const auto stride = both(node.input(3));
     const auto padding = both(node.input(4));
-    if (!is_layer(node) || !layers_.empty() || embedded_ != nullptr ||
-        !stride || !padding || both(node.input(5)) != 1 ||
-        !is_int(node.input(6), 1))
+    if (!is_layer(node) || !is_square(constant(node.input(1))->toTensor()) ||
+        !layers_.empty() || embedded_ != nullptr || !stride || !padding ||
+        both(node.input(5)) != 1 || !is_int(node.input(6), 1))
       return false;
     convolutions_.push_back({constant(node.input(1))->toTensor(),
                              constant(node.input(2))->toTensor(),

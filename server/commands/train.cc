@@ -133,12 +133,12 @@ struct LineFiles {
   std::optional<StatsWriter> stats;
   std::optional<EventsFile> events;
   std::optional<TensorboardFile> tensorboard;
+  RunObservers observers;                  // these
   std::function<WriteQueue::Post()> post;  // makes one for each file
   bool begun = false;  // nothing refuses this start any more
 };
 
-// `observers` are told all but the end; those of `files` become some of them,
-// and so outlive them.
+// `observers` are told all but the end; those of `files` are some of them.
 Finish train_in(const ServerOptions& options, const RunDirectory& directory,
                 const std::shared_ptr<const Dataset>& data, RunState state,
                 const std::optional<KeyFiles>& keys, RunObservers& observers,
@@ -181,13 +181,13 @@ Finish train_in(const ServerOptions& options, const RunDirectory& directory,
     if (!writer) return writer.error();
     auto events = EventsFile::open(directory.events(), files.post());
     if (!events) return events.error();
-    observers.add(files.stats.emplace(std::move(*writer)));
-    observers.add(files.events.emplace(std::move(*events)));
+    files.observers.add(files.stats.emplace(std::move(*writer)));
+    files.observers.add(files.events.emplace(std::move(*events)));
     if (options.tensorboard) {
       auto tensorboard = TensorboardFile::open(
           directory.tensorboard(), completed, incarnation, files.post());
       if (!tensorboard) return tensorboard.error();
-      observers.add(files.tensorboard.emplace(std::move(*tensorboard)));
+      files.observers.add(files.tensorboard.emplace(std::move(*tensorboard)));
     }
     files.begun = true;
     return {};
@@ -283,14 +283,14 @@ ExitCode run_train(const ServerOptions& options) {
   auto directory = open_directory(options);
   if (!directory) return report(directory.error());
 
-  WorkerPool writers(2, [] {});
-  const auto posts_to_own_strand = [&writers]() -> WriteQueue::Post {
-    return [strand = Strand(writers)](std::function<void()> task) mutable {
+  const auto own_strand = [](WorkerPool& pool) -> WriteQueue::Post {
+    return [strand = Strand(pool)](std::function<void()> task) mutable {
       strand.post(std::move(task));
     };
   };
+  WorkerPool log_writer(1, [] {});
   RunLog::Options terminal;
-  terminal.post = posts_to_own_strand();
+  terminal.post = own_strand(log_writer);
   terminal.file = directory->log();
   terminal.quiet = options.quiet;
   terminal.rewrite = isatty(STDERR_FILENO) != 0;
@@ -300,6 +300,7 @@ ExitCode run_train(const ServerOptions& options) {
   ProgressLine progress(**log, options.rounds, options.evaluate_every > 0,
                         insecure);
   const std::uint32_t last_incarnation = directory->last_incarnation();
+  WorkerPool writers(2, [] {});  // they may log, and so go before the log
   // A start that is refused for its address leaves the run's status.
   std::optional<HttpServer> http;
   if (page) {
@@ -308,9 +309,9 @@ ExitCode run_train(const ServerOptions& options) {
     http.emplace(std::move(*served));
     spdlog::info("the run's page is at {}", http->url());
   }
-  StatusFile status(directory->status(), options.rounds, posts_to_own_strand());
+  StatusFile status(directory->status(), options.rounds, own_strand(writers));
   LineFiles files;
-  files.post = posts_to_own_strand;
+  files.post = [&] { return own_strand(writers); };
   if (insecure) {
     status.set_insecure();
     spdlog::warn(
@@ -319,6 +320,8 @@ ExitCode run_train(const ServerOptions& options) {
         *options.bind);
   }
   RunObservers observers;
+  // Whoever reads that the run is finished finds its lines.
+  observers.add(files.observers);
   observers.add(progress);
   observers.add(status);
   ServiceStatus service;

@@ -74,6 +74,8 @@ double Coordinator::unlikeness(PeerId a, PeerId b) const {
 
 std::vector<std::vector<PeerId>> Coordinator::swap_groups() const {
   std::vector<PeerId> peers = available();
+  // Who has only just come may be gone as soon, and no checkpoint has it.
+  std::erase_if(peers, [this](PeerId peer) { return !counts(peer); });
   if (config_.labels == BatchLabels::kUniform) return {std::move(peers)};
   return like_peers(labels_of(peers));
 }

@@ -137,7 +137,7 @@ struct ServerShell::Impl {
   // There is at most one copy for each: taking the next one waits until what
   // was made of the last one is on the disk.
   Permits checkpoint_copy{1, kDiskPatience};
-  Permits picture_copy{1, kDiskPatience};
+  Permits picture_copy{1, kDiskPatience, /*once=*/true};
   std::unique_ptr<Sampler> sampler;  // reused by whoever has picture_copy
 
   // Evaluations too, but they may take longer than what is between them: some

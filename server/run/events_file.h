@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 
+#include "common/base/permits.h"
 #include "common/base/result.h"
 #include "common/files/line_writer.h"
 #include "common/files/write_queue.h"
@@ -25,7 +26,7 @@ class EventsFile final : public RunObserver {
   // What has no kind is a line if it is a warning.
   void on_note(const Note& note, Round completed) override;
   void on_checkpoint(Round round, const Result<void>& saved) override;
-  void before_checkpoint() override { queue_.finish(); }
+  void before_checkpoint() override { queue_.finish(kDiskPatience); }
   // Writes in the calling thread, so that the file is whole when this returns.
   void on_finished(const Finish& finish) override;
 

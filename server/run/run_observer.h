@@ -44,8 +44,9 @@ class RunObserver {
   // Samples of the generator after `round` are in `file`, a PNG.
   virtual void on_pictures(Round /*round*/,
                            const std::filesystem::path& /*file*/) {}
-  // A checkpoint is about to be written: waits until what was told is in the
-  // files that a resumed run goes on with. Threads: any, while the loop tells
+  // A checkpoint is about to be written: waits until what was told is in
+  // stats.jsonl and events.jsonl, with which a resumed run goes on, unless they
+  // hang. Threads: any, while the loop tells
   // of other things.
   virtual void before_checkpoint() {}
   // The state of `round` is on the disk, or why it is not.

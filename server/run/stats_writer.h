@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 
+#include "common/base/permits.h"
 #include "common/base/result.h"
 #include "common/files/line_writer.h"
 #include "common/files/write_queue.h"
@@ -27,7 +28,7 @@ class StatsWriter final : public RunObserver {
 
   void on_tick(const StatsRecord& record) override;
   void on_evaluation(const EvaluationRecord& record) override;
-  void before_checkpoint() override { queue_.finish(); }
+  void before_checkpoint() override { queue_.finish(kDiskPatience); }
   // Writes in the calling thread, so that the file is whole when this returns.
   void on_finished(const Finish& /*finish*/) override { queue_.finish(); }
 
@@ -42,7 +43,7 @@ class StatsWriter final : public RunObserver {
   std::shared_ptr<LineWriter> file_;  // with the writes that wait
   WriteQueue queue_;
   std::optional<EvaluationRecord> evaluation_;  // for the next line
-  std::optional<StatsRecord> last_;  // the last round's, once written
+  std::optional<StatsRecord> last_;             // the last round's, once told
 };
 
 }  // namespace mdgan

@@ -386,6 +386,8 @@ def refused():
     yield "GIF", saved(Image.fromarray(RGB), "GIF"), "is a GIF file"
     bmp = saved(Image.fromarray(RGB), "BMP")
     yield "cut BMP", bmp[:-len(bmp) // 3], "damaged BMP"
+    yield "BMP of 16 bits", raw_bmp(2, H, 16, np.arange(H * 4, dtype=np.uint8)), \
+        "of 16 bits"
     yield "BMP in run lengths", bmp[:30] + b"\1" + bmp[31:], "in run lengths"
 
 

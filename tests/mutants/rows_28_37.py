@@ -491,7 +491,7 @@ MUTANTS = [
         row=37,
         removes="whoever logs a line waits for the disk",
         file="server/commands/train.cc",
-        before="""  terminal.post = posts_to_own_strand();
+        before="""  terminal.post = own_strand(log_writer);
 """,
         after="",
         tests=["fault 37: a file that hangs stops no round"],

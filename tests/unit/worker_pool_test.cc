@@ -156,7 +156,7 @@ TEST_CASE("Closed permits are waited for no longer", "[unit]") {
 
 TEST_CASE("After a permit was awaited in vain none is until one is given back",
           "[unit]") {
-  Permits permits(1, std::chrono::milliseconds(50));
+  Permits permits(1, std::chrono::milliseconds(50), /*once=*/true);
   {
     const auto only = permits.take();
     REQUIRE(only);

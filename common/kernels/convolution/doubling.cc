@@ -64,7 +64,8 @@ bool is_doubling(const Tensor& x, const Tensor& weight, torch::IntArrayRef dims,
     return t.is_cpu() && t.scalar_type() == torch::kFloat32;
   };
   return is_plain(x) && is_plain(weight) && is_halving(size) &&
-         x.size(1) == weight.size(0);
+         weight.size(3) == weight.size(2) && x.size(1) == weight.size(0) &&
+         dims[2] == 2 * x.size(2) && dims[3] == 2 * x.size(3);
 }
 
 Tensor double_image(const Tensor& x, const Tensor& weight) {
