@@ -163,30 +163,49 @@ TEST_CASE("what is no stack of convolutions is executed, and trains as well",
 }
 
 TEST_CASE("convolutions that ours cannot compute are LibTorch's", "[script]") {
-  // Further apart in one direction; dilated; of groups; as many as LibTorch's
-  // own words ask for.
-  const auto same = [](const std::string& call) {
-    INFO(call);
+  const auto same = [](const std::string& call, std::int64_t width = 3,
+                       const std::string& kind = "float") {
+    INFO(call << " " << width << " " << kind);
     jit::Module d("__torch__.Discriminator");
     d.register_parameter("weight",
-                         torch::randn({2, 1, 3, 3}).requires_grad_(true),
+                         torch::randn({2, 1, 3, width}).requires_grad_(true),
                          /*is_buffer=*/false);
-    d.define(
-        "def forward(self, images, labels):\n    x = torch.conv2d(images, "
-        "self.weight, None, " +
-        call + ")\n    return x.tanh().flatten(1).sum(1)\n");
+    d.define(fmt::format(R"(
+def forward(self, images, labels):
+    x = torch.conv2d(images.{0}(), self.weight.{0}(), None, {1})
+    return (x * self.weight.{0}().sum()).tanh().flatten(1).sum(1).float()
+)",
+                         kind, call));
     const auto made = make_discriminator(saved(dcgan_generator(), d, ""),
                                          kPicture, Condition::kNone);
     if (!made) FAIL(made.error().message);
-    const torch::Tensor x = torch::randn({3, 1, 8, 8});
+    const torch::Tensor x = torch::randn({3, 1, 32, 32});
     const torch::Tensor y = torch::zeros({3}, torch::kInt64);
     const torch::Tensor expected = d.forward({x, y}).toTensor();
     CHECK(torch::allclose((*made)->forward(x, y).logits, expected));
   };
+  same("[2, 2], [1, 1]");
+  // Further apart in one direction; dilated; a word for the padding.
   same("[2, 1], [1, 1]");
   same("[1, 1], [0, 0], [2, 2]");
   same("1, \"same\"");
-  same("[2, 2], [1, 1]");
+  same("[2, 2], [1, 1]", /*width=*/5);
+  same("[2, 2], [1, 1]", 3, "double");
+}
+
+TEST_CASE("kernels that are not square make no stack", "[script]") {
+  jit::Module d("__torch__.Discriminator");
+  jit::Module layer = convolution(1, 2, false, true, "[2, 2], [1, 1]");
+  layer.setattr("weight", torch::full({2, 1, 4, 6}, 0.01).requires_grad_(true));
+  d.register_module("conv1", layer);
+  d.register_module("fc", linear_layer(2 * 16 * 15, 4));
+  d.define(R"(
+def forward(self, images, labels):
+    x = torch.leaky_relu(self.conv1.forward(images), 0.2)
+    out = self.fc.forward(x.flatten(1))
+    return out[:, 0], out[:, 1:]
+)");
+  CHECK_FALSE(is_stack(d));
 }
 
 }  // namespace mdgan::test
