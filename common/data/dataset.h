@@ -36,8 +36,7 @@ enum class DataPart { kTrain, kTest };
 //   CIFAR-10  data_batch_1.bin ... data_batch_5.bin (whichever exist);
 //             test_batch.bin
 //   CIFAR-100 train.bin; test.bin
-//   folder    PNG, JPEG, WebP, TIFF or BMP files, either all directly inside
-//   (no
+//   folder    PNG, JPEG, WebP, TIFF or BMP files, all directly inside (no
 //             labels) or in subfolders, one per class, in the order of their
 //             names; the parts are the subfolders train/ and test/, if there
 //             are both
