@@ -8,6 +8,7 @@
 
 #include "common/files/jsonl.h"
 #include "tests/support/catch.h"
+#include "tests/support/posted_tasks.h"
 #include "tests/support/temporary_directory.h"
 #include "tests/support/text_file.h"
 
@@ -26,23 +27,12 @@ std::vector<json> lines_of(const fs::path& file) {
   return all;
 }
 
-struct Tasks {
-  WriteQueue::Post post() {
-    return
-        [this](std::function<void()> task) { all.push_back(std::move(task)); };
-  }
-  void run() {
-    for (const auto& task : std::exchange(all, {})) task();
-  }
-  std::vector<std::function<void()>> all;
-};
-
 }  // namespace
 
 TEST_CASE("events.jsonl has a line for what happened, with round and time") {
   const TemporaryDirectory folder;
   const fs::path file = folder / "events.jsonl";
-  Tasks tasks;
+  PostedTasks tasks;
   auto events = EventsFile::open(file, tasks.post());
   REQUIRE(events);
   events->on_note({"peer 0 (a) joined", false, NoteKind::kJoined, "a\xff"},
@@ -84,7 +74,7 @@ TEST_CASE("events.jsonl has a line for what happened, with round and time") {
 
 TEST_CASE("a swap's line says who gave to whom, unless they are many") {
   const TemporaryDirectory folder;
-  Tasks tasks;
+  PostedTasks tasks;
   auto events = EventsFile::open(folder / "events.jsonl", tasks.post());
   REQUIRE(events);
   Note swap{"swap after round 3", false, NoteKind::kSwap, "", {}};
@@ -104,7 +94,7 @@ TEST_CASE("a swap's line says who gave to whom, unless they are many") {
 
 TEST_CASE("a disk that hangs costs events, not memory") {
   const TemporaryDirectory folder;
-  Tasks tasks;
+  PostedTasks tasks;
   auto events = EventsFile::open(folder / "events.jsonl", tasks.post());
   REQUIRE(events);
   for (int i = 0; i < 5000; ++i) events->on_note({"slow", true}, Round{1});

@@ -2,32 +2,16 @@
 #include "common/files/write_queue.h"
 
 #include <chrono>
-#include <functional>
 #include <string>
 #include <thread>
-#include <utility>
 #include <vector>
 
 #include "tests/support/catch.h"
+#include "tests/support/posted_tasks.h"
 
 namespace mdgan::test {
-namespace {
-
-struct Posted {
-  WriteQueue::Post post() {
-    return
-        [this](std::function<void()> task) { all.push_back(std::move(task)); };
-  }
-  void run() {
-    for (const auto& task : std::exchange(all, {})) task();
-  }
-  std::vector<std::function<void()>> all;
-};
-
-}  // namespace
-
 TEST_CASE("writes are done in their order, and what fails is told once") {
-  Posted tasks;
+  PostedTasks tasks;
   std::vector<int> done;
   std::vector<std::string> told;
   WriteQueue queue(tasks.post(),
@@ -54,7 +38,7 @@ TEST_CASE("writes are done in their order, and what fails is told once") {
 }
 
 TEST_CASE("what a slow disk loses is told of") {
-  Posted tasks;
+  PostedTasks tasks;
   std::string told;
   WriteQueue queue(tasks.post(), [&](const std::string& why) { told += why; });
   int done = 0;
