@@ -3,8 +3,9 @@
 #include <torch/csrc/jit/passes/inliner.h>
 #include <torch/csrc/jit/runtime/custom_operator.h>
 
-#include <array>
-#include <optional>
+#include <memory>
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include "common/kernels/convolution/convolution.h"

@@ -251,8 +251,7 @@ void Coordinator::welcome(Member& member, const protocol::Hello& hello,
         who +
         " was part of this run and has no discriminator of it any more: "
         "it starts with a copy of another peer's. It was killed before it "
-        "saved "
-        "its first one, or its --state-dir was lost or changed";
+        "saved its first one, or its --state-dir was lost or changed";
   else if (completed.value > 0 && !started_ && !receives && !choice.exact &&
            choice.start != protocol::Start::kFresh)
     member.warning = who + " has no checkpoint of round " +

@@ -64,6 +64,13 @@ class Server {
     feed(MessageArrived{{connection}, message, "", 0, key});
   }
 
+  // A hello of a peer that can do all that this version can.
+  void join(std::uint64_t connection, const std::string& name) {
+    hello(connection, name, [](protocol::Hello& h) {
+      h.abilities = protocol::known_abilities();
+    });
+  }
+
   void answer(std::uint64_t connection, PeerId peer, std::uint32_t generated,
               const std::string& defect = "", double length = 0) {
     answer_to(connection, {coordinator.position().completed.value + 1}, peer,

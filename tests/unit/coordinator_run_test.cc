@@ -364,18 +364,15 @@ TEST_CASE("no quorum waits for those who came late and have not answered") {
   c.algorithm = Algorithm::kDataParallel;  // without a copy they are in at once
   c.k = 1;
   Server s(c);
-  const auto join = [&](std::uint64_t connection, const std::string& name) {
-    s.hello(connection, name,
-            [](auto& h) { h.abilities = protocol::known_abilities(); });
-  };
-  join(1, "a");
-  join(2, "b");
+  s.join(1, "a");
+  s.join(2, "b");
   const auto both = [&] {
     s.answer(1, {0}, 0);
     s.answer(2, {1}, 0);
   };
   both();
-  for (std::uint64_t i = 3; i < 30; ++i) join(i, "silent-" + std::to_string(i));
+  for (std::uint64_t i = 3; i < 30; ++i)
+    s.join(i, "silent-" + std::to_string(i));
   both();  // the round that they came in
   const auto steps = s.count<StepGenerator>();
   both();
@@ -393,13 +390,10 @@ TEST_CASE("who came late and has not answered takes no participant's place") {
   c.k = 1;
   c.participants = 2;
   Server s(c);
-  const auto join = [&](std::uint64_t connection, const std::string& name) {
-    s.hello(connection, name,
-            [](auto& h) { h.abilities = protocol::known_abilities(); });
-  };
-  join(1, "a");
-  join(2, "b");
-  for (std::uint64_t i = 3; i < 30; ++i) join(i, "silent-" + std::to_string(i));
+  s.join(1, "a");
+  s.join(2, "b");
+  for (std::uint64_t i = 3; i < 30; ++i)
+    s.join(i, "silent-" + std::to_string(i));
   for (int round = 1; round < 10; ++round) {
     s.answer(1, {0}, 0);
     s.answer(2, {1}, 0);
@@ -413,17 +407,13 @@ TEST_CASE("a checkpoint has nobody who came late and has not answered") {
   c.algorithm = Algorithm::kDataParallel;
   c.k = 1;
   Server s(c);
-  const auto join = [&](std::uint64_t connection, const std::string& name) {
-    s.hello(connection, name,
-            [](auto& h) { h.abilities = protocol::known_abilities(); });
-  };
-  join(1, "a");
-  join(2, "late");
-  join(3, "silent");
+  s.join(1, "a");
+  s.join(2, "late");
+  s.join(3, "silent");
   s.answer(1, {0}, 0);  // the round that they came in
   s.answer(1, {0}, 0);
   s.answer(2, {1}, 0);
-  join(4, "bad");
+  s.join(4, "bad");
   for (int i = 0; i < kInvalidAttempts; ++i) s.answer_to(4, {100}, {3}, 0);
   CHECK(s.coordinator.position().names.size() == 4);
   const RunPosition saved = s.coordinator.position_to_save();

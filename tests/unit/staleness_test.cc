@@ -20,15 +20,9 @@ CoordinatorConfig stale(std::uint32_t staleness, std::uint32_t peers = 1) {
   return c;
 }
 
-void join(Server& s, std::uint64_t connection, const std::string& name) {
-  s.hello(connection, name, [](protocol::Hello& hello) {
-    hello.abilities = protocol::known_abilities();
-  });
-}
-
 void join_two(Server& s) {
-  join(s, 1, "a");
-  join(s, 2, "b");
+  s.join(1, "a");
+  s.join(2, "b");
 }
 
 // The peer of this number, on connection number + 1, answers in these rounds.
@@ -63,7 +57,7 @@ Rounds rounds_of(const Server& s) {
 TEST_CASE("peers are asked ahead as many rounds as staleness says",
           "[staleness]") {
   Server s(stale(2));
-  join(s, 1, "a");
+  s.join(1, "a");
   CHECK((asked(s) == Rounds{1, 2, 3}));
   answer(s, 0, {1});
   CHECK((asked(s) == Rounds{1, 2, 3, 4}));
@@ -104,7 +98,7 @@ TEST_CASE("no round is asked ahead over a checkpoint", "[staleness]") {
   CoordinatorConfig c = stale(4);
   c.checkpoint_every = 3;
   Server s(c);
-  join(s, 1, "a");
+  s.join(1, "a");
   CHECK((asked(s) == Rounds{1, 2, 3}));
   answer(s, 0, {1, 2});
   CHECK((asked(s) == Rounds{1, 2, 3}));
@@ -137,7 +131,7 @@ TEST_CASE("nothing is asked ahead of the last round", "[staleness]") {
   CoordinatorConfig c = stale(8);
   c.rounds = 2;
   Server s(c);
-  join(s, 1, "a");
+  s.join(1, "a");
   CHECK((asked(s) == Rounds{1, 2}));
   answer(s, 0, {1, 2});
   REQUIRE(s.finish() != nullptr);
@@ -146,7 +140,7 @@ TEST_CASE("nothing is asked ahead of the last round", "[staleness]") {
 
 TEST_CASE("a stop ends after the rounds that have been asked", "[staleness]") {
   Server s(stale(2));
-  join(s, 1, "a");
+  s.join(1, "a");
   s.feed(StopRequested{ExitCode::kStopped});
   answer(s, 0, {1});
   answer(s, 0, {2});
@@ -198,7 +192,7 @@ TEST_CASE("steps that follow each other are not taken for one that hangs",
           "[staleness]") {
   Server s(stale(1));
   s.slow_steps = true;
-  join(s, 1, "a");
+  s.join(1, "a");
   answer(s, 0, {1, 2});
   s.wait(40s);
   s.feed(GeneratorStepped{{1}});  // the second is stepped at once
@@ -215,7 +209,7 @@ TEST_CASE("a disk that hangs does not end asking ahead", "[staleness]") {
   c.checkpoint_every = 2;
   Server s(c);
   s.hung_disk = true;
-  join(s, 1, "a");
+  s.join(1, "a");
   answer(s, 0, {1, 2, 3, 4, 5, 6});
   CHECK((asked(s) == Rounds{1, 2, 3, 4, 5, 6, 7, 8}));
 }
