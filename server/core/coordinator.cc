@@ -113,28 +113,6 @@ Duration Coordinator::copy_time() const {
   return config_.swap_timeout + (stride_ - 1) * kLocalRound;
 }
 
-std::vector<PeerId> Coordinator::available() const {
-  std::vector<PeerId> ids;
-  for (const PeerId id : live_)
-    if (members_.at(id).owes.empty()) ids.push_back(id);
-  return ids;
-}
-
-std::vector<PeerId> Coordinator::available_for(Round round) const {
-  std::uint64_t oldest = current().value;
-  if (const auto it = rounds_.find(current());
-      it != rounds_.end() && it->second.phase == OpenRound::Phase::kStepping)
-    ++oldest;  // its answers come too late
-  std::vector<PeerId> ids;
-  for (const PeerId id : live_) {
-    const auto& owes = members_.at(id).owes;
-    if (owes.empty() ||
-        (owes.begin()->first.value >= oldest && !owes.contains(round)))
-      ids.push_back(id);
-  }
-  return ids;
-}
-
 std::uint32_t Coordinator::needed_peers() const {
   if (!started_ && !quorum_will_do_) return config_.min_peers;
   return quorum_of_run();

@@ -171,7 +171,8 @@ class Coordinator {
   void go_on_after(const Exchange& exchange, bool committed, TimePoint now,
                    Out& out);
   std::string blame(const Exchange& exchange,
-                    const std::vector<SwapEdge>& broken, TimePoint now);
+                    const std::vector<SwapEdge>& broken, bool late,
+                    TimePoint now);
   std::string describe_link(const SwapEdge& edge, bool relayed) const;
   void set_deadline(Exchange& exchange, TimePoint deadline);
 

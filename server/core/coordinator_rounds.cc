@@ -24,6 +24,28 @@ const OpenRound* Coordinator::collecting() const {
   return const_cast<Coordinator*>(this)->collecting();
 }
 
+std::vector<PeerId> Coordinator::available() const {
+  std::vector<PeerId> ids;
+  for (const PeerId id : live_)
+    if (members_.at(id).owes.empty()) ids.push_back(id);
+  return ids;
+}
+
+std::vector<PeerId> Coordinator::available_for(Round round) const {
+  std::uint64_t oldest = current().value;
+  if (const auto it = rounds_.find(current());
+      it != rounds_.end() && it->second.phase == OpenRound::Phase::kStepping)
+    ++oldest;  // its answers come too late
+  std::vector<PeerId> ids;
+  for (const PeerId id : live_) {
+    const auto& owes = members_.at(id).owes;
+    if (owes.empty() ||
+        (owes.begin()->first.value >= oldest && !owes.contains(round)))
+      ids.push_back(id);
+  }
+  return ids;
+}
+
 // Starts the next round, or waits for enough peers to do so.
 void Coordinator::begin_round(TimePoint now, Out& out) {
   if (stopping_) {

@@ -157,6 +157,8 @@ void Coordinator::on_staged(Member& member, const protocol::Staged& staged,
   }
   Exchange& exchange = it->second;
   exchange.staged.insert(member.id);
+  links_.worked(incoming->source, member.id,
+                !exchange.relays.contains(incoming->source));
   if (exchange.staged.size() == exchange.edges.size()) {
     commit_exchange(staged.swap, now, out);
   } else if (exchange.is_swap &&
@@ -185,7 +187,6 @@ void Coordinator::commit_exchange(SwapId id, TimePoint now, Out& out) {
     members_.at(target).last_round = position_.completed;
   }
   for (const SwapEdge& edge : exchange.edges) {
-    links_.worked(edge.source, edge.target);
     ++counters_.transfers;
     if (exchange.relays.contains(edge.source)) ++counters_.relayed;
     send(members_.at(edge.target), protocol::Commit{id}, now, out);
@@ -223,15 +224,12 @@ void Coordinator::abort_exchange(SwapId id, const std::string& why,
   const Exchange exchange = std::move(node.mapped());
   exchange_ends_.erase({exchange.deadline, id});
   std::string text = why;
-  if (!broken.empty() && text.empty()) {
+  const bool late = !broken.empty() && why.empty();
+  if (late)
     text = "not complete after " +
            std::to_string(static_cast<int>(seconds(now - exchange.begun))) +
            " s";
-    // A link may be slow and not broken: the next swap has more time.
-    if (exchange.is_swap)
-      swap_time_ = std::min<Duration>(2 * swap_time_, config_.swap_timeout);
-  }
-  if (!broken.empty()) text += blame(exchange, broken, now);
+  if (!broken.empty()) text += blame(exchange, broken, late, now);
   // Those who only send are told, too: they need not go on trying.
   std::set<PeerId> taking_part;
   for (const SwapEdge& edge : exchange.edges)
@@ -251,9 +249,10 @@ void Coordinator::abort_exchange(SwapId id, const std::string& why,
   go_on_after(exchange, false, now, out);
 }
 
-// Remembers what has not come through, and says what is done about it.
+// Remembers what has not come through, and says what is done about it. `late`:
+// there was no time left for it.
 std::string Coordinator::blame(const Exchange& exchange,
-                               const std::vector<SwapEdge>& broken,
+                               const std::vector<SwapEdge>& broken, bool late,
                                TimePoint now) {
   const auto relayed = [&](const SwapEdge& edge) {
     return exchange.relays.contains(edge.source);
@@ -272,6 +271,10 @@ std::string Coordinator::blame(const Exchange& exchange,
       direct = direct || !relayed(edge);
     }
   }
+  // A link may be slow and not broken: the next swap has more time. By relay it
+  // has as much as it needs, while chunks are taken.
+  if (late && exchange.is_swap && by_relay < broken.size())
+    swap_time_ = std::min<Duration>(2 * swap_time_, config_.swap_timeout);
   std::string text = "; " +
                      describe_link(broken.front(), relayed(broken.front())) +
                      " had not come through";
@@ -282,6 +285,8 @@ std::string Coordinator::blame(const Exchange& exchange,
                 ? "; from now on it goes by relay, through this server"
                 : "; " + std::to_string(by_relay) +
                       " of them go by relay from now on, through this server";
+  if (by_relay > 0 && links_.is_unreached(broken.front().target))
+    text += ", as does what others send to a peer that none has reached yet";
   if (avoided)
     text += "; the next " + std::to_string(avoided->swaps) +
             " swaps, and all for " +

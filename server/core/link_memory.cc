@@ -6,6 +6,8 @@ namespace mdgan {
 namespace {
 
 constexpr int kTimesTheCost = 20;
+// One peer alone may be what hangs, and not what is before the target.
+constexpr unsigned kTriedInVain = 2;
 
 }  // namespace
 
@@ -20,12 +22,33 @@ LinkMemory::Avoidance LinkMemory::failed(PeerId source, PeerId target,
   return avoidance;
 }
 
+void LinkMemory::use_relay(PeerId source, PeerId target) {
+  if (relayed_.insert({source, target}).second) ++tried_in_vain_[target];
+}
+
+bool LinkMemory::is_unreached(PeerId target) const {
+  const auto tried = tried_in_vain_.find(target);
+  return tried != tried_in_vain_.end() && tried->second >= kTriedInVain &&
+         !reached_.contains(target);
+}
+
+void LinkMemory::worked(PeerId source, PeerId target, bool directly) {
+  links_.erase({source, target});
+  if (directly) reached_.insert(target);
+}
+
 void LinkMemory::forget(PeerId peer) {
   const auto is_its = [peer](const std::pair<PeerId, PeerId>& link) {
     return link.first == peer || link.second == peer;
   };
   std::erase_if(links_, [&](const auto& entry) { return is_its(entry.first); });
-  std::erase_if(relayed_, is_its);
+  std::erase_if(relayed_, [&](const std::pair<PeerId, PeerId>& link) {
+    if (!is_its(link)) return false;
+    --tried_in_vain_[link.second];
+    return true;
+  });
+  tried_in_vain_.erase(peer);
+  reached_.erase(peer);
 }
 
 bool LinkMemory::avoided(PeerId source, PeerId target, TimePoint now) const {

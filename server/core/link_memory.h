@@ -29,15 +29,17 @@ class LinkMemory {
   Avoidance failed(PeerId source, PeerId target, Duration cost, TimePoint now);
 
   // Discriminators get from `source` to `target` by relay, from now on.
-  void use_relay(PeerId source, PeerId target) {
-    relayed_.insert({source, target});
-  }
+  void use_relay(PeerId source, PeerId target);
+  // So they do from any other, too, once two have failed and none has ever
+  // reached `target` directly: a firewall before it would cost the run a swap
+  // for each of them.
+  bool is_unreached(PeerId target) const;
   bool needs_relay(PeerId source, PeerId target) const {
-    return relayed_.contains({source, target});
+    return is_unreached(target) || relayed_.contains({source, target});
   }
 
-  // By whichever way: it is to be tried again.
-  void worked(PeerId source, PeerId target) { links_.erase({source, target}); }
+  // By whichever way, directly or by relay: it is to be tried again.
+  void worked(PeerId source, PeerId target, bool directly);
 
   // What is known of the links to and from this peer is out of date: it listens
   // elsewhere, or is gone.
@@ -54,6 +56,8 @@ class LinkMemory {
   std::uint64_t swaps_ = 0;
   std::map<std::pair<PeerId, PeerId>, Link> links_;
   std::set<std::pair<PeerId, PeerId>> relayed_;
+  std::map<PeerId, unsigned> tried_in_vain_;  // by so many peers, directly
+  std::set<PeerId> reached_;                  // directly, by some peer
 };
 
 }  // namespace mdgan

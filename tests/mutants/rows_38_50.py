@@ -280,6 +280,23 @@ MUTANTS = [
     ),
     Mutant(
         row=43,
+        removes="a peer that nobody can reach costs a swap for each who tries",
+        file="server/core/link_memory.cc",
+        before=r"""  return tried != tried_in_vain_.end() && tried->second""",
+        after=r"""  return false && tried != tried_in_vain_.end() && tried->second""",
+        tests=["fault 43: whom two cannot reach, and none has, gets all by relay",
+               "fault 43: peers that nobody can reach cost two swaps, not many"],
+    ),
+    Mutant(
+        row=43,
+        removes="one peer that hangs has all others sent through the server",
+        file="server/core/link_memory.cc",
+        before=r"""constexpr unsigned kTriedInVain = 2;""",
+        after=r"""constexpr unsigned kTriedInVain = 1;""",
+        tests=["fault 43: whom two cannot reach, and none has, gets all by relay"],
+    ),
+    Mutant(
+        row=43,
         removes="a link that failed by relay, too, is not gone around",
         file="server/core/link_memory.cc",
         before=r"""  return it != links_.end() &&""",

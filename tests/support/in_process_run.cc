@@ -9,6 +9,8 @@
 #include "common/data/partition.h"
 #include "common/files/hash.h"
 #include "common/keys/key_file.h"
+#include "tests/support/catch.h"
+#include "tests/support/temporary_directory.h"
 #include "tests/support/text_file.h"
 
 namespace mdgan::test {
@@ -166,5 +168,15 @@ InProcessPeers::~InProcessPeers() {
 }
 
 PeerShellReport InProcessPeers::wait() { return required(report_.get()); }
+
+std::string undisturbed_weights(const ServerOptions& options) {
+  const TemporaryDirectory directory;
+  InProcessServer server(directory / "run", options);
+  InProcessPeers peers(server.context(), kLocalEndpoint, directory.path(), 0, 1,
+                       2);
+  REQUIRE(server.wait().code == ExitCode::kOk);
+  REQUIRE(peers.wait().code == ExitCode::kOk);
+  return server.weights();
+}
 
 }  // namespace mdgan::test

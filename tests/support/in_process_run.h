@@ -2,6 +2,7 @@
 // them, on images small enough for a round to take a millisecond.
 #pragma once
 
+#include <cstdint>
 #include <cstdio>
 #include <filesystem>
 #include <future>
@@ -26,6 +27,7 @@ PeerArithmetic peer_arithmetic();
 
 // 8 rounds of two peers, a swap after every second one.
 ServerOptions small_options();
+inline constexpr std::uint64_t kSmallSwaps = 4;
 
 // 40 images with labels; the same at every call.
 std::shared_ptr<const Dataset> small_images();
@@ -92,5 +94,9 @@ class InProcessPeers {
   std::unique_ptr<PeerShell> host_;
   std::shared_future<Result<PeerShellReport>> report_;
 };
+
+// The weights that a run of two peers of one process has at its end when nobody
+// disturbs it.
+std::string undisturbed_weights(const ServerOptions& options);
 
 }  // namespace mdgan::test

@@ -36,8 +36,8 @@ const protocol::ErrorReply* last_error(
   return found;
 }
 
-MemberView member(std::uint32_t id, const std::string& name,
-                  Presence presence) {
+MemberView member_of_view(std::uint32_t id, const std::string& name,
+                          Presence presence) {
   MemberView view;
   view.id = {id};
   view.name = name;
@@ -51,9 +51,9 @@ CoordinatorView waiting_view() {
   view.needed = 5;
   view.live = 3;
   for (std::uint32_t i = 0; i < 3; ++i)
-    view.members.push_back(
-        member(i, "hospital-" + std::string(1, static_cast<char>('a' + i)),
-               Presence::kLive));
+    view.members.push_back(member_of_view(
+        i, "hospital-" + std::string(1, static_cast<char>('a' + i)),
+        Presence::kLive));
   return view;
 }
 
@@ -136,8 +136,8 @@ TEST_CASE("a run says in words for whom it waits") {
   CHECK(waiting_text(view, refusals) ==
         "waiting for 2 of 5 peers; here: hospital-a, hospital-b, hospital-c");
 
-  view.members.push_back(member(3, "hospital-d", Presence::kAbsent));
-  view.members.push_back(member(4, "hospital-e", Presence::kCopying));
+  view.members.push_back(member_of_view(3, "hospital-d", Presence::kAbsent));
+  view.members.push_back(member_of_view(4, "hospital-e", Presence::kCopying));
   CHECK(waiting_text(view, refusals) ==
         "waiting for 2 of 5 peers: hospital-d, hospital-e (is given a "
         "discriminator)");
@@ -150,7 +150,7 @@ TEST_CASE("a run says in words for whom it waits") {
         "(refused), hospital-e (is given a discriminator), stranger (refused)");
   for (std::uint32_t i = 5; i < 10; ++i)
     view.members.push_back(
-        member(i, "more-" + std::to_string(i), Presence::kAbsent));
+        member_of_view(i, "more-" + std::to_string(i), Presence::kAbsent));
   CHECK(waiting_text(view, {}).ends_with("more-5, more-6, more-7 and 2 more"));
 
   view = waiting_view();
