@@ -160,7 +160,7 @@ MUTANTS = [
     Mutant(
         row=6,
         removes="a peer that owes an answer is asked again in every round",
-        file="server/core/coordinator.cc",
+        file="server/core/coordinator_rounds.cc",
         before="""    if (owes.empty() ||""",
         after="""    if (true || owes.empty() ||""",
         tests=["fault 6: a frozen peer costs a round once some seconds"],
