@@ -22,6 +22,8 @@ class LineWriter {
   // usable: later lines may succeed.
   Result<void> append(std::string_view lines);
 
+  const std::string& path() const { return path_; }
+
  private:
   LineWriter(std::string path, FileDescriptor file)
       : path_(std::move(path)), file_(std::move(file)) {}

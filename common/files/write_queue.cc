@@ -20,7 +20,8 @@ constexpr std::size_t kMostWaiting = 1000;
 
 class WriteQueue::Writes {
  public:
-  explicit Writes(Complaint complaint) : complaint_(std::move(complaint)) {}
+  Writes(std::string file, Complaint complaint)
+      : file_(std::move(file)), complaint_(std::move(complaint)) {}
 
   // Whether do_all() is to be called: true unless it is to be already.
   bool put(Write write) {
@@ -50,8 +51,8 @@ class WriteQueue::Writes {
       failed_ = !written;  // a disk that stays full is one complaint
     }
     if (lost > 0)
-      complaint_("the disk was too slow: " + plural(lost, "line") +
-                 " of a file of the run came too many at once, and were lost");
+      complaint_(file_ + ": the disk was too slow, and " +
+                 plural(lost, "write") + " were lost");
   }
 
  private:
@@ -89,6 +90,7 @@ class WriteQueue::Writes {
     bool taken_ = false;
   };
 
+  const std::string file_;
   const Complaint complaint_;
   bool failed_ = false;  // whose turn it is has it
   std::mutex mutex_;     // guards all below
@@ -99,8 +101,9 @@ class WriteQueue::Writes {
   bool in_vain_ = false;  // somebody waited until patience was at its end
 };
 
-WriteQueue::WriteQueue(Post post, Complaint complaint)
+WriteQueue::WriteQueue(std::string file, Post post, Complaint complaint)
     : writes_(std::make_shared<Writes>(
+          std::move(file),
           complaint ? std::move(complaint)
                     : [](const std::string& why) { spdlog::warn("{}", why); })),
       post_(std::move(post)) {}

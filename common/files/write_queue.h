@@ -24,9 +24,10 @@ class WriteQueue {
   // Says why a write failed.
   using Complaint = std::function<void(const std::string& why)>;
 
-  // Of writes that fail one after the other the first is told of, as a warning
-  // in the log unless `complaint` is given.
-  explicit WriteQueue(Post post, Complaint complaint = {});
+  // `file` is what complaints call that which is written. Of writes that fail
+  // one after the other the first is told of, as a warning in the log unless
+  // `complaint` is given.
+  WriteQueue(std::string file, Post post, Complaint complaint = {});
 
   void put(Write write);
   // In the calling thread: what has been put is written when this returns. With

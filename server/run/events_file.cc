@@ -31,7 +31,7 @@ std::string line_of(const nlohmann::ordered_json& json) {
 
 EventsFile::EventsFile(LineWriter file, WriteQueue::Post post)
     : file_(std::make_shared<LineWriter>(std::move(file))),
-      queue_(std::move(post)) {}
+      queue_(file_->path(), std::move(post)) {}
 
 Result<EventsFile> EventsFile::open(const std::filesystem::path& file,
                                     WriteQueue::Post post) {

@@ -115,8 +115,9 @@ Result<std::unique_ptr<RunLog>> RunLog::open(const Options& options) {
   const auto complain = [terminal = sinks->terminal](const std::string& why) {
     terminal->complain("the log has gaps: " + why);
   };
-  sinks->file = std::make_shared<FileSink>(std::move(*file),
-                                           WriteQueue(options.post, complain));
+  const std::string path = file->path();
+  sinks->file = std::make_shared<FileSink>(
+      std::move(*file), WriteQueue(path, options.post, complain));
   sinks->file->set_pattern(kFilePattern);
   sinks->terminal->set_pattern(kTerminalPattern);
   if (options.quiet) sinks->terminal->set_level(spdlog::level::warn);

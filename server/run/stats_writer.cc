@@ -11,7 +11,7 @@ StatsWriter::StatsWriter(std::filesystem::path path, std::uint64_t rounds,
     : path_(std::move(path)),
       rounds_(rounds),
       file_(std::make_shared<LineWriter>(std::move(file))),
-      queue_(std::move(post)) {}
+      queue_(file_->path(), std::move(post)) {}
 
 Result<StatsWriter> StatsWriter::open(std::filesystem::path file,
                                       std::uint64_t rounds,

@@ -76,7 +76,7 @@ Result<TensorboardFile> TensorboardFile::open(
     begun =
         records->append(tensorboard::start_event({now, completed.value + 1}));
   if (!begun) return begun.error();
-  return TensorboardFile(std::move(records), std::move(post));
+  return TensorboardFile(path, std::move(records), std::move(post));
 }
 
 void TensorboardFile::on_tick(const StatsRecord& r) {

@@ -36,8 +36,9 @@ class TensorboardFile final : public RunObserver {
  private:
   class Records;
   using Event = std::function<std::string()>;  // its bytes; empty: none
-  TensorboardFile(std::shared_ptr<Records> records, WriteQueue::Post post)
-      : records_(std::move(records)), queue_(std::move(post)) {}
+  TensorboardFile(const std::filesystem::path& path,
+                  std::shared_ptr<Records> records, WriteQueue::Post post)
+      : records_(std::move(records)), queue_(path.string(), std::move(post)) {}
   void put(Event event);
 
   std::shared_ptr<Records> records_;  // with the writes that wait
