@@ -22,9 +22,11 @@ void PeerShell::Impl::apply(PeerRuntime& s, const SayHello&) {
   if (std::exchange(s.finding_offer, true)) return;
   s.files.run(
       [this, &s] {
-        return [this, &s, offer = s.saved().offers()] {
+        return [this, &s, offer = s.saved().offers(),
+                warning = s.saved().warning_of_many_runs()] {
           s.finding_offer = false;
           s.offer = offer;
+          if (!warning.empty()) apply(s, Report{warning, true});
           if (s.session.next_deadline()) say_hello(s);  // it still greets
         };
       },

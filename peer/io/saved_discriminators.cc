@@ -100,6 +100,20 @@ std::vector<Held> SavedDiscriminators::offers() const {
   return offers;
 }
 
+std::string SavedDiscriminators::warning_of_many_runs() const {
+  std::error_code failure;
+  std::size_t runs = 0;
+  for (fs::directory_iterator it(state_, failure), end; !failure && it != end;
+       it.increment(failure))
+    if (run_of(it->path())) ++runs;
+  if (runs <= protocol::kMaxOffers) return "";
+  return state_.string() + " has checkpoints of " + std::to_string(runs) +
+         " runs, and a server is offered those of " +
+         std::to_string(protocol::kMaxOffers) +
+         ": in one of the others this peer would start with a fresh "
+         "discriminator. Remove the folders of runs that have ended.";
+}
+
 Result<SavedState> SavedDiscriminators::load(const Held& which) const {
   for (const Store& at : stores(which.run)) {
     const CheckpointStore store(at.directory, 1, 0);

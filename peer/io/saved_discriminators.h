@@ -34,6 +34,9 @@ class SavedDiscriminators {
   // What a hello offers: the newest of each run, as many of each as of the
   // others, and not more than a hello takes.
   std::vector<protocol::Held> offers() const;
+  // Where there are more runs than a hello takes: that, in words, and what to
+  // do. Else nothing.
+  std::string warning_of_many_runs() const;
 
   Result<SavedState> load(const protocol::Held& which) const;
 
