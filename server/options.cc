@@ -1,5 +1,6 @@
 #include "server/options.h"
 
+#include <spdlog/fmt/ranges.h>
 #include <spdlog/spdlog.h>
 
 #include <algorithm>

@@ -1,6 +1,7 @@
 #include "common/data/class_table.h"
 
 #include <spdlog/fmt/fmt.h>
+#include <spdlog/fmt/ranges.h>
 
 #include <algorithm>
 #include <nlohmann/json.hpp>

@@ -1,5 +1,6 @@
 #include "common/data/dataset.h"
 
+#include <spdlog/fmt/ranges.h>
 #include <spdlog/spdlog.h>
 
 #include <algorithm>

@@ -1,5 +1,6 @@
 #include "common/data/image_folder.h"
 
+#include <spdlog/fmt/ranges.h>
 #include <spdlog/spdlog.h>
 
 #include <algorithm>

@@ -1,5 +1,7 @@
 #include "common/models/script_checks.h"
 
+#include <spdlog/fmt/ranges.h>
+
 #include <algorithm>
 #include <string>
 #include <vector>

@@ -1,6 +1,7 @@
 #include "common/models/script_summary.h"
 
 #include <spdlog/fmt/fmt.h>
+#include <spdlog/fmt/ranges.h>
 
 #include <string_view>
 #include <vector>

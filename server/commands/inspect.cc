@@ -1,6 +1,7 @@
 #include "server/commands/inspect.h"
 
 #include <spdlog/fmt/fmt.h>
+#include <spdlog/fmt/ranges.h>
 
 #include <algorithm>
 #include <map>

@@ -2,6 +2,7 @@
 #include "common/base/words.h"
 
 #include <spdlog/fmt/fmt.h>
+#include <spdlog/fmt/ranges.h>
 
 #include <algorithm>
 #include <cstddef>

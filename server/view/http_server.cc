@@ -129,10 +129,9 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
  private:
   void on_read(beast::error_code error) {
-    static const auto& http_errors =
-        http::make_error_code(http::error::bad_method).category();
+    static const beast::error_code http_error = http::error::bad_method;
     // Gone, or silent for too long: nobody listens.
-    if (error && error.category() != http_errors) return;
+    if (error && error.category() != http_error.category()) return;
     if (error == http::error::end_of_stream ||
         error == http::error::partial_message)
       return;

@@ -22,7 +22,7 @@ std::vector<NamedBlob> ada_state(const Counts& counts) {
 Counts counts_of(const DiscriminatorTrainer& peer) {
   Counts counts{};
   const auto history = peer.history();
-  const Blob& blob = find(history, "ada.state");
+  const Blob blob = find(history, "ada.state");
   REQUIRE(blob.bytes.size() == sizeof counts);
   std::memcpy(counts.data(), blob.bytes.data(), sizeof counts);
   return counts;

@@ -1,6 +1,7 @@
 #include "common/train/discriminator/peer_state.h"
 
 #include <spdlog/fmt/fmt.h>
+#include <spdlog/fmt/ranges.h>
 
 #include <string_view>
 

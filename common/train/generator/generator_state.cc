@@ -1,6 +1,7 @@
 // The state of a generator in training that a checkpoint keeps.
 
 #include <spdlog/fmt/fmt.h>
+#include <spdlog/fmt/ranges.h>
 
 #include <algorithm>
 #include <map>
