@@ -229,7 +229,8 @@ Result<ParsedCommand> parse_sample(std::span<const char* const> arguments) {
          {"out", &o.out, "FILE", "The PNG file to write."},
          {"classes", class_list(&o.classes), "LIST",
           "The pictures' classes, in turn: names, or numbers in the order of "
-          "the run's classes. Without it: all classes."},
+          "the run's classes. Without it: all classes. Names stand above the "
+          "columns where there are few."},
          {"seed", optional_seed(&o.seed), "N",
           "Seed of the latents. Without it: the run's own seed, which gives "
           "the pictures in samples/."}}}});

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <span>
+#include <string>
 
 #include "common/base/result.h"
 #include "common/tensor/blob.h"
@@ -18,9 +19,11 @@ Result<void> write_png(const std::filesystem::path& path, std::uint32_t width,
 
 // Images side by side, `columns` in a row, from the top left, on white with two
 // pixels between and around them. `images`: [n, c, h, w] float32; -1 becomes
-// black and 1 full; what lies outside is clamped.
-// REQUIRES: c is 1 or 3; n and columns at least 1.
+// black and 1 full; what lies outside is clamped. `names` stand above the
+// columns; all are turned by a quarter where one is wider than an image.
+// REQUIRES: c is 1 or 3; n and columns at least 1; a name a column, or none.
 Result<void> write_image_grid(const std::filesystem::path& path,
-                              const Blob& images, std::uint32_t columns);
+                              const Blob& images, std::uint32_t columns,
+                              std::span<const std::string> names = {});
 
 }  // namespace mdgan

@@ -7,6 +7,7 @@
 #include "server/commands/commands.h"
 #include "server/commands/saved_generator.h"
 #include "server/run/run_directory.h"
+#include "server/run/sample_grid.h"
 
 namespace mdgan {
 
@@ -30,6 +31,11 @@ ExitCode run_sample(const SampleOptions& options) {
                      ExitCode::kUsage});
     chosen.push_back(static_cast<std::int32_t>(*place));
   }
+  std::vector<std::string> in_turn;
+  for (const std::int32_t place : chosen)
+    in_turn.push_back(saved->state.classes[static_cast<std::size_t>(place)]);
+  if (chosen.empty() && saved->spec.condition != Condition::kNone)
+    in_turn = saved->state.classes;
   auto trainer = GeneratorTrainer::create(saved->spec, saved->options.device);
   if (!trainer) return report(trainer.error());
   if (const auto loaded = (*trainer)->load(saved->state.generator); !loaded)
@@ -40,9 +46,12 @@ ExitCode run_sample(const SampleOptions& options) {
     classes.push_back(chosen[i % chosen.size()]);
   const Blob images = (*trainer)->sample(
       options.count, classes, options.seed.value_or(saved->options.seed));
-  const auto columns = static_cast<std::uint32_t>(
-      std::ceil(std::sqrt(static_cast<double>(options.count))));
-  if (const auto written = write_image_grid(options.out, images, columns);
+  const SampleGrid grid =
+      sample_grid(static_cast<std::uint32_t>(
+                      std::ceil(std::sqrt(static_cast<double>(options.count)))),
+                  in_turn);
+  if (const auto written =
+          write_image_grid(options.out, images, grid.columns, grid.names);
       !written)
     return report(written.error());
   spdlog::info("{}: {} images of round {}", options.out, options.count,

@@ -5,13 +5,16 @@
 
 #include <cstdio>
 #include <filesystem>
+#include <string>
 #include <system_error>
 #include <utility>
+#include <vector>
 
 #include "common/base/time.h"
 #include "common/files/png.h"
 #include "protocol/algorithm.h"
 #include "server/io/server_shell_impl.h"
+#include "server/run/sample_grid.h"
 
 namespace mdgan {
 namespace {
@@ -178,11 +181,15 @@ std::uint64_t ServerShell::Impl::bytes_swapped() const {
 }
 
 void ServerShell::Impl::draw_samples(Round round) {
+  const bool by_class = spec->condition != Condition::kNone &&
+                        state.classes.size() == spec->image.classes;
+  const SampleGrid grid = sample_grid(
+      kGridColumns, by_class ? state.classes : std::vector<std::string>{});
   write_copy(
       files, picture_copy, "cannot draw the samples",
-      [this, round]() -> Lane::Work {
+      [this, round, grid]() -> Lane::Work {
         sampler = trainer->sampler(std::move(sampler));
-        return [this, round]() -> std::function<void()> {
+        return [this, round, grid]() -> std::function<void()> {
           const Blob images = sampler->sample(kGridImages, {}, options.seed);
           char name[32];
           std::snprintf(name, sizeof name, "%06llu.png",
@@ -191,7 +198,8 @@ void ServerShell::Impl::draw_samples(Round round) {
           std::error_code ignored;  // then the picture cannot be written
           std::filesystem::create_directories(directory.samples(), ignored);
           const auto file = directory.samples() / name;
-          const auto written = write_image_grid(file, images, kGridColumns);
+          const auto written =
+              write_image_grid(file, images, grid.columns, grid.names);
           if (written)
             return [this, round, file] { observer->on_pictures(round, file); };
           return [why = written.error().message] { spdlog::warn("{}", why); };

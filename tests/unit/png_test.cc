@@ -1,10 +1,13 @@
 #include "common/files/png.h"
 
 #include <cmath>
+#include <cstddef>
 #include <limits>
+#include <string>
 #include <vector>
 
 #include "common/data/image_file.h"
+#include "common/files/pixel_text.h"
 #include "tests/support/catch.h"
 #include "tests/support/temporary_directory.h"
 
@@ -57,6 +60,50 @@ TEST_CASE("a grid shows the images in rows with a gutter", "[png]") {
   expected[2 * 8 + 2] = 0;
   expected[2 * 8 + 5] = 128;
   CHECK(image->pixels == expected);
+}
+
+TEST_CASE("names of classes stand above a grid's columns", "[png]") {
+  const TemporaryDirectory dir;
+  const std::vector<std::string> names{"4", "caf\u00e9 noir and so on \u00df"};
+  const auto side = GENERATE(std::size_t{12}, std::size_t{200});
+  std::vector<float> white(2 * side * side, 1);
+  REQUIRE(write_image_grid(dir / "g.png", images_of({2, 1, side, side}, white),
+                           2, names));
+  const auto image = read_image(dir / "g.png");
+  REQUIRE(image);
+  REQUIRE(image->width == 2 * side + 6);
+  const std::size_t margin = image->height - side - 4;
+  const auto black = [&](std::size_t first, std::size_t end) {
+    std::size_t count = 0;
+    for (std::size_t y = 0; y < image->height; ++y)
+      for (std::size_t x = first; x < end; ++x) {
+        const bool is_black = image->pixels[y * image->width + x] == 0;
+        CHECK_FALSE((is_black && y >= margin));
+        count += is_black ? 1 : 0;
+      }
+    return count;
+  };
+  // A 4: its left side, its bar and its upright.
+  CHECK(black(0, side + 3) == 3 + 4 + 6);
+  CHECK(black(side + 3, image->width) > 100);
+  if (side == 200) {
+    CHECK(margin == 2 + 10);  // in one line
+  } else {
+    CHECK(margin > 60);   // turned, since the second is wider than an image
+    CHECK(margin < 120);  // and cut
+  }
+}
+
+TEST_CASE("letters without a form of their own are read as the nearest one") {
+  const auto same = [](const char* a, const char* b) {
+    return pixel_text(a).ink == pixel_text(b).ink;
+  };
+  CHECK(same("\u00c9t\u00e9", "Ete"));
+  CHECK(same("\u72d0", "?"));
+  CHECK(same("a\xff", "a?"));
+  CHECK(same("a fox of seventeen letters", "a fox of seven.."));
+  CHECK(pixel_text("").width == 0);
+  CHECK(pixel_text("lazy dog").height == 10);
 }
 
 TEST_CASE("a grid has no more columns than images", "[png]") {
