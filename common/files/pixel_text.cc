@@ -23,7 +23,7 @@ struct Corner {
 };
 using Rectangle = std::array<Corner, 4>;
 
-std::string ascii_of(std::string_view utf8) {
+std::optional<std::string> ascii_of(std::string_view utf8) {
   constexpr auto kOptions = static_cast<utf8proc_option_t>(
       UTF8PROC_DECOMPOSE | UTF8PROC_COMPAT | UTF8PROC_STRIPMARK);
   utf8proc_uint8_t* mapped = nullptr;
@@ -36,21 +36,20 @@ std::string ascii_of(std::string_view utf8) {
       size < 0 ? utf8
                : std::string_view(reinterpret_cast<const char*>(mapped),
                                   static_cast<std::size_t>(size));
-  std::string ascii;
-  for (const char letter : plain) {
-    const auto byte = static_cast<unsigned char>(letter);
-    if ((byte & 0xC0U) == 0x80U) continue;  // of a letter that has begun
-    ascii += byte >= ' ' && byte <= '~' ? letter : '?';
-  }
-  return ascii;
+  const auto is_ascii = [](char c) { return c >= ' ' && c <= '~'; };
+  if (!std::ranges::all_of(plain, is_ascii)) return std::nullopt;
+  return std::string(plain);
 }
 
 }  // namespace
 
-PixelText pixel_text(std::string_view utf8) {
-  std::string text = ascii_of(utf8);
+std::optional<PixelText> pixel_text(std::string_view utf8) {
+  auto ascii = ascii_of(utf8);
+  if (!ascii) return std::nullopt;
+  std::string& text = *ascii;
+  constexpr std::size_t kHalf = kMostLetters / 2 - 1;
   if (text.size() > kMostLetters)
-    text.replace(kMostLetters - 2, text.npos, "..");
+    text.replace(kHalf, text.size() - 2 * kHalf, "..");
   std::vector<Rectangle> rectangles(text.size() * kMostRectangles);
   const int count = stb_easy_font_print(
       0, 0, text.data(), nullptr, rectangles.data(),

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <optional>
 #include <string_view>
 #include <vector>
 
@@ -14,8 +15,8 @@ struct PixelText {
 };
 
 // One line of text in the font of stb_easy_font, which has the letters of ASCII
-// alone: accents are left out, and what is beyond them becomes '?'. Text of
-// more than 16 letters is cut, and ends in "..".
-PixelText pixel_text(std::string_view utf8);
+// alone: accents are left out, and there is no text of what has other letters.
+// Of more than 16 letters ".." stands for those in the middle.
+std::optional<PixelText> pixel_text(std::string_view utf8);
 
 }  // namespace mdgan

@@ -8,6 +8,7 @@
 #include <cmath>
 #include <cstddef>
 #include <cstring>
+#include <utility>
 #include <vector>
 
 #include "common/files/output_file.h"
@@ -33,7 +34,9 @@ class Margin {
   Margin(std::span<const std::string> names, std::size_t across,
          std::size_t width) {
     for (const std::string& name : names.first(std::min(across, names.size())))
-      texts_.push_back(pixel_text(name));
+      if (auto text = pixel_text(name); text && text->height <= width)
+        texts_.push_back(std::move(*text));
+    if (texts_.size() < std::min(across, names.size())) texts_.clear();
     for (const PixelText& text : texts_)
       turned_ = turned_ || text.width > width;
     for (const PixelText& text : texts_)
@@ -42,6 +45,7 @@ class Margin {
   }
 
   std::size_t height() const { return height_; }
+  std::size_t columns() const { return texts_.size(); }
 
   // Calls draw(x, y) for each pixel of ink above a column of `width` pixels,
   // from its top left. Turned text is read from below, and begins there.
@@ -124,7 +128,7 @@ Result<void> write_image_grid(const std::filesystem::path& path,
               to_pixel(value);
         }
   }
-  for (std::size_t column = 0; column < across && !names.empty(); ++column)
+  for (std::size_t column = 0; column < margin.columns(); ++column)
     margin.draw_above(column, width, [&](std::size_t x, std::size_t y) {
       const std::size_t left = kGutter + column * (width + kGutter);
       for (std::size_t c = 0; c < channels; ++c)

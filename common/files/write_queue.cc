@@ -51,8 +51,8 @@ class WriteQueue::Writes {
       failed_ = !written;  // a disk that stays full is one complaint
     }
     if (lost > 0)
-      complaint_(file_ + ": the disk was too slow, and " +
-                 plural(lost, "write") + " were lost");
+      complaint_(file_ + ": " + plural(lost, "write") +
+                 " lost, as the disk was too slow");
   }
 
  private:

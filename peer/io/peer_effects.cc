@@ -26,7 +26,8 @@ void PeerShell::Impl::apply(PeerRuntime& s, const SayHello&) {
                 warning = s.saved().warning_of_many_runs()] {
           s.finding_offer = false;
           s.offer = offer;
-          if (!warning.empty()) apply(s, Report{warning, true});
+          if (!warning.empty() && !std::exchange(s.told_of_many_runs, true))
+            apply(s, Report{warning, true});
           if (s.session.next_deadline()) say_hello(s);  // it still greets
         };
       },

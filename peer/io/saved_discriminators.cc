@@ -79,7 +79,7 @@ std::vector<SavedDiscriminators::Store> SavedDiscriminators::stores() const {
   return all;
 }
 
-std::vector<Held> SavedDiscriminators::offers() const {
+std::map<RunId, std::vector<Held>> SavedDiscriminators::by_run() const {
   std::map<RunId, std::vector<Held>> by_run;
   for (const Store& at : stores()) {
     const CheckpointStore store(at.directory, 1, 0);
@@ -87,13 +87,18 @@ std::vector<Held> SavedDiscriminators::offers() const {
       if (const auto named = discriminator_in(store, round); named.value != 0)
         by_run[at.run].push_back({at.run, round, named});
   }
-  for (auto& [run, all] : by_run)
+  return by_run;
+}
+
+std::vector<Held> SavedDiscriminators::offers() const {
+  auto runs = by_run();
+  for (auto& [run, all] : runs)
     std::ranges::sort(all, std::greater<>{}, &Held::round);
   std::vector<Held> offers;
   for (std::size_t i = 0, before = 1;
        offers.size() < protocol::kMaxOffers && before != offers.size(); ++i) {
     before = offers.size();
-    for (const auto& [run, all] : by_run)
+    for (const auto& [run, all] : runs)
       if (i < all.size() && offers.size() < protocol::kMaxOffers)
         offers.push_back(all[i]);
   }
@@ -101,11 +106,7 @@ std::vector<Held> SavedDiscriminators::offers() const {
 }
 
 std::string SavedDiscriminators::warning_of_many_runs() const {
-  std::error_code failure;
-  std::size_t runs = 0;
-  for (fs::directory_iterator it(state_, failure), end; !failure && it != end;
-       it.increment(failure))
-    if (run_of(it->path())) ++runs;
+  const std::size_t runs = by_run().size();
   if (runs <= protocol::kMaxOffers) return "";
   return state_.string() + " has checkpoints of " + std::to_string(runs) +
          " runs, and a server is offered those of " +

@@ -13,6 +13,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -34,8 +35,8 @@ class SavedDiscriminators {
   // What a hello offers: the newest of each run, as many of each as of the
   // others, and not more than a hello takes.
   std::vector<protocol::Held> offers() const;
-  // Where there are more runs than a hello takes: that, in words, and what to
-  // do. Else nothing.
+  // Where there are checkpoints of more runs than a hello takes: that, in
+  // words, and what to do. Else nothing.
   std::string warning_of_many_runs() const;
 
   Result<SavedState> load(const protocol::Held& which) const;
@@ -57,6 +58,7 @@ class SavedDiscriminators {
     RunId run{};
   };
   std::vector<Store> stores() const;  // of every run
+  std::map<RunId, std::vector<protocol::Held>> by_run() const;
   std::vector<Store> stores(RunId run) const;
   static std::vector<NamedBlob> together(const PeerState& state,
                                          const std::vector<NamedBlob>& more);

@@ -258,12 +258,14 @@ std::string Coordinator::blame(const Exchange& exchange,
     return exchange.relays.contains(edge.source);
   };
   std::size_t by_relay = 0;
+  std::set<PeerId> unreached;
   bool direct = false;
   std::optional<LinkMemory::Avoidance> avoided;
   for (const SwapEdge& edge : broken) {
     if (!relayed(edge) && !exchange.refused.contains(edge.target) &&
         can_relay(edge.source, edge.target)) {
-      links_.use_relay(edge.source, edge.target);
+      links_.use_relay(edge.source, edge.target, late);
+      if (links_.is_unreached(edge.target)) unreached.insert(edge.target);
       ++by_relay;
     } else if (exchange.is_swap) {
       avoided =
@@ -271,9 +273,8 @@ std::string Coordinator::blame(const Exchange& exchange,
       direct = direct || !relayed(edge);
     }
   }
-  // A link may be slow and not broken: the next swap has more time. By relay it
-  // has as much as it needs, while chunks are taken.
-  if (late && exchange.is_swap && by_relay < broken.size())
+  // A link may be slow and not broken: the next swap has more time.
+  if (late && exchange.is_swap)
     swap_time_ = std::min<Duration>(2 * swap_time_, config_.swap_timeout);
   std::string text = "; " +
                      describe_link(broken.front(), relayed(broken.front())) +
@@ -285,8 +286,12 @@ std::string Coordinator::blame(const Exchange& exchange,
                 ? "; from now on it goes by relay, through this server"
                 : "; " + std::to_string(by_relay) +
                       " of them go by relay from now on, through this server";
-  if (by_relay > 0 && links_.is_unreached(broken.front().target))
-    text += ", as does what others send to a peer that none has reached yet";
+  if (!unreached.empty())
+    text +=
+        "; so does all that is sent to " +
+        (unreached.size() == 1 ? "peer " + members_.at(*unreached.begin()).name
+                               : plural(unreached.size(), "peer")) +
+        ", as none has got through to it directly";
   if (avoided)
     text += "; the next " + std::to_string(avoided->swaps) +
             " swaps, and all for " +

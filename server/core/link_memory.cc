@@ -7,7 +7,7 @@ namespace {
 
 constexpr int kTimesTheCost = 20;
 // One peer alone may be what hangs, and not what is before the target.
-constexpr unsigned kTriedInVain = 2;
+constexpr std::size_t kTriedInVain = 2;
 
 }  // namespace
 
@@ -22,14 +22,15 @@ LinkMemory::Avoidance LinkMemory::failed(PeerId source, PeerId target,
   return avoidance;
 }
 
-void LinkMemory::use_relay(PeerId source, PeerId target) {
-  if (relayed_.insert({source, target}).second) ++tried_in_vain_[target];
+void LinkMemory::use_relay(PeerId source, PeerId target, bool in_vain) {
+  relayed_.insert({source, target});
+  if (in_vain) tried_in_vain_[target].insert(source);
 }
 
 bool LinkMemory::is_unreached(PeerId target) const {
   const auto tried = tried_in_vain_.find(target);
-  return tried != tried_in_vain_.end() && tried->second >= kTriedInVain &&
-         !reached_.contains(target);
+  return tried != tried_in_vain_.end() &&
+         tried->second.size() >= kTriedInVain && !reached_.contains(target);
 }
 
 void LinkMemory::worked(PeerId source, PeerId target, bool directly) {
@@ -42,11 +43,8 @@ void LinkMemory::forget(PeerId peer) {
     return link.first == peer || link.second == peer;
   };
   std::erase_if(links_, [&](const auto& entry) { return is_its(entry.first); });
-  std::erase_if(relayed_, [&](const std::pair<PeerId, PeerId>& link) {
-    if (!is_its(link)) return false;
-    --tried_in_vain_[link.second];
-    return true;
-  });
+  std::erase_if(relayed_, is_its);
+  for (auto& [target, sources] : tried_in_vain_) sources.erase(peer);
   tried_in_vain_.erase(peer);
   reached_.erase(peer);
 }

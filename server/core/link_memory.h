@@ -29,10 +29,11 @@ class LinkMemory {
   Avoidance failed(PeerId source, PeerId target, Duration cost, TimePoint now);
 
   // Discriminators get from `source` to `target` by relay, from now on.
-  void use_relay(PeerId source, PeerId target);
-  // So they do from any other, too, once two have failed and none has ever
-  // reached `target` directly: a firewall before it would cost the run a swap
-  // for each of them.
+  // `in_vain`: because none came in time, and not as the source would have it.
+  void use_relay(PeerId source, PeerId target, bool in_vain);
+  // So they do from any other, too, once two have tried in vain and none has
+  // ever reached `target` directly: a firewall before it would cost the run a
+  // swap for each of them.
   bool is_unreached(PeerId target) const;
   bool needs_relay(PeerId source, PeerId target) const {
     return is_unreached(target) || relayed_.contains({source, target});
@@ -56,8 +57,8 @@ class LinkMemory {
   std::uint64_t swaps_ = 0;
   std::map<std::pair<PeerId, PeerId>, Link> links_;
   std::set<std::pair<PeerId, PeerId>> relayed_;
-  std::map<PeerId, unsigned> tried_in_vain_;  // by so many peers, directly
-  std::set<PeerId> reached_;                  // directly, by some peer
+  std::map<PeerId, std::set<PeerId>> tried_in_vain_;  // by whom, by target
+  std::set<PeerId> reached_;                          // directly, by some peer
 };
 
 }  // namespace mdgan

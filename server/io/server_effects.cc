@@ -182,9 +182,9 @@ std::uint64_t ServerShell::Impl::bytes_swapped() const {
 
 void ServerShell::Impl::draw_samples(Round round) {
   const bool by_class = spec->condition != Condition::kNone &&
-                        state.classes.size() == spec->image.classes;
-  const SampleGrid grid = sample_grid(
-      kGridColumns, by_class ? state.classes : std::vector<std::string>{});
+                        spec->classes.size() == spec->image.classes;
+  const SampleGrid grid =
+      sample_grid(kGridColumns, by_class ? spec->classes : ClassNames{});
   write_copy(
       files, picture_copy, "cannot draw the samples",
       [this, round, grid]() -> Lane::Work {

@@ -271,7 +271,7 @@ MUTANTS = [
         row=43,
         removes="a link that failed directly is tried directly for ever",
         file="server/core/coordinator_swap.cc",
-        before=r"""      links_.use_relay(edge.source, edge.target);""",
+        before=r"""      links_.use_relay(edge.source, edge.target, late);""",
         after=r"""      ;""",
         # The second waits two minutes for a relay; it needs namespaces.
         tests=["fault 43: what fails directly goes by relay from then on",
@@ -291,8 +291,8 @@ MUTANTS = [
         row=43,
         removes="one peer that hangs has all others sent through the server",
         file="server/core/link_memory.cc",
-        before=r"""constexpr unsigned kTriedInVain = 2;""",
-        after=r"""constexpr unsigned kTriedInVain = 1;""",
+        before=r"""constexpr std::size_t kTriedInVain = 2;""",
+        after=r"""constexpr std::size_t kTriedInVain = 1;""",
         tests=["fault 43: whom two cannot reach, and none has, gets all by relay"],
     ),
     Mutant(

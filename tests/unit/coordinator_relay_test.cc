@@ -351,13 +351,13 @@ TEST_CASE("fault 43: peers that nobody can reach cost two swaps, not many") {
     for (const auto& [peer, plan] : plans)
       if (plan.endpoint.empty())
         run.say(plan.target, protocol::Staged{run.swap, true, ""});
-    run.s.wait(10s);
+    run.s.wait(10s * (1 << failed));
     REQUIRE(run.s.coordinator.stage() == RunStage::kCollecting);
     ++failed;
   }
   CHECK(failed <= 3);  // a third one where two draws have a pair in common
   CHECK(failed >= 2);
-  CHECK(run.noted("as does what others send to a peer that none has reached"));
+  CHECK(run.noted("; so does all that is sent to"));
 }
 
 }  // namespace mdgan::test

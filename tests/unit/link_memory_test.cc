@@ -9,7 +9,7 @@ using namespace std::chrono_literals;
 
 TEST_CASE("a pair that needs the relay is tried again once one has moved") {
   LinkMemory links;
-  links.use_relay({1}, {2});
+  links.use_relay({1}, {2}, true);
   links.worked({1}, {2}, /*directly=*/false);
   CHECK(links.needs_relay({1}, {2}));
   CHECK_FALSE(links.needs_relay({2}, {1}));
@@ -20,10 +20,11 @@ TEST_CASE("a pair that needs the relay is tried again once one has moved") {
 
 TEST_CASE("fault 43: whom two cannot reach, and none has, gets all by relay") {
   LinkMemory links;
-  links.use_relay({1}, {2});
-  links.use_relay({1}, {2});
+  links.use_relay({1}, {2}, true);
+  links.use_relay({1}, {2}, true);
+  links.use_relay({6}, {2}, false);
   CHECK_FALSE(links.needs_relay({3}, {2}));  // it may be peer 1 that hangs
-  links.use_relay({3}, {2});
+  links.use_relay({3}, {2}, true);
   CHECK(links.needs_relay({4}, {2}));
   CHECK_FALSE(links.needs_relay({2}, {4}));
   SECTION("until one of them gets through") {
@@ -32,7 +33,7 @@ TEST_CASE("fault 43: whom two cannot reach, and none has, gets all by relay") {
     links.worked({5}, {2}, /*directly=*/true);
     CHECK_FALSE(links.needs_relay({4}, {2}));
     CHECK(links.needs_relay({1}, {2}));
-    links.use_relay({6}, {2});
+    links.use_relay({6}, {2}, true);
     CHECK_FALSE(links.needs_relay({4}, {2}));
   }
   SECTION("until it listens elsewhere") {
@@ -42,7 +43,7 @@ TEST_CASE("fault 43: whom two cannot reach, and none has, gets all by relay") {
   SECTION("while both are there who tried") {
     links.forget({3});
     CHECK_FALSE(links.needs_relay({4}, {2}));
-    links.use_relay({4}, {2});
+    links.use_relay({4}, {2}, true);
     CHECK(links.needs_relay({5}, {2}));
   }
 }

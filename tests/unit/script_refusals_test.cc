@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "common/models/model_summary.h"
 #include "common/models/registry.h"
 #include "common/models/script_file.h"
 #include "common/models/script_model.h"
@@ -13,6 +14,7 @@
 #include "tests/support/script_models.h"
 #include "tests/support/temporary_directory.h"
 #include "tests/support/text_file.h"
+#include "tests/support/trainer_run.h"
 
 namespace mdgan::test {
 namespace {
@@ -157,25 +159,28 @@ def forward(self, images, labels):
 
 TEST_CASE("penalties are refused where a script has no second derivative",
           "[script]") {
-  jit::Module d("__torch__.Sampled");
-  d.register_module("fc", linear_layer(16, 1));
+  jit::Module d("__torch__.Margin");
+  d.register_module("fc", linear_layer(16, 3));
   d.define(R"(
 def forward(self, images, labels):
-    eye = torch.eye(3)[0:2].unsqueeze(0).expand([images.size(0), 2, 3])
-    grid = torch.affine_grid_generator(eye, images.size(), False)
-    x = torch.grid_sampler(images * images, grid, 0, 0, False)
-    return self.fc.forward(x.flatten(1))[:, 0]
+    x = self.fc.forward(images.flatten(1))
+    real = torch.zeros([images.size(0)], dtype=4)
+    return torch.multi_margin_loss(x, real, 1, 1.0, None, 0)
 )");
   const std::string name = saved(mlp_generator(kDraw), d);
-  TrainingSpec spec = run_of(name).discriminator();
+  TrainerRun run;
+  run.model = name;
+  run.image = kImage;
+  TrainingSpec spec = run.discriminator();
   spec.condition = Condition::kNone;
   spec.latent = kLatents;
-  CHECK(summarise_model(spec));
+  if (const auto fits = summarise_model(spec); !fits)
+    FAIL(fits.error().message);
   spec.r1_gamma = 1;
   const auto refused = summarise_model(spec);
   REQUIRE_FALSE(refused);
   CHECK(refused.error().code == ExitCode::kConfiguration);
-  CHECK(contains(refused.error().message, {"grid_sampler", "r1"}));
+  CHECK(contains(refused.error().message, {"multi_margin_loss", "r1"}));
 }
 
 }  // namespace mdgan::test

@@ -50,7 +50,7 @@ TEST_CASE("what a slow disk loses is told of") {
     });
   tasks.run();
   CHECK(done == 1000);
-  CHECK(told == "stats.jsonl: the disk was too slow, and 3 writes were lost");
+  CHECK(told == "stats.jsonl: 3 writes lost, as the disk was too slow");
 }
 
 TEST_CASE("who cannot wait for a write that hangs goes on without it") {
