@@ -39,7 +39,13 @@ struct JpegDecoder {
       jpeg->err->format_message(jpeg, self->message.data());
     std::longjmp(self->jump, 1);  // NOLINT(cert-err52-cpp)
   }
-  [[noreturn]] static void fail(j_common_ptr jpeg) { stop(jpeg, nullptr); }
+  [[noreturn]] static void fail(j_common_ptr jpeg) {
+    const int code = jpeg->err->msg_code;
+    static_cast<JpegDecoder*>(jpeg->client_data)->unread =
+        code == JERR_BAD_PRECISION || code == JERR_SOF_UNSUPPORTED ||
+        code == JERR_ARITH_NOTIMPL;
+    stop(jpeg, nullptr);
+  }
   // Damage is a mere warning to the library, which makes up the pixels. What
   // lies between two parts or is missing after the last pixel harms none.
   static void warn(j_common_ptr jpeg, int level) {
@@ -63,6 +69,7 @@ struct JpegDecoder {
   std::jmp_buf jump{};
   std::array<char, JMSG_LENGTH_MAX> message{};
   bool unended = false;  // the end mark is missing
+  bool unread = false;   // it is of a kind that the library does not read
 };
 
 // The library's errors jump out of these two functions, so that neither has a
@@ -110,15 +117,14 @@ unsigned orientation_of(const jpeg_decompress_struct& jpeg) {
   return 1;
 }
 
-// Reduces pixels of four values to RGB, where they are.
-void cmyk_to_rgb(std::vector<std::uint8_t>& rows, bool inverted) {
-  const std::uint8_t flip = inverted ? 0 : 0xFF;
+// Reduces pixels of four values to RGB, where they are. Programs store CMYK
+// inverted, whether or not they leave Adobe's mark; Pillow reads it so, too.
+void cmyk_to_rgb(std::vector<std::uint8_t>& rows) {
   std::size_t to = 0;
   for (std::size_t at = 0; at < rows.size(); at += 4) {
-    const auto light = static_cast<std::uint8_t>(rows[at + 3] ^ flip);
+    const std::uint8_t light = rows[at + 3];
     for (std::size_t c = 0; c < 3; ++c)
-      rows[to++] =
-          scaled(static_cast<std::uint8_t>(rows[at + c] ^ flip), light);
+      rows[to++] = scaled(rows[at + c], light);
   }
   rows.resize(to);
 }
@@ -130,6 +136,10 @@ Result<Image> decode_jpeg(std::span<const std::byte> bytes,
   JpegDecoder decoder;
   jpeg_decompress_struct& jpeg = decoder.jpeg;
   const auto damaged = [&] {
+    if (decoder.unread)
+      return bad_image(name, fmt::format("is a JPEG file of a kind that is not "
+                                         "read ({}); convert it",
+                                         decoder.message.data()));
     return bad_image(name, fmt::format("damaged JPEG file of {} bytes ({})",
                                        bytes.size(), decoder.message.data()));
   };
@@ -149,7 +159,7 @@ Result<Image> decode_jpeg(std::span<const std::byte> bytes,
   const std::size_t row_bytes = std::size_t{components} * width;
   std::vector<std::uint8_t> rows(row_bytes * height);
   if (!read_jpeg(decoder, rows.data(), row_bytes)) return damaged();
-  if (components == 4) cmyk_to_rgb(rows, jpeg.saw_Adobe_marker != 0);
+  if (components == 4) cmyk_to_rgb(rows);
   const std::uint32_t channels = components == 1 ? 1 : 3;
   Image image = image_of_rows(rows, channels, channels, height, width);
   turn_upright(image, orientation_of(jpeg));

@@ -8,6 +8,7 @@
 #include <csetjmp>
 #include <cstring>
 #include <optional>
+#include <string_view>
 #include <vector>
 
 #include "common/data/image_decoders.h"
@@ -38,6 +39,19 @@ std::optional<std::size_t> first_damaged_chunk(
     at += kFrame + length;
   }
   return std::nullopt;
+}
+
+// Whether the chunk of animated files comes before the pixels. Other readers
+// show the first picture alone.
+bool is_animated(std::span<const std::byte> bytes) {
+  const std::string_view text(reinterpret_cast<const char*>(bytes.data()),
+                              bytes.size());
+  const auto pixels = text.find("IDAT");
+  const auto animation =
+      text.substr(0, pixels).find(std::string_view("\0\0\0\x08"
+                                                   "acTL",
+                                                   8));
+  return animation != text.npos;
 }
 
 struct PngDecoder {
@@ -159,6 +173,8 @@ Result<Image> decode_png(std::span<const std::byte> bytes,
                           decoder.message.data()));
   };
   if (decoder.info == nullptr || !read_header(decoder)) return damaged();
+  if (is_animated(bytes))
+    return bad_image(name, "is an animation, and images are read");
   const png_structp png = decoder.png;
   const std::uint32_t width = png_get_image_width(png, decoder.info);
   const std::uint32_t height = png_get_image_height(png, decoder.info);

@@ -128,8 +128,9 @@ struct Layout {
         separate(tag<std::uint16_t>(tiff, TIFFTAG_PLANARCONFIG,
                                     PLANARCONFIG_CONTIG) !=
                  PLANARCONFIG_CONTIG),
-        orientation(tag<std::uint16_t>(tiff, TIFFTAG_ORIENTATION,
-                                       ORIENTATION_TOPLEFT)) {
+        orientation(
+            tag<std::uint16_t>(tiff, TIFFTAG_ORIENTATION, ORIENTATION_TOPLEFT)),
+        inks(tag<std::uint16_t>(tiff, TIFFTAG_INKSET, INKSET_CMYK)) {
     std::uint16_t count = 0;
     std::uint16_t* kinds = nullptr;
     if (TIFFGetFieldDefaulted(tiff.get(), TIFFTAG_EXTRASAMPLES, &count,
@@ -147,10 +148,15 @@ struct Layout {
   bool is_grey() const {
     return kind == PHOTOMETRIC_MINISBLACK || kind == PHOTOMETRIC_MINISWHITE;
   }
-  std::uint16_t colours() const { return is_grey() ? 1 : 3; }
+  bool is_cmyk() const {
+    return kind == PHOTOMETRIC_SEPARATED && inks == INKSET_CMYK && bits == 8 &&
+           samples >= 4;
+  }
+  std::uint16_t colours() const { return is_grey() ? 1 : is_cmyk() ? 4 : 3; }
   // Whether each value is a byte or two, and stands for itself.
   bool is_plain() const {
-    return (bits == 8 || bits == 16) && (is_grey() || kind == PHOTOMETRIC_RGB);
+    return is_cmyk() || ((bits == 8 || bits == 16) &&
+                         (is_grey() || kind == PHOTOMETRIC_RGB));
   }
   std::size_t value_bytes() const { return bits / 8U; }
 
@@ -161,6 +167,7 @@ struct Layout {
   std::uint16_t format;
   bool separate;  // a plane for each sample
   std::uint16_t orientation;
+  std::uint16_t inks;
   std::uint16_t kind = 0;
   // What the first sample after the colours is.
   std::optional<std::uint16_t> extra;
@@ -213,7 +220,8 @@ bool read_plane(const Tiff& tiff, const Layout& layout, std::uint16_t plane,
 // only one after RGB, of which nothing is said, for the opacity.
 enum class Opacity { kNone, kMultiplied, kPlain };
 Opacity opacity_of(const Layout& layout) {
-  if (layout.samples <= layout.colours()) return Opacity::kNone;
+  if (layout.samples <= layout.colours() || layout.is_cmyk())
+    return Opacity::kNone;
   if (!layout.extra)
     return layout.samples == layout.colours() + 1 ? Opacity::kPlain
                                                   : Opacity::kNone;
@@ -244,7 +252,23 @@ std::vector<std::byte> read_samples(const Tiff& tiff, const Layout& layout) {
   return all;
 }
 
+// Of 8 bits.
+Image image_of_inks(const Layout& layout, std::span<const std::byte> all) {
+  const std::size_t area = std::size_t{layout.width} * layout.height;
+  std::vector<std::uint8_t> rows;
+  rows.reserve(area * 3);
+  for (std::size_t i = 0; i < area; ++i) {
+    const auto light = [inks = all.subspan(i * layout.samples)](std::size_t s) {
+      return static_cast<std::uint8_t>(~inks[s]);
+    };
+    for (std::size_t s = 0; s < 3; ++s)
+      rows.push_back(scaled(light(s), light(3)));
+  }
+  return image_of_rows(rows, 3, 3, layout.height, layout.width);
+}
+
 Image image_of_samples(const Layout& layout, std::span<const std::byte> all) {
+  if (layout.is_cmyk()) return image_of_inks(layout, all);
   const std::uint16_t colours = layout.colours();
   const Opacity opacity = opacity_of(layout);
   const std::uint32_t stride = colours + (opacity == Opacity::kPlain ? 1U : 0U);
@@ -307,6 +331,19 @@ std::optional<Image> converted(const Tiff& tiff, const Layout& layout) {
   return image;
 }
 
+// Whether there is a further page that is neither a smaller copy nor a mask of
+// this one. Goes on to it.
+bool has_more_pages(const Tiff& tiff) {
+  constexpr int kMostCopies = 64;
+  for (int i = 0; TIFFReadDirectory(tiff.get()) == 1; ++i) {
+    const auto type = tag<std::uint32_t>(tiff, TIFFTAG_SUBFILETYPE, 0);
+    if ((type & (FILETYPE_REDUCEDIMAGE | FILETYPE_MASK)) == 0 ||
+        i == kMostCopies)
+      return true;
+  }
+  return false;
+}
+
 }  // namespace
 
 Result<Image> decode_tiff(std::span<const std::byte> bytes,
@@ -331,6 +368,10 @@ Result<Image> decode_tiff(std::span<const std::byte> bytes,
     return bad_image(name,
                      "its values are signed, or no integers; convert it to "
                      "unsigned values of 8 or 16 bits");
+  if (layout.kind == PHOTOMETRIC_PALETTE && layout.samples > 1)
+    return bad_image(name,
+                     "has more than a palette's colour a pixel, which is not "
+                     "read; convert it to grey or RGB");
   source.message[0] = '\0';
   std::optional<Image> image;
   if (layout.is_plain()) {
@@ -347,6 +388,8 @@ Result<Image> decode_tiff(std::span<const std::byte> bytes,
     image = converted(tiff, layout);
   }
   if (!image || source.message[0] != '\0') return damaged();
+  if (has_more_pages(tiff))
+    return bad_image(name, "has several pages, and an image a file is read");
   turn_upright(*image, layout.orientation);
   return std::move(*image);
 }

@@ -6,6 +6,7 @@
 #include "common/base/random.h"
 #include "common/base/result.h"
 #include "common/models/script_layer.h"
+#include "common/models/zero_convolution.h"
 
 namespace mdgan {
 namespace {
@@ -63,6 +64,11 @@ void fill_layer(torch::nn::Module& layer, InitialLaw law, Random& random) {
   torch::Tensor bias;
   if (const torch::Tensor* found = parameters.find("bias")) bias = *found;
   MDGAN_CHECK(parameters.size() == (bias.defined() ? 2U : 1U));
+  if (layer.as<ZeroConvolution>() != nullptr) {
+    weight.zero_();
+    if (bias.defined()) bias.zero_();
+    return;
+  }
 
   if (kind == ScriptKind::kNorm) {
     reset_statistics(layer);

@@ -9,6 +9,7 @@
 #include "common/models/dcgan.h"
 #include "common/models/dirac.h"
 #include "common/models/mlp.h"
+#include "common/models/r3gan.h"
 #include "common/models/resnet.h"
 #include "common/models/script_file.h"
 #include "common/models/script_model.h"
@@ -41,7 +42,7 @@ struct Entry {
 };
 
 // The MLP's bound keeps its first layer, 512 weights a value, at half a GiB.
-constexpr std::array<Entry, 6> kEntries{{
+constexpr std::array<Entry, 7> kEntries{{
     {"mlp", "images of at most 262144 values (3x256x256 fits)",
      [](const ImageShape& image) { return image.values() <= 262'144; },
      make_mlp_generator, make_mlp_discriminator},
@@ -61,6 +62,11 @@ constexpr std::array<Entry, 6> kEntries{{
        return square_of({32, 64}, image);
      },
      make_resnet_generator, make_resnet_discriminator},
+    {"r3gan", "32x32 and 64x64 pixels",
+     [](const ImageShape& image) {
+       return square_of({32, 64}, image);
+     },
+     make_r3gan_generator, make_r3gan_discriminator},
     {"dirac", "images of a single value (1x1x1)",
      [](const ImageShape& image) { return image.values() == 1; },
      make_dirac_generator, make_dirac_discriminator, /*takes_labels=*/false},

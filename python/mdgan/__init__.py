@@ -11,8 +11,8 @@ does, and torch.jit.script(model) and torch.onnx.export(model, ...) take it.
 from .loading import load, load_discriminator
 from .runs import stats, status
 from .safetensors import SafetensorsFile
-from .sampling import grid, inputs, sample, to_bytes
+from .sampling import columns_of, grid, inputs, sample, to_bytes
 from .version import __version__
 
-__all__ = ["SafetensorsFile", "grid", "inputs", "load", "load_discriminator",
-           "sample", "stats", "status", "to_bytes", "__version__"]
+__all__ = ["SafetensorsFile", "columns_of", "grid", "inputs", "load",
+           "load_discriminator", "sample", "stats", "status", "to_bytes", "__version__"]

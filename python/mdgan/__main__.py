@@ -2,7 +2,7 @@
 import argparse
 import sys
 
-from . import __version__, grid, load, sample
+from . import __version__, columns_of, grid, load, sample
 
 
 def parse(arguments):
@@ -12,7 +12,8 @@ def parse(arguments):
                         version=f"mdgan {__version__}")
     commands = parser.add_subparsers(dest="command", required=True)
     sampled = commands.add_parser(
-        "sample", help="make a grid of pictures, as mdgan-server sample does")
+        "sample", help="make a grid of pictures, as mdgan-server sample does, "
+        "without the names above")
     sampled.add_argument("run", metavar="RUN", help="the folder of a run or of a "
                          "checkpoint, or a file of mdgan-server export")
     sampled.add_argument("--round", type=int, help="the checkpoint of this round; "
@@ -39,7 +40,8 @@ def main(arguments=None):
     try:
         model = load(options.run, round=options.round)
         classes = options.classes.split(",") if options.classes else None
-        pixels = grid(sample(model, options.count, classes, options.seed))
+        columns = columns_of(options.count, len(classes or model.classes))
+        pixels = grid(sample(model, options.count, classes, options.seed), columns)
         if pixels.shape[2] == 1:
             pixels = pixels[:, :, 0]
         elif pixels.shape[2] != 3:

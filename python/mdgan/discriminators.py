@@ -6,7 +6,7 @@ from typing import Optional, Tuple
 import torch
 from torch import Tensor, nn
 
-from .models import ResidualBlock, conv, leaky, linear
+from .models import R3ganBlock, ResidualBlock, conv, leaky, linear
 
 KERNELS = 16  # of minibatch discrimination, each of four values
 
@@ -130,5 +130,33 @@ class Resnet(Discriminator):
         return self.leaky(x).flatten(1)
 
 
+class R3gan(Discriminator):
+    def build(self, channels, height, width):
+        inputs, side = 32, height
+        self.conv = conv(channels, inputs, size=1, padding=0)
+        self.count = 0
+        while side >= 4:
+            outputs = min(256, 32 * height // side)
+            if self.count > 0:
+                self.add_module(f"to{self.count}", conv(
+                    inputs, outputs, size=1, padding=0, bias=False))
+            for j in (1, 2):
+                self.add_module(f"stage{self.count}_block{j}", R3ganBlock(outputs))
+            inputs, side = outputs, side // 2
+            self.count += 1
+        self.basis = conv(inputs, inputs, size=4, padding=0, bias=False,
+                          groups=inputs)
+        return inputs
+
+    def features(self, images):
+        x = self.conv(images)
+        for i in range(self.count):
+            if i > 0:
+                x = getattr(self, f"to{i}")(nn.functional.avg_pool2d(x, 2))
+            for j in (1, 2):
+                x = getattr(self, f"stage{i}_block{j}")(x)
+        return self.basis(x).flatten(1)
+
+
 DISCRIMINATORS = {"mlp": Mlp, "mnist-cnn": AcganCnn, "cifar10-cnn": AcganCnn,
-                  "dcgan": Dcgan, "resnet": Resnet}
+                  "dcgan": Dcgan, "resnet": Resnet, "r3gan": R3gan}

@@ -74,9 +74,9 @@ def linear(inputs, outputs):
     return nn.Linear(inputs, outputs, device="meta")
 
 
-def conv(inputs, outputs, size=3, padding=1, bias=True):
+def conv(inputs, outputs, size=3, padding=1, bias=True, groups=1):
     return nn.Conv2d(inputs, outputs, size, padding=padding, bias=bias,
-                     device="meta")
+                     groups=groups, device="meta")
 
 
 def leaky():
@@ -191,6 +191,47 @@ class Resnet(Generator):
         return height == width and height in (32, 64)
 
 
+class R3ganBlock(nn.Module):
+    def __init__(self, channels):
+        super().__init__()
+        between = 2 * channels
+        self.conv1 = conv(channels, between, size=1, padding=0)
+        self.leaky1 = leaky()
+        self.conv2 = conv(between, between, groups=between // 16)
+        self.leaky2 = leaky()
+        self.conv3 = conv(between, channels, size=1, padding=0, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        change = self.leaky2(self.conv2(self.leaky1(self.conv1(x))))
+        return x + self.conv3(change)
+
+
+class R3gan(Generator):
+    def build(self, channels, height, width):
+        inputs = min(256, 8 * height)
+        self.fc = linear(self.latent, inputs)
+        self.start = Shape(inputs, 1, 1)
+        self.basis = nn.ConvTranspose2d(inputs, inputs, 4, groups=inputs,
+                                        bias=False, device="meta")
+        side, i = 4, 0
+        while side <= height:
+            outputs = min(256, 32 * height // side)
+            if i > 0:
+                self.add_module(f"to{i}", conv(inputs, outputs, size=1, padding=0,
+                                               bias=False))
+                self.add_module(f"upsample{i}", nn.Upsample(
+                    scale_factor=2.0, mode="bilinear", align_corners=False))
+            for j in (1, 2):
+                self.add_module(f"stage{i}_block{j}", R3ganBlock(outputs))
+            inputs, side, i = outputs, 2 * side, i + 1
+        self.conv = conv(inputs, channels, size=1, padding=0)
+        self.tanh = nn.Tanh()
+
+    @staticmethod
+    def fits(_, height, width):
+        return height == width and height in (32, 64)
+
+
 class Dirac(Generator):
     """One value, whatever the latent."""
 
@@ -206,4 +247,4 @@ class Dirac(Generator):
 
 
 MODELS = {"mlp": Mlp, "mnist-cnn": MnistCnn, "cifar10-cnn": Cifar10Cnn,
-          "dcgan": Dcgan, "resnet": Resnet, "dirac": Dirac}
+          "dcgan": Dcgan, "resnet": Resnet, "r3gan": R3gan, "dirac": Dirac}

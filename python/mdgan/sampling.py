@@ -67,13 +67,23 @@ def to_bytes(images):
     return (scaled.clamp(0, 255) + 0.5).floor().to(torch.uint8)
 
 
+def columns_of(count, classes):
+    """The columns of a grid of `count` images of `classes` classes that take turns
+    (0: none): a class a column, as `mdgan-server sample` has it, where they are
+    few."""
+    columns = math.ceil(math.sqrt(count))
+    if 2 <= classes <= 3 * columns:
+        return classes if classes > columns else columns // classes * classes
+    return columns
+
+
 def grid(images, columns=None):
     """The images side by side as one, uint8 [rows, columns, c], as
-    `mdgan-server sample` lays them out: white with two pixels between and around
-    them."""
+    `mdgan-server sample` lays them out, without the names above: white with two
+    pixels between and around them."""
     pixels = to_bytes(images)
     count, channels, height, width = pixels.shape
-    columns = columns or math.ceil(math.sqrt(count))
+    columns = min(columns or math.ceil(math.sqrt(count)), count)
     rows = math.ceil(count / columns)
     gap = 2
     sheet = torch.full((rows * (height + gap) + gap,

@@ -56,6 +56,21 @@ def raw_bmp(width, height, bits, pixels, palette=np.zeros(0, np.uint8), masks=b"
             + header + palette.tobytes() + pixels.tobytes())
 
 
+def os2_bmp(width, height, bits, pixels, palette):
+    """With the oldest header, and a palette of three bytes a colour."""
+    begin = 26 + palette.nbytes
+    return (b"BM" + struct.pack("<IHHI", begin + pixels.nbytes, 0, 0, begin)
+            + struct.pack("<IHHHH", 12, width, height, 1, bits)
+            + palette.tobytes() + pixels.tobytes())
+
+
+def with_gap(bmp, size=24):
+    """Bytes between what stands before the pixels and the pixels."""
+    begin = struct.unpack("<I", bmp[10:14])[0]
+    return (bmp[:10] + struct.pack("<I", begin + size) + bmp[14:begin]
+            + bytes(range(1, size + 1)) + bmp[begin:])
+
+
 def rows_of(array):
     return b"".join(b"\0" + row.tobytes() for row in array)
 
@@ -93,6 +108,8 @@ def raw_tiff(array, kind, extra=(), tile=None, packed=False, order="<",
             284: [2 if separate else 1]}
     if photometric:
         tags[262] = [kind]
+    if kind == 3:
+        tags[320] = [i % 256 * 257 for i in range(768)]
     if extra:
         tags[338] = list(extra)
     if tile:
@@ -238,7 +255,11 @@ def file_cases():
             smooth, "JPEG", subsampling=subsampling)
     yield "JPEG progressive", saved(smooth, "JPEG", progressive=True)
     yield "JPEG trailing bytes", saved(smooth, "JPEG") + b"trailing" * 8
-    yield "JPEG CMYK", saved(Image.fromarray(RGBA, "CMYK"), "JPEG")
+    inks = saved(Image.fromarray(RGBA, "CMYK"), "JPEG")
+    yield "JPEG CMYK", inks
+    mark = inks.index(b"\xff\xee")  # Adobe's
+    size = struct.unpack(">H", inks[mark + 2:mark + 4])[0]
+    yield "JPEG CMYK without a mark", inks[:mark] + inks[mark + 2 + size:]
     for orientation in range(1, 9):
         exif = with_exif(orientation)
         yield f"JPEG EXIF {orientation}", saved(smooth, "JPEG", exif=exif)
@@ -265,12 +286,28 @@ def file_cases():
         yield f"BMP palette of {bits} bits", raw_bmp(
             16 // bits, H, bits, np.arange(H * 4, dtype=np.uint8),
             RANDOM.integers(0, 256, 4 << bits).astype(np.uint8))
+        values = np.arange(H * 4, dtype=np.uint8)
+        colours = RANDOM.integers(0, 256, 3 << bits).astype(np.uint8)
+        yield f"OS/2 BMP of {bits} bits", os2_bmp(16 // bits, H, bits, values,
+                                                  colours)
+    values = np.arange(H * 12, dtype=np.uint8)
+    yield "OS/2 BMP of 8 bits", os2_bmp(
+        12, H, 8, values, RANDOM.integers(0, 256, 768).astype(np.uint8))
+    yield "OS/2 BMP of 24 bits", os2_bmp(4, H, 24, values, np.zeros(0, np.uint8))
+    eight = raw_bmp(12, H, 8, values, RANDOM.integers(0, 256, 1024).astype(np.uint8))
+    yield "BMP of 8 bits and a gap", with_gap(eight)
+    yield "BMP of 24 bits and a gap", with_gap(raw_bmp(4, H, 24, values))
+    few = RANDOM.integers(0, 256, 40).astype(np.uint8)
+    yield "BMP with a palette of ten", raw_bmp(12, H, 8, values % 10, few)
     yield "BMP with a mask for opacity", raw_bmp(
         W, H, 32, RGBA, masks=struct.pack("<IIII", 0xff, 0xff00, 0xff0000,
                                           0xff000000))
     yield "BMP from the top", raw_bmp(3, -H, 24, RANDOM.integers(
         0, 256, H * 12).astype(np.uint8))
     yield "TIFF palette", saved(rgb.quantize(200), "TIFF")
+    for compression in (None, "tiff_lzw", "jpeg"):
+        yield f"TIFF of all inks {compression}", saved(
+            Image.fromarray(RGBA, "CMYK"), "TIFF", compression=compression)
     yield "TIFF grey 4", saved(smooth.convert("L"), "TIFF",
                                compression="tiff_lzw")
 
@@ -368,6 +405,19 @@ def refused():
     yield "animation", saved(
         Image.fromarray(RGB), "WEBP", save_all=True,
         append_images=[Image.fromarray(SMOOTH)]), "is an animation"
+    yield "animated PNG", saved(
+        Image.fromarray(RGB), "PNG", save_all=True,
+        append_images=[Image.fromarray(SMOOTH)]), "is an animation"
+    yield "TIFF of two pages", saved(
+        Image.fromarray(RGB), "TIFF", save_all=True,
+        append_images=[Image.fromarray(SMOOTH)]), "has several pages"
+    yield "TIFF palette and opacity", raw_tiff(
+        np.zeros((H, W, 2), np.uint8), 3), "is not read; convert"
+    frame = jpeg.index(b"\xff\xc0")
+    yield "JPEG of 12 bits", jpeg[:frame + 4] + b"\x0c" + jpeg[frame + 5:], \
+        "of a kind that is not read"
+    yield "lossless JPEG", jpeg[:frame] + b"\xff\xc3" + jpeg[frame + 2:], \
+        "of a kind that is not read"
     yield "cut tail", jpeg[:-12], "damaged JPEG"
     yield "progressive without end", progressive[:-2], "damaged JPEG"
     yield "signed TIFF", saved(Image.fromarray(GREY16), "TIFF",
@@ -389,6 +439,13 @@ def refused():
     yield "BMP of 16 bits", raw_bmp(2, H, 16, np.arange(H * 4, dtype=np.uint8)), \
         "of 16 bits"
     yield "BMP in run lengths", bmp[:30] + b"\1" + bmp[31:], "in run lengths"
+    for bits in (1, 4, 8):
+        yield f"BMP of {bits} bits with colours beyond its palette", raw_bmp(
+            32 // bits, H, bits, np.full(H * 4, 0x9f, np.uint8),
+            np.arange(4, dtype=np.uint8)), "damaged BMP"
+    yield "BMP of a JPEG", bmp[:30] + b"\4" + bmp[31:], "of another format"
+    yield "BMP whose pixels begin beyond it", bmp[:10] + b"\0\0\0\1" + bmp[14:], \
+        "damaged BMP"
 
 
 def compare(name, expected, found):

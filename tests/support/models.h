@@ -32,6 +32,7 @@ inline const std::vector<Case> kCases{
     {"mnist-cnn", kMnist},     {"mnist-cnn", {3, 12, 8, 4}},
     {"cifar10-cnn", kCifar},   {"cifar10-cnn", {1, 8, 24, 2}},
     {"dcgan", {3, 32, 32, 5}}, {"resnet", {1, 32, 32, 5}},
+    {"r3gan", {3, 32, 32, 5}},
 };
 inline constexpr std::array kConditions{Condition::kNone, Condition::kAcgan,
                                         Condition::kProjection};

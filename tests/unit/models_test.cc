@@ -50,7 +50,7 @@ TEST_CASE("the paper's CNNs have the parameters of its layers", "[models]") {
   CHECK(kMinibatch == 524'464);
 }
 
-TEST_CASE("DCGAN and ResNet have the parameters their headers state",
+TEST_CASE("DCGAN, ResNet and R3GAN have the parameters their headers state",
           "[models]") {
   const auto check = [](const std::string& model, std::uint32_t side,
                         std::int64_t g, std::int64_t d) {
@@ -64,6 +64,8 @@ TEST_CASE("DCGAN and ResNet have the parameters their headers state",
   check("dcgan", 128, 12'786'560, 11'162'561);
   check("resnet", 32, 8'044'099, 2'579'649);
   check("resnet", 64, 12'763'715, 7'299'265);
+  check("r3gan", 32, 1'049'699, 1'024'129);
+  check("r3gan", 64, 1'789'027, 1'763'457);
 }
 
 TEST_CASE("a label embedding has one row a class and comes last", "[models]") {
@@ -111,6 +113,7 @@ TEST_CASE("models give the shapes they promise under every condition",
   check_shapes({"dcgan", {1, 64, 64, 2}}, Condition::kProjection);
   check_shapes({"dcgan", {3, 128, 128, 2}}, Condition::kAcgan);
   check_shapes({"resnet", {3, 64, 64, 2}}, Condition::kAcgan);
+  check_shapes({"r3gan", {3, 64, 64, 2}}, Condition::kAcgan);
 }
 
 TEST_CASE("a conditional model's output depends on the label", "[models]") {
@@ -199,6 +202,13 @@ void backward(const Case& c, Generator& g, Discriminator& d) {
   loss.backward();
 }
 
+// What begins as 0 hides the layers before it.
+void fill_zeros(Model& model) {
+  const torch::NoGradGuard no_grad;
+  for (torch::Tensor& parameter : model.parameters())
+    if (!parameter.any().item<bool>()) parameter.normal_();
+}
+
 void check_gradients(const Model& model) {
   for (const auto& parameter : model.named_parameters()) {
     INFO(parameter.key());
@@ -214,6 +224,8 @@ TEST_CASE("gradients reach every parameter", "[models]") {
       INFO(describe(c, condition));
       const auto g = generator(c, condition);
       const auto d = discriminator(c, condition);
+      fill_zeros(*g);
+      fill_zeros(*d);
       backward(c, *g, *d);
       check_gradients(*g);
       check_gradients(*d);
