@@ -88,6 +88,11 @@ bool is_open(const Setting& setting) {
          (setting.key == "k" && setting.value == "0");
 }
 
+// The saved state has a moving average, or has none.
+bool makes_or_drops_ema(const Setting& theirs, const Setting& ours) {
+  return theirs.key == "ema" && (theirs.value == "0") != (ours.value == "0");
+}
+
 std::string shown(const std::string& value) {
   return value.empty() ? "empty" : value;
 }
@@ -126,7 +131,8 @@ Result<void> check_against_run(const ServerOptions& options,
   bool state = false;
   for (std::size_t i = 0; i < theirs.size(); ++i) {
     const Setting& setting = theirs[i];
-    const bool fixed = contains(kOfTheState, setting.key);
+    const bool fixed = contains(kOfTheState, setting.key) ||
+                       makes_or_drops_ema(setting, ours[i]);
     if (setting.value == ours[i].value || is_open(setting) ||
         contains(kOfTheStart, setting.key) || (resumes && !fixed))
       continue;

@@ -42,6 +42,12 @@ void add_others(const Listing& listing, FolderPlan& plan) {
                           listing.folders.end());
 }
 
+// It may be a class on a disk that is not mounted.
+bool leads_nowhere(const fs::directory_entry& entry) {
+  std::error_code ignored;
+  return entry.is_symlink(ignored) && !entry.exists(ignored);
+}
+
 Result<Listing> list(const fs::path& directory) {
   Listing listing;
   std::error_code code;
@@ -54,6 +60,10 @@ Result<Listing> list(const fs::path& directory) {
       listing.folders.push_back(path);
     else if (is_image_file(path))
       listing.images.push_back(path);
+    else if (leads_nowhere(*it))
+      return bad_data(path,
+                      "is a link, and what it leads to is not there; mount the "
+                      "disk that has it, or mend or remove the link");
     else
       listing.others.push_back(path);
   }

@@ -197,6 +197,10 @@ std::optional<Error> may_be_sound(const fs::path& directory) {
 
 }  // namespace
 
+std::optional<Error> CheckpointStore::may_be_sound(Round round) const {
+  return mdgan::may_be_sound(path_of(round));
+}
+
 CheckpointStore::CheckpointStore(fs::path directory, std::size_t keep_last,
                                  std::uint64_t keep_every)
     : directory_(std::move(directory)),
@@ -282,7 +286,7 @@ Result<std::optional<SavedState>> CheckpointStore::load_latest() const {
   for (auto it = all->rbegin(); it != all->rend(); ++it) {
     Result<SavedState> state = load(*it);
     if (state) return std::optional(std::move(*state));
-    if (auto kept = may_be_sound(path_of(*it))) return std::move(*kept);
+    if (auto kept = may_be_sound(*it)) return std::move(*kept);
     spdlog::warn("checkpoint of round {} cannot be used: {}", it->value,
                  state.error().message);
   }

@@ -74,6 +74,11 @@ class CheckpointStore {
   // The meta data alone, unverified: to choose what to load.
   Result<std::string> meta(Round round) const;
 
+  // Why this checkpoint, which cannot be loaded, may not be passed over for
+  // another: it may be sound, of another format version or unreadable. Nothing
+  // where it is damaged.
+  std::optional<Error> may_be_sound(Round round) const;
+
   // The newest one that is valid; every newer one is damaged, and reported in
   // the log with what is wrong with it. Nothing when there is no checkpoint at
   // all; an error when there are some and none is valid, or when a newer one

@@ -58,6 +58,13 @@ Result<void> LineWriter::append(std::string_view lines) {
   const std::string text = fmt::format("{}\n", lines);
   struct stat before {};
   if (::fstat(file_.get(), &before) != 0) return line_error("write", path_);
+  if (before.st_nlink ==
+      0) {  // somebody has removed it: another takes its place
+    auto again = open(path_);
+    if (!again) return again.error();
+    *this = std::move(*again);
+    if (::fstat(file_.get(), &before) != 0) return line_error("write", path_);
+  }
   if (failpoint("before-append", path_)) return line_error("write", path_);
   const ssize_t n = ::write(file_.get(), text.data(), text.size());
   if (failpoint("after-append", path_)) return line_error("write", path_);

@@ -19,7 +19,7 @@ class LineWriter {
 
   // Appends one or more lines, of which the last comes without its end, in one
   // write. On an error (a full disk) the file is as before and the writer stays
-  // usable: later lines may succeed.
+  // usable: later lines may succeed. A file that was removed is made anew.
   Result<void> append(std::string_view lines);
 
   const std::string& path() const { return path_; }

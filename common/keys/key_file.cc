@@ -155,6 +155,11 @@ Result<std::vector<std::string>> secret_words(const fs::path& file,
 }  // namespace
 
 Result<KeyPair> read_key_pair(const fs::path& file) {
+  // Everybody may know it, and its text would do.
+  if (file.extension() == ".pub")
+    return denied(file,
+                  "is a public key's file: give the secret key's, which "
+                  "keygen has made beside it");
   auto words = secret_words(file, "secret key", "make one with keygen");
   if (!words) return words.error();
   std::optional<SecretKey> secret;

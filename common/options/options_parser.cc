@@ -22,6 +22,10 @@ std::string line(std::string_view key, const std::string& value) {
   return fmt::format("{} ={}{}\n", key, value.empty() ? "" : " ", value);
 }
 
+bool is_path(const Option& option) {
+  return option.placeholder == "DIR" || option.placeholder == "FILE";
+}
+
 // Boost takes "--flag false" of an option without a required value for a flag
 // and a stray word; write it as "--flag=false".
 std::vector<std::string> join_booleans(
@@ -131,6 +135,14 @@ Result<std::vector<OptionTable::Assignment>> OptionTable::read_flags(
             "unexpected argument '{}': options are given as --key value",
             option.original_tokens.empty() ? ""
                                            : option.original_tokens.front()));
+      const Option* known = find(option.string_key);
+      if (known != nullptr && is_path(*known) && !option.value.empty() &&
+          option.value.front().empty())
+        return usage_error(fmt::format(
+            "{} is empty (a variable that is not set?): give a {}, or leave it "
+            "out",
+            option.string_key,
+            known->placeholder == "DIR" ? "folder" : "file"));
       assignments.push_back({option.string_key, option.value.empty()
                                                     ? "true"
                                                     : option.value.front()});

@@ -48,7 +48,12 @@ def main(file, to):
         sys.exit(f"{file}: has no array NAME_images; it has "
                  f"{', '.join(names)}")
     labels = {}
+    if pathlib.Path(to).exists() and not pathlib.Path(to).is_dir():
+        sys.exit(f"{to} is no folder: name another one")
     for part in parts:
+        if not part.isidentifier():  # it becomes a folder's name
+            sys.exit(f"{file}: has the array {part}_images, whose name does not "
+                     "do for a folder: rename it")
         if f"{part}_labels" not in names:
             sys.exit(f"{file}: has {part}_images, but no {part}_labels: each "
                      "image needs a label")
@@ -61,7 +66,7 @@ def main(file, to):
             sys.exit(f"{file}: {part}_images is {images.dtype} of the shape "
                      f"{images.shape}; pictures are uint8, N x H x W or "
                      "N x H x W x 3")
-        if len(images) == 0 or len(given) == 0:
+        if images.size == 0 or len(given) == 0:
             sys.exit(f"{file}: {part} has no images")
         labels[part] = given.reshape(len(given), -1)
         if len(given) != len(images) or labels[part].shape[1:] != (1,):

@@ -174,6 +174,9 @@ void PeerShell::Impl::apply(PeerRuntime& s, const RestoreDiscriminator& e) {
       [this, &s, which]() -> Lane::Continuation {
         const auto restored = s.restore(which);
         if (restored) return [this, &s] { feed(s, Restored{}); };
+        // Without it the peer would begin afresh, and save over it.
+        if (const auto kept = s.saved().may_be_sound(which))
+          return [this, &s, kept] { feed(s, Failed{*kept}); };
         return [this, &s, which, why = restored.error().message] {
           s.forget_checkpoint(which);
           feed(s, RestoreFailed{why});

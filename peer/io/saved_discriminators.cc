@@ -128,6 +128,16 @@ Result<SavedState> SavedDiscriminators::load(const Held& which) const {
                ExitCode::kCheckpoint};
 }
 
+std::optional<Error> SavedDiscriminators::may_be_sound(
+    const Held& which) const {
+  for (const Store& at : stores(which.run)) {
+    const CheckpointStore store(at.directory, 1, 0);
+    if (discriminator_in(store, which.round) == which.discriminator)
+      return store.may_be_sound(which.round);
+  }
+  return std::nullopt;
+}
+
 std::string SavedDiscriminators::meta(const Held& as,
                                       const PeerState& state) const {
   return nlohmann::json{{"adam_steps", state.adam_steps},

@@ -40,6 +40,9 @@ class SavedDiscriminators {
   std::string warning_of_many_runs() const;
 
   Result<SavedState> load(const protocol::Held& which) const;
+  // Why this one, which cannot be loaded, may not be done without: another
+  // version of the program has saved it. Nothing where it is damaged.
+  std::optional<Error> may_be_sound(const protocol::Held& which) const;
 
   // A checkpoint. `history` is what the trainer keeps besides; the checkpoint
   // of round `keep` stays.

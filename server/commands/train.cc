@@ -84,6 +84,11 @@ Result<RunState> find_run(const ServerOptions& options,
           "the run in " + directory.path().string() + " trains with " +
           std::string(name_of(kAlgorithmNames, state.algorithm)) +
           ": go on with it without another algorithm, or begin a new run");
+    if (options.k > 0 && options.k != state.k)
+      return does_not_fit(fmt::format(
+          "the run in {} has k = {}, not {}: go on with it without --k, or "
+          "begin a new run",
+          directory.path().string(), state.k, options.k));
     spdlog::info("this run continues after round {}",
                  state.position.completed.value);
   } else {
@@ -250,9 +255,96 @@ Finish train_in(const ServerOptions& options, const RunDirectory& directory,
     host_thread.join();
     const bool well =
         finish.code == ExitCode::kOk || finish.code == ExitCode::kStopped;
-    if (local_failure && well) finish = finish_of(*local_failure);
+    // Peers that cannot go on with what they have are why none is left.
+    if (local_failure && (well || local_failure->code == ExitCode::kCheckpoint))
+      finish = finish_of(*local_failure);
   }
   return finish;
+}
+
+// All that uses the run's files is gone when this returns.
+ExitCode train(const ServerOptions& options, const RunDirectory& directory,
+               const std::shared_ptr<const Dataset>& data,
+               const std::optional<KeyFiles>& keys,
+               const std::optional<PageAddress>& page) {
+  const auto own_strand = [](WorkerPool& pool) -> WriteQueue::Post {
+    return [strand = Strand(pool)](std::function<void()> task) mutable {
+      strand.post(std::move(task));
+    };
+  };
+  WorkerPool log_writer(1, [] {});
+  RunLog::Options terminal;
+  terminal.post = own_strand(log_writer);
+  terminal.file = directory.log();
+  terminal.quiet = options.quiet;
+  terminal.rewrite = isatty(STDERR_FILENO) != 0;
+  const auto log = RunLog::open(terminal);
+  if (!log) return report(log.error());
+  const bool insecure = is_insecure(options);
+  ProgressLine progress(**log, options.rounds, options.evaluate_every > 0,
+                        insecure);
+  const std::uint32_t last_incarnation = directory.last_incarnation();
+  WorkerPool writers(2, [] {});  // they may log, and so go before the log
+  // A start that is refused for its address leaves the run's status.
+  std::optional<HttpServer> http;
+  if (page) {
+    auto served = serve_page(RunView(directory.path()), *page);
+    if (!served) return report(served.error());
+    http.emplace(std::move(*served));
+    spdlog::info("the run's page is at {}", http->url());
+  }
+  StatusFile status(directory.status(), options.rounds, own_strand(writers));
+  LineFiles files;
+  files.post = [&] { return own_strand(writers); };
+  if (insecure) {
+    status.set_insecure();
+    spdlog::warn(
+        "INSECURE: everybody who reaches {} takes part and reads along; keys "
+        "end that, see `mdgan-server keygen`",
+        *options.bind);
+  }
+  RunObservers observers;
+  // Whoever reads that the run is finished finds its lines.
+  observers.add(files.observers);
+  observers.add(progress);
+  observers.add(status);
+  ServiceStatus service;
+  observers.add(service);
+  const auto end_with = [&](const Finish& finish) {
+    observers.on_finished(finish);
+    const bool well =
+        finish.code == ExitCode::kOk || finish.code == ExitCode::kStopped;
+    if (!well && !files.begun) status.restore();
+    if (!well) return report({finish.text, finish.code});
+    spdlog::info("{}", finish.text);
+    return finish.code;
+  };
+
+  const int stop = install_stop_signals();
+  auto state = find_run(options, directory, last_incarnation);
+  if (!state) return end_with(finish_of(state.error()));
+  status.set_run(*state);
+
+  spdlog::info("run directory {}", directory.path().string());
+  if (keys)
+    spdlog::info("public key {}; {} lets in {}", to_z85(keys->own.public_key),
+                 keys->list.string(),
+                 plural(keys->peers.names().size(), "peer"));
+  const ExitCode code =
+      end_with(train_in(options, directory, data, std::move(*state), keys,
+                        observers, files, stop));
+  std::error_code ignored;  // the folder may be gone
+  const bool has_none = std::filesystem::is_empty(directory.samples(), ignored);
+  if (files.begun && !ignored && !has_none)
+    spdlog::info("pictures are in {}", directory.samples().string());
+  return code;
+}
+
+// What a start ends with that was refused. Only where nothing has begun.
+bool is_refusal(ExitCode code) {
+  using enum ExitCode;
+  return code == kUsage || code == kConfiguration || code == kAuthentication ||
+         code == kUnreachable || code == kData;
 }
 
 }  // namespace
@@ -282,78 +374,8 @@ ExitCode run_train(const ServerOptions& options) {
   }
   auto directory = open_directory(options);
   if (!directory) return report(directory.error());
-
-  const auto own_strand = [](WorkerPool& pool) -> WriteQueue::Post {
-    return [strand = Strand(pool)](std::function<void()> task) mutable {
-      strand.post(std::move(task));
-    };
-  };
-  WorkerPool log_writer(1, [] {});
-  RunLog::Options terminal;
-  terminal.post = own_strand(log_writer);
-  terminal.file = directory->log();
-  terminal.quiet = options.quiet;
-  terminal.rewrite = isatty(STDERR_FILENO) != 0;
-  const auto log = RunLog::open(terminal);
-  if (!log) return report(log.error());
-  const bool insecure = is_insecure(options);
-  ProgressLine progress(**log, options.rounds, options.evaluate_every > 0,
-                        insecure);
-  const std::uint32_t last_incarnation = directory->last_incarnation();
-  WorkerPool writers(2, [] {});  // they may log, and so go before the log
-  // A start that is refused for its address leaves the run's status.
-  std::optional<HttpServer> http;
-  if (page) {
-    auto served = serve_page(RunView(directory->path()), *page);
-    if (!served) return report(served.error());
-    http.emplace(std::move(*served));
-    spdlog::info("the run's page is at {}", http->url());
-  }
-  StatusFile status(directory->status(), options.rounds, own_strand(writers));
-  LineFiles files;
-  files.post = [&] { return own_strand(writers); };
-  if (insecure) {
-    status.set_insecure();
-    spdlog::warn(
-        "INSECURE: everybody who reaches {} takes part and reads along; keys "
-        "end that, see `mdgan-server keygen`",
-        *options.bind);
-  }
-  RunObservers observers;
-  // Whoever reads that the run is finished finds its lines.
-  observers.add(files.observers);
-  observers.add(progress);
-  observers.add(status);
-  ServiceStatus service;
-  observers.add(service);
-  const auto end_with = [&](const Finish& finish) {
-    observers.on_finished(finish);
-    const bool well =
-        finish.code == ExitCode::kOk || finish.code == ExitCode::kStopped;
-    if (!well && !files.begun) status.restore();
-    if (!well) return report({finish.text, finish.code});
-    spdlog::info("{}", finish.text);
-    return finish.code;
-  };
-
-  const int stop = install_stop_signals();
-  auto state = find_run(options, *directory, last_incarnation);
-  if (!state) return end_with(finish_of(state.error()));
-  status.set_run(*state);
-
-  spdlog::info("run directory {}", directory->path().string());
-  if (*keys)
-    spdlog::info("public key {}; {} lets in {}",
-                 to_z85((*keys)->own.public_key), (*keys)->list.string(),
-                 plural((*keys)->peers.names().size(), "peer"));
-  const ExitCode code =
-      end_with(train_in(options, *directory, data, std::move(*state), *keys,
-                        observers, files, stop));
-  std::error_code ignored;  // the folder may be gone
-  const bool has_none =
-      std::filesystem::is_empty(directory->samples(), ignored);
-  if (!ignored && !has_none)
-    spdlog::info("pictures are in {}", directory->samples().string());
+  const ExitCode code = train(options, *directory, data, *keys, page);
+  if (is_refusal(code)) directory->remove_unless_begun();
   return code;
 }
 

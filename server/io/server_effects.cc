@@ -196,7 +196,7 @@ void ServerShell::Impl::draw_samples(Round round) {
                         static_cast<unsigned long long>(round.value));
           // Somebody may have removed the folder meanwhile.
           std::error_code ignored;  // then the picture cannot be written
-          std::filesystem::create_directories(directory.samples(), ignored);
+          std::filesystem::create_directory(directory.samples(), ignored);
           const auto file = directory.samples() / name;
           const auto written =
               write_image_grid(file, images, grid.columns, grid.names);
@@ -221,7 +221,7 @@ void ServerShell::Impl::apply(const SaveCheckpoint& e) {
         return [this, round, meta,
                 copy = trainer->snapshot()]() -> Lane::Continuation {
           observer->before_checkpoint();
-          const auto written = store.save(round, copy, meta);
+          const auto written = save(round, copy, meta);
           return [this, round, written] { saved(round, written); };
         };
       },
@@ -229,6 +229,15 @@ void ServerShell::Impl::apply(const SaveCheckpoint& e) {
         saved(round, Error{"cannot save a checkpoint: " + error.message,
                            ExitCode::kCheckpoint});
       });
+}
+
+// The store would make a folder that is gone anew, and nobody would find the
+// run.
+Result<void> ServerShell::Impl::save(Round round,
+                                     std::span<const NamedBlob> tensors,
+                                     const std::string& meta) {
+  const auto in_place = directory.check_in_place();
+  return in_place ? store.save(round, tensors, meta) : in_place;
 }
 
 void ServerShell::Impl::saved(Round round, const Result<void>& result) {
@@ -258,7 +267,7 @@ void ServerShell::Impl::save_before_training(const std::string& meta) {
   };
   training.run(
       [this, meta, done]() -> Lane::Continuation {
-        return [done, written = store.save({}, trainer->snapshot(), meta)] {
+        return [done, written = save({}, trainer->snapshot(), meta)] {
           done(written);
         };
       },

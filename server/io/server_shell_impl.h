@@ -242,6 +242,8 @@ struct ServerShell::Impl {
   // The bytes of tensors that peers have sent each other so far: computed, for
   // the server does not see them.
   std::uint64_t bytes_swapped() const;
+  Result<void> save(Round round, std::span<const NamedBlob> tensors,
+                    const std::string& meta);
   void saved(Round round, const Result<void>& result);
   void save_before_training(const std::string& meta);
   void draw_samples(Round round);

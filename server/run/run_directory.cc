@@ -223,10 +223,20 @@ Result<RunDirectory> RunDirectory::create_numbered(const fs::path& parent,
   if (::mkdir(path.c_str(), 0777) != 0)
     return cannot("make this folder", path, errno_text());
   if (auto synced = sync_directory(parent); !synced) return synced.error();
-  return open(path);
+  auto directory = open(path);
+  if (directory) directory->is_new_ = true;
+  return directory;
 }
 
 Result<RunDirectory> RunDirectory::open(const fs::path& path) {
+  std::error_code ignored;  // what cannot be seen is not there
+  const bool was_there = fs::exists(path, ignored);
+  auto directory = open_folder(path);
+  if (directory) directory->is_new_ = !was_there;
+  return directory;
+}
+
+Result<RunDirectory> RunDirectory::open_folder(const fs::path& path) {
   if (auto folder = check_is_folder(path); !folder) return folder.error();
   if (auto made = make_directories(path); !made) return made.error();
   auto directory = lock(path);
@@ -284,6 +294,26 @@ Result<void> RunDirectory::make_folders() const {
   for (const fs::path& folder : {samples(), checkpoints(), peers()})
     if (auto made = make_directories(folder); !made) return made;
   return {};
+}
+
+Result<void> RunDirectory::check_in_place() const {
+  struct stat own {};
+  struct stat there {};
+  const fs::path file = path_ / "lock";
+  if (::fstat(lock_.get(), &own) == 0 && ::stat(file.c_str(), &there) == 0 &&
+      own.st_dev == there.st_dev && own.st_ino == there.st_ino)
+    return {};
+  return Error{fmt::format("{} is not the folder that this run began in: that "
+                           "was moved or removed; put it back, or else stop "
+                           "the server and begin anew",
+                           path_.string()),
+               ExitCode::kCheckpoint};
+}
+
+void RunDirectory::remove_unless_begun() const {
+  if (!is_new_ || holds_run() || !check_in_place()) return;
+  std::error_code ignored;  // what cannot be removed is no run, either
+  fs::remove_all(path_, ignored);
 }
 
 std::uint32_t RunDirectory::last_incarnation() const {

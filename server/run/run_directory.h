@@ -68,6 +68,13 @@ class RunDirectory {
 
   bool holds_run() const { return has_run(path_); }
 
+  // Fails with kCheckpoint where this folder is not at its path any more: it
+  // was moved or removed, and what is written goes nowhere.
+  Result<void> check_in_place() const;
+  // Removes the folder where this start has made it and no run began in it: a
+  // start that is refused leaves nothing behind.
+  void remove_unless_begun() const;
+
   // The starts of the run are numbered, so that what was meant for an earlier
   // server of it is recognised.
   // The largest number that is found in the folder's files, but for
@@ -83,10 +90,12 @@ class RunDirectory {
  private:
   RunDirectory(std::filesystem::path path, FileDescriptor lock)
       : path_(std::move(path)), lock_(std::move(lock)) {}
+  static Result<RunDirectory> open_folder(const std::filesystem::path& path);
   static Result<RunDirectory> lock(const std::filesystem::path& path);
 
   std::filesystem::path path_;
   FileDescriptor lock_;
+  bool is_new_ = false;  // this start made the folder
 };
 
 }  // namespace mdgan

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "tests/support/catch.h"
+#include "tests/support/contains.h"
 #include "tests/support/durable_run.h"
 #include "tests/support/failpoint.h"
 #include "tests/support/process_run.h"
@@ -344,6 +345,63 @@ TEST_CASE("fault 36: a file system that is full for a while ends nothing") {
     WARN("skipped: " << script.output());
   else
     CHECK(code == 0);
+}
+
+TEST_CASE("a run whose folder was moved away ends with 7, and goes on there") {
+  const ProcessRun t;
+  const Words endless =
+      local(t) + Words{"--rounds", "10000000", "--samples-every", "50"};
+  auto server = t.server("run", endless);
+  REQUIRE(eventually([&] { return t.round("run") > 20; }));
+  fs::rename(t / "run", t / "moved");
+  CHECK(eventually([&] {
+    return server.output().find("older checkpoints are intact") !=
+           std::string::npos;
+  }));
+  server.signal(SIGTERM);
+  CHECK(server.wait() == 7);
+  INFO(server.output());
+  CHECK(
+      contains(server.output(), {"its last checkpoint is missing",
+                                 "is not the folder that this run began in"}));
+  const auto saved = t.round("moved");
+  CHECK(saved > 0);
+  auto again = t.server(
+      "moved", local(t) + Words{"--rounds", std::to_string(saved + 5)});
+  CHECK(again.wait() == 0);
+  CHECK(t.round("moved") == saved + 5);
+}
+
+TEST_CASE("a file of lines that was removed is made anew") {
+  const ProcessRun t;
+  auto server = t.server("run", local(t) + Words{"--rounds", "10000000"});
+  REQUIRE(eventually([&] { return t.round("run") > 20; }));
+  for (const char* file : {"stats.jsonl", "events.jsonl", "log.txt"})
+    fs::remove(t / "run" / file);
+  CHECK(eventually([&] { return t.round("run") > 20; }));
+  server.signal(SIGTERM);
+  CHECK(server.wait() == 10);
+  for (const char* file : {"stats.jsonl", "events.jsonl", "log.txt"}) {
+    INFO(file);
+    CHECK(fs::exists(t / "run" / file));
+  }
+}
+
+TEST_CASE("a local peer's checkpoint of another version is not gone without") {
+  const ProcessRun t;
+  REQUIRE(t.server("run", local(t)).wait() == 0);
+  for (const auto& entry :
+       fs::recursive_directory_iterator(t / "run" / "peers"))
+    if (entry.path().filename() == "manifest.json") {
+      auto manifest = nlohmann::json::parse(read_text(entry.path()));
+      manifest["format_version"] = 99;
+      write_text(entry.path(), manifest.dump());
+    }
+  auto server = t.server("run", local(t) + Words{"--rounds", "9"});
+  CHECK(server.wait() == 7);
+  INFO(server.output());
+  CHECK(has(server.output(), "has the format 99"));
+  CHECK(t.round("run") == 6);
 }
 
 TEST_CASE("a run whose samples were removed draws the next, and completes") {

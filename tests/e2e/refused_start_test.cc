@@ -107,6 +107,10 @@ TEST_CASE("a start that is refused changes nothing") {
   CHECK(run.refused(
             resumed({"--local-peers", "300", "--data", (t / "data").string()}),
             {"fewer than a batch"}) == 6);
+  CHECK(run.refused(resumed({"--k", "1"}), {"k = 2, not 1"}) == 3);
+  CHECK(run.refused(resumed({"--ema", "0"}), {"ema = 0.9", "not 0"}) == 3);
+  CHECK(run.refused({"--resume", ""}, {"resume is empty", "leave it out"}) ==
+        2);
   CHECK(run.refused({"--resume", (t / "none").string()}, {"none"}) == 2);
   CHECK_FALSE(fs::exists(t / "none"));
   auto right = t.server("run", local(t) + Words{"--rounds", "9"});
@@ -115,6 +119,40 @@ TEST_CASE("a start that is refused changes nothing") {
   CHECK(code == 0);
   CHECK(t.round("run") == 9);
   CHECK(read_text(t / "run" / "stats.jsonl").ends_with("}\n"));
+}
+
+TEST_CASE("a first start that is refused leaves no folder behind") {
+  const ProcessRun t;
+  const auto refused = [&](const Words& more) {
+    auto server = t.server("run", local(t) + more);
+    const auto code = server.wait();
+    INFO(server.output());
+    CHECK_FALSE(fs::exists(t / "run"));
+    return code;
+  };
+  CHECK(refused({"--local-peers", "300"}) == 6);
+  CHECK(refused({"--model", "dcgan"}) == 3);
+  CHECK(refused({"--bind", "tcp://192.0.2.1:9", "--insecure"}) == 5);
+  CHECK(refused({"--run-dir", ""}) == 2);
+  // What was there before stays.
+  fs::create_directory(t / "run");
+  write_text(t / "run" / "mine.txt", "mine");
+  CHECK(t.server("run", local(t) + Words{"--model", "dcgan"}).wait() == 3);
+  CHECK(read_text(t / "run" / "mine.txt") == "mine");
+  CHECK(t.server("run", local(t)).wait() == 0);
+}
+
+TEST_CASE("a public key's file is no secret key, whoever can read it") {
+  const ProcessRun t;
+  REQUIRE(t.tool({MDGAN_SERVER, "keygen", "--key", (t / "s.key").string()},
+                 "keygen.out")
+              .wait() == 0);
+  fs::permissions(t / "s.pub", fs::perms::owner_read | fs::perms::owner_write);
+  auto server =
+      t.server("run", local(t) + Words{"--bind", "tcp://127.0.0.1:*", "--key",
+                                       (t / "s.pub").string()});
+  CHECK(server.wait() == 4);
+  CHECK(has(server.output(), "is a public key's file"));
 }
 
 TEST_CASE("a start that is refused for the run's own files changes nothing") {

@@ -46,6 +46,10 @@ def check(program, folder):
     objects = np.array([{}, {}], object)
     for words, arrays in (
             ("no train_labels", {"train_images": grey}),
+            ("rename it", {"../z_images": grey, "../z_labels": np.zeros(2)}),
+            ("rename it", {"_images": grey, "_labels": np.zeros(2)}),
+            ("has no images", {"train_images": colour[:, :0],
+                               "train_labels": np.zeros(12)}),
             ("has no images", {"train_images": grey[:0],
                                "train_labels": np.zeros((0, 1))}),
             ("cannot be read", {"train_images": grey, "train_labels": objects}),
