@@ -94,7 +94,8 @@ std::string listed(const ClassNames& names) {
   for (const std::string& name : names) {
     if (!text.empty() && text.size() + name.size() > kListedBytes)
       return text + ", ... (" + std::to_string(names.size()) + " in all)";
-    text += (text.empty() ? "" : ", ") + name;
+    const bool has_comma = name.find(',') != name.npos;
+    text += (text.empty() ? "" : ", ") + (has_comma ? "'" + name + "'" : name);
   }
   return text;
 }

@@ -27,7 +27,8 @@ ClassNames numbered_classes(std::uint32_t count);
 std::optional<ClassNames> parse_classes(std::string_view text);
 // Parses to the same, unless a name has a comma or blanks at its ends.
 std::string to_text(const ClassNames& names);
-// For messages: "cat, dog, fox", of many the first, and how many there are.
+// For messages: "cat, dog, fox", of many the first, and how many there are. A
+// name with a comma stands in quotes.
 std::string listed(const ClassNames& names);
 
 // All names that occur in the lists. The order of the lists, if they are all

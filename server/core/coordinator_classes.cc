@@ -148,7 +148,8 @@ bool Coordinator::refuse_lookalikes(Out& out) {
       if (it->second.name == name) continue;
       why = "peer " + hello.name + " has the class '" + name + "', and peer " +
             it->second.peer + " '" + it->second.name +
-            "': one class has one name, so rename the folder of one of them, "
+            "' (they differ by case, blanks or how accents are stored only): "
+            "one class has one name, so rename the folder of one of them, "
             "or say at the server with classes = which classes there are";
       class_warnings_[it->second.peer] = why;
       break;

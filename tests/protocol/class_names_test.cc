@@ -73,6 +73,7 @@ TEST_CASE("a person names a class, or gives its number") {
 }
 
 TEST_CASE("of many classes a message lists the first") {
+  CHECK(listed({"cat, dog", "fox"}) == "'cat, dog', fox");
   CHECK(listed({"cat", "dog"}) == "cat, dog");
   const std::string text = listed(numbered_classes(1000));
   CHECK(text.size() < 200);
