@@ -4,12 +4,14 @@
 
 #include <algorithm>
 #include <array>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
 #include <system_error>
 #include <vector>
 
 #include "common/files/checkpoint_store.h"
+#include "common/files/json_depth.h"
 #include "common/models/script_file.h"
 #include "server/train_options.h"
 
@@ -84,8 +86,20 @@ bool contains(std::span<const std::string_view> keys, std::string_view key) {
 // The run's data decided these: they are compared with its checkpoint.
 bool is_open(const Setting& setting) {
   return (setting.key == "image" && setting.value.empty()) ||
-         (setting.key == "classes" && setting.value.empty()) ||
-         (setting.key == "k" && setting.value == "0");
+         (setting.key == "classes" && setting.value.empty());
+}
+
+// The k that a run began with whose configuration leaves it to the number of
+// peers; empty where that cannot be read, which others tell of.
+std::string begun_k(const fs::path& run) {
+  const CheckpointStore store(run / "checkpoints", 1, 0);
+  const auto rounds = store.rounds();
+  if (rounds.empty()) return "";
+  const auto meta = store.meta(rounds.back());
+  if (!meta || !nests_at_most(*meta, kNestingOfRunFiles)) return "";
+  const auto json = nlohmann::json::parse(*meta, nullptr, false);
+  const auto k = json.is_object() ? json.find("k") : json.end();
+  return json.is_object() && k != json.end() ? k->dump() : "";
 }
 
 // The saved state has a moving average, or has none.
@@ -124,13 +138,15 @@ Result<void> check_against_run(const ServerOptions& options,
                                const fs::path& run) {
   const auto own = options_of_run(run);
   if (!own) return own.error();
-  const std::vector<Setting> theirs = settings_of(*own);
+  std::vector<Setting> theirs = settings_of(*own);
   const std::vector<Setting> ours = settings_of(options);
   const bool resumes = !options.resume.empty();
   std::string contradictions;
   bool state = false;
   for (std::size_t i = 0; i < theirs.size(); ++i) {
-    const Setting& setting = theirs[i];
+    Setting& setting = theirs[i];
+    if (setting.key == "k" && setting.value == "0" && ours[i].value != "0")
+      if (const std::string k = begun_k(run); !k.empty()) setting.value = k;
     const bool fixed = contains(kOfTheState, setting.key) ||
                        makes_or_drops_ema(setting, ours[i]);
     if (setting.value == ours[i].value || is_open(setting) ||

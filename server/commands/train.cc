@@ -84,11 +84,6 @@ Result<RunState> find_run(const ServerOptions& options,
           "the run in " + directory.path().string() + " trains with " +
           std::string(name_of(kAlgorithmNames, state.algorithm)) +
           ": go on with it without another algorithm, or begin a new run");
-    if (options.k > 0 && options.k != state.k)
-      return does_not_fit(fmt::format(
-          "the run in {} has k = {}, not {}: go on with it without --k, or "
-          "begin a new run",
-          directory.path().string(), state.k, options.k));
     spdlog::info("this run continues after round {}",
                  state.position.completed.value);
   } else {

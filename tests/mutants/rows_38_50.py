@@ -49,7 +49,7 @@ MUTANTS = [
         row=38,
         removes="a newest checkpoint of another version is passed over",
         file="common/files/checkpoint_store.cc",
-        before="""    if (auto kept = may_be_sound(path_of(*it))) return std::move(*kept);
+        before="""    if (auto kept = may_be_sound(*it)) return std::move(*kept);
 """,
         after="",
         tests=["fault 38: a newest checkpoint that may be sound is not passed over"],
@@ -282,8 +282,8 @@ MUTANTS = [
         row=43,
         removes="a peer that nobody can reach costs a swap for each who tries",
         file="server/core/link_memory.cc",
-        before=r"""  return tried != tried_in_vain_.end() && tried->second""",
-        after=r"""  return false && tried != tried_in_vain_.end() && tried->second""",
+        before=r"""  return tried != tried_in_vain_.end() &&""",
+        after=r"""  return false && tried != tried_in_vain_.end() &&""",
         tests=["fault 43: whom two cannot reach, and none has, gets all by relay",
                "fault 43: peers that nobody can reach cost two swaps, not many"],
     ),
