@@ -19,6 +19,8 @@
 namespace mdgan::test {
 namespace {
 
+namespace jit = torch::jit;
+
 std::string refusal_of_generator(const std::string& forward) {
   const auto made =
       make_generator(saved(mlp_generator(forward), mlp_discriminator(kJudge)),
