@@ -229,7 +229,8 @@ OptionGroup model_group(ServerOptions& o) {
       "Model",
       {{"model", &o.model, "NAME",
         "The architecture: mlp, mnist-cnn, cifar10-cnn (the paper's), dcgan "
-        "(32, 64 or 128 pixels), resnet and r3gan (32 or 64 pixels), dirac (a single "
+        "(32, 64 or 128 pixels), resnet and r3gan (32 or 64 pixels), dirac (a "
+        "single "
         "value, to study convergence). script:FILE: one of your own, in a "
         "TorchScript file, which every peer is given by --model-file, too. "
         "Such a file is a program, which can do what this one can; "
