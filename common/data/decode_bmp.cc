@@ -84,12 +84,13 @@ class Header {
   bool points_beyond(std::size_t height, std::size_t width) const {
     const std::size_t row = (bits() * width + 31) / 32 * 4;
     const std::size_t mask = (std::size_t{1} << bits()) - 1;
+    const std::size_t count = colours();
     for (std::size_t y = 0; y < height; ++y)
       for (std::size_t x = 0; x < width; ++x) {
         const std::size_t bit = x * bits();
         const auto byte = std::to_integer<std::size_t>(
             bytes_[first_pixel() + y * row + bit / 8]);
-        if ((byte >> (8 - bits() - bit % 8) & mask) >= colours()) return true;
+        if ((byte >> (8 - bits() - bit % 8) & mask) >= count) return true;
       }
     return false;
   }
@@ -146,9 +147,8 @@ Result<Image> decode_bmp(std::span<const std::byte> bytes,
                          const std::string& name) {
   const Header header(bytes);
   const auto unread = [&name](std::string_view kind) {
-    return bad_image(name, fmt::format("is a BMP file {}, and others are read; "
-                                       "convert it",
-                                       kind));
+    return bad_image(
+        name, fmt::format("is a BMP file {}, and others are read", kind));
   };
   if (header.how() == kRunLengths8 || header.how() == kRunLengths4)
     return unread("in run lengths");

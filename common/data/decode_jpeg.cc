@@ -138,7 +138,7 @@ Result<Image> decode_jpeg(std::span<const std::byte> bytes,
   const auto damaged = [&] {
     if (decoder.unread)
       return bad_image(name, fmt::format("is a JPEG file of a kind that is not "
-                                         "read ({}); convert it",
+                                         "read ({})",
                                          decoder.message.data()));
     return bad_image(name, fmt::format("damaged JPEG file of {} bytes ({})",
                                        bytes.size(), decoder.message.data()));

@@ -58,8 +58,8 @@ Result<void> LineWriter::append(std::string_view lines) {
   const std::string text = fmt::format("{}\n", lines);
   struct stat before {};
   if (::fstat(file_.get(), &before) != 0) return line_error("write", path_);
-  if (before.st_nlink ==
-      0) {  // somebody has removed it: another takes its place
+  if (before.st_nlink == 0) {
+    // Somebody has removed it: another one takes its place.
     auto again = open(path_);
     if (!again) return again.error();
     *this = std::move(*again);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "common/kernels/convolution/convolution.h"
@@ -15,7 +16,7 @@ namespace mdgan {
 namespace {
 
 constexpr std::int64_t kFewestChannels = 32;  // channels at the image's size
-constexpr std::int64_t kCommonChannels = 256;
+constexpr std::int64_t kMaxR3ganChannels = 256;
 constexpr std::int64_t kBasisSide = 4;  // side of the smallest feature map
 constexpr std::int64_t kExpansion = 2;  // channels within a block
 constexpr std::int64_t kGroup = 16;     // channels of a group
@@ -23,7 +24,7 @@ constexpr int kBlocks = 2;              // of each size
 
 // Channels of the feature map of `side` in images of `image_side`.
 std::int64_t channels_of(std::int64_t side, std::int64_t image_side) {
-  return std::min(kCommonChannels, kFewestChannels * image_side / side);
+  return std::min(kMaxR3ganChannels, kFewestChannels * image_side / side);
 }
 
 torch::nn::Conv2dOptions pointwise(std::int64_t in, std::int64_t out) {
@@ -57,17 +58,6 @@ class R3ganBlockImpl final : public torch::nn::Module {
 };
 TORCH_MODULE(R3ganBlock);
 
-// Registers the blocks of a size as block1, block2, ... behind `prefix`.
-std::vector<R3ganBlock> register_blocks(torch::nn::Module& model,
-                                        const std::string& prefix,
-                                        std::int64_t channels) {
-  std::vector<R3ganBlock> blocks;
-  for (int i = 1; i <= kBlocks; ++i)
-    blocks.push_back(model.register_module(prefix + "block" + std::to_string(i),
-                                           R3ganBlock(channels)));
-  return blocks;
-}
-
 // Feature maps of one size.
 struct Stage {
   torch::nn::Conv2d to{nullptr};  // from the size before; the first has none
@@ -78,6 +68,20 @@ struct Stage {
     return x;
   }
 };
+
+// Registers the next stage's layers, toN and stageN_block1, ..., and adds it.
+void add_stage(torch::nn::Module& model, std::vector<Stage>& stages,
+               std::int64_t in, std::int64_t out) {
+  const std::string number = std::to_string(stages.size());
+  Stage stage;
+  if (!stages.empty())
+    stage.to = model.register_module(
+        "to" + number, torch::nn::Conv2d(pointwise(in, out).bias(false)));
+  for (int i = 1; i <= kBlocks; ++i)
+    stage.blocks.push_back(model.register_module(
+        "stage" + number + "_block" + std::to_string(i), R3ganBlock(out)));
+  stages.push_back(std::move(stage));
+}
 
 class R3ganGenerator final : public ConditionalGenerator {
  public:
@@ -91,14 +95,8 @@ class R3ganGenerator final : public ConditionalGenerator {
                          .groups(in)
                          .bias(false)));
     for (std::int64_t side = kBasisSide; side <= image.height; side *= 2) {
-      const std::string number = std::to_string(stages_.size());
-      Stage stage;
       const std::int64_t out = channels_of(side, image.height);
-      if (!stages_.empty())
-        stage.to = register_module(
-            "to" + number, torch::nn::Conv2d(pointwise(in, out).bias(false)));
-      stage.blocks = register_blocks(*this, "stage" + number + "_", out);
-      stages_.push_back(std::move(stage));
+      add_stage(*this, stages_, in, out);
       in = out;
     }
     conv_ = register_module("conv",
@@ -134,14 +132,8 @@ class R3ganDiscriminator final : public ConditionalDiscriminator {
     conv_ = register_module("conv",
                             torch::nn::Conv2d(pointwise(image.channels, in)));
     for (std::int64_t side = image.height; side >= kBasisSide; side /= 2) {
-      const std::string number = std::to_string(stages_.size());
-      Stage stage;
       const std::int64_t out = channels_of(side, image.height);
-      if (!stages_.empty())
-        stage.to = register_module(
-            "to" + number, torch::nn::Conv2d(pointwise(in, out).bias(false)));
-      stage.blocks = register_blocks(*this, "stage" + number + "_", out);
-      stages_.push_back(std::move(stage));
+      add_stage(*this, stages_, in, out);
       in = out;
     }
     basis_ = register_module(

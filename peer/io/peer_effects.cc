@@ -20,14 +20,14 @@ void PeerShell::Impl::apply(PeerRuntime& s, const SayHello&) {
     return;
   }
   if (std::exchange(s.finding_offer, true)) return;
+  const bool first = !std::exchange(s.has_looked, true);
   s.files.run(
-      [this, &s] {
+      [this, &s, first] {
         return [this, &s, offer = s.saved().offers(),
-                warning = s.saved().warning_of_many_runs()] {
+                warning = first ? s.saved().warning_of_many_runs() : ""] {
           s.finding_offer = false;
           s.offer = offer;
-          if (!warning.empty() && !std::exchange(s.told_of_many_runs, true))
-            apply(s, Report{warning, true});
+          if (!warning.empty()) apply(s, Report{warning, true});
           if (s.session.next_deadline()) say_hello(s);  // it still greets
         };
       },

@@ -88,7 +88,7 @@ class PeerRuntime {
   // None once it may have changed: before the next hello it is made anew.
   std::optional<std::vector<protocol::Held>> offer;
   bool finding_offer = false;
-  bool told_of_many_runs = false;
+  bool has_looked = false;  // for an offer, ever
 
   const PeerSetup& peer() const { return peer_; }
   const Dataset& data() const { return *data_; }

@@ -287,7 +287,10 @@ Result<RunDirectory> RunDirectory::lock(const fs::path& path) {
       ::write(lock.get(), pid.data(), pid.size()) !=
           static_cast<ssize_t>(pid.size()))
     return cannot("write this file", file, errno_text());
-  return RunDirectory(path, std::move(lock));
+  FileDescriptor folder(
+      ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!folder) return cannot("open this folder", path, errno_text());
+  return RunDirectory(path, std::move(lock), std::move(folder));
 }
 
 Result<void> RunDirectory::make_folders() const {
@@ -299,8 +302,7 @@ Result<void> RunDirectory::make_folders() const {
 Result<void> RunDirectory::check_in_place() const {
   struct stat own {};
   struct stat there {};
-  const fs::path file = path_ / "lock";
-  if (::fstat(lock_.get(), &own) == 0 && ::stat(file.c_str(), &there) == 0 &&
+  if (::fstat(folder_.get(), &own) == 0 && ::stat(path_.c_str(), &there) == 0 &&
       own.st_dev == there.st_dev && own.st_ino == there.st_ino)
     return {};
   return Error{fmt::format("{} is not the folder that this run began in: that "

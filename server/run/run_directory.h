@@ -88,14 +88,18 @@ class RunDirectory {
   Result<void> write_incarnation(std::uint32_t incarnation) const;
 
  private:
-  RunDirectory(std::filesystem::path path, FileDescriptor lock)
-      : path_(std::move(path)), lock_(std::move(lock)) {}
+  RunDirectory(std::filesystem::path path, FileDescriptor lock,
+               FileDescriptor folder)
+      : path_(std::move(path)),
+        lock_(std::move(lock)),
+        folder_(std::move(folder)) {}
   static Result<RunDirectory> open_folder(const std::filesystem::path& path);
   static Result<RunDirectory> lock(const std::filesystem::path& path);
 
   std::filesystem::path path_;
   FileDescriptor lock_;
-  bool is_new_ = false;  // this start made the folder
+  FileDescriptor folder_;  // wherever it is moved to
+  bool is_new_ = false;    // this start made the folder
 };
 
 }  // namespace mdgan
