@@ -121,8 +121,8 @@ std::vector<std::byte> common_form(const Header& header,
   const auto pixels = bytes.subspan(header.first_pixel());
   std::vector<std::byte> file;
   const auto put = [&file](std::uint64_t value, int count) {
-    for (int i = 0; i < count; ++i)
-      file.push_back(static_cast<std::byte>(value >> (8 * i)));
+    for (; count > 0; --count, value >>= 8)
+      file.push_back(static_cast<std::byte>(value));
   };
   const std::size_t begin = Header::kFile + Header::kCommon + palette.size();
   put('B' | 'M' << 8, 2);

@@ -34,23 +34,41 @@ build fuzz -DMDGAN_BUILD_TESTS=ON
 
 # Files of inputs are written in memory where the system has such a place.
 if [[ -d /dev/shm && -w /dev/shm ]]; then export TMPDIR=/dev/shm; fi
-failed=()
-for target in "${targets[@]}"; do
-  echo "fuzz_$target: $seconds s"
-  corpus=build/fuzz/corpus/$target
+# fuzz TARGET: ends with 1 where the target failed.
+fuzz() {
+  local target=$1
+  local corpus=build/fuzz/corpus/$target
+  local log=build/fuzz/$target.log
   mkdir -p "$corpus" build/fuzz/finds
-  log=build/fuzz/$target.log
   # One seed: from the same corpus the same inputs are made, so that an automatic
   # build fails for what was changed. A further run has a larger corpus.
-  if ! "build/fuzz/bin/fuzz_$target" -max_total_time="$seconds" -seed=1 -timeout=25 \
+  local ended=0
+  "build/fuzz/bin/fuzz_$target" -max_total_time="$seconds" -seed=1 -timeout=25 \
     -max_len=8192 -rss_limit_mb=2048 -print_final_stats=1 -close_fd_mask=1 \
     -artifact_prefix="build/fuzz/finds/$target-" \
-    "$corpus" "tests/fuzz/corpus/$target" >"$log" 2>&1; then
-    failed+=("$target")
-    tail -n 40 "$log"
-  fi
-  grep -E 'number_of_executed_units|average_exec_per_sec' "$log" || true
+    "$corpus" "tests/fuzz/corpus/$target" >"$log" 2>&1 || ended=1
+  # One write, so that the lines of targets that run beside it stay whole.
+  echo "fuzz_$target: $seconds s
+$( ((ended == 0)) || tail -n 40 "$log"
+  grep -E 'number_of_executed_units|average_exec_per_sec' "$log")"
+  return "$ended"
+}
+
+# As many at a time as there are processors.
+failed=()
+declare -A running=()
+await_one() {
+  local ended=0 process
+  wait -n -p process || ended=$?
+  if ((ended)); then failed+=("${running[$process]}"); fi
+  unset "running[$process]"
+}
+for target in "${targets[@]}"; do
+  if ((${#running[@]} >= $(nproc))); then await_one; fi
+  fuzz "$target" &
+  running[$!]=$target
 done
+while ((${#running[@]})); do await_one; done
 if ((${#failed[@]})); then
   echo "Failed: ${failed[*]}. Inputs: build/fuzz/finds; once the cause is mended" \
     "they belong into tests/fuzz/corpus" >&2
