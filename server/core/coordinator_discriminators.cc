@@ -45,8 +45,13 @@ StartChoice Coordinator::choose(PeerId peer, const protocol::Hello& hello) {
     // the absent peer that was to have it is to have what this one had.
     if (choice.discriminator.value != 0 && choice.discriminator != own) {
       const auto before = owners_.lower_bound({choice.discriminator, {}});
-      if (before != owners_.end() && before->first == choice.discriminator)
-        assign(before->second, own);
+      if (before != owners_.end() && before->first == choice.discriminator) {
+        const PeerId absent = before->second;
+        assign(absent, own);
+        // It never had that one: whoever brings a state of it brings the
+        // latest.
+        members_.at(absent).last_round = {};
+      }
     }
   }
   assign(peer, choice.discriminator);

@@ -29,6 +29,24 @@ MUTANTS = [
     ),
     Mutant(
         row="members",
+        removes="where nobody has answered yet, newcomers are drawn one at a time",
+        file="server/core/coordinator_labels.cc",
+        before="""  if (newcomer == peers.begin()) return peers;
+""",
+        after="",
+        tests=["where nobody has answered yet, no participant is drawn"],
+    ),
+    Mutant(
+        row="members",
+        removes="what an absent peer never had is kept for it",
+        file="server/core/coordinator_discriminators.cc",
+        before="""        members_.at(absent).last_round = {};
+""",
+        after="",
+        tests=["what an absent peer is to have in place of its own is free"],
+    ),
+    Mutant(
+        row="members",
         removes="nobody is told that one small shard makes all swap",
         file="server/core/coordinator_rounds.cc",
         before="""    warn_of_small_shard(out);

@@ -87,6 +87,23 @@ TEST_CASE("who came late and has not answered takes no participant's place") {
   }
 }
 
+TEST_CASE("where nobody has answered yet, no participant is drawn") {
+  CoordinatorConfig c = config(1);
+  c.algorithm = Algorithm::kDataParallel;
+  c.k = 1;
+  c.participants = 1;
+  Server s(c);
+  s.join(1, "a");
+  for (std::uint64_t i = 3; i < 30; ++i)
+    s.join(i, "silent-" + std::to_string(i));
+  // a did not get the question, and is one of the newcomers from now on.
+  for (int i = 0; i < 3; ++i) s.wait(c.round_timeout);
+  s.join(1, "a");
+  for (int i = 0; i < 3; ++i) s.wait(c.round_timeout);
+  s.answer(1, s.coordinator.position().names.at("a"), 0);
+  CHECK(s.count<StepGenerator>() == 1);
+}
+
 TEST_CASE("a checkpoint has nobody who came late and has not answered") {
   CoordinatorConfig c = config(1);
   c.algorithm = Algorithm::kDataParallel;

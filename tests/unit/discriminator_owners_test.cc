@@ -11,11 +11,21 @@ namespace {
 
 constexpr DiscriminatorId kOfA{std::uint64_t{1} << 32 | 1};
 constexpr DiscriminatorId kOfB{std::uint64_t{1} << 32 | 2};
+constexpr DiscriminatorId kOfC{std::uint64_t{1} << 32 | 3};
+
+RunPosition position_of_two() {
+  RunPosition position;
+  position.completed = {20};
+  position.names = {{"a", {0}}, {"b", {1}}};
+  position.discriminators = {{{0}, kOfA}, {{1}, kOfB}};
+  return position;
+}
 
 // The second server of a run that has 20 rounds. Of the peers a and b of before
 // a is there, with what it had, and b is not.
 struct Resumed {
-  explicit Resumed(std::uint32_t peers = 1)
+  explicit Resumed(std::uint32_t peers = 1,
+                   const RunPosition& position = position_of_two())
       : s(
             [&] {
               CoordinatorConfig c = config(peers);
@@ -23,13 +33,7 @@ struct Resumed {
               c.incarnation = 2;
               return c;
             }(),
-            [] {
-              RunPosition position;
-              position.completed = {20};
-              position.names = {{"a", {0}}, {"b", {1}}};
-              position.discriminators = {{{0}, kOfA}, {{1}, kOfB}};
-              return position;
-            }()) {
+            position) {
     offers("a", protocol::Held{RunId{}, {20}, kOfA});
   }
   // A peer says hello with this checkpoint. What the welcome tells it.
@@ -94,6 +98,26 @@ TEST_CASE("what an absent peer has trained on is not given away") {
   CHECK(as_new.start == protocol::Start::kRestore);
   CHECK(run.of("d") == kOfB);
   CHECK(run.of("b") == DiscriminatorId{});
+}
+
+TEST_CASE("what an absent peer is to have in place of its own is free") {
+  RunPosition position = position_of_two();
+  position.names["c"] = {2};
+  position.discriminators[{2}] = kOfC;
+  Resumed run(3, position);
+  run.offers("b", protocol::Held{RunId{}, {20}, kOfB});
+  run.offers("c", protocol::Held{RunId{}, {20}, kOfC});
+  for (std::uint32_t i = 0; i < 3; ++i) run.s.answer_to(i + 1, {21}, {i}, 0);
+  REQUIRE(run.s.coordinator.position().completed == Round{21});
+  run.s.feed(ConnectionLost{{2}});
+  run.s.feed(ConnectionLost{{3}});
+  // c has lost its own and has that of b, which is to have c's: it has had no
+  // state of it, though it has answered later than d's is.
+  run.offers("c", protocol::Held{RunId{}, {21}, kOfB});
+  REQUIRE(run.of("b") == kOfC);
+  const auto welcome = run.offers("d", protocol::Held{RunId{}, {20}, kOfC});
+  CHECK(welcome.start == protocol::Start::kRestore);
+  CHECK(run.of("d") == kOfC);
 }
 
 TEST_CASE("what no server has named yet is nobody's to offer") {
