@@ -75,9 +75,9 @@ std::string fault_of(std::span<const std::byte> bytes, const Version& version) {
   const std::size_t record = version.record();
   const std::size_t wrong = wrong_label(bytes, version);
   if (wrong < bytes.size())
-    return fmt::format("label {} at byte {} is not in [0, {}]",
-                       at(bytes, wrong), wrong,
-                       version.labels[wrong % record] - 1);
+    return fmt::format(
+        "label {} at byte {} is not in [0, {}]; get the file again",
+        at(bytes, wrong), wrong, version.labels[wrong % record] - 1);
   if (bytes.size() % record != 0)
     return fmt::format(
         "truncated at byte {}, inside record {} of {} bytes "

@@ -119,7 +119,7 @@ Result<void> check_labels(const IdxLabels& labels, const Family& family,
         path, fmt::format("label {} at byte {} is not in [{}, {}]{}", label,
                           labels.byte_of(i), family.first_label, last,
                           family.by_columns
-                              ? ""
+                              ? "; get the file again"
                               : "; if this is EMNIST, give its files their own "
                                 "names back, as emnist-letters-train-images-"
                                 "idx3-ubyte: they say which labels there are"));
@@ -135,7 +135,9 @@ bool has_idx_files(const fs::path& directory, DataPart part) {
 
 Result<Dataset> load_idx(const fs::path& directory, DataPart part) {
   const std::vector<Found> all = find_all(directory, part);
-  if (all.empty()) return bad_data(directory, "holds no IDX files");
+  if (all.empty())
+    return bad_data(directory,
+                    "holds no IDX files; give the folder that has them");
   if (all.size() > 1)
     return bad_data(
         directory,
@@ -161,8 +163,10 @@ Result<Dataset> load_idx(const fs::path& directory, DataPart part) {
   if (images->count != labels->values.size())
     return bad_data(
         images_path,
-        fmt::format("has {} images, but {} has {} labels", images->count,
-                    labels_path.string(), labels->values.size()));
+        fmt::format(
+            "has {} images, but {} has {} labels; get both files again, "
+            "from the same place",
+            images->count, labels_path.string(), labels->values.size()));
   if (const auto fits = check_labels(*labels, family, labels_path); !fits)
     return fits.error();
   if (family.by_columns) transpose(*images);

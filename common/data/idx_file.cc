@@ -56,18 +56,20 @@ std::uint32_t big_endian(std::span<const std::uint8_t> bytes, std::size_t at) {
 
 // Whether a side of what the header announces is out of range.
 Result<void> check_dims(const IdxArray& array, const fs::path& path) {
-  if (array.dims[0] == 0) return bad_data(path, "holds nothing");
+  if (array.dims[0] == 0)
+    return bad_data(path, "holds nothing; get the file again");
   if (array.magic == kLabelTable &&
       (array.dims[1] == 0 || array.dims[1] > kMostColumns))
     return bad_data(path, fmt::format("has {} label columns; [1, {}] can "
-                                      "be read",
+                                      "be read; get the file again",
                                       array.dims[1], kMostColumns));
   for (const std::uint32_t side : {array.dims[1], array.dims[2]})
     if (side == 0 || side > protocol::kMaxImageSide)
       return bad_data(
           path,
           fmt::format("has images of {}x{}; both sides must be in "
-                      "[1, {}]",
+                      "[1, {}]: get the file again, or make images "
+                      "of that size",
                       array.dims[1], array.dims[2], protocol::kMaxImageSide));
   return {};
 }
@@ -85,7 +87,7 @@ Result<IdxArray> read_header(std::span<const std::byte> raw,
     return bad_data(
         path,
         fmt::format("begins with {:#010x} where an IDX file of {} "
-                    "has {:#010x}",
+                    "has {:#010x}; get the file again",
                     array.magic, expected[0] == kImages ? "images" : "labels",
                     expected[0]));
   const std::uint32_t rank = array.magic & 0xff;
@@ -121,7 +123,7 @@ Result<IdxArray> read_idx(const fs::path& path,
   if (all->size() > size)
     return bad_data(path,
                     fmt::format("goes on after byte {}, where its header says "
-                                "that it ends",
+                                "that it ends; get the file again",
                                 size));
   array->bytes = std::move(*all);
   return array;

@@ -48,8 +48,8 @@ StartChoice Coordinator::choose(PeerId peer, const protocol::Hello& hello) {
       if (before != owners_.end() && before->first == choice.discriminator) {
         const PeerId absent = before->second;
         assign(absent, own);
-        // It never had that one: whoever brings a state of it brings the
-        // latest.
+        // When it answered says nothing of that one, whose last known owner
+        // has lost it.
         members_.at(absent).last_round = {};
       }
     }
