@@ -132,7 +132,7 @@ OptionGroup algorithm_group(ServerOptions& o) {
         "Number of peers that are asked a round, drawn anew for each. 0: all. "
         "Peers that are not drawn skip the round but still swap. Of those "
         "who have just come, and have not answered yet, as many are asked "
-        "besides.",
+        "besides; until anybody has answered, all.",
         {0, protocol::kMaxPeers}},
        {"staleness",
         &o.staleness,

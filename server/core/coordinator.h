@@ -239,6 +239,7 @@ class Coordinator {
   // The run (coordinator.cc).
   void enter(RunStage next, const char* why);
   void give_up(const std::string& why, TimePoint now, Out& out);
+  bool anybody_contributed() const;
   bool all_failed() const;  // of those that have taken part
   void end_round(TimePoint now, Out& out);
   void finish(ExitCode code, protocol::Goodbye goodbye, Out& out);

@@ -48,11 +48,14 @@ StartChoice Coordinator::choose(PeerId peer, const protocol::Hello& hello) {
       if (before != owners_.end() && before->first == choice.discriminator) {
         const PeerId absent = before->second;
         assign(absent, own);
-        // When it answered says nothing of that one, whose last known owner
-        // has lost it.
-        members_.at(absent).last_round = {};
+        members_.at(absent).last_round = {};  // nobody is known to have it
       }
     }
+    const Round offered = choice.start == protocol::Start::kKeep
+                              ? hello.held.round
+                              : choice.restore;
+    Round& latest = members_.at(peer).last_round;
+    latest = choice.discriminator == own ? std::max(latest, offered) : offered;
   }
   assign(peer, choice.discriminator);
   return choice;

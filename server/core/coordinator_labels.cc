@@ -57,9 +57,9 @@ std::vector<PeerId> Coordinator::participants_of(std::vector<PeerId> peers,
   // Those for whom no quorum waits take no place of others.
   const auto newcomer = std::stable_partition(
       peers.begin(), peers.end(), [this](PeerId peer) { return counts(peer); });
-  // Where nobody has answered yet, all are asked: one drawn at a time, a crowd
-  // that never answers would keep the round from the one that does.
-  if (newcomer == peers.begin()) return peers;
+  // Until somebody has answered all of them are asked: drawn one at a time, a
+  // crowd that never answers would keep the round from the one that does.
+  if (newcomer == peers.begin() && !anybody_contributed()) return peers;
   std::vector<PeerId> drawn = draw({peers.begin(), newcomer});
   const std::vector<PeerId> more = draw({newcomer, peers.end()});
   drawn.insert(drawn.end(), more.begin(), more.end());

@@ -48,11 +48,15 @@ void Coordinator::on(const StopRequested& e, TimePoint now, Out& out) {
   }
 }
 
+bool Coordinator::anybody_contributed() const {
+  return std::ranges::any_of(members_,
+                             [](const auto& m) { return m.second.taken_part; });
+}
+
 bool Coordinator::all_failed() const {
   // Before anybody has contributed, a stranger may be all that is there.
-  const bool begun = std::ranges::any_of(
-      members_, [](const auto& m) { return m.second.taken_part; });
-  return begun && std::ranges::all_of(members_, [&](const auto& m) {
+  return anybody_contributed() &&
+         std::ranges::all_of(members_, [&](const auto& m) {
            return !m.second.taken_part || failed_.contains(m.first);
          });
 }

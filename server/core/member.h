@@ -47,7 +47,7 @@ struct Member {
   std::uint64_t missed = 0;  // rounds that went on without its answer
   bool slow = false;         // the last of them did
   AnswerTimes answers;
-  Round last_round;  // in which it contributed, or got another discriminator
+  Round last_round;  // of the latest known state of the discriminator it has
   int invalid_score = 0;  // of its answers; see kInvalidScore
   int breaches = 0;       // of the protocol's rules
   int times_aside = 0;    // it was set aside, by this server

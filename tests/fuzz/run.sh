@@ -34,7 +34,7 @@ build fuzz -DMDGAN_BUILD_TESTS=ON
 
 # Files of inputs are written in memory where the system has such a place.
 if [[ -d /dev/shm && -w /dev/shm ]]; then export TMPDIR=/dev/shm; fi
-# fuzz TARGET: ends with 1 where the target failed.
+# fuzz TARGET
 fuzz() {
   local target=$1
   local corpus=build/fuzz/corpus/$target
@@ -49,28 +49,17 @@ fuzz() {
     "$corpus" "tests/fuzz/corpus/$target" >"$log" 2>&1 || ended=1
   # One write, so that the lines of targets that run beside it stay whole.
   echo "fuzz_$target: $seconds s
-$( ((ended == 0)) || tail -n 40 "$log"
+$( ((ended == 0)) || { tail -n 40 "$log"; echo "fuzz_$target failed"; }
   grep -E 'number_of_executed_units|average_exec_per_sec' "$log")"
   return "$ended"
 }
+export -f fuzz
+export seconds
 
-# As many at a time as there are processors.
-failed=()
-declare -A running=()
-await_one() {
-  local ended=0 process
-  wait -n -p process || ended=$?
-  if ((ended)); then failed+=("${running[$process]}"); fi
-  unset "running[$process]"
-}
-for target in "${targets[@]}"; do
-  if ((${#running[@]} >= $(nproc))); then await_one; fi
-  fuzz "$target" &
-  running[$!]=$target
-done
-while ((${#running[@]})); do await_one; done
-if ((${#failed[@]})); then
-  echo "Failed: ${failed[*]}. Inputs: build/fuzz/finds; once the cause is mended" \
+# shellcheck disable=SC2016 # the inner shell expands it
+if ! printf '%s\0' "${targets[@]}" |
+  xargs -0 -n 1 -P "$(nproc)" bash -c 'fuzz "$1"' _; then
+  echo "A target failed. Inputs: build/fuzz/finds; once the cause is mended" \
     "they belong into tests/fuzz/corpus" >&2
   exit 1
 fi

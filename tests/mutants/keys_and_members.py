@@ -31,7 +31,7 @@ MUTANTS = [
         row="members",
         removes="where nobody has answered yet, newcomers are drawn one at a time",
         file="server/core/coordinator_labels.cc",
-        before="""  if (newcomer == peers.begin()) return peers;
+        before="""  if (newcomer == peers.begin() && !anybody_contributed()) return peers;
 """,
         after="",
         tests=["where nobody has answered yet, no participant is drawn"],
@@ -40,10 +40,21 @@ MUTANTS = [
         row="members",
         removes="what an absent peer never had is kept for it",
         file="server/core/coordinator_discriminators.cc",
-        before="""        members_.at(absent).last_round = {};
+        before="""        members_.at(absent).last_round = {};  // nobody is known to have it
 """,
         after="",
         tests=["what an absent peer is to have in place of its own is free"],
+    ),
+    Mutant(
+        row="members",
+        removes="what a peer brings is not the latest known state of it",
+        file="server/core/coordinator_discriminators.cc",
+        before="""    latest = choice.discriminator == own ? std::max(latest, offered) : offered;
+""",
+        after="""    static_cast<void>(latest < offered);
+""",
+        tests=["what a peer has brought is not given away for an older state",
+               "what a peer has brought is as free as when it came"],
     ),
     Mutant(
         row="members",

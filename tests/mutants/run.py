@@ -128,7 +128,7 @@ def targets_of(names, known):
     """What has to be built for the tests: what they run, and where that is not a
     program that does it all itself, server and peer."""
     targets = {pathlib.Path(known[name][0]).name for name in names}
-    complete = {"unit_tests", "protocol_tests", "tensor_tests",
+    complete = {"unit_tests", "thread_tests", "protocol_tests", "tensor_tests",
                 "integration_tests", "shell_tests", "mdgan-simulate"}
     if not targets <= complete:
         targets = targets & (complete | {"e2e_tests"})

@@ -21,6 +21,13 @@ RunPosition position_of_two() {
   return position;
 }
 
+RunPosition position_of_three() {
+  RunPosition position = position_of_two();
+  position.names["c"] = {2};
+  position.discriminators[{2}] = kOfC;
+  return position;
+}
+
 // The second server of a run that has 20 rounds. Of the peers a and b of before
 // a is there, with what it had, and b is not.
 struct Resumed {
@@ -101,10 +108,7 @@ TEST_CASE("what an absent peer has trained on is not given away") {
 }
 
 TEST_CASE("what an absent peer is to have in place of its own is free") {
-  RunPosition position = position_of_two();
-  position.names["c"] = {2};
-  position.discriminators[{2}] = kOfC;
-  Resumed run(3, position);
+  Resumed run(3, position_of_three());
   run.offers("b", protocol::Held{RunId{}, {20}, kOfB});
   run.offers("c", protocol::Held{RunId{}, {20}, kOfC});
   for (std::uint32_t i = 0; i < 3; ++i) run.s.answer_to(i + 1, {21}, {i}, 0);
@@ -118,6 +122,35 @@ TEST_CASE("what an absent peer is to have in place of its own is free") {
   const auto welcome = run.offers("d", protocol::Held{RunId{}, {20}, kOfC});
   CHECK(welcome.start == protocol::Start::kRestore);
   CHECK(run.of("d") == kOfC);
+}
+
+TEST_CASE("what a peer has brought is not given away for an older state") {
+  Resumed run(3, position_of_three());
+  run.offers("c", protocol::Held{RunId{}, {40}, kOfB});
+  REQUIRE(run.of("c") == kOfB);
+  run.s.feed(ConnectionLost{{2}});
+  const auto older = run.offers("b", protocol::Held{RunId{}, {30}, kOfB});
+  CHECK(older.start == protocol::Start::kReceive);
+  CHECK(run.of("c") == kOfB);
+}
+
+TEST_CASE("what a peer has brought is as free as when it came") {
+  Resumed run(3, position_of_three());
+  run.offers("b", protocol::Held{RunId{}, {20}, kOfB});
+  run.offers("c", protocol::Held{RunId{}, {20}, kOfC});
+  for (std::uint32_t i = 0; i < 3; ++i) run.s.answer_to(i + 1, {21}, {i}, 0);
+  run.s.feed(ConnectionLost{{2}});
+  run.s.answer_to(1, {22}, {0}, 0);
+  run.s.answer_to(3, {22}, {2}, 0);
+  REQUIRE(run.s.coordinator.position().completed == Round{22});
+  run.s.feed(ConnectionLost{{3}});
+  run.offers("c", protocol::Held{RunId{}, {21}, kOfB});
+  REQUIRE(run.of("c") == kOfB);
+  run.s.feed(ConnectionLost{{4}});
+  // c has answered round 22, but not with this one.
+  const auto same = run.offers("b", protocol::Held{RunId{}, {21}, kOfB});
+  CHECK(same.start == protocol::Start::kRestore);
+  CHECK(run.of("b") == kOfB);
 }
 
 TEST_CASE("what no server has named yet is nobody's to offer") {
