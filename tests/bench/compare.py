@@ -121,8 +121,9 @@ def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     a = arguments()
     with runs.data_for(a.model, a.data) as data:
-        s = runs.Setting(a.model, a.peers, a.batch, a.k, a.rounds, a.warm_up,
-                         a.swap, a.tuned, data, tuple(a.extra))
+        s = runs.Setting(model=a.model, peers=a.peers, batch=a.batch, k=a.k,
+                         rounds=a.rounds, warm_up=a.warm_up, swap=a.swap,
+                         tuned=a.tuned, data=data, extra=tuple(a.extra))
         result = compare(s, a.arms, a.repeats)
     show(result)
     if a.json:

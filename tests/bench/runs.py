@@ -31,7 +31,7 @@ SHAPES = {"mlp": (1, 28, 28), "mnist-cnn": (1, 28, 28), "dcgan": (3, 32, 32),
           "dcgan-64": (3, 64, 64), "resnet-64": (3, 64, 64)}
 
 
-@dataclasses.dataclass
+@dataclasses.dataclass(kw_only=True)
 class Setting:
     model: str = "mlp"
     peers: int = 10
