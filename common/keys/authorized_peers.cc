@@ -94,6 +94,14 @@ bool may_be_called(std::string_view name, std::string_view peer,
   return error == std::errc() && number < most;
 }
 
+bool may_be_of_one_process(std::string_view a, std::string_view b) {
+  const auto process_of = [](std::string_view name) {
+    const std::string_view base = base_of(name);
+    return base.empty() ? name : base;
+  };
+  return process_of(a) == process_of(b);
+}
+
 Result<AuthorizedPeers> AuthorizedPeers::parse(std::string_view text,
                                                std::string_view file) {
   AuthorizedPeers peers;

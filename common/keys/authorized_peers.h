@@ -70,4 +70,8 @@ std::string defect_of_name(std::string_view name);
 bool may_be_called(std::string_view name, std::string_view peer,
                    std::uint64_t most);
 
+// Whether one process may have peers of both names: NAME, NAME-0, NAME-1 and so
+// on.
+bool may_be_of_one_process(std::string_view a, std::string_view b);
+
 }  // namespace mdgan

@@ -310,11 +310,20 @@ void ConnectionGuard::inspect() {
 
 void ConnectionGuard::inspect(int descriptor, Watched& watched,
                               const Told& told, std::uint64_t drained) {
-  const auto read = bytes_read(descriptor);
-  if (!read) return;
   const std::size_t most =
       told.trusted ? limits_.message : limits_.message_of_stranger;
   std::optional<Suspect>& suspect = watched.suspect;
+  // Most connections are idle: one look at each has to do.
+  if (watched.frames == told.frames) {
+    const auto received = bytes_received(descriptor);
+    if (!received) return;
+    if (*received <= watched.received + most) {
+      suspect.reset();
+      return;
+    }
+  }
+  const auto read = bytes_read(descriptor);
+  if (!read) return;
   if (watched.frames != told.frames) {
     watched.frames = told.frames;
     watched.received = read->most;

@@ -122,6 +122,16 @@ std::string ServerShell::Impl::denial(const Connection& connection,
          hello.name + ": start it with --name " + *name;
 }
 
+std::string ServerShell::Impl::denial_of_name(Connection& connection,
+                                              const std::string& name) const {
+  if (keys || connection.descriptor < 0) return "";
+  if (connection.first_name.empty()) connection.first_name = name;
+  if (may_be_of_one_process(connection.first_name, name)) return "";
+  return "its connection has brought the peer " + connection.first_name +
+         ", and the peers of one process have one name, with a number each: "
+         "start another process";
+}
+
 void ServerShell::Impl::bound_claims(const Connection& connection,
                                      protocol::Hello& hello) const {
   if (!keys || connection.descriptor < 0) return;

@@ -194,13 +194,14 @@ void ServerShell::Impl::on_received(Received received) {
   const double length =
       defect.empty() ? feedback_length(message, received.tensors) : 0;
   arrived = std::move(received.tensors);
-  const Connection& connection = connections[id];
+  Connection& connection = connections[id];
   auto refusal = protocol::ErrorCode::kMismatch;
   if (auto* hello = std::get_if<protocol::Hello>(&message.body)) {
     if (std::string denied = denial(connection, *hello); !denied.empty()) {
       defect = std::move(denied);
       refusal = protocol::ErrorCode::kUnauthorised;
     }
+    if (defect.empty()) defect = denial_of_name(connection, hello->name);
     bound_claims(connection, *hello);
   }
   events.emplace_back(MessageArrived{id, std::move(message), std::move(defect),

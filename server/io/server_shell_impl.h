@@ -49,6 +49,7 @@ struct ServerShell::Impl {
     std::size_t frame_bytes = protocol::kFrameBytes;  // that it wants
     PublicKey key{};                                  // zeros: it has none
     std::string user{};  // the name of the key when it was let in
+    std::string first_name{};  // without keys: that of its first hello
     bool revoked = false;
     bool invited = false;  // its key is an invitation's: it may join, no more
   };
@@ -205,6 +206,9 @@ struct ServerShell::Impl {
   // Why the connection may not say this hello; empty if it may.
   std::string denial(const Connection& connection,
                      const protocol::Hello& hello) const;
+  // The same without keys: a connection is of one process.
+  std::string denial_of_name(Connection& connection,
+                             const std::string& name) const;
   void forget_a_stranger();
   // `peers`: how many of the connection's the message is for.
   void deliver(ConnectionId id, const protocol::Message& message,

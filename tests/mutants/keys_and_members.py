@@ -3,6 +3,15 @@ from mutant import Mutant
 MUTANTS = [
     Mutant(
         row="members",
+        removes="without keys one connection brings peers of any names",
+        file="server/io/server_connections.cc",
+        before="""    if (defect.empty()) defect = denial_of_name(connection, hello->name);
+""",
+        after="",
+        tests=["without keys a connection brings the peers of one process"],
+    ),
+    Mutant(
+        row="members",
         removes="nobody is told that a robust rule lacks answers",
         file="server/io/server_effects.cc",
         before="""      tell_fallback(round, report.fallbacks);

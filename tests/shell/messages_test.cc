@@ -130,6 +130,29 @@ TEST_CASE("fault 25: what a later minor version adds ends no session",
   CHECK(server.wait().code == ExitCode::kOk);
 }
 
+TEST_CASE("without keys a connection brings the peers of one process",
+          "[shell]") {
+  const TemporaryDirectory directory;
+  ServerOptions options = options_of(1);
+  options.min_peers = 8;
+  InProcessServer server(directory / "run", options);
+  zmq::context_t context;
+  RawPeer process(context, server.endpoint());
+  for (const char* name : {"ann-0", "ann-12", "ann"}) {
+    process.hello(name, small_images()->shape);
+    CHECK(std::holds_alternative<protocol::Welcome>(process.next().body));
+  }
+  for (const char* name : {"bob", "bob-1", "anna-1"}) {
+    process.hello(name, small_images()->shape);
+    const protocol::ErrorReply error = process.next_error();
+    CHECK(error.code == ErrorCode::kMismatch);
+    CHECK(contains(error.text, {"has brought the peer ann-0"}));
+  }
+  RawPeer another(context, server.endpoint());
+  another.hello("bob", small_images()->shape);
+  CHECK(std::holds_alternative<protocol::Welcome>(another.next().body));
+}
+
 TEST_CASE("fault 25: what a peer may not send is answered, and ignored",
           "[shell]") {
   const TemporaryDirectory directory;

@@ -260,6 +260,16 @@ TEST_CASE("no name is what a process of another name may call its peers") {
   CHECK(list_error_of(kAnn + " ann-1\n" + kBob + " ann-7").empty());
 }
 
+TEST_CASE("the peers of one process have one name, with a number each") {
+  CHECK(may_be_of_one_process("ann", "ann"));
+  CHECK(may_be_of_one_process("ann", "ann-3"));
+  CHECK(may_be_of_one_process("ann-12", "ann-3"));
+  CHECK_FALSE(may_be_of_one_process("ann-3", "bob-3"));
+  CHECK_FALSE(may_be_of_one_process("ann", "anna"));
+  CHECK_FALSE(may_be_of_one_process("ann-x", "ann"));
+  CHECK_FALSE(may_be_of_one_process("-1", "-2"));
+}
+
 TEST_CASE("authorized_peers that others can write to is refused") {
   const TemporaryDirectory folder;
   const fs::path file = folder.path() / "authorized_peers";
