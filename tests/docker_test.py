@@ -1,6 +1,6 @@
-"""docker/compose.yaml is sound as far as that can be told without a container engine.
+"""docker/ is sound as far as that can be told without a container engine.
 
-  compose_test.py REPOSITORY PRINTER
+  docker_test.py REPOSITORY PRINTER
 
 Dockerfiles, what they copy, volumes and services that are named are there, and the
 options of the commands are the programs' (PRINTER says what their --help does). Where
@@ -34,6 +34,17 @@ def missing_copies(root, dockerfile):
                 yield f"{dockerfile.name} copies {source}, which is not there"
 
 
+def lacks(root, dockerfile):
+    """What the build takes from the repository, and a Dockerfile does not copy."""
+    text = dockerfile.read_text("utf-8")
+    build = (root / "CMakeLists.txt").read_text("utf-8").split("if(MDGAN_BUILD_TESTS)")
+    for name in sorted(set(re.findall(r"[\w.]+", build[0] + build[-1]))):
+        if re.fullmatch(r"[A-Z]+(\.md)?|[a-z]+", name) and (root / name).exists() \
+                and name not in ("build", "docker", "docs", "tests") \
+                and not re.search(rf"^COPY (.* )?{name} ", text, re.M):
+            yield f"{dockerfile.name} does without {name}, which the build takes"
+
+
 def unknown_options(service, command, printer):
     program = PROGRAMS.get(command[0])
     if program is None:
@@ -49,6 +60,10 @@ def unknown_options(service, command, printer):
 
 def faults(root, printer):
     folder = root / "docker"
+    for dockerfile in sorted(folder.glob("Dockerfile*")):
+        yield from missing_copies(root, dockerfile)
+        if "cmake --install" in dockerfile.read_text("utf-8"):
+            yield from lacks(root, dockerfile)
     file = yaml.safe_load((folder / "compose.yaml").read_text("utf-8"))
     if "name" in file or "version" in file:
         yield "Compose 1.29 takes no name, and Compose 2 no version"
@@ -57,7 +72,6 @@ def faults(root, printer):
         if not dockerfile.exists():
             yield f"{name}: {dockerfile} is not there"
             continue
-        yield from missing_copies(root, dockerfile)
         for volume in service["volumes"]:
             if volume.split(":")[0] not in file["volumes"]:
                 yield f"{name}: the volume {volume} is not declared"
@@ -91,7 +105,7 @@ def main(root, printer):
         config = pathlib.Path(made, "prometheus.yml")
         config.write_text(scraped.replace("/work/runs/page.token", str(token)))
         found += read_by("promtool", "check", "config", config)
-    print("\n".join(found) or "Compose's file is sound")
+    print("\n".join(found) or "docker/ is sound")
     return 1 if found else 0
 
 
