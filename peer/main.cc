@@ -176,8 +176,8 @@ std::shared_ptr<const LedgerBook> ledgers(const PeerOptions& options,
 }
 
 ExitCode run(const PeerOptions& options) {
-  if (options.quiet) spdlog::set_level(spdlog::level::warn);
   const int stop = install_stop_signals();
+  if (options.quiet) spdlog::set_level(spdlog::level::warn);
   const auto server = parse_endpoint(options.server, "server");
   if (!server) return report(server.error());
   // On one machine nothing need listen to the outside.
@@ -261,6 +261,7 @@ ExitCode run(const PeerOptions& options) {
       torch_peer(options.device, static_cast<int>(options.threads), privacy));
   int quit[2] = {-1, -1};
   if (pipe(quit) != 0) return report({"out of file descriptors"});
+  stop_signals_are_read();
   std::thread watcher([&] { watch_for_stop(stop, quit[0], peers); });
   // The server may come later: that is no reason not to be ready.
   tell_ready("connecting to " + protocol::presentable(options.server));

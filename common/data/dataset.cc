@@ -22,6 +22,7 @@
 #include "common/data/image_folder.h"
 #include "common/data/shown.h"
 #include "common/data/unread_data.h"
+#include "common/files/failpoint.h"
 
 namespace mdgan {
 namespace {
@@ -126,6 +127,8 @@ Result<Dataset> load(const fs::path& directory, DataPart part,
 
 Result<Dataset> load_dataset(const fs::path& directory, DataPart part,
                              const ImageReading& reading) {
+  if (failpoint("before-read", directory))
+    return bad_data(directory, "cannot be read");
   try {
     Result<Dataset> data = load(directory, part, reading);
     // Shards name their images by 32-bit numbers.

@@ -6,11 +6,11 @@
 //
 // MOMENT is before or after, OPERATION one of kFailpointOperations, TEXT a part
 // of the file's path (any, without it). What is sent is a discriminator, to a
-// peer's endpoint in place of the path. The fault comes at the COUNT-th time
-// that this is passed (the first, without it); with + at every later one, too.
-// ACTION is kill (SIGKILL, the default), ENOSPC, EIO or hang (the thread waits
-// for ever, as for a disk that does not answer): "after-rename=kill",
-// "before-write@state.safetensors:2+=ENOSPC".
+// peer's endpoint in place of the path; what is read is a folder of images. The
+// fault comes at the COUNT-th time that this is passed (the first, without it);
+// with + at every later one, too. ACTION is kill (SIGKILL, the default),
+// ENOSPC, EIO or hang (the thread waits for ever, as for a disk that does not
+// answer): "after-rename=kill", "before-write@state.safetensors:2+=ENOSPC".
 #pragma once
 
 #include <array>
@@ -19,8 +19,8 @@
 
 namespace mdgan {
 
-inline constexpr std::array<std::string_view, 7> kFailpointOperations{
-    "create", "write", "sync", "rename", "append", "remove", "send"};
+inline constexpr std::array<std::string_view, 8> kFailpointOperations{
+    "create", "write", "sync", "rename", "append", "remove", "send", "read"};
 
 // Whether the operation is to fail; errno then says why. Threads: any.
 bool failpoint(std::string_view moment_operation,

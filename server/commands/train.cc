@@ -243,6 +243,7 @@ Finish train_in(const ServerOptions& options, const RunDirectory& directory,
             privacy_words(*done->privacy));
     });
   }
+  stop_signals_are_read();
   Finish finish = goes_on ? run_shell(shell, observers, begin)
                           : run_shell(shell, observers, nullptr);
   if (host_thread.joinable()) {
@@ -261,7 +262,7 @@ Finish train_in(const ServerOptions& options, const RunDirectory& directory,
 ExitCode train(const ServerOptions& options, const RunDirectory& directory,
                const std::shared_ptr<const Dataset>& data,
                const std::optional<KeyFiles>& keys,
-               const std::optional<PageAddress>& page) {
+               const std::optional<PageAddress>& page, int stop) {
   const auto own_strand = [](WorkerPool& pool) -> WriteQueue::Post {
     return [strand = Strand(pool)](std::function<void()> task) mutable {
       strand.post(std::move(task));
@@ -315,7 +316,6 @@ ExitCode train(const ServerOptions& options, const RunDirectory& directory,
     return finish.code;
   };
 
-  const int stop = install_stop_signals();
   auto state = find_run(options, directory, last_incarnation);
   if (!state) return end_with(finish_of(state.error()));
   status.set_run(*state);
@@ -351,6 +351,7 @@ ExitCode report(const Error& error) {
 
 ExitCode run_train(const ServerOptions& options) {
   if (options.dry_run) return show(effective_configuration(options));
+  const int stop = install_stop_signals();
   const auto keys = load_keys(options);
   if (!keys) return report(keys.error());
   if (const auto set = set_precision(options.precision, options.device); !set)
@@ -369,7 +370,7 @@ ExitCode run_train(const ServerOptions& options) {
   }
   auto directory = open_directory(options);
   if (!directory) return report(directory.error());
-  const ExitCode code = train(options, *directory, data, *keys, page);
+  const ExitCode code = train(options, *directory, data, *keys, page, stop);
   if (is_refusal(code)) directory->remove_unless_begun();
   return code;
 }

@@ -19,6 +19,7 @@ ExitCode run_view(const ViewOptions& options) {
   if (const auto status = read_status(*run); !status)
     return report(status.error());
   const int stop = install_stop_signals();
+  stop_signals_are_read();
   RunView view(*run);
   view.load();
   const auto server = serve_page(std::move(view), *page);
