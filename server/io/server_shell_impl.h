@@ -48,7 +48,7 @@ struct ServerShell::Impl {
     bool welcomed = false;     // has a session, or had one
     std::size_t frame_bytes = protocol::kFrameBytes;  // that it wants
     PublicKey key{};                                  // zeros: it has none
-    std::string user{};  // the name of the key when it was let in
+    std::string user{};        // the name of the key when it was let in
     std::string first_name{};  // without keys: that of its first hello
     bool revoked = false;
     bool invited = false;  // its key is an invitation's: it may join, no more
